@@ -1,0 +1,77 @@
+//! The one error type.
+
+use std::{error::Error as StdError, fmt};
+
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An address, option or value that the configuration cannot mean.
+    Config,
+    /// A cache was installed or used already.
+    Installed,
+    /// The backend could not do what it was asked: unreachable, full, refused.
+    Backend,
+    /// The backend's stored bytes are not what was written.
+    Corrupt,
+    /// The value is larger than the backend takes.
+    TooLarge,
+    /// A value could not be turned into bytes or back.
+    Codec,
+}
+
+/// An error of the cache. It never reaches the caller of an annotated function.
+///
+/// Neither `Display` nor `Debug` shows a password.
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind`, described by `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// A backend's failure, described by `message`: what implementors of [`Backend`](crate::backend::Backend) return.
+    pub fn backend(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Backend, message)
+    }
+
+    /// Adds what caused it. The cause's own text must hold no secret.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(source) = &self.source {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({self})", self.kind)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

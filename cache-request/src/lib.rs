@@ -1,0 +1,21 @@
+//! One attribute makes a function remember.
+
+pub mod backend;
+mod error;
+mod handle;
+mod key;
+mod policy;
+mod site;
+
+#[doc(hidden)]
+pub mod private;
+
+#[cfg(feature = "macros")]
+pub use cache_request_macros::cache_request;
+
+pub use crate::{
+    error::{Error, ErrorKind},
+    handle::{AsyncHandle, Handle},
+};
+#[doc(hidden)]
+pub use crate::private as __private;

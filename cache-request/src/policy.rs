@@ -1,0 +1,193 @@
+//! What of a body's return value is kept, for how long, and how it becomes an answer again.
+
+use std::{marker::PhantomData, time::Duration};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// What a function's answer `R` gives to the cache: a value `V`.
+#[derive(Debug)]
+pub struct Policy<R, V> {
+    split: fn(&R) -> Option<&V>,
+    join: fn(V) -> R,
+    timeout: Option<fn() -> Duration>,
+    timeout_with: Option<fn(&V) -> Duration>,
+    when: Option<fn(&V) -> bool>,
+    skip: Option<fn(&V) -> bool>,
+    weight: Option<fn(&V) -> usize>,
+}
+
+impl<R> Policy<R, R> {
+    /// The whole answer is the value.
+    #[must_use]
+    pub const fn whole() -> Self {
+        Self::new(Some, |value| value)
+    }
+}
+
+impl<T, E> Policy<Result<T, E>, Result<T, E>> {
+    /// `cache_err`: an `Err` is kept as well.
+    #[must_use]
+    pub const fn whole_result() -> Self {
+        Self::whole()
+    }
+}
+
+impl<T, E> Policy<Result<T, E>, T> {
+    /// Only the value of an `Ok` is kept.
+    #[must_use]
+    pub const fn of_result() -> Self {
+        Self::new(|answer| answer.as_ref().ok(), Ok)
+    }
+}
+
+impl<R, V> Policy<R, V> {
+    const fn new(split: fn(&R) -> Option<&V>, join: fn(V) -> R) -> Self {
+        Self { split, join, timeout: None, timeout_with: None, when: None, skip: None, weight: None }
+    }
+
+    /// The value may be kept by any backend.
+    #[must_use]
+    pub const fn serialised(self) -> Self
+    where
+        V: CacheValue,
+    {
+        self
+    }
+
+    /// `local`: the value stays in this process.
+    #[must_use]
+    pub const fn local(self) -> Self
+    where
+        V: LocalValue,
+    {
+        self
+    }
+
+    /// `timeout = …`; zero keeps nothing, `Duration::MAX` keeps for ever.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: fn() -> Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// `timeout_with = |v| …`.
+    #[must_use]
+    pub const fn timeout_with(mut self, timeout: fn(&V) -> Duration) -> Self {
+        self.timeout_with = Some(timeout);
+        self
+    }
+
+    /// `when = |v| …`.
+    #[must_use]
+    pub const fn when(mut self, when: fn(&V) -> bool) -> Self {
+        self.when = Some(when);
+        self
+    }
+
+    /// `skip_none`.
+    #[must_use]
+    pub const fn skip_none(mut self) -> Self
+    where
+        V: MaybeNone,
+    {
+        self.skip = Some(V::is_none);
+        self
+    }
+
+    /// `weight = |v| …`.
+    #[must_use]
+    pub const fn weight(mut self, weight: fn(&V) -> usize) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+}
+
+/// Chooses, by the way methods are looked up, what of `R` is the value: the inside of a `Result`, else the whole.
+#[derive(Debug)]
+pub struct Probe<R>(PhantomData<fn() -> R>);
+
+impl<R> Probe<R> {
+    /// Asks about `R`.
+    #[expect(clippy::new_without_default, reason = "only ever named by the expansion")]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// `R` is a `Result`: its `Ok` is the value.
+pub trait ResultAnswer {
+    /// The answer.
+    type Answer;
+    /// The value.
+    type Value;
+    /// The policy that keeps the inside.
+    fn policy(&self) -> Policy<Self::Answer, Self::Value>;
+}
+
+impl<T, E> ResultAnswer for Probe<Result<T, E>> {
+    type Answer = Result<T, E>;
+    type Value = T;
+    fn policy(&self) -> Policy<Result<T, E>, T> {
+        Policy::of_result()
+    }
+}
+
+/// `R` is anything: all of it is the value.
+pub trait AnyAnswer {
+    /// The answer and the value.
+    type Answer;
+    /// The policy that keeps the whole.
+    fn policy(&self) -> Policy<Self::Answer, Self::Answer>;
+}
+
+impl<R> AnyAnswer for &Probe<R> {
+    type Answer = R;
+    fn policy(&self) -> Policy<R, R> {
+        Policy::whole()
+    }
+}
+
+/// What a handle knows of a value, whatever its type.
+pub trait Value: Clone + Send + Sync + 'static {}
+impl<T: Clone + Send + Sync + 'static> Value for T {}
+
+/// What any backend can keep.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept by every backend",
+    label = "this is what the function's cache would hold",
+    note = "a kept value is `Clone + Send + Sync + 'static` and `serde::Serialize + serde::de::DeserializeOwned`: derive them for `{Self}`",
+    note = "or write `local`, which needs no serde and keeps the value in this process only"
+)]
+pub trait CacheValue: Value + Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Value + Serialize + DeserializeOwned> CacheValue for T {}
+
+/// What this process's memory can keep.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in memory",
+    label = "this is what the function's cache would hold",
+    note = "a kept value is `Clone + Send + Sync + 'static`; an `Arc<…>` of it often is"
+)]
+pub trait LocalValue: Value {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Value> LocalValue for T {}
+
+/// What `skip_none` looks at.
+#[diagnostic::on_unimplemented(
+    message = "`skip_none` needs an `Option`, and the function keeps a `{Self}`",
+    label = "not an `Option`",
+    note = "remove `skip_none`, or say what to keep with `when = |value| …`"
+)]
+pub trait MaybeNone {
+    /// Whether there is nothing in it.
+    fn is_none(&self) -> bool;
+}
+
+impl<T> MaybeNone for Option<T> {
+    fn is_none(&self) -> bool {
+        Self::is_none(self)
+    }
+}
