@@ -1,6 +1,10 @@
 //! The companion of an annotated function: one call of it, to look at, refresh, forget or fill.
 
-use crate::{key::Key, policy::{Policy, Value}, site::Site};
+use crate::{
+    key::Key,
+    policy::{Policy, Value},
+    site::Site,
+};
 
 /// One call of an annotated plain function.
 #[must_use = "a handle does nothing until one of its methods is called"]

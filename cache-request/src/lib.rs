@@ -13,9 +13,9 @@ pub mod private;
 #[cfg(feature = "macros")]
 pub use cache_request_macros::cache_request;
 
+#[doc(hidden)]
+pub use crate::private as __private;
 pub use crate::{
     error::{Error, ErrorKind},
     handle::{AsyncHandle, Handle},
 };
-#[doc(hidden)]
-pub use crate::private as __private;

@@ -20,7 +20,7 @@ impl<R> Policy<R, R> {
     /// The whole answer is the value.
     #[must_use]
     pub const fn whole() -> Self {
-        Self::new(Some, |value| value)
+        Self::new(|answer| Some(answer), |value| value)
     }
 }
 

@@ -26,7 +26,8 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Stores `value` under `key`, in the place of what was there. `None` keeps it for ever; a zero timeout keeps nothing
     /// and removes what was there.
-    fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> impl Future<Output = Result<(), Error>> + Send;
+    fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>)
+    -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Removes what is stored under `key`, and says whether there was anything. A key that is not there is no error.
     fn delete(&self, key: &str) -> impl Future<Output = Result<bool, Error>> + Send;
