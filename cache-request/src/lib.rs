@@ -4,6 +4,7 @@ pub mod backend;
 mod error;
 mod handle;
 mod key;
+pub mod keys;
 mod policy;
 mod site;
 
