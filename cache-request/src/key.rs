@@ -70,6 +70,7 @@ use self::{
     words::Words,
     writer::Writer,
 };
+use crate::scope;
 
 /// The key of one call.
 #[derive(Debug)]
@@ -85,6 +86,11 @@ impl Key {
     #[inline]
     pub fn build(build: impl FnOnce(&mut KeyBuilder<'_>)) -> Self {
         let mut key = Self { words: Words::new(), error: None };
+        if scope::is_scoped()
+            && let Some(client) = scope::client()
+        {
+            KeyBuilder { key: &mut key }.client(&client);
+        }
         let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: &mut key })));
         if let Err(panic) = outcome {
             key.fail(panic_message(panic));
@@ -113,6 +119,12 @@ impl Key {
         owned::hash(self.words())
     }
 
+    /// What to look it up by.
+    #[inline]
+    pub(crate) fn lookup(&self) -> Lookup<'_> {
+        Lookup { hash: self.hash(), words: self.words() }
+    }
+
     /// Remembers the first thing that went wrong.
     #[cold]
     fn fail(&mut self, message: Box<str>) {
@@ -128,8 +140,7 @@ pub struct KeyBuilder<'a> {
 
 impl KeyBuilder<'_> {
     /// Puts the key into the scope of one client. Comes before the parts, or not at all.
-    #[inline]
-    pub fn client(&mut self, client: &str) {
+    fn client(&mut self, client: &str) {
         debug_assert!(self.key.words().is_empty(), "the client comes before the parts");
         self.key.words.bytes(Tag::Client, client.as_bytes());
     }
