@@ -1,6 +1,12 @@
 //! Where answers are kept outside this process: the trait, and the backends that come with the crate.
 
+#[cfg(feature = "file")]
+mod file;
+
 use std::time::Duration;
+
+#[cfg(feature = "file")]
+pub use self::file::{FileBackend, FileBackendBuilder};
 
 use crate::Error;
 
