@@ -89,7 +89,7 @@ impl Key {
         if scope::is_scoped()
             && let Some(client) = scope::client()
         {
-            KeyBuilder { key: &mut key }.client(&client);
+            key.words.bytes(Tag::Client, client.as_bytes());
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: &mut key })));
         if let Err(panic) = outcome {
@@ -119,6 +119,13 @@ impl Key {
         owned::hash(self.words())
     }
 
+    /// The key that is a text, in no client's scope.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let mut key = Self { words: Words::new(), error: None };
+        key.words.bytes(Tag::Text, text.as_bytes());
+        key
+    }
+
     /// What to look it up by.
     #[inline]
     pub(crate) fn lookup(&self) -> Lookup<'_> {
@@ -139,12 +146,6 @@ pub struct KeyBuilder<'a> {
 }
 
 impl KeyBuilder<'_> {
-    /// Puts the key into the scope of one client. Comes before the parts, or not at all.
-    fn client(&mut self, client: &str) {
-        debug_assert!(self.key.words().is_empty(), "the client comes before the parts");
-        self.key.words.bytes(Tag::Client, client.as_bytes());
-    }
-
     /// Adds one argument.
     #[inline]
     pub fn part<T: KeyPart + ?Sized>(&mut self, value: &T) {

@@ -31,17 +31,13 @@ impl MemoryBackend {
     }
 }
 
-fn key_of(text: &str) -> Key {
-    Key::build(|key| key.part(text))
-}
-
 impl Backend for MemoryBackend {
     fn name(&self) -> &'static str {
         "memory"
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let key = key_of(key);
+        let key = Key::of_text(key);
         Ok(self.table.read(&key.lookup(), || self.clock.coarse(), |bytes| bytes.to_vec()).ok())
     }
 
@@ -51,14 +47,14 @@ impl Backend for MemoryBackend {
             return Ok(());
         }
         let expires = timeout.map_or(NEVER, |timeout| self.clock.after(timeout));
-        match self.store.put(&self.table, &key_of(key).lookup(), value.into(), expires, value.len()) {
+        match self.store.put(&self.table, &Key::of_text(key).lookup(), value.into(), expires, value.len()) {
             Put::Kept => Ok(()),
             Put::TooLarge => Err(Error::too_large(value.len(), self.max_bytes)),
         }
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let key = key_of(key);
+        let key = Key::of_text(key);
         let was_there = self.table.read(&key.lookup(), || self.clock.coarse(), |_| ()).is_ok();
         Ok(self.store.remove(&self.table, &key.lookup(), Farewell::Invalidated) && was_there)
     }
