@@ -2,8 +2,7 @@
 
 use std::{
     any::TypeId,
-    fmt,
-    ptr,
+    fmt, ptr,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -298,6 +297,9 @@ impl CacheBuilder {
 
 impl fmt::Debug for CacheBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheBuilder").field("limits", &self.limits).field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("CacheBuilder")
+            .field("limits", &self.limits)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }

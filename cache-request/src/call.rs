@@ -205,7 +205,7 @@ impl<R, V: Value> Call<'_, R, V> {
     }
 
     fn keep_in_memory(&self, lead: &Lead<'_>, value: &V, timeout: Duration) -> Result<(), Error> {
-        let Some(weight) = self.guard("the value's weight", || self.policy.weight(value)) else { return Ok(()) };
+        let Some(weight) = self.guard("the value's weight", || self.policy.weight_of(value)) else { return Ok(()) };
         let Some(value) = self.clone_of(value) else { return Ok(()) };
         let expires = if timeout == Duration::MAX { NEVER } else { self.cache.clock().after(timeout) };
         let put = lead.keep(|| self.cache.store().put(&self.function.table, &self.lookup(), value, expires, weight));
@@ -226,9 +226,8 @@ impl<R, V: Value> Call<'_, R, V> {
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
         let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
-        let sealed = self.guard("the value's `Serialize`", || {
-            (codec.seal)(value, self.function.fingerprint, &text, fresh_until)
-        });
+        let sealed = self
+            .guard("the value's `Serialize`", || (codec.seal)(value, self.function.fingerprint, &text, fresh_until));
         let Some(bytes) = sealed.transpose()? else { return Ok(()) };
         if lead.begin_storing() {
             backend.set(&text, &bytes, (!forever).then_some(timeout)).await?;
@@ -247,7 +246,8 @@ impl<R, V: Value> Call<'_, R, V> {
 
     #[inline]
     fn read(&self) -> Result<R, Absent> {
-        let clone = self.function.table.read(&self.lookup(), || self.cache.clock().coarse(), |value| self.clone_of(value))?;
+        let clone =
+            self.function.table.read(&self.lookup(), || self.cache.clock().coarse(), |value| self.clone_of(value))?;
         clone.map(|value| self.policy.answer(value)).ok_or(Absent::Missing)
     }
 
@@ -281,11 +281,7 @@ impl<R, V: Value> Call<'_, R, V> {
     }
 
     fn flight_key(&self) -> FlightKey {
-        FlightKey {
-            function: self.function.table.id,
-            hash: self.key.hash(),
-            key: OwnedKey::from(self.key.words()),
-        }
+        FlightKey { function: self.function.table.id, hash: self.key.hash(), key: OwnedKey::from(self.key.words()) }
     }
 }
 

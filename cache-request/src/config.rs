@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    Cache, Error, ErrorKind,
+    Cache, Error,
     cache::CacheBuilder,
     global::{install, install_named},
 };
@@ -127,7 +127,11 @@ impl CacheConfig {
         }
         let Some((_, open)) = SCHEMES.iter().find(|(scheme, _)| *scheme == address.scheme) else {
             let known: Vec<_> = SCHEMES.iter().map(|(scheme, _)| format!("{scheme}://")).collect();
-            return Err(Error::config(format!("unknown scheme `{}://`: there is {}", address.scheme, known.join(", "))));
+            return Err(Error::config(format!(
+                "unknown scheme `{}://`: there is {}",
+                address.scheme,
+                known.join(", ")
+            )));
         };
         let mut builder = open(&address.path, &mut options, Cache::builder())?;
         if let Some(prefix) = options.take::<String>("prefix")? {

@@ -36,13 +36,7 @@ pub(crate) enum Kept {
 
 impl<V: Send + Sync + 'static> Function<V> {
     pub(crate) fn new(store: &Store, name: Name, kept: Kept) -> Self {
-        Self {
-            table: store.table(),
-            name,
-            kept,
-            fingerprint: codec::fingerprint::<V>(),
-            counters: Counters::default(),
-        }
+        Self { table: store.table(), name, kept, fingerprint: codec::fingerprint::<V>(), counters: Counters::default() }
     }
 }
 

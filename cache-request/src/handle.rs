@@ -26,7 +26,8 @@ struct Prepared<R, V> {
 impl<R, V: Value> Prepared<R, V> {
     #[inline]
     fn new<Body>(site: &'static Site, policy: Policy<R, V>, key: Key) -> Self {
-        Self { site, policy, key, target: site.target::<V, Body>() }
+        let target = site.target::<V, Body>(policy.codec().is_none());
+        Self { site, policy, key, target }
     }
 
     /// The call, or `None` if its body is to run with no cache.
@@ -67,7 +68,9 @@ impl<R, V: Value> Prepared<R, V> {
 
     fn key(&self) -> String {
         match (self.key.error(), &self.target) {
-            (None, Some(target)) => target.function::<V>().map(|function| call::key_text(self.site, function, &self.key)),
+            (None, Some(target)) => {
+                target.function::<V>().map(|function| call::key_text(self.site, function, &self.key))
+            }
             _ => None,
         }
         .unwrap_or_default()

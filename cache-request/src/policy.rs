@@ -63,7 +63,7 @@ impl<R, V> Policy<R, V> {
     }
 
     /// Bytes that `value` holds. Runs the user's code, which may panic.
-    pub(crate) fn weight(&self, value: &V) -> usize {
+    pub(crate) fn weight_of(&self, value: &V) -> usize {
         match (self.weight, &self.codec) {
             (Some(weight), _) => weight(value),
             (None, Some(codec)) => (codec.memory_of)(value),

@@ -108,16 +108,16 @@ impl Site {
     /// The body's type stands for all that the function is nested in or generic over, so that each instance of it keeps
     /// values of its own.
     #[inline]
-    pub(crate) fn target<V: Value, Body>(&'static self) -> Option<Resolved> {
+    pub(crate) fn target<V: Value, Body>(&'static self, local: bool) -> Option<Resolved> {
         let body = typeid::of::<Body>();
         match self.settled.get() {
             Some(target) if target.body == body && !scope::is_scoped() => Some(Resolved::Settled(target)),
-            _ => self.look_up::<V, Body>(body),
+            _ => self.look_up::<V, Body>(body, local),
         }
     }
 
     #[cold]
-    fn look_up<V: Value, Body>(&'static self, body: TypeId) -> Option<Resolved> {
+    fn look_up<V: Value, Body>(&'static self, body: TypeId, local: bool) -> Option<Resolved> {
         let overriding = scope::cache();
         let installed = overriding.is_none();
         let cache = match (overriding, self.cache) {
@@ -125,7 +125,7 @@ impl Site {
             (None, None) => global::default_cache(self),
             (None, Some(name)) => global::named_cache(name)?,
         };
-        let function = cache.function::<V, Body>(self, body);
+        let function = cache.function::<V, Body>(self, body, local);
         let target = Target { body, cache, function };
         if installed && self.settled.get().is_none() {
             // Another thread may settle it at the same moment; then this call just keeps its own copy.
@@ -133,7 +133,7 @@ impl Site {
             if target.body == body {
                 return Some(Resolved::Settled(target));
             }
-            return self.look_up::<V, Body>(body);
+            return self.look_up::<V, Body>(body, local);
         }
         Some(Resolved::LookedUp(Box::new(target)))
     }

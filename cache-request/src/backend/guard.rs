@@ -1,10 +1,6 @@
 //! What stands between a call and its backend: whatever that does, the call goes on.
 
-use std::{
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
 use futures_lite::FutureExt;
 

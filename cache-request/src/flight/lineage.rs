@@ -1,9 +1,6 @@
 //! Who is in the midst of which bodies, and which body waits for which: so that no body ever waits for itself.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use once_cell::sync::Lazy;
 

@@ -13,7 +13,7 @@ mod model;
 
 use std::{
     any::Any,
-    hash::{Hash, Hasher},
+    hash::{BuildHasherDefault, Hash, Hasher},
     pin::Pin,
     sync::{
         Arc,
@@ -50,7 +50,7 @@ impl Hash for FlightKey {
 /// The running bodies of one cache.
 #[derive(Default)]
 pub(crate) struct Flights {
-    running: DashMap<FlightKey, Vec<Running>, PassThrough>,
+    running: DashMap<FlightKey, Vec<Running>, BuildHasherDefault<PassThrough>>,
 }
 
 struct Running {
@@ -131,8 +131,17 @@ impl Flights {
 
     /// Starts a flight that nobody waits for.
     pub(crate) fn alone(&self, key: &FlightKey) -> Lead<'_> {
+        self.start(key, false)
+    }
+
+    /// Starts a flight that whoever comes now waits for, whether or not another one is under way.
+    pub(crate) fn lead(&self, key: &FlightKey) -> Lead<'_> {
+        self.start(key, true)
+    }
+
+    fn start(&self, key: &FlightKey, joinable: bool) -> Lead<'_> {
         let flight = Flight::start();
-        let running = Running { flight: Arc::clone(&flight), joinable: false };
+        let running = Running { flight: Arc::clone(&flight), joinable };
         self.running.entry(key.clone()).or_default().push(running);
         Lead::new(self, key, flight)
     }

@@ -161,8 +161,21 @@ impl Stats {
 }
 
 const HEADINGS: [&str; 15] = [
-    "function", "hits", "hit %", "new", "expired", "evicted", "invalid.", "undecod.", "backend", "coalesced", "uncached",
-    "faults", "body", "entries", "held",
+    "function",
+    "hits",
+    "hit %",
+    "new",
+    "expired",
+    "evicted",
+    "invalid.",
+    "undecod.",
+    "backend",
+    "coalesced",
+    "uncached",
+    "faults",
+    "body",
+    "entries",
+    "held",
 ];
 
 impl fmt::Display for Stats {

@@ -1,12 +1,12 @@
 //! How many bytes a value holds in memory, as far as its serialisation tells.
 
-use std::{fmt, mem};
+use std::fmt;
 
 use serde::{
     Serialize, Serializer,
     ser::{
-        self, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
-        SerializeTupleVariant,
+        self, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+        SerializeTupleStruct, SerializeTupleVariant,
     },
 };
 
@@ -15,14 +15,14 @@ use serde::{
 /// Fields that stand in the value itself are counted twice, spare capacity and what serde skips not at all. A function whose
 /// values this misjudges says `weight = |value| …`.
 pub(crate) fn memory_of<T: Serialize>(value: &T) -> usize {
-    let mut bytes = mem::size_of::<T>();
+    let mut bytes = size_of::<T>();
     // The only error is the value's own refusal, which the codec reports where it matters.
     let _ = value.serialize(Counter { bytes: &mut bytes });
     bytes
 }
 
 /// A `String` or `Vec` beside its contents: pointer, length, capacity.
-const HEADER: usize = 3 * mem::size_of::<usize>();
+const HEADER: usize = 3 * size_of::<usize>();
 
 struct Counter<'a> {
     bytes: &'a mut usize,
@@ -61,7 +61,7 @@ impl Counter<'_> {
 macro_rules! scalars {
     ($($method:ident: $type:ty),*) => {
         $(fn $method(self, _: $type) -> Result<(), Refused> {
-            self.add(mem::size_of::<$type>())
+            self.add(size_of::<$type>())
         })*
     };
 }
@@ -112,7 +112,7 @@ impl Serializer for Counter<'_> {
     }
 
     fn serialize_none(self) -> Result<(), Refused> {
-        self.add(mem::size_of::<usize>())
+        self.add(size_of::<usize>())
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
@@ -128,7 +128,7 @@ impl Serializer for Counter<'_> {
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), Refused> {
-        self.add(mem::size_of::<usize>())
+        self.add(size_of::<usize>())
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Refused> {

@@ -164,6 +164,10 @@ impl Store {
         }
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Bytes held, the entries' overhead counted.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
@@ -176,7 +180,7 @@ impl Store {
 
     /// Evicts until the limits hold: from the shard that has just grown, then, if that has nothing more to give, from the
     /// others, one lock at a time.
-    fn make_room(&self, home: usize, mut shard: MutexGuard<'_, Shard>, newest: Slot) {
+    fn make_room<'a>(&'a self, home: usize, mut shard: MutexGuard<'a, Shard>, newest: Slot) {
         if !self.is_over() {
             return;
         }

@@ -1,6 +1,9 @@
 //! The queues of one shard: which entry goes when room is needed.
 
-use std::{collections::{HashSet, VecDeque}, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use super::table::{AnyTable, Look};
 use crate::clock::Nanos;

@@ -1,7 +1,7 @@
 //! One function's values: a lock-free map from keys to entries.
 
 use std::{
-    mem,
+    hash::BuildHasherDefault,
     sync::atomic::{AtomicU8, AtomicUsize, Ordering},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// Everybody may read at any time. Only the [`Store`](super::Store) writes, under the lock of the key's shard.
 pub(crate) struct Table<V> {
     pub(crate) id: u32,
-    map: papaya::HashMap<OwnedKey, Entry<V>, PassThrough>,
+    map: papaya::HashMap<OwnedKey, Entry<V>, BuildHasherDefault<PassThrough>>,
     bytes: AtomicUsize,
     entries: AtomicUsize,
 }
@@ -70,12 +70,12 @@ pub(crate) struct Look {
 impl<V: Send + Sync + 'static> Table<V> {
     /// Bytes that an entry takes beside its key's and its value's own heap: the node, its pointer and tag in the map (which
     /// is between three and six eighths full), its slot in a queue, and the allocator's header.
-    pub(super) const OVERHEAD: usize = mem::size_of::<(OwnedKey, Entry<V>)>() - mem::size_of::<V>() + 18 + 16 + 8;
+    pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 18 + 16 + 8;
 
     pub(super) fn new(id: u32) -> Self {
         Self {
             id,
-            map: papaya::HashMap::builder().hasher(PassThrough).build(),
+            map: papaya::HashMap::builder().hasher(PassThrough::build()).build(),
             bytes: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
         }
