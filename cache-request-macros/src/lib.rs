@@ -1,9 +1,95 @@
-//! The attribute of cache-request.
+//! The attribute of cache-request, in four steps: [`args`] reads what stands in the parentheses, [`signature`] reads
+//! the function, [`plan`] joins the two and finds what contradicts, and [`expand`], which can no longer fail, writes
+//! the code.
+//!
+//! The expansion names nothing but `core`, `std` and the library's `__private` module, and it stays thin: whatever can
+//! be a function of the library is one.
 
 use proc_macro::TokenStream;
+use quote::quote;
 
-/// Makes a function remember.
+mod args;
+mod errors;
+mod expand;
+mod names;
+mod pattern;
+mod plan;
+mod signature;
+mod template;
+mod types;
+
+/// Makes a function remember its answers.
+///
+/// ```ignore
+/// #[cache_request(timeout = 300)]
+/// async fn delays(origin: &str, carrier: Option<&str>) -> Result<Vec<Delay>, sqlx::Error> {
+///     // …
+/// }
+/// ```
+///
+/// Every argument is part of the key, by its `serde::Serialize`. Of a `Result` only the inside of an `Ok` is kept.
+///
+/// | argument | meaning |
+/// | --- | --- |
+/// | `timeout = 300` | Seconds, a text such as `"5m"`, any expression of type `Duration`, or `never`. `0` stores nothing. Without it the cache's default holds, 300 seconds. |
+/// | `timeout_with = \|value\| …` | A `Duration` for each value. |
+/// | `skip(db, self)` | Arguments left out of the key, by the names their patterns bind. |
+/// | `vary(lang = lang(), self.region)` | More parts of the key. A path or field is its own name. |
+/// | `key = "article:{id}:{user.lang}"` | The whole key, of arguments and their fields. `{{` and `}}` are braces. |
+/// | `key = path::to::function` | The whole key is what this returns. It takes every argument by reference, `self` first; those in `skip(…)` are left out. |
+/// | `name = "…"` | Stands for module and function in the key, so that moving the code loses nothing. |
+/// | `version = 2` | Changing it drops what was stored before. |
+/// | `prefix = "…"` | Stands for the crate's name at the head of the key. |
+/// | `cache = "sessions"` | A named cache instead of the default one. |
+/// | `local` | The value stays in this process's memory and needs no `serde`. |
+/// | `when = \|value\| …` | Stores only values for which it is true. |
+/// | `weight = \|value\| …` | The bytes a value holds. |
+/// | `cache_err` | Stores an `Err` as well. |
+/// | `skip_none` | Does not store a `None`. |
+/// | `coalesce = false` | Calls with one key do not wait for one another. |
+/// | `handle = false` | No companion function. |
+/// | `handle = Self` | The companion is an associated function; see below. |
+/// | `crate = path` | Where this library is, if it is re-exported. |
+///
+/// In `vary`, the names that a destructuring pattern binds are references.
+///
+/// # The companion
+///
+/// Beside a function `f` stands `f_cache`, with the same arguments. It calls nothing: it returns a handle on that one
+/// call, to look at, refresh, forget or fill what is remembered of it.
+///
+/// - In an `impl` of a trait there is no room for another function: write `handle = false`. Under `#[async_trait]`
+///   that is understood.
+/// - In a trait, the companion makes the trait unfit for `dyn`: write `handle = false` there too, if that matters.
+/// - An associated function that neither takes `self` nor says `Self` looks to the attribute like a free function. Write
+///   `handle = Self`, or `handle = false`.
+///
+/// # Functions that return a future
+///
+/// `async fn`, `-> impl Future<Output = T>` and `-> Pin<Box<dyn Future<Output = T>>>` remember the `T`. The whole body
+/// of such a function runs inside the future, and only if nothing is remembered: what a plain function does before it
+/// returns its future waits for the first poll too.
 #[proc_macro_attribute]
-pub fn cache_request(_args: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn cache_request(args: TokenStream, item: TokenStream) -> TokenStream {
+    let item = proc_macro2::TokenStream::from(item);
+    match remember(args.into(), item.clone()) {
+        Ok(expansion) => expansion,
+        // The function itself stays, or every call of it would be an error too.
+        Err(errors) => {
+            let errors = errors.to_compile_error();
+            quote!(#item #errors)
+        }
+    }
+    .into()
+}
+
+fn remember(args: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> syn::Result<proc_macro2::TokenStream> {
+    let mentions_self = signature::mentions_self_type(&args);
+    let function = signature::function(item)?;
+    let mut errors = errors::Errors::default();
+    let args = args::read(args, &mut errors);
+    let signature = signature::read(function, mentions_self, &mut errors);
+    let plan = plan::join(args, signature, &mut errors);
+    errors.finish()?;
+    Ok(expand::expand(&plan))
 }

@@ -85,10 +85,25 @@ impl<R> Policy<R, R> {
     }
 }
 
-impl<T, E> Policy<Result<T, E>, Result<T, E>> {
+impl<R> Policy<R, R> {
     /// `cache_err`: an `Err` is kept as well.
     #[must_use]
-    pub const fn whole_result() -> Self {
+    pub const fn whole_result() -> Self
+    where
+        R: ResultValue,
+    {
+        Self::whole()
+    }
+
+    /// The whole answer of a body whose type has no name.
+    #[must_use]
+    pub const fn of_body<B: FnOnce() -> R>(_: &B) -> Self {
+        Self::whole()
+    }
+
+    /// The whole answer of a future whose output has no name.
+    #[must_use]
+    pub const fn of_future<B: Future<Output = R>>(_: &B) -> Self {
         Self::whole()
     }
 }
@@ -259,3 +274,13 @@ impl<T> MaybeNone for Option<T> {
         Self::is_none(self)
     }
 }
+
+/// What `cache_err` looks at.
+#[diagnostic::on_unimplemented(
+    message = "`cache_err` needs a `Result`, and the function returns `{Self}`",
+    label = "not a `Result`",
+    note = "remove `cache_err`"
+)]
+pub trait ResultValue {}
+
+impl<T, E> ResultValue for Result<T, E> {}

@@ -1,0 +1,408 @@
+//! What stands in the attribute's parentheses.
+//!
+//! Owns the grammar of each argument by itself, and the contradictions between arguments that need no look at the
+//! function. One wrong argument does not hide the next one.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::{
+    Expr, ExprLit, ExprUnary, Lit, LitBool, LitInt, LitStr, Path, Token, UnOp,
+    ext::IdentExt,
+    parenthesized,
+    parse::{ParseStream, Parser},
+    punctuated::Punctuated,
+    spanned::Spanned,
+};
+
+use crate::{
+    errors::Errors,
+    names,
+    template::{self, Template},
+};
+
+const KNOWN: [&str; 17] = [
+    "timeout",
+    "timeout_with",
+    "skip",
+    "vary",
+    "key",
+    "name",
+    "version",
+    "prefix",
+    "cache",
+    "local",
+    "when",
+    "weight",
+    "cache_err",
+    "skip_none",
+    "coalesce",
+    "handle",
+    "crate",
+];
+
+/// An argument that is there.
+pub(crate) struct Given<T> {
+    pub(crate) name: Name,
+    pub(crate) value: T,
+}
+
+/// The name that an argument starts with, and the how many-th argument that is.
+#[derive(Clone)]
+pub(crate) struct Name {
+    pub(crate) ident: Ident,
+    position: usize,
+}
+
+/// An argument that may be there.
+pub(crate) type Slot<T> = Option<Given<T>>;
+
+/// The attribute's arguments.
+#[derive(Default)]
+pub(crate) struct Args {
+    pub(crate) timeout: Slot<Timeout>,
+    pub(crate) timeout_with: Slot<Expr>,
+    pub(crate) skip: Slot<Vec<Ident>>,
+    pub(crate) vary: Slot<Vec<Extra>>,
+    pub(crate) key: Slot<OwnKey>,
+    pub(crate) name: Slot<String>,
+    pub(crate) version: Slot<String>,
+    pub(crate) prefix: Slot<String>,
+    pub(crate) cache: Slot<String>,
+    pub(crate) local: Slot<bool>,
+    pub(crate) when: Slot<Expr>,
+    pub(crate) weight: Slot<Expr>,
+    pub(crate) cache_err: Slot<bool>,
+    pub(crate) skip_none: Slot<bool>,
+    pub(crate) coalesce: Slot<bool>,
+    pub(crate) handle: Slot<HandleArg>,
+    pub(crate) krate: Slot<Path>,
+}
+
+/// `timeout = …`
+pub(crate) enum Timeout {
+    Fixed(Duration),
+    Never,
+    Expression(Expr),
+}
+
+/// One part in `vary(…)`.
+pub(crate) struct Extra {
+    pub(crate) name: String,
+    pub(crate) value: Expr,
+}
+
+/// `key = …`
+pub(crate) enum OwnKey {
+    Template(Template),
+    Function(Expr),
+}
+
+/// `handle = …`
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HandleArg {
+    Yes,
+    No,
+    /// The companion is found at `Self::`.
+    Associated,
+}
+
+/// Whether a flag is there and not `= false`.
+pub(crate) fn is_set(flag: &Slot<bool>) -> bool {
+    flag.as_ref().is_some_and(|flag| flag.value)
+}
+
+/// Reads all arguments. After an error the next argument is looked at all the same.
+pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Args {
+    let mut args = Args::default();
+    let everything = |input: ParseStream<'_>| {
+        let mut position = 0;
+        while !input.is_empty() {
+            position += 1;
+            let argument = one(input, position, &mut args, errors).and_then(|()| end_of_argument(input));
+            if let Err(error) = argument {
+                errors.push(error);
+                skip_to_comma(input);
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = everything.parse2(tokens) {
+        errors.push(error);
+    }
+    contradictions(&args, errors);
+    args
+}
+
+fn one(input: ParseStream<'_>, position: usize, args: &mut Args, errors: &mut Errors) -> syn::Result<()> {
+    let ident = input
+        .call(Ident::parse_any)
+        .map_err(|error| syn::Error::new(error.span(), "expected an argument such as `timeout = 300` or `skip(db)`"))?;
+    let name = Name { ident, position };
+    match names::plain(&name.ident).as_str() {
+        "timeout" => set(&mut args.timeout, name, timeout(input)?, errors),
+        "timeout_with" => set(&mut args.timeout_with, name, after_equals(input)?, errors),
+        "skip" => set(&mut args.skip, name, skip(input)?, errors),
+        "vary" => set(&mut args.vary, name, vary(input)?, errors),
+        "key" => set(&mut args.key, name, own_key(input)?, errors),
+        "name" => set(&mut args.name, name, text(input)?, errors),
+        "version" => set(&mut args.version, name, version(input)?, errors),
+        "prefix" => set(&mut args.prefix, name, text(input)?, errors),
+        "cache" => set(&mut args.cache, name, text(input)?, errors),
+        "local" => set(&mut args.local, name, flag(input)?, errors),
+        "when" => set(&mut args.when, name, after_equals(input)?, errors),
+        "weight" => set(&mut args.weight, name, after_equals(input)?, errors),
+        "cache_err" => set(&mut args.cache_err, name, flag(input)?, errors),
+        "skip_none" => set(&mut args.skip_none, name, flag(input)?, errors),
+        "coalesce" => set(&mut args.coalesce, name, yes_or_no(input)?, errors),
+        "handle" => set(&mut args.handle, name, handle(input)?, errors),
+        "crate" => {
+            equals(input)?;
+            set(&mut args.krate, name, input.call(Path::parse_mod_style)?, errors);
+        }
+        unknown => return Err(syn::Error::new(name.ident.span(), unknown_argument(unknown))),
+    }
+    Ok(())
+}
+
+/// The one place that knows an argument may stand only once.
+fn set<T>(slot: &mut Slot<T>, name: Name, value: T, errors: &mut Errors) {
+    if slot.is_some() {
+        errors.at(&name.ident, format!("`{}` is given twice; keep one of them", names::plain(&name.ident)));
+    } else {
+        *slot = Some(Given { name, value });
+    }
+}
+
+fn unknown_argument(unknown: &str) -> String {
+    let list = names::list(KNOWN);
+    // What other caches call it.
+    let meant = if unknown == "ttl" { Some("timeout") } else { names::closest(unknown, KNOWN) };
+    match meant {
+        Some(meant) => format!("unknown argument `{unknown}`; did you mean `{meant}`? There are {list}"),
+        None => format!("unknown argument `{unknown}`; there are {list}"),
+    }
+}
+
+fn end_of_argument(input: ParseStream<'_>) -> syn::Result<()> {
+    if input.is_empty() {
+        return Ok(());
+    }
+    input
+        .parse::<Token![,]>()
+        .map(drop)
+        .map_err(|error| syn::Error::new(error.span(), "expected a comma before the next argument"))
+}
+
+fn skip_to_comma(input: ParseStream<'_>) {
+    while let Ok(token) = input.parse::<TokenTree>() {
+        if matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ',') {
+            break;
+        }
+    }
+}
+
+fn equals(input: ParseStream<'_>) -> syn::Result<()> {
+    input
+        .parse::<Token![=]>()
+        .map(drop)
+        .map_err(|error| syn::Error::new(error.span(), "expected `= …`: this argument takes a value"))
+}
+
+fn after_equals(input: ParseStream<'_>) -> syn::Result<Expr> {
+    equals(input)?;
+    input.parse()
+}
+
+fn timeout(input: ParseStream<'_>) -> syn::Result<Timeout> {
+    let value = after_equals(input)?;
+    let seconds = "write seconds (`300`), a text such as `\"5m\"` or `\"250ms\"`, a `Duration`, or `never`";
+    match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(int), .. }) => Ok(Timeout::Fixed(whole_seconds(int)?)),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => humantime::parse_duration(&text.value())
+            .map(Timeout::Fixed)
+            .map_err(|error| syn::Error::new(text.span(), format!("not a timeout: {error}; {seconds}"))),
+        Expr::Lit(_) => Err(syn::Error::new(value.span(), format!("not a timeout; {seconds}"))),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) if matches!(**expr, Expr::Lit(_)) => {
+            Err(syn::Error::new(value.span(), "a timeout is not negative; `0` stores nothing, `never` keeps for ever"))
+        }
+        Expr::Path(path) if path.path.is_ident("never") => Ok(Timeout::Never),
+        _ => Ok(Timeout::Expression(value)),
+    }
+}
+
+fn whole_seconds(int: &LitInt) -> syn::Result<Duration> {
+    let suffix = int.suffix();
+    if !matches!(suffix, "" | "u64") {
+        let message = format!("a timeout has no suffix `{suffix}`: the number means seconds");
+        return Err(syn::Error::new(int.span(), message));
+    }
+    int.base10_parse().map(Duration::from_secs)
+}
+
+fn skip(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
+    let names = in_parentheses(input, "expected `skip(…)`: the names of the arguments to leave out", |input| {
+        input.call(Ident::parse_any)
+    })?;
+    Ok(names)
+}
+
+fn vary(input: ParseStream<'_>) -> syn::Result<Vec<Extra>> {
+    in_parentheses(input, "expected `vary(…)`: more parts of the key, such as `lang = lang()`", |input| {
+        if input.peek2(Token![=]) && !input.peek2(Token![==]) {
+            let name = input.call(Ident::parse_any)?;
+            return Ok(Extra { name: names::plain(&name), value: after_equals(input)? });
+        }
+        let value = input.parse()?;
+        let name = dotted(&value).ok_or_else(|| {
+            syn::Error::new(value.span(), "this part of the key needs a name; write `vary(name = …)`")
+        })?;
+        Ok(Extra { name, value })
+    })
+}
+
+/// What stands between parentheses and commas, at least once.
+fn in_parentheses<T>(
+    input: ParseStream<'_>,
+    expected: &str,
+    parse: fn(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<Vec<T>> {
+    if !input.peek(syn::token::Paren) {
+        return Err(syn::Error::new(input.cursor().span(), expected));
+    }
+    let inside;
+    let parentheses = parenthesized!(inside in input);
+    let items = Punctuated::<T, Token![,]>::parse_terminated_with(&inside, parse)?;
+    if items.is_empty() {
+        return Err(syn::Error::new(parentheses.span.join(), expected));
+    }
+    Ok(items.into_iter().collect())
+}
+
+/// `self.region` as the name it gives its part; nothing for other expressions.
+fn dotted(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Path(path) if path.qself.is_none() && path.path.segments.iter().all(|step| step.arguments.is_none()) => {
+            let steps: Vec<_> = path.path.segments.iter().map(|step| names::plain(&step.ident)).collect();
+            Some(steps.join("::"))
+        }
+        Expr::Field(field) => {
+            let member = match &field.member {
+                syn::Member::Named(name) => names::plain(name),
+                syn::Member::Unnamed(index) => index.index.to_string(),
+            };
+            dotted(&field.base).map(|base| format!("{base}.{member}"))
+        }
+        _ => None,
+    }
+}
+
+fn own_key(input: ParseStream<'_>) -> syn::Result<OwnKey> {
+    match after_equals(input)? {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => template::read(&text).map(OwnKey::Template),
+        Expr::Lit(other) => {
+            Err(syn::Error::new(other.span(), "a key is a text such as `\"article:{id}\"`, or a function's name"))
+        }
+        function => Ok(OwnKey::Function(function)),
+    }
+}
+
+fn text(input: ParseStream<'_>) -> syn::Result<String> {
+    equals(input)?;
+    let literal: LitStr =
+        input.parse().map_err(|error| syn::Error::new(error.span(), "expected a text in quotes"))?;
+    let text = literal.value();
+    if text.is_empty() {
+        return Err(syn::Error::new(literal.span(), "expected a text that is not empty"));
+    }
+    Ok(text)
+}
+
+fn version(input: ParseStream<'_>) -> syn::Result<String> {
+    if input.peek2(LitInt) {
+        equals(input)?;
+        let int = input.parse::<LitInt>()?;
+        return Ok(int.base10_parse::<u64>()?.to_string());
+    }
+    text(input).map_err(|error| syn::Error::new(error.span(), "expected a number or a text that is not empty"))
+}
+
+fn flag(input: ParseStream<'_>) -> syn::Result<bool> {
+    if input.peek(Token![=]) { yes_or_no(input) } else { Ok(true) }
+}
+
+fn yes_or_no(input: ParseStream<'_>) -> syn::Result<bool> {
+    equals(input)?;
+    input
+        .parse::<LitBool>()
+        .map(|literal| literal.value)
+        .map_err(|error| syn::Error::new(error.span(), "expected `true` or `false`"))
+}
+
+fn handle(input: ParseStream<'_>) -> syn::Result<HandleArg> {
+    if input.peek2(Token![Self]) {
+        equals(input)?;
+        input.parse::<Token![Self]>()?;
+        return Ok(HandleArg::Associated);
+    }
+    let yes = yes_or_no(input)
+        .map_err(|error| syn::Error::new(error.span(), "expected `= false`, or `= Self` for an associated function"))?;
+    Ok(if yes { HandleArg::Yes } else { HandleArg::No })
+}
+
+/// What two arguments say against each other. The error stands at the later one.
+fn contradictions(args: &Args, errors: &mut Errors) {
+    let mut against = |first: Option<Name>, second: Option<Name>, message: &str| {
+        if let (Some(first), Some(second)) = (first, second) {
+            let later = if first.position > second.position { first } else { second };
+            errors.at(later.ident, message);
+        }
+    };
+    against(
+        name_of(&args.timeout),
+        name_of(&args.timeout_with),
+        "`timeout` and `timeout_with` contradict each other; keep one of them",
+    );
+    against(
+        name_of(&args.key),
+        name_of(&args.vary),
+        "`key` is the whole key, so `vary` adds nothing to it; remove `vary`, and write its parts into `key`",
+    );
+    if matches!(&args.key, Some(Given { value: OwnKey::Template(_), .. })) {
+        against(
+            name_of(&args.key),
+            name_of(&args.skip),
+            "this `key` names the arguments that it is made of, so there is nothing to `skip`; remove `skip`",
+        );
+    }
+    against(
+        name_of_set(&args.cache_err),
+        name_of_set(&args.skip_none),
+        "`cache_err` keeps the whole `Result`, and `skip_none` looks into an `Option`; say what to keep with \
+         `when = |answer| …`",
+    );
+    if matches!(&args.timeout, Some(Given { value: Timeout::Fixed(Duration::ZERO), .. })) {
+        let idle = [
+            name_of(&args.when),
+            name_of(&args.weight),
+            name_of_set(&args.cache_err),
+            name_of_set(&args.skip_none),
+        ];
+        for other in idle.into_iter().flatten() {
+            let message = format!(
+                "a `timeout` of zero stores nothing, so `{}` has nothing to decide; remove one of them",
+                names::plain(&other.ident)
+            );
+            against(name_of(&args.timeout), Some(other), &message);
+        }
+    }
+}
+
+fn name_of<T>(slot: &Slot<T>) -> Option<Name> {
+    slot.as_ref().map(|given| given.name.clone())
+}
+
+/// A flag's name, unless it is `= false`.
+fn name_of_set(flag: &Slot<bool>) -> Option<Name> {
+    flag.as_ref().filter(|flag| flag.value).map(|flag| flag.name.clone())
+}

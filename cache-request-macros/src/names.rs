@@ -1,0 +1,71 @@
+//! Names, as they stand in messages and keys.
+
+use proc_macro2::Ident;
+use syn::ext::IdentExt;
+
+/// The identifier without its `r#`.
+pub(crate) fn plain(ident: &Ident) -> String {
+    ident.unraw().to_string()
+}
+
+/// "`a`, `b` and `c`".
+pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        None => "nothing".to_owned(),
+        Some((only, [])) => only.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+/// The known name that was probably meant.
+pub(crate) fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A third of the letters may differ: more than that is another word.
+    let allowed = (wrong.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|name| (distance(wrong, name), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// How many letters must be added, dropped or changed (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut above: Vec<usize> = (0..=to.len()).collect();
+    for (row, letter) in from.chars().enumerate() {
+        let mut diagonal = row;
+        let mut left = row + 1;
+        for (cell, other) in above.iter_mut().zip(&to) {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = *cell;
+            *cell = left;
+            left = changed.min(diagonal + 1).min(left + 1);
+        }
+        if let Some(last) = above.last_mut() {
+            *last = left;
+        }
+    }
+    above.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        for (from, to, expected) in
+            [("", "abc", 3), ("abc", "", 3), ("timout", "timeout", 1), ("kitten", "sitting", 3), ("vary", "vary", 0)]
+        {
+            assert_eq!(distance(from, to), expected, "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        assert_eq!(closest("timout", ["timeout", "timeout_with"]), Some("timeout"));
+        assert_eq!(closest("tags", ["timeout", "vary"]), None);
+    }
+}

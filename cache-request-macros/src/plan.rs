@@ -1,0 +1,229 @@
+//! Joins the attribute's arguments with the function: what the key is made of, and what does not go together.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Attribute, Expr, spanned::Spanned};
+
+use crate::{
+    args::{Args, Extra, Given, HandleArg, OwnKey},
+    errors::Errors,
+    names,
+    signature::{Argument, Binding, Signature, mentions},
+    template::{Placeholder, Template},
+    types,
+};
+
+/// All that the expansion needs; it can no longer fail.
+pub(crate) struct Plan {
+    pub(crate) args: Args,
+    pub(crate) signature: Signature,
+    pub(crate) key: KeyPlan,
+    pub(crate) companion: bool,
+}
+
+/// What the key is made of.
+pub(crate) enum KeyPlan {
+    /// Named parts, in order, and the text around them if the key is a text of the user's own.
+    Parts { parts: Vec<Part>, pieces: Option<Vec<String>> },
+    /// What a function of the user's returns for these references.
+    Function { function: Expr, references: Vec<Part> },
+}
+
+/// One part of the key.
+pub(crate) struct Part {
+    pub(crate) name: String,
+    /// A reference to it.
+    pub(crate) value: TokenStream,
+    /// Where an error about it belongs.
+    pub(crate) span: Span,
+    pub(crate) cfg: Vec<Attribute>,
+}
+
+/// Finds what the key is made of and what does not go together.
+pub(crate) fn join(mut args: Args, signature: Signature, errors: &mut Errors) -> Plan {
+    unknown_skips(&args, &signature, errors);
+    written_arguments(&args, &signature, errors);
+    receiver(&args, &signature, errors);
+    answer(&args, &signature, errors);
+    let key = match args.key.take().map(|key| key.value) {
+        None => KeyPlan::Parts { parts: parts(&args, &signature, errors), pieces: None },
+        Some(OwnKey::Template(template)) => template_key(template, &signature, errors),
+        Some(OwnKey::Function(function)) => {
+            KeyPlan::Function { function, references: references(&args, &signature) }
+        }
+    };
+    let companion = has_companion(&args, &signature);
+    Plan { args, signature, key, companion }
+}
+
+fn has_companion(args: &Args, signature: &Signature) -> bool {
+    let refused = args.handle.as_ref().is_some_and(|handle| handle.value == HandleArg::No);
+    !refused && !signature.async_trait
+}
+
+fn skips(args: &Args, name: &str) -> bool {
+    args.skip.iter().flat_map(|skip| &skip.value).any(|skipped| names::plain(skipped) == name)
+}
+
+/// "`self`, `id` and `lang`".
+fn all_names(signature: &Signature) -> String {
+    let receiver = signature.receiver().map(|_| "self");
+    names::list(receiver.into_iter().chain(signature.bindings().map(|binding| binding.name.as_str())))
+}
+
+fn unknown_skips(args: &Args, signature: &Signature, errors: &mut Errors) {
+    let mut before: Vec<String> = Vec::new();
+    for skipped in args.skip.iter().flat_map(|skip| &skip.value) {
+        let name = names::plain(skipped);
+        let known = signature.bindings().any(|binding| binding.name == name)
+            || (name == "self" && signature.receiver().is_some());
+        if !known {
+            errors.at(skipped, format!("there is no argument `{name}` to skip; there is {}", all_names(signature)));
+        } else if before.contains(&name) {
+            errors.at(skipped, format!("`{name}` is skipped twice"));
+        }
+        before.push(name);
+    }
+}
+
+/// An argument that the body may write through: a hit would not write.
+fn written_arguments(args: &Args, signature: &Signature, errors: &mut Errors) {
+    // A key of the user's own that names its arguments leaves the others out on purpose.
+    if matches!(&args.key, Some(Given { value: OwnKey::Template(_), .. })) {
+        return;
+    }
+    let message = |name: &str| {
+        format!(
+            "what the body writes through `{name}` is not repeated when the answer is remembered; take it by value or \
+             by `&`, or write `skip({name})` if nobody needs what is written"
+        )
+    };
+    if let Some(receiver) = signature.receiver()
+        && types::writable(&receiver.ty).is_some()
+        && !skips(args, "self")
+    {
+        errors.at(receiver, message("self"));
+    }
+    for argument in &signature.arguments {
+        if let Some(reference) = &argument.writable
+            && let Some(binding) = argument.bindings.iter().find(|binding| !skips(args, &binding.name))
+        {
+            errors.at(reference, message(&binding.name));
+        }
+    }
+}
+
+/// A `self` that is not thought of is seldom meant to be left out, and never as a whole in the key.
+fn receiver(args: &Args, signature: &Signature, errors: &mut Errors) {
+    let Some(receiver) = signature.receiver() else { return };
+    let varied = args.vary.iter().flat_map(|vary| &vary.value).any(|extra| mentions(&extra.value.to_token_stream(), "self"));
+    let written = types::writable(&receiver.ty).is_some();
+    if args.key.is_none() && !skips(args, "self") && !varied && !written {
+        errors.at(
+            receiver.self_token,
+            "is `self` part of the key? Write `skip(self)` if the answer does not depend on it, or `vary(self.field)` \
+             with the fields on which it does",
+        );
+    }
+}
+
+/// What the return type has to do with the attribute's arguments.
+fn answer(args: &Args, signature: &Signature, errors: &mut Errors) {
+    if let Some(opaque) = &signature.opaque
+        && has_companion(args, signature)
+    {
+        errors.at(
+            opaque,
+            "the companion function cannot name this `impl` type; write `handle = false` to go without it, or return \
+             a type that has a name",
+        );
+    }
+    if let Some(cache_err) = args.cache_err.as_ref().filter(|flag| flag.value)
+        && types::is_certainly_no_result(&signature.answer)
+    {
+        errors.at(&cache_err.name.ident, "`cache_err` needs a function that returns a `Result`; remove it");
+    }
+}
+
+fn parts(args: &Args, signature: &Signature, errors: &mut Errors) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for argument in &signature.arguments {
+        let kept = argument.bindings.iter().filter(|binding| !skips(args, &binding.name));
+        parts.extend(kept.map(|binding| part(argument, binding)));
+    }
+    for Extra { name, value } in args.vary.iter().flat_map(|vary| &vary.value) {
+        if parts.iter().any(|part| part.name == *name) {
+            let message = format!("`{name}` is part of the key already; give this part another name, or skip the first");
+            errors.at(value, message);
+        } else if skips(args, name) && value.to_token_stream().to_string() == *name {
+            errors.at(value, format!("`{name}` is skipped and varied on; keep one of the two"));
+        }
+        let span = value.span();
+        parts.push(Part { name: name.clone(), value: quote_spanned!(span=> &(#value)), span, cfg: Vec::new() });
+    }
+    parts
+}
+
+fn part(argument: &Argument, binding: &Binding) -> Part {
+    let ident = &binding.ident;
+    let span = ident.span();
+    let value = if binding.reference { quote!(#ident) } else { quote_spanned!(span=> &#ident) };
+    Part { name: binding.name.clone(), value, span, cfg: argument.cfg.clone() }
+}
+
+fn template_key(template: Template, signature: &Signature, errors: &mut Errors) -> KeyPlan {
+    let mut parts = Vec::new();
+    for placeholder in template.placeholders {
+        match filled(&placeholder, signature) {
+            Some(part) => parts.push(part),
+            None => errors.push(syn::Error::new(
+                placeholder.span,
+                format!(
+                    "there is no argument `{}` for this placeholder; there is {}",
+                    placeholder.root,
+                    all_names(signature)
+                ),
+            )),
+        }
+    }
+    KeyPlan::Parts { parts, pieces: Some(template.pieces) }
+}
+
+fn filled(placeholder: &Placeholder, signature: &Signature) -> Option<Part> {
+    let Placeholder { text, root, fields, span } = placeholder;
+    if root == "self" {
+        let this = signature.receiver()?.self_token;
+        return Some(Part {
+            name: text.clone(),
+            value: quote_spanned!(*span=> &#this #(.#fields)*),
+            span: *span,
+            cfg: Vec::new(),
+        });
+    }
+    for argument in &signature.arguments {
+        for binding in &argument.bindings {
+            if binding.name == *root {
+                let ident = &binding.ident;
+                let whole = part(argument, binding);
+                let value =
+                    if fields.is_empty() { whole.value } else { quote_spanned!(*span=> &#ident #(.#fields)*) };
+                return Some(Part { name: text.clone(), value, ..whole });
+            }
+        }
+    }
+    None
+}
+
+/// What the user's own key function takes.
+fn references(args: &Args, signature: &Signature) -> Vec<Part> {
+    let receiver = signature.receiver().filter(|_| !skips(args, "self")).map(|receiver| {
+        let this = receiver.self_token;
+        let value = if types::is_reference(&receiver.ty) { quote!(#this) } else { quote!(&#this) };
+        Part { name: "self".to_owned(), value, span: this.span(), cfg: Vec::new() }
+    });
+    let arguments = signature.arguments.iter().flat_map(|argument| {
+        let kept = argument.bindings.iter().filter(|binding| !skips(args, &binding.name));
+        kept.map(|binding| part(argument, binding))
+    });
+    receiver.into_iter().chain(arguments).collect()
+}

@@ -1,0 +1,189 @@
+//! Questions about types, as far as their text answers them.
+
+use syn::{
+    GenericArgument, Lifetime, PathArguments, PathSegment, ReturnType, Type, TypeBareFn, TypeImplTrait, TypeParamBound,
+    TypeReference, TypeTraitObject,
+    visit::{self, Visit},
+    visit_mut::{self, VisitMut},
+};
+
+/// A function's `-> impl Future<Output = T>`, or the boxed one.
+pub(crate) struct FutureType {
+    pub(crate) output: Type,
+    pub(crate) boxed: bool,
+    /// It says `'async_trait`: the attribute of that name has been here before.
+    pub(crate) async_trait: bool,
+}
+
+/// The future that a return type is, if it is one. `None` for an output means that the type does not say it.
+pub(crate) fn future(ty: &Type) -> Option<Result<FutureType, &Type>> {
+    let ty = without_parens(ty);
+    let (bounds, boxed) = match ty {
+        Type::ImplTrait(opaque) => (&opaque.bounds, false),
+        _ => {
+            let Type::TraitObject(object) = inner(inner(ty, "Pin")?, "Box")? else { return None };
+            (&object.bounds, true)
+        }
+    };
+    let bound = bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last().filter(|last| last.ident == "Future"),
+        _ => None,
+    })?;
+    let async_trait =
+        bounds.iter().any(|bound| matches!(bound, TypeParamBound::Lifetime(name) if name.ident == "async_trait"));
+    Some(match output(bound) {
+        Some(output) => Ok(FutureType { output: output.clone(), boxed, async_trait }),
+        None => Err(ty),
+    })
+}
+
+fn output(bound: &PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &bound.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(&assoc.ty),
+        _ => None,
+    })
+}
+
+/// `T` of `Name<T>`.
+fn inner<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+    let last = last_segment(ty)?;
+    if last.ident != name {
+        return None;
+    }
+    first_argument(last)
+}
+
+fn first_argument(segment: &PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(without_parens(ty)),
+        _ => None,
+    })
+}
+
+fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match without_parens(ty) {
+        Type::Path(path) if path.qself.is_none() => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+fn without_parens(mut ty: &Type) -> &Type {
+    loop {
+        ty = match ty {
+            Type::Paren(paren) => &paren.elem,
+            Type::Group(group) => &group.elem,
+            _ => return ty,
+        }
+    }
+}
+
+pub(crate) fn is_unit(ty: &Type) -> bool {
+    matches!(without_parens(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
+pub(crate) fn is_never(ty: &Type) -> bool {
+    matches!(without_parens(ty), Type::Never(_))
+}
+
+/// `&T`, whose argument is a reference already.
+pub(crate) fn is_reference(ty: &Type) -> bool {
+    matches!(without_parens(ty), Type::Reference(_))
+}
+
+/// Whether a type cannot be a `Result`. A name may be an alias of one, so only what the prelude and the language name
+/// is certain.
+pub(crate) fn is_certainly_no_result(ty: &Type) -> bool {
+    match without_parens(ty) {
+        Type::Path(path) => path.path.get_ident().is_some_and(|name| {
+            matches!(
+                name.to_string().as_str(),
+                "bool" | "char" | "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16"
+                    | "u32" | "u64" | "u128" | "usize" | "String"
+            )
+        }) || matches!(last_segment(ty), Some(last) if matches!(last.ident.to_string().as_str(), "Option" | "Vec" | "Box")),
+        Type::Macro(_) | Type::Verbatim(_) | Type::Infer(_) => false,
+        _ => true,
+    }
+}
+
+/// The reference with a lifetime shorter than `'static` that a cache would have to hold: of a `Result`, only what its
+/// `Ok` holds counts.
+pub(crate) fn borrowed(ty: &Type) -> Option<TypeReference> {
+    let kept = match last_segment(ty) {
+        Some(last) if last.ident == "Result" => first_argument(last).unwrap_or(ty),
+        _ => ty,
+    };
+    let mut found = FindReference { matches: |reference| !is_static(reference.lifetime.as_ref()), found: None };
+    found.visit_type(kept);
+    found.found
+}
+
+fn is_static(lifetime: Option<&Lifetime>) -> bool {
+    lifetime.is_some_and(|lifetime| lifetime.ident == "static")
+}
+
+/// The `&mut` through which a body may write.
+pub(crate) fn writable(ty: &Type) -> Option<TypeReference> {
+    let mut found = FindReference { matches: |reference| reference.mutability.is_some(), found: None };
+    found.visit_type(ty);
+    found.found
+}
+
+struct FindReference {
+    matches: fn(&TypeReference) -> bool,
+    found: Option<TypeReference>,
+}
+
+impl Visit<'_> for FindReference {
+    fn visit_type_reference(&mut self, reference: &TypeReference) {
+        if self.found.is_none() && (self.matches)(reference) {
+            self.found = Some(reference.clone());
+        }
+        visit::visit_type_reference(self, reference);
+    }
+
+    // The references of a function's or a closure's own signature are not held by the value.
+    fn visit_type_bare_fn(&mut self, _: &TypeBareFn) {}
+    fn visit_parenthesized_generic_arguments(&mut self, _: &syn::ParenthesizedGenericArguments) {}
+    fn visit_type_trait_object(&mut self, _: &TypeTraitObject) {}
+}
+
+/// The `impl Trait` inside a type.
+pub(crate) fn opaque(ty: &Type) -> Option<TypeImplTrait> {
+    struct Find(Option<TypeImplTrait>);
+    impl Visit<'_> for Find {
+        fn visit_type_impl_trait(&mut self, opaque: &TypeImplTrait) {
+            self.0.get_or_insert_with(|| opaque.clone());
+        }
+    }
+    let mut find = Find(None);
+    find.visit_type(ty);
+    find.0
+}
+
+/// The type with `_` for each `impl Trait`, as an expression may name it.
+pub(crate) fn inferred(ty: &Type) -> Type {
+    struct Infer;
+    impl VisitMut for Infer {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            if let Type::ImplTrait(_) = ty {
+                *ty = Type::Infer(syn::TypeInfer { underscore_token: <syn::Token![_]>::default() });
+            } else {
+                visit_mut::visit_type_mut(self, ty);
+            }
+        }
+    }
+    let mut ty = ty.clone();
+    Infer.visit_type_mut(&mut ty);
+    ty
+}
+
+/// What a function returns, `()` if it does not say.
+pub(crate) fn returned(output: &ReturnType) -> Option<&Type> {
+    match output {
+        ReturnType::Default => None,
+        ReturnType::Type(_, ty) => Some(ty),
+    }
+}
