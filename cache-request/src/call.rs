@@ -164,7 +164,7 @@ impl<R, V: Value> Call<'_, R, V> {
         let now = unix_millis(self.cache.clock().wall());
         let opened = catch_unwind(AssertUnwindSafe(|| (codec.open)(&bytes, self.function.fingerprint, &text, now)));
         match opened {
-            Ok(Ok(Some(opened))) => Ok(self.policy.answer(opened.value)),
+            Ok(Ok(Some(value))) => Ok(self.policy.answer(value)),
             Ok(Ok(None)) => Err(Count::Expired),
             Ok(Err(error)) => {
                 self.function.fault("stored bytes cannot be used", &error);

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error,
-    codec::{self, Opened},
+    codec,
     store::memory_of,
 };
 
@@ -32,10 +32,15 @@ enum Timeout<V> {
 
 /// How values of one type become bytes, and what they weigh in memory.
 pub(crate) struct Codec<V> {
-    pub(crate) seal: fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>,
-    pub(crate) open: fn(&[u8], u64, &str, u64) -> Result<Option<Opened<V>>, Error>,
+    /// [`codec::seal`].
+    pub(crate) seal: Seal<V>,
+    /// [`codec::open`].
+    pub(crate) open: Open<V>,
     memory_of: fn(&V) -> usize,
 }
+
+type Seal<V> = fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>;
+type Open<V> = fn(&[u8], u64, &str, u64) -> Result<Option<V>, Error>;
 
 impl<R, V> Policy<R, V> {
     /// The value that `answer` gives to the cache: an `Err` gives none.

@@ -336,7 +336,7 @@ impl ser::SerializeMap for Entries<'_> {
     type Error = Unkeyable;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unkeyable> {
-        if self.marks.len() % 3 != 0 {
+        if !self.marks.len().is_multiple_of(3) {
             return Err(ser::Error::custom("a map has a key without a value"));
         }
         self.marks.push(self.words.len() as u64);
