@@ -36,8 +36,8 @@ pub(crate) fn home(month: &Watched<Month>, airports: &Watched<Vec<Busy>>) -> Mar
                 (fact("on time", &percent(month.answer.on_time)))
             }
             p.note {
-                "Every number on this site is an SQL query over all these flights, in a function that remembers for
-                five minutes. Beside each answer stands how it was come by: load a page twice and see."
+                "Every number on this site comes from an SQL query over all these flights, in a function that remembers
+                its answers. Beside each stands how it was come by: load a page twice and see."
             }
         }
         div.columns {
@@ -61,7 +61,7 @@ pub(crate) fn home(month: &Watched<Month>, airports: &Watched<Vec<Busy>>) -> Mar
                     td { (code(&airport.iata)) " " (airport.city) }
                     td.number { (count(airport.flights)) }
                     td.number { (percent(airport.on_time)) }
-                    td.number { a href=(format!("/delays?origin={}", airport.iata)) { "by the hour" } }
+                    td.number { a href=(format!("/delays?origin={}", airport.iata)) { "hours" } }
                 } } }
             } }
         }
@@ -132,7 +132,7 @@ pub(crate) fn delays(filter: &Filter, hours: &Watched<Vec<Hour>>) -> Markup {
             @if flights == 0 {
                 p { "There was no such flight." }
             } @else {
-                p { (count(flights)) " flights, by the hour they were to leave." }
+                p { (count(flights)) " flights, by the hour of departure." }
                 div.scroll { table {
                     thead { tr {
                         th { "Hour" } th.number { "Flights" } th.number { "On time" } th.wide { "Mean delay" }
@@ -262,7 +262,7 @@ fn routes(routes: &[Route], with_origin: bool) -> Markup {
                 td.number { (percent(route.on_time)) }
                 td.number { (minutes(route.mean)) }
                 td.number { a href=(format!("/delays?origin={}&destination={}", route.origin, route.destination)) {
-                    "by the hour"
+                    "hours"
                 } }
             } } }
         } }
