@@ -86,7 +86,7 @@ fn airport_without_flights_says_so(site: &Site) {
 }
 
 fn delays_agree_with_the_file(site: &Site, flights: &[Flight]) {
-    let filters: [(&str, fn(&Flight) -> bool); 4] = [
+    let filters: [(&str, Filter); 4] = [
         ("", |_| true),
         ("day=26", |flight| flight.day == 26),
         ("origin=ord&destination=LGA", |flight| flight.origin == "ORD" && flight.destination == "LGA"),
@@ -212,6 +212,8 @@ fn interrupt_ends_the_site(site: &mut Site) {
 
 #[cfg(not(unix))]
 fn interrupt_ends_the_site(_: &mut Site) {}
+
+type Filter = fn(&Flight) -> bool;
 
 struct Flight {
     day: u8,

@@ -251,14 +251,14 @@ fn routes(routes: &[Route], with_origin: bool) -> Markup {
         div.scroll { table {
             thead { tr {
                 @if with_origin { th { "From" } }
-                th { "To" } th.number { "Flights" } th.number { "Miles" } th.number { "On time" }
+                th { "To" } th.number { "Flights" } th.number.spare { "Miles" } th.number { "On time" }
                 th.number { "Mean delay" } th {}
             } }
             tbody { @for route in routes { tr {
                 @if with_origin { td { (code(&route.origin)) } }
                 td { (code(&route.destination)) }
                 td.number { (count(route.flights)) }
-                td.number { (count(route.distance)) }
+                td.number.spare { (count(route.distance)) }
                 td.number { (percent(route.on_time)) }
                 td.number { (minutes(route.mean)) }
                 td.number { a href=(format!("/delays?origin={}&destination={}", route.origin, route.destination)) {
