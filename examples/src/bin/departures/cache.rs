@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use cache_request::Error;
 use serde::Serialize;
 
-use crate::{data::Db, queries::Iata};
+use crate::{data::Db, queries::Iata, site::Filter};
 
-/// Chooses the cache that `CACHE_URL` names. Without this the library would do the same at the first call; here a
-/// wrong address is told at start.
-pub(crate) fn install() -> Result<(), cache_request::Error> {
+/// Chooses the cache that `CACHE_URL` names.
+pub(crate) fn install() -> Result<(), Error> {
     Ok(())
 }
 
@@ -26,14 +26,22 @@ pub(crate) fn stats() -> Stats {
     Stats {}
 }
 
-/// Forgets what the page of an airport shows.
-pub(crate) async fn forget_airport(_db: &Db, _iata: &Iata, _destinations: u32) {}
-
-/// Forgets one page of delays.
-pub(crate) async fn forget_delays(_db: &Db, _origin: Option<&Iata>, _destination: Option<&Iata>, _day: Option<u8>) {}
-
-/// Forgets one list of the worst routes.
-pub(crate) async fn forget_worst_routes(_db: &Db, _limit: u32) {}
-
 /// Forgets what the first page shows.
-pub(crate) async fn forget_home(_db: &Db, _airports: u32) {}
+pub(crate) async fn forget_home(_db: &Db, _airports: u32) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Forgets what the page of an airport shows.
+pub(crate) async fn forget_airport(_db: &Db, _iata: &Iata, _destinations: u32) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Forgets what a page of delays shows.
+pub(crate) async fn forget_delays(_db: &Db, _filter: &Filter) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Forgets what a page of the worst routes shows.
+pub(crate) async fn forget_worst_routes(_db: &Db, _limit: u32) -> Result<(), Error> {
+    Ok(())
+}

@@ -50,9 +50,9 @@ async fn home(State(db): State<Db>) -> Result<impl IntoResponse, Refusal> {
     Ok(pages::home(&month, &airports))
 }
 
-async fn forget_home(State(db): State<Db>) -> Redirect {
-    cache::forget_home(&db, BUSIEST).await;
-    Redirect::to("/")
+async fn forget_home(State(db): State<Db>) -> Result<Redirect, Refusal> {
+    cache::forget_home(&db, BUSIEST).await?;
+    Ok(Redirect::to("/"))
 }
 
 #[derive(Deserialize)]
@@ -77,7 +77,7 @@ async fn airport(State(db): State<Db>, Path(iata): Path<String>) -> Result<impl 
 
 async fn forget_airport(State(db): State<Db>, Path(iata): Path<String>) -> Result<Redirect, Refusal> {
     let iata: Iata = iata.parse().map_err(Refusal::BadRequest)?;
-    cache::forget_airport(&db, &iata, DESTINATIONS).await;
+    cache::forget_airport(&db, &iata, DESTINATIONS).await?;
     Ok(Redirect::to(&pages::airport_address(&iata)))
 }
 
@@ -88,9 +88,8 @@ pub(crate) struct Filter {
     pub(crate) day: Option<u8>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct DelaysQuery {
     origin: String,
     destination: String,
@@ -132,7 +131,7 @@ async fn forget_delays(
     query: Result<Query<DelaysQuery>, QueryRejection>,
 ) -> Result<Redirect, Refusal> {
     let filter = Filter::try_from(query?.0)?;
-    cache::forget_delays(&db, filter.origin.as_ref(), filter.destination.as_ref(), filter.day).await;
+    cache::forget_delays(&db, &filter).await?;
     Ok(Redirect::to(&pages::delays_address(&filter)))
 }
 
@@ -166,7 +165,7 @@ async fn forget_worst_routes(
     query: Result<Query<WorstQuery>, QueryRejection>,
 ) -> Result<Redirect, Refusal> {
     let limit = query?.limit()?;
-    cache::forget_worst_routes(&db, limit).await;
+    cache::forget_worst_routes(&db, limit).await?;
     Ok(Redirect::to(&pages::worst_routes_address(limit)))
 }
 
@@ -198,6 +197,14 @@ impl From<queries::Error> for Refusal {
                 Self::Fault
             }
         }
+    }
+}
+
+/// Only forgetting can fail like this: whoever was promised that an answer is gone has to know.
+impl From<cache_request::Error> for Refusal {
+    fn from(error: cache_request::Error) -> Self {
+        eprintln!("The cache: {error}");
+        Self::Fault
     }
 }
 
