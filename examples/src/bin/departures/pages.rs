@@ -222,7 +222,11 @@ fn page(title: &str, address: Option<&str>, body: &Markup) -> Markup {
 /// A heading, and how the answer below it was come by.
 fn heading<T>(title: &str, watched: &Watched<T>) -> Markup {
     let milliseconds = watched.took.as_secs_f64() * 1000.0;
-    let digits = if milliseconds < 10.0 { 2 } else { 0 };
+    let digits = match milliseconds {
+        ..0.1 => 3,
+        ..10.0 => 2,
+        _ => 0,
+    };
     html! {
         div.heading {
             h2 { (title) }
