@@ -29,15 +29,16 @@
 //! | `-2^56 <= n < 0` | `Negative !n` |
 //! | other integers | `Wide… 1, n` or `Wide… 2, low, high`, the shorter that fits |
 //! | float | `Float, bits` |
-//! | `str`, bytes | `Text length`, then the bytes, eight to a word, padded with zeros |
+//! | `str`, up to 6 bytes | `ShortText length bytes`, padded with zeros |
+//! | longer `str`, bytes | `Text length` or `Bytes length`, then the bytes, eight to a word, padded with zeros |
 //! | `None` below `n` `Some`s | `None n` |
 //! | sequence, struct, map | `Seq`, `Struct` or `Map`, the elements, `End` |
-//! | enum variant | `…Variant length`, the name as in `Text`, then the value, or values and `End` |
+//! | enum variant | `…Variant length`, the name as after `Text`, then the value, or values and `End` |
 //!
 //! This is injective because it is a prefix code: from a value's first word a reader knows how many words follow, or
 //! that it must read values up to `End`, which begins no value. No value's words are the beginning of another's, so parts
-//! that stand one after the other cannot run together: `("ab", "c")` is not `("a", "bc")`. Each number has one form only,
-//! and so has each `None`: `Some(v)` is written as `v`, and only if that is a `None` it is counted up.
+//! that stand one after the other cannot run together: `("ab", "c")` is not `("a", "bc")`. Each number
+//! and each `str` has one form only, and so has each `None`: `Some(v)` is written as `v`, and only if that is a `None` it is counted up.
 //!
 //! # Text
 //!
@@ -81,15 +82,31 @@ pub struct Key {
 impl Key {
     /// A key of the parts that `build` names, in order.
     ///
-    /// It never panics: a panic in `build` becomes the key's [`error`](Self::error).
+    /// Convenient, but it moves the key; [`new`](Self::new) and [`fill`](Self::fill) build it where it stays.
     #[inline]
     pub fn build(build: impl FnOnce(&mut KeyBuilder<'_>)) -> Self {
-        let mut key = Self { words: Words::new(), error: None };
-        let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: &mut key })));
-        if let Err(panic) = outcome {
-            key.fail(panic_message(panic));
-        }
+        let mut key = Self::new();
+        key.fill(build);
         key
+    }
+
+    /// A key without parts.
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { words: Words::new(), error: None }
+    }
+
+    /// Adds the parts that `build` names, in order.
+    ///
+    /// It never panics: a panic in `build` becomes the key's [`error`](Self::error).
+    #[inline]
+    pub fn fill(&mut self, build: impl FnOnce(&mut KeyBuilder<'_>)) {
+        // Costs nothing: of a `build` that cannot panic nothing remains to be caught.
+        let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: self })));
+        if let Err(panic) = outcome {
+            self.fail(panic_message(panic));
+        }
     }
 
     /// Why there is no key. The words mean nothing then, and the call has to run uncached.
@@ -124,6 +141,12 @@ impl Key {
 #[derive(Debug)]
 pub struct KeyBuilder<'a> {
     key: &'a mut Key,
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl KeyBuilder<'_> {
