@@ -40,6 +40,14 @@ impl Error {
         Self::new(ErrorKind::Backend, message)
     }
 
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    pub(crate) fn too_large(bytes: usize, limit: usize) -> Self {
+        Self::new(ErrorKind::TooLarge, format!("a value of {bytes} bytes, where at most {limit} may be held"))
+    }
+
     /// Adds what caused it. The cause's own text must hold no secret.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

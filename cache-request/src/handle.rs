@@ -1,18 +1,131 @@
 //! The companion of an annotated function: one call of it, to look at, refresh, forget or fill.
 
+use std::{fmt, pin::pin};
+
+use pin_project_lite::pin_project;
+
 use crate::{
+    Error, ErrorKind,
+    call::{self, Call},
+    function::Kept,
     key::Key,
     policy::{Policy, Value},
-    site::Site,
+    shim::block_on,
+    site::{Resolved, Site},
+    stats::Count,
 };
 
-/// One call of an annotated plain function.
-#[must_use = "a handle does nothing until one of its methods is called"]
-#[derive(Debug)]
-pub struct Handle<R, V, B> {
+/// What both kinds of handle know of their call.
+struct Prepared<R, V> {
     site: &'static Site,
     policy: Policy<R, V>,
     key: Key,
+    target: Option<Resolved>,
+}
+
+impl<R, V: Value> Prepared<R, V> {
+    #[inline]
+    fn new<Body>(site: &'static Site, policy: Policy<R, V>, key: Key) -> Self {
+        let target = site.target::<V, Body>(policy.codec().is_none());
+        Self { site, policy, key, target }
+    }
+
+    /// The call, or `None` if its body is to run with no cache.
+    #[inline]
+    fn call(&self) -> Option<Call<'_, R, V>> {
+        let target = self.target.as_deref()?;
+        let call = Call {
+            site: self.site,
+            cache: &target.cache,
+            function: target.function()?,
+            policy: &self.policy,
+            key: &self.key,
+        };
+        (call.function.kept != Kept::Nowhere && self.key.error().is_none()).then_some(call)
+    }
+
+    /// Counts a call that runs its body with no cache.
+    #[cold]
+    fn uncached(&self) {
+        let Some(target) = &self.target else { return };
+        let Some(function) = target.function::<V>() else { return };
+        function.counters.one(Count::Uncached);
+        if let Some(cause) = self.key.error() {
+            function.fault("no key could be made of the arguments", &cause);
+        }
+    }
+
+    /// The call, where there is nothing to run instead.
+    fn required(&self) -> Result<Call<'_, R, V>, Error> {
+        self.call().ok_or_else(|| match (self.key.error(), self.site.cache) {
+            (Some(cause), _) => Error::new(ErrorKind::Codec, format!("no key could be made of the arguments: {cause}")),
+            (None, Some(name)) if self.target.is_none() => {
+                Error::new(ErrorKind::Config, format!("no cache named `{name}` is installed"))
+            }
+            (None, _) => Error::new(ErrorKind::Config, "this function is not cached here"),
+        })
+    }
+
+    fn key(&self) -> String {
+        match (self.key.error(), &self.target) {
+            (None, Some(target)) => {
+                target.function::<V>().map(|function| call::key_text(self.site, function, &self.key))
+            }
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
+    async fn invalidate(&self) -> Result<bool, Error> {
+        if self.is_disabled() {
+            return Ok(false);
+        }
+        self.required()?.invalidate().await
+    }
+
+    async fn put(&self, answer: &R) -> Result<(), Error> {
+        if self.is_disabled() {
+            return Ok(());
+        }
+        self.required()?.put(answer).await
+    }
+
+    async fn peek(&self) -> Option<R> {
+        self.call()?.peek().await
+    }
+
+    async fn refresh(&self, body: impl Future<Output = R>) -> R {
+        match self.call() {
+            Some(call) => call::refresh(&call, body).await,
+            None => {
+                self.uncached();
+                body.await
+            }
+        }
+    }
+
+    async fn answer(&self, body: impl Future<Output = R>) -> R {
+        match self.call() {
+            Some(call) => call::answer(&call, body).await,
+            None => {
+                self.uncached();
+                body.await
+            }
+        }
+    }
+
+    /// Nothing is ever kept, so nothing needs forgetting.
+    fn is_disabled(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| target.cache.is_disabled())
+    }
+}
+
+/// One call of an annotated plain function: what its companion, `<name>_cache(…)`, returns.
+///
+/// On a cache whose backend is outside the process, the methods block the thread while they reach it.
+#[must_use = "a handle does nothing until one of its methods is called"]
+pub struct Handle<R, V, B> {
+    prepared: Prepared<R, V>,
     body: B,
 }
 
@@ -20,34 +133,144 @@ impl<R, V: Value, B: FnOnce() -> R> Handle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, policy: Policy<R, V>, key: Key, body: B) -> Self {
-        Self { site, policy, key, body }
+        Self { prepared: Prepared::new::<B>(site, policy, key), body }
     }
 
-    /// Calls the function: what it remembers, else what its body returns.
+    /// Calls the function: what is remembered, else what the body returns.
+    #[inline]
     pub fn call(self) -> R {
+        match self.prepared.call().and_then(|call| call.hit()) {
+            Some(answer) => answer,
+            None => self.answer(),
+        }
+    }
+
+    #[cold]
+    fn answer(self) -> R {
+        block_on(self.prepared.answer(async { (self.body)() }))
+    }
+
+    /// The text of the key, as a backend and the logs see it; empty if no key can be made of the arguments.
+    pub fn key(&self) -> String {
+        self.prepared.key()
+    }
+
+    /// What is remembered, without running the body and without being counted.
+    pub fn peek(&self) -> Option<R> {
+        block_on(self.prepared.peek())
+    }
+
+    /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
+    pub fn refresh(self) -> R {
+        block_on(self.prepared.refresh(async { (self.body)() }))
+    }
+
+    /// Forgets what is remembered, and does not keep what a body that runs at this moment returns. Says whether there was
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not be told: it may go on returning the old value until its timeout.
+    pub fn invalidate(&self) -> Result<bool, Error> {
+        block_on(self.prepared.invalidate())
+    }
+
+    /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
+    ///
+    /// # Errors
+    ///
+    /// If the value could not be kept: it cannot be encoded, is too large, or the backend could not be told.
+    pub fn put(&self, answer: &R) -> Result<(), Error> {
+        block_on(self.prepared.put(answer))
+    }
+
+    /// Runs the body, with no cache at all.
+    pub fn uncached(self) -> R {
         (self.body)()
     }
 }
 
-/// One call of an annotated `async` function.
-#[must_use = "a handle does nothing until one of its methods is called"]
-#[derive(Debug)]
-pub struct AsyncHandle<R, V, B> {
-    site: &'static Site,
-    policy: Policy<R, V>,
-    key: Key,
-    body: B,
+pin_project! {
+    /// One call of an annotated `async` function: what its companion, `<name>_cache(…)`, returns.
+    #[must_use = "a handle does nothing until one of its methods is called and awaited"]
+    pub struct AsyncHandle<R, V, B> {
+        prepared: Prepared<R, V>,
+        #[pin]
+        body: B,
+    }
 }
 
 impl<R, V: Value, B: Future<Output = R>> AsyncHandle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, policy: Policy<R, V>, key: Key, body: B) -> Self {
-        Self { site, policy, key, body }
+        Self { prepared: Prepared::new::<B>(site, policy, key), body }
     }
 
-    /// Calls the function: what it remembers, else what its body returns.
-    pub async fn call(self: std::pin::Pin<&mut Self>) -> R {
-        unimplemented!()
+    /// Calls the function where it is pinned already, as the function itself does: nothing is moved.
+    #[doc(hidden)]
+    #[inline]
+    pub async fn call_pinned(self: std::pin::Pin<&mut Self>) -> R {
+        let this = self.project();
+        if let Some(answer) = this.prepared.call().and_then(|call| call.hit()) {
+            return answer;
+        }
+        this.prepared.answer(this.body).await
+    }
+
+    /// Calls the function: what is remembered, else what the body returns.
+    pub async fn call(self) -> R {
+        pin!(self).call_pinned().await
+    }
+
+    /// The text of the key, as a backend and the logs see it; empty if no key can be made of the arguments.
+    pub fn key(&self) -> String {
+        self.prepared.key()
+    }
+
+    /// What is remembered, without running the body and without being counted.
+    pub async fn peek(&self) -> Option<R> {
+        self.prepared.peek().await
+    }
+
+    /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
+    pub async fn refresh(self) -> R {
+        self.prepared.refresh(self.body).await
+    }
+
+    /// Forgets what is remembered, and does not keep what a body that runs at this moment returns. Says whether there was
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not be told: it may go on returning the old value until its timeout.
+    pub async fn invalidate(&self) -> Result<bool, Error> {
+        self.prepared.invalidate().await
+    }
+
+    /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
+    ///
+    /// # Errors
+    ///
+    /// If the value could not be kept: it cannot be encoded, is too large, or the backend could not be told.
+    pub async fn put(&self, answer: &R) -> Result<(), Error> {
+        self.prepared.put(answer).await
+    }
+
+    /// Runs the body, with no cache at all.
+    pub async fn uncached(self) -> R {
+        self.body.await
+    }
+}
+
+impl<R, V, B> fmt::Debug for Handle<R, V, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("site", self.prepared.site).finish_non_exhaustive()
+    }
+}
+
+impl<R, V, B> fmt::Debug for AsyncHandle<R, V, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncHandle").field("site", self.prepared.site).finish_non_exhaustive()
     }
 }

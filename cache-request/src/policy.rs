@@ -1,19 +1,80 @@
 //! What of a body's return value is kept, for how long, and how it becomes an answer again.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::{
+    Error,
+    codec::{self, Opened},
+    store::memory_of,
+};
+
+/// How long a value is kept unless its function says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// What a function's answer `R` gives to the cache: a value `V`.
-#[derive(Debug)]
 pub struct Policy<R, V> {
     split: fn(&R) -> Option<&V>,
     join: fn(V) -> R,
-    timeout: Option<fn() -> Duration>,
-    timeout_with: Option<fn(&V) -> Duration>,
+    timeout: Timeout<V>,
     when: Option<fn(&V) -> bool>,
     skip: Option<fn(&V) -> bool>,
     weight: Option<fn(&V) -> usize>,
+    codec: Option<Codec<V>>,
+}
+
+enum Timeout<V> {
+    Default,
+    Fixed(fn() -> Duration),
+    OfValue(fn(&V) -> Duration),
+}
+
+/// How values of one type become bytes, and what they weigh in memory.
+pub(crate) struct Codec<V> {
+    pub(crate) seal: fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>,
+    pub(crate) open: fn(&[u8], u64, &str, u64) -> Result<Option<Opened<V>>, Error>,
+    memory_of: fn(&V) -> usize,
+}
+
+impl<R, V> Policy<R, V> {
+    /// The value that `answer` gives to the cache: an `Err` gives none.
+    #[inline]
+    pub(crate) fn value<'a>(&self, answer: &'a R) -> Option<&'a V> {
+        (self.split)(answer)
+    }
+
+    /// The answer that a kept value stands for.
+    #[inline]
+    pub(crate) fn answer(&self, value: V) -> R {
+        (self.join)(value)
+    }
+
+    /// How long `value` is to be kept; `None` is not at all. Runs the user's code, which may panic.
+    pub(crate) fn keep_for(&self, value: &V) -> Option<Duration> {
+        let wanted = self.when.is_none_or(|when| when(value)) && !self.skip.is_some_and(|skip| skip(value));
+        let timeout = match self.timeout {
+            _ if !wanted => return None,
+            Timeout::Default => DEFAULT_TIMEOUT,
+            Timeout::Fixed(timeout) => timeout(),
+            Timeout::OfValue(timeout) => timeout(value),
+        };
+        (!timeout.is_zero()).then_some(timeout)
+    }
+
+    /// Bytes that `value` holds. Runs the user's code, which may panic.
+    pub(crate) fn weight_of(&self, value: &V) -> usize {
+        match (self.weight, &self.codec) {
+            (Some(weight), _) => weight(value),
+            (None, Some(codec)) => (codec.memory_of)(value),
+            (None, None) => size_of::<V>(),
+        }
+    }
+
+    /// How to turn values into bytes; `None` for a function whose values stay in this process.
+    pub(crate) fn codec(&self) -> Option<&Codec<V>> {
+        self.codec.as_ref()
+    }
 }
 
 impl<R> Policy<R, R> {
@@ -57,15 +118,16 @@ impl<T, E> Policy<Result<T, E>, T> {
 
 impl<R, V> Policy<R, V> {
     const fn new(split: fn(&R) -> Option<&V>, join: fn(V) -> R) -> Self {
-        Self { split, join, timeout: None, timeout_with: None, when: None, skip: None, weight: None }
+        Self { split, join, timeout: Timeout::Default, when: None, skip: None, weight: None, codec: None }
     }
 
     /// The value may be kept by any backend.
     #[must_use]
-    pub const fn serialised(self) -> Self
+    pub const fn serialised(mut self) -> Self
     where
         V: CacheValue,
     {
+        self.codec = Some(Codec { seal: codec::seal, open: codec::open, memory_of });
         self
     }
 
@@ -81,14 +143,14 @@ impl<R, V> Policy<R, V> {
     /// `timeout = …`; zero keeps nothing, `Duration::MAX` keeps for ever.
     #[must_use]
     pub const fn timeout(mut self, timeout: fn() -> Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.timeout = Timeout::Fixed(timeout);
         self
     }
 
     /// `timeout_with = |v| …`.
     #[must_use]
     pub const fn timeout_with(mut self, timeout: fn(&V) -> Duration) -> Self {
-        self.timeout_with = Some(timeout);
+        self.timeout = Timeout::OfValue(timeout);
         self
     }
 
@@ -114,6 +176,12 @@ impl<R, V> Policy<R, V> {
     pub const fn weight(mut self, weight: fn(&V) -> usize) -> Self {
         self.weight = Some(weight);
         self
+    }
+}
+
+impl<R, V> fmt::Debug for Policy<R, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy").field("local", &self.codec.is_none()).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,16 @@
 //! Where answers are kept outside this process: the trait, and the backends that come with the crate.
 
+#[cfg(feature = "file")]
+mod file;
+mod guard;
+mod memory;
+
 use std::time::Duration;
 
+#[cfg(feature = "file")]
+pub use self::file::{FileBackend, FileBackendBuilder};
+pub(crate) use self::guard::Guarded;
+pub use self::memory::MemoryBackend;
 use crate::Error;
 
 /// A store of bytes by key, shared by whoever reaches it.

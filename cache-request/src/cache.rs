@@ -1,0 +1,305 @@
+//! The cache: where a program's annotated functions keep their values.
+
+use std::{
+    any::TypeId,
+    fmt, ptr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use dashmap::{DashMap, Entry};
+
+use crate::{
+    Error,
+    backend::{Backend, Guarded},
+    clock::Clock,
+    config,
+    flight::Flights,
+    function::{AnyFunction, Function, Kept, Name},
+    policy::Value,
+    site::Site,
+    stats::Stats,
+    store::{Limits, Store},
+};
+
+/// Where annotated functions keep their values. Clones share everything.
+///
+/// A program [`install`](crate::install)s one when it starts, or installs none and gets `memory://`.
+#[derive(Clone)]
+pub struct Cache(Arc<Inner>);
+
+struct Inner {
+    mode: Mode,
+    store: Store,
+    flights: Flights,
+    clock: Clock,
+    prefix: Option<String>,
+    wait_limit: Duration,
+    functions: DashMap<FunctionId, Arc<dyn AnyFunction>>,
+    /// Which instance goes by which name on the backend.
+    names: DashMap<Name, FunctionId>,
+    /// All functions, in the order of their first calls.
+    listed: RwLock<Vec<Arc<dyn AnyFunction>>>,
+}
+
+enum Mode {
+    Memory,
+    Null,
+    Backend(Guarded),
+}
+
+/// One instance of an annotated function: its site, and the type of its body.
+type FunctionId = (usize, TypeId);
+
+/// Bytes that a cache may hold in this process's memory, unless told otherwise: 64 MiB.
+pub const DEFAULT_MAX_BYTES: usize = 64 << 20;
+
+/// How long a caller waits for a body that another caller runs, unless told otherwise.
+pub const DEFAULT_WAIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a call waits for its backend, unless told otherwise.
+pub const DEFAULT_SOFT_LIMIT: Duration = Duration::from_millis(250);
+
+impl Cache {
+    /// A cache in this process's memory, of at most [`DEFAULT_MAX_BYTES`].
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::builder().build()
+    }
+
+    /// A cache that keeps nothing: every call runs its body.
+    #[must_use]
+    pub fn null() -> Self {
+        Self::builder().null().build()
+    }
+
+    /// The cache at an address such as `memory://?max_bytes=1GiB`, `null://` or `file:///var/cache/app`.
+    ///
+    /// The options are those of [`Config`](crate::Config), as parameters of the address.
+    ///
+    /// # Errors
+    ///
+    /// If the scheme or an option is unknown, a value cannot be meant, or the scheme's feature is not compiled in. The error
+    /// names what there is.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        config::from_url(url)
+    }
+
+    /// A cache made in code.
+    #[must_use]
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::default()
+    }
+
+    /// What the functions of this cache did so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let listed = self.0.listed.read().unwrap_or_else(PoisonError::into_inner);
+        let functions = listed.iter().map(|function| function.stats()).collect();
+        Stats::new(functions, self.0.store.entries(), self.0.store.bytes())
+    }
+
+    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that bears its prefix.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not be told.
+    pub async fn clear(&self) -> Result<(), Error> {
+        let fence = self.0.flights.fence_all();
+        self.0.store.clear();
+        let Mode::Backend(backend) = &self.0.mode else { return Ok(()) };
+        fence.await;
+        backend.clear().await
+    }
+
+    /// Whether this cache keeps nothing.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        matches!(self.0.mode, Mode::Null)
+    }
+
+    #[inline]
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.0.flights
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn wait_limit(&self) -> Duration {
+        self.0.wait_limit
+    }
+
+    pub(crate) fn backend(&self) -> Option<&Guarded> {
+        match &self.0.mode {
+            Mode::Backend(backend) => Some(backend),
+            Mode::Memory | Mode::Null => None,
+        }
+    }
+
+    /// The function at `site` whose body has the type `Body`, which is `body`.
+    pub(crate) fn function<V: Value, Body>(
+        &self,
+        site: &'static Site,
+        body: TypeId,
+        local: bool,
+    ) -> Arc<dyn AnyFunction> {
+        let id = (ptr::from_ref(site).addr(), body);
+        if let Some(known) = self.0.functions.get(&id) {
+            return Arc::clone(&known);
+        }
+        match self.0.functions.entry(id) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(vacant) => {
+                let name = Name::of::<Body>(site, self.0.prefix.as_deref());
+                let kept = match &self.0.mode {
+                    Mode::Null => Kept::Nowhere,
+                    Mode::Backend(_) if !local => self.claim(&name, id, site),
+                    Mode::Memory | Mode::Backend(_) => Kept::InMemory,
+                };
+                let function = Arc::new(Function::<V>::new(&self.0.store, name, kept)) as Arc<dyn AnyFunction>;
+                self.0.listed.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&function));
+                vacant.insert(Arc::clone(&function));
+                function
+            }
+        }
+    }
+
+    /// Two functions of one name would read one another's values on a backend: the second one is not cached there.
+    fn claim(&self, name: &Name, id: FunctionId, site: &Site) -> Kept {
+        let holder = *self.0.names.entry(name.clone()).or_insert(id);
+        if holder == id {
+            return Kept::InBackend;
+        }
+        tracing::error!(
+            function = name.path(),
+            ?site,
+            "another function has this name already, so this one runs uncached: give it one of its own with `name = \"…\"`"
+        );
+        Kept::Nowhere
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match &self.0.mode {
+            Mode::Memory => "memory",
+            Mode::Null => "null",
+            Mode::Backend(backend) => backend.name(),
+        };
+        f.debug_struct("Cache")
+            .field("backend", &mode)
+            .field("entries", &self.0.store.entries())
+            .field("bytes", &self.0.store.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a [`Cache`].
+#[must_use = "a builder does nothing until it builds"]
+pub struct CacheBuilder {
+    mode: Mode,
+    clock: Clock,
+    limits: Limits,
+    prefix: Option<String>,
+    wait_limit: Duration,
+    soft_limit: Duration,
+}
+
+impl Default for CacheBuilder {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Memory,
+            clock: Clock::system(),
+            limits: Limits { bytes: DEFAULT_MAX_BYTES, entries: usize::MAX },
+            prefix: None,
+            wait_limit: DEFAULT_WAIT_LIMIT,
+            soft_limit: DEFAULT_SOFT_LIMIT,
+        }
+    }
+}
+
+impl CacheBuilder {
+    /// Keeps nothing: every call runs its body.
+    pub fn null(mut self) -> Self {
+        self.mode = Mode::Null;
+        self
+    }
+
+    /// Keeps values in `backend`, as bytes. Values of `local` functions stay in this process's memory.
+    pub fn backend(mut self, backend: impl Backend) -> Self {
+        self.mode = Mode::Backend(Guarded::new(backend));
+        self
+    }
+
+    /// How many bytes it may hold in this process's memory, the entries' overhead counted. Default: [`DEFAULT_MAX_BYTES`].
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
+        self
+    }
+
+    /// How many entries it may hold in this process's memory. Default: any number.
+    pub fn max_entries(mut self, entries: usize) -> Self {
+        self.limits.entries = entries;
+        self
+    }
+
+    /// The first part of all keys, where a function names no prefix itself. Default: the function's crate.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// How long a caller waits for a body that another caller runs. Then it runs its own. Default: [`DEFAULT_WAIT_LIMIT`].
+    pub fn wait_limit(mut self, limit: Duration) -> Self {
+        self.wait_limit = limit;
+        self
+    }
+
+    /// How long a call waits for its backend. Then it goes on without. Default: [`DEFAULT_SOFT_LIMIT`].
+    pub fn soft_limit(mut self, limit: Duration) -> Self {
+        self.soft_limit = limit;
+        self
+    }
+
+    /// The clock that timeouts go by. Default: the machine's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The cache.
+    #[must_use]
+    pub fn build(self) -> Cache {
+        let mode = match self.mode {
+            Mode::Backend(backend) => Mode::Backend(backend.within(self.soft_limit)),
+            mode @ (Mode::Memory | Mode::Null) => mode,
+        };
+        Cache(Arc::new(Inner {
+            mode,
+            store: Store::new(self.limits, self.clock.clone()),
+            flights: Flights::default(),
+            clock: self.clock,
+            prefix: self.prefix,
+            wait_limit: self.wait_limit,
+            functions: DashMap::default(),
+            names: DashMap::default(),
+            listed: RwLock::default(),
+        }))
+    }
+}
+
+impl fmt::Debug for CacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("limits", &self.limits)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}

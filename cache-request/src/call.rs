@@ -1,0 +1,306 @@
+//! One call, from the look-up to the answer.
+//!
+//! [`Call::hit`] is all that a remembered answer costs. What is not remembered goes through [`answer`]: join the flight,
+//! look in the backend, run the body, keep what it returns, release those who wait. It is written once: a plain function
+//! drives it on its own thread.
+//!
+//! Nothing here may fail the caller: whatever the cache, its backend or the user's own code for keys, clones and policies
+//! does, the body runs in the caller's task and its answer is returned.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Error,
+    backend::Guarded,
+    cache::Cache,
+    clock::{NEVER, unix_millis},
+    codec::FOREVER,
+    flight::{FlightKey, Join, Landing, Lead, Shared},
+    function::{Function, Kept},
+    key::{Key, Lookup, OwnedKey, text},
+    policy::{Codec, Policy, Value},
+    shim::sleep,
+    site::Site,
+    stats::Count,
+    store::{Absent, Farewell, Put},
+};
+
+/// One call of an annotated function whose cache and key are known.
+pub(crate) struct Call<'a, R, V> {
+    pub(crate) site: &'static Site,
+    pub(crate) cache: &'a Cache,
+    pub(crate) function: &'a Function<V>,
+    pub(crate) policy: &'a Policy<R, V>,
+    pub(crate) key: &'a Key,
+}
+
+/// Answers a call that found nothing in memory.
+pub(crate) async fn answer<R, V: Value>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
+    let lead = match call.join().await {
+        Joined::Answered(answer) => return answer,
+        Joined::Leads(lead) => lead,
+    };
+    match call.look_again().await {
+        Ok(answer) => {
+            call.function.counters.one(Count::Hit);
+            call.land(lead, &answer);
+            return answer;
+        }
+        Err(miss) => call.function.counters.one(miss),
+    }
+    let answer = call.run(&lead, body).await;
+    call.keep(&lead, &answer, Replaced::IfKept).await;
+    call.land(lead, &answer);
+    answer
+}
+
+/// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
+pub(crate) async fn refresh<R, V: Value>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
+    call.cache.flights().fence(&call.flight_key()).await;
+    let lead = call.cache.flights().lead(&call.flight_key());
+    let answer = call.run(&lead, body).await;
+    call.keep(&lead, &answer, Replaced::ByAnyValue).await;
+    call.land(lead, &answer);
+    answer
+}
+
+enum Joined<'a, R> {
+    Answered(R),
+    Leads(Lead<'a>),
+}
+
+/// When what was kept before has to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replaced {
+    /// When the new value takes its place.
+    IfKept,
+    /// Also when there is a new value that is not to be kept.
+    ByAnyValue,
+}
+
+impl<R, V: Value> Call<'_, R, V> {
+    /// The answer, if memory holds it.
+    #[inline]
+    pub(crate) fn hit(&self) -> Option<R> {
+        let answer = self.read().ok()?;
+        self.function.counters.one(Count::Hit);
+        Some(answer)
+    }
+
+    /// The answer, if it is remembered anywhere. Counts nothing but faults.
+    pub(crate) async fn peek(&self) -> Option<R> {
+        self.look_again().await.ok()
+    }
+
+    /// Keeps `answer` as if the body had just returned it.
+    pub(crate) async fn put(&self, answer: &R) -> Result<(), Error> {
+        self.cache.flights().fence(&self.flight_key()).await;
+        let lead = self.cache.flights().alone(&self.flight_key());
+        self.try_keep(&lead, answer, Replaced::ByAnyValue).await
+    }
+
+    /// Forgets the value, also one that a running body is about to return. Says whether there was one.
+    pub(crate) async fn invalidate(&self) -> Result<bool, Error> {
+        let fence = self.cache.flights().fence(&self.flight_key());
+        let in_memory = self.cache.store().remove(&self.function.table, &self.lookup(), Farewell::Invalidated);
+        let Some(backend) = self.backend() else { return Ok(in_memory) };
+        // A value still on its way to the backend must not arrive after the deletion.
+        fence.await;
+        backend.delete(&self.text(backend)).await
+    }
+
+    /// Waits for the body that runs for this key, or becomes the one to run it.
+    async fn join(&self) -> Joined<'_, R> {
+        let key = self.flight_key();
+        let flights = self.cache.flights();
+        if !self.site.coalesce {
+            return Joined::Leads(flights.alone(&key));
+        }
+        loop {
+            let mut wait = match flights.join(&key) {
+                Join::Lead(lead) => return Joined::Leads(lead),
+                Join::Wait(wait) => wait,
+            };
+            match within(self.cache.wait_limit(), &mut wait).await {
+                Some(Landing::Value(shared)) => {
+                    let value = shared.downcast_ref::<V>().and_then(|value| self.clone_of(value));
+                    let Some(value) = value else { return Joined::Leads(flights.alone(&key)) };
+                    self.function.counters.one(Count::Coalesced);
+                    return Joined::Answered(self.policy.answer(value));
+                }
+                Some(Landing::Nothing) => return Joined::Leads(flights.alone(&key)),
+                Some(Landing::Abandoned) => {}
+                None => flights.give_up_on(&key, &wait),
+            }
+        }
+    }
+
+    /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend.
+    async fn look_again(&self) -> Result<R, Count> {
+        let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
+            return self.read().map_err(|absent| match absent {
+                Absent::Expired => Count::Expired,
+                Absent::Missing => match self.cache.store().farewell(self.function.table.id, self.key.hash()) {
+                    Some(Farewell::Evicted) => Count::Evicted,
+                    Some(Farewell::Invalidated) => Count::Invalidated,
+                    None => Count::NeverSeen,
+                },
+            });
+        };
+        let text = self.text(backend);
+        let bytes = match backend.get(&text).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(Count::NeverSeen),
+            Err(error) => {
+                self.function.fault("the backend could not be read", &error);
+                return Err(Count::BackendFault);
+            }
+        };
+        let now = unix_millis(self.cache.clock().wall());
+        let opened = catch_unwind(AssertUnwindSafe(|| (codec.open)(&bytes, self.function.fingerprint, &text, now)));
+        match opened {
+            Ok(Ok(Some(opened))) => Ok(self.policy.answer(opened.value)),
+            Ok(Ok(None)) => Err(Count::Expired),
+            Ok(Err(error)) => {
+                self.function.fault("stored bytes cannot be used", &error);
+                Err(Count::Undecodable)
+            }
+            Err(_panic) => {
+                self.function.fault("stored bytes cannot be used", &"the value's `Deserialize` panicked");
+                Err(Count::Undecodable)
+            }
+        }
+    }
+
+    async fn run(&self, lead: &Lead<'_>, body: impl Future<Output = R>) -> R {
+        let start = Instant::now();
+        let answer = lead.run(body).await;
+        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.function.counters.one(Count::Bodies);
+        self.function.counters.add(Count::BodyNanos, nanos);
+        answer
+    }
+
+    /// Keeps what `answer` gives, if it is to be kept and the key was not invalidated meanwhile.
+    async fn keep(&self, lead: &Lead<'_>, answer: &R, replaced: Replaced) {
+        if let Err(error) = self.try_keep(lead, answer, replaced).await {
+            self.function.fault("a value could not be kept", &error);
+        }
+    }
+
+    async fn try_keep(&self, lead: &Lead<'_>, answer: &R, replaced: Replaced) -> Result<(), Error> {
+        let Some(value) = self.policy.value(answer) else { return Ok(()) };
+        let timeout = self.guard("`when` or the timeout", || self.policy.keep_for(value)).flatten();
+        match (timeout, self.backend().zip(self.policy.codec())) {
+            (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
+            (Some(timeout), Some((backend, codec))) => self.keep_in(backend, codec, lead, value, timeout).await,
+            (None, _) if replaced == Replaced::ByAnyValue => self.invalidate().await.map(drop),
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn keep_in_memory(&self, lead: &Lead<'_>, value: &V, timeout: Duration) -> Result<(), Error> {
+        let Some(weight) = self.guard("the value's weight", || self.policy.weight_of(value)) else { return Ok(()) };
+        let Some(value) = self.clone_of(value) else { return Ok(()) };
+        let expires = if timeout == Duration::MAX { NEVER } else { self.cache.clock().after(timeout) };
+        let put = lead.keep(|| self.cache.store().put(&self.function.table, &self.lookup(), value, expires, weight));
+        match put {
+            Some(Put::TooLarge) => Err(Error::too_large(weight, self.cache.store().limits().bytes)),
+            Some(Put::Kept) | None => Ok(()),
+        }
+    }
+
+    async fn keep_in(
+        &self,
+        backend: &Guarded,
+        codec: &Codec<V>,
+        lead: &Lead<'_>,
+        value: &V,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let text = self.text(backend);
+        let forever = timeout == Duration::MAX;
+        let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
+        let sealed = self
+            .guard("the value's `Serialize`", || (codec.seal)(value, self.function.fingerprint, &text, fresh_until));
+        let Some(bytes) = sealed.transpose()? else { return Ok(()) };
+        if lead.begin_storing() {
+            backend.set(&text, &bytes, (!forever).then_some(timeout)).await?;
+            self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Ends the flight with the value of `answer` for those who wait.
+    fn land(&self, lead: Lead<'_>, answer: &R) {
+        lead.land(|| {
+            let value = self.clone_of(self.policy.value(answer)?)?;
+            Some(Arc::new(value) as Shared)
+        });
+    }
+
+    #[inline]
+    fn read(&self) -> Result<R, Absent> {
+        let clone =
+            self.function.table.read(&self.lookup(), || self.cache.clock().coarse(), |value| self.clone_of(value))?;
+        clone.map(|value| self.policy.answer(value)).ok_or(Absent::Missing)
+    }
+
+    /// A clone, unless the value's own `Clone` panics.
+    #[inline]
+    fn clone_of(&self, value: &V) -> Option<V> {
+        self.guard("the value's `Clone`", || value.clone())
+    }
+
+    /// Runs the user's code, of which a panic is a fault of the cache and not of the call.
+    #[inline]
+    fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {
+        let caught = catch_unwind(AssertUnwindSafe(code));
+        if caught.is_err() {
+            self.function.fault("the user's code panicked", &what);
+        }
+        caught.ok()
+    }
+
+    fn backend(&self) -> Option<&Guarded> {
+        if self.function.kept == Kept::InBackend { self.cache.backend() } else { None }
+    }
+
+    fn text(&self, backend: &Guarded) -> String {
+        text::shorten(key_text(self.site, self.function, self.key), backend.max_key_bytes())
+    }
+
+    #[inline]
+    fn lookup(&self) -> Lookup<'_> {
+        self.key.lookup()
+    }
+
+    fn flight_key(&self) -> FlightKey {
+        FlightKey { function: self.function.table.id, hash: self.key.hash(), key: OwnedKey::from(self.key.words()) }
+    }
+}
+
+/// The key, as it reads where it leaves the process.
+pub(crate) fn key_text<V>(site: &Site, function: &Function<V>, key: &Key) -> String {
+    text::render(site, &function.name.naming(), key.words())
+}
+
+/// What `future` returns, or `None` if that takes longer than `limit`.
+async fn within<F: Future + Unpin>(limit: Duration, future: F) -> Option<F::Output> {
+    futures_lite::future::or(async { Some(future.await) }, async {
+        sleep(limit).await;
+        None
+    })
+    .await
+}
+
+impl<R, V> fmt::Debug for Call<'_, R, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("function", &self.function.name.path()).finish_non_exhaustive()
+    }
+}

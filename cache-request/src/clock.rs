@@ -1,0 +1,130 @@
+//! Time: a coarse clock for look-ups, a precise one for what is stored, and a clock that tests move by hand.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A point on a monotonic clock, in nanoseconds since an arbitrary start.
+pub(crate) type Nanos = u64;
+
+/// A moment that never comes.
+pub(crate) const NEVER: Nanos = u64::MAX;
+
+/// The clock of a cache: the machine's, or one that tests move by hand.
+#[derive(Clone, Default)]
+pub struct Clock(Option<Arc<Mock>>);
+
+struct Mock {
+    elapsed: AtomicU64,
+}
+
+/// Where a mocked clock starts: any wall-clock time will do, as long as it is the same in every run.
+const MOCK_EPOCH: Duration = Duration::from_secs(1_000_000_000);
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands still until [`advance`](Self::advance) moves it. Clones move together.
+    #[must_use]
+    pub fn mock() -> Self {
+        Self(Some(Arc::new(Mock { elapsed: AtomicU64::new(1) })))
+    }
+
+    /// Moves a mocked clock forward. The machine's clock does not obey.
+    pub fn advance(&self, by: Duration) {
+        if let Some(mock) = &self.0 {
+            mock.elapsed.fetch_add(nanos(by), Ordering::SeqCst);
+        }
+    }
+
+    /// The wall-clock time, which is what leaves the process with a stored value.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        match &self.0 {
+            None => SystemTime::now(),
+            Some(mock) => UNIX_EPOCH + MOCK_EPOCH + Duration::from_nanos(mock.elapsed.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Now, at most one tick of the machine's coarse clock (a few milliseconds) ago: what look-ups can afford.
+    #[inline]
+    pub(crate) fn coarse(&self) -> Nanos {
+        match &self.0 {
+            None => machine::coarse(),
+            Some(mock) => mock.elapsed.load(Ordering::SeqCst),
+        }
+    }
+
+    /// The moment `timeout` from now, by the precise clock: so that an entry is never early, and late by a tick at most.
+    pub(crate) fn after(&self, timeout: Duration) -> Nanos {
+        let now = match &self.0 {
+            None => machine::precise(),
+            Some(mock) => mock.elapsed.load(Ordering::SeqCst),
+        };
+        now.saturating_add(nanos(timeout))
+    }
+}
+
+fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Clock::mock" } else { "Clock::system" })
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod machine {
+    use rustix::time::{ClockId, clock_gettime};
+
+    use super::Nanos;
+
+    #[inline]
+    pub(super) fn coarse() -> Nanos {
+        read(ClockId::MonotonicCoarse)
+    }
+
+    pub(super) fn precise() -> Nanos {
+        read(ClockId::Monotonic)
+    }
+
+    #[inline]
+    fn read(clock: ClockId) -> Nanos {
+        let time = clock_gettime(clock);
+        // The monotonic clock counts from boot, so neither part is ever negative.
+        time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod machine {
+    use std::{sync::OnceLock, time::Instant};
+
+    use super::{Nanos, nanos};
+
+    pub(super) fn coarse() -> Nanos {
+        precise()
+    }
+
+    pub(super) fn precise() -> Nanos {
+        static START: OnceLock<Instant> = OnceLock::new();
+        nanos(START.get_or_init(Instant::now).elapsed())
+    }
+}

@@ -1,0 +1,116 @@
+//! Values as bytes: MessagePack with named fields, in an envelope that tells whether they can be trusted.
+//!
+//! The envelope is checked before anything is decoded. All numbers are little-endian.
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 2 | `cR`, so that foreign bytes are known at once |
+//! | 1 | version of this format |
+//! | 1 | codec of the payload: 1 is MessagePack with named fields |
+//! | 8 | fingerprint of the value's type |
+//! | 8 | fresh until, in milliseconds since 1970; all ones is for ever |
+//! | 8 | stale until, likewise; equal to fresh until as long as nothing is served stale |
+//! | 2 | number of tags; each is 8 bytes of its name's hash and 8 of its generation |
+//! | 8 | checksum: BLAKE3 of the key and of all other bytes |
+//! | … | payload |
+//!
+//! The key is part of the checksum, so bytes that a backend returns under another key are refused as well.
+
+use std::any::type_name;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Error, ErrorKind};
+
+const MAGIC: [u8; 2] = *b"cR";
+const FORMAT: u8 = 1;
+const MESSAGE_PACK: u8 = 1;
+
+/// Bytes before the payload, when there are no tags.
+const HEADER: usize = 38;
+/// Where the checksum stands when there are no tags.
+const CHECKSUM: usize = 30;
+const TAG: usize = 16;
+
+/// For ever, as the envelope says it.
+pub(crate) const FOREVER: u64 = u64::MAX;
+
+/// Encodes `value`, fresh until a moment in milliseconds since 1970, to be stored under `key`.
+pub(crate) fn seal<V: Serialize>(value: &V, fingerprint: u64, key: &str, fresh_until: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::with_capacity(HEADER + 64);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&[FORMAT, MESSAGE_PACK]);
+    bytes.extend_from_slice(&fingerprint.to_le_bytes());
+    bytes.extend_from_slice(&fresh_until.to_le_bytes());
+    bytes.extend_from_slice(&fresh_until.to_le_bytes());
+    bytes.extend_from_slice(&0_u16.to_le_bytes());
+    bytes.extend_from_slice(&[0; 8]);
+    rmp_serde::encode::write_named(&mut bytes, value)
+        .map_err(|cause| Error::new(ErrorKind::Codec, "the value cannot be encoded").with_source(cause))?;
+    let checksum = checksum(key, &bytes[..CHECKSUM], &bytes[HEADER..]);
+    bytes[CHECKSUM..HEADER].copy_from_slice(&checksum);
+    Ok(bytes)
+}
+
+/// A value out of its envelope.
+#[derive(Debug)]
+pub(crate) struct Opened<V> {
+    pub(crate) value: V,
+    pub(crate) fresh_until: u64,
+}
+
+/// Decodes what [`seal`] made for the same key and type.
+///
+/// An envelope whose time is over is none; everything else that is not as it should be is an error.
+pub(crate) fn open<V: DeserializeOwned>(
+    bytes: &[u8],
+    fingerprint: u64,
+    key: &str,
+    now: u64,
+) -> Result<Option<Opened<V>>, Error> {
+    let corrupt = |what: &str| Err(Error::new(ErrorKind::Corrupt, format!("stored bytes refused: {what}")));
+    let Some((header, _)) = bytes.split_at_checked(HEADER) else { return corrupt("too short for an envelope") };
+    if header[..2] != MAGIC {
+        return corrupt("no envelope");
+    }
+    if header[2] != FORMAT {
+        return corrupt("another format version");
+    }
+    let tags = usize::from(u16::from_le_bytes([header[28], header[29]])) * TAG;
+    let Some((head, rest)) = bytes.split_at_checked(CHECKSUM + tags) else { return corrupt("cut off") };
+    let Some((stored, payload)) = rest.split_at_checked(8) else { return corrupt("cut off") };
+    if stored != checksum(key, head, payload) {
+        return corrupt("wrong checksum");
+    }
+    if header[3] != MESSAGE_PACK {
+        return corrupt("another codec");
+    }
+    if number(header, 4) != fingerprint {
+        return corrupt("a value of another type");
+    }
+    let fresh_until = number(header, 12);
+    if fresh_until <= now {
+        return Ok(None);
+    }
+    let value = rmp_serde::from_slice(payload)
+        .map_err(|cause| Error::new(ErrorKind::Corrupt, "the stored value does not decode").with_source(cause))?;
+    Ok(Some(Opened { value, fresh_until }))
+}
+
+/// Tells the types of values apart, so that one whose type has changed is not taken for another.
+pub(crate) fn fingerprint<V>() -> u64 {
+    number(blake3::hash(type_name::<V>().as_bytes()).as_bytes(), 0)
+}
+
+fn checksum(key: &str, head: &[u8], payload: &[u8]) -> [u8; 8] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(key.len() as u64).to_le_bytes()).update(key.as_bytes()).update(head).update(payload);
+    number(hasher.finalize().as_bytes(), 0).to_le_bytes()
+}
+
+/// The eight bytes at `at`, which the caller knows to be there.
+fn number(bytes: &[u8], at: usize) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(number)
+}

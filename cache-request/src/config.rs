@@ -1,0 +1,301 @@
+//! A cache chosen by address or by configuration: one table of schemes, and one way to read options.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    Cache, Error,
+    cache::CacheBuilder,
+    global::{install, install_named},
+};
+
+/// The configuration of a program's caches, to be read with any self-describing `serde` format.
+///
+/// | option | of | meaning | default |
+/// | --- | --- | --- | --- |
+/// | `max_bytes` | `memory`, `file` | bytes that may be held: a number, or `64MiB`, `1GB`, … | 64 MiB, 1 GiB |
+/// | `max_entries` | `memory`, `file` | entries that may be held | any number |
+/// | `prefix` | all | the first part of keys, where a function names none | the function's crate |
+/// | `wait_limit` | all | how long a caller waits for a body that another one runs, such as `10s` | `10s` |
+/// | `soft_limit` | `file` | how long a call waits for the backend | `250ms` |
+///
+/// In an address the same options are parameters: `file:///var/cache/app?max_bytes=1GiB&soft_limit=1s`.
+///
+/// ```
+/// # use cache_request::Config;
+/// let config: Config = serde_json::from_str(
+///     r#"{
+///         "url": "memory://",
+///         "max_bytes": "256MiB",
+///         "caches": { "sessions": { "url": "memory://", "max_entries": 10000 } }
+///     }"#,
+/// )?;
+/// config.install()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct Config {
+    /// The default cache.
+    #[serde(flatten)]
+    pub default: CacheConfig,
+    /// The named caches beside it.
+    #[serde(default)]
+    pub caches: BTreeMap<String, CacheConfig>,
+}
+
+/// The configuration of one cache.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct CacheConfig {
+    /// The address; `memory://` by default. Options may stand in it, too.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// The options, by name, as in the table of [`Config`].
+    #[serde(flatten)]
+    pub options: BTreeMap<String, Setting>,
+}
+
+/// The value of an option: as text, whatever the format had.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "RawSetting")]
+pub struct Setting(String);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawSetting {
+    Truth(bool),
+    Number(u64),
+    Text(String),
+}
+
+impl From<RawSetting> for Setting {
+    fn from(raw: RawSetting) -> Self {
+        Self(match raw {
+            RawSetting::Truth(truth) => truth.to_string(),
+            RawSetting::Number(number) => number.to_string(),
+            RawSetting::Text(text) => text,
+        })
+    }
+}
+
+impl<T: fmt::Display> From<&T> for Setting {
+    fn from(value: &T) -> Self {
+        Self(value.to_string())
+    }
+}
+
+impl Config {
+    /// Makes all caches and installs them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`CacheConfig::build`], before anything is installed; and as of [`install`].
+    #[track_caller]
+    pub fn install(&self) -> Result<(), Error> {
+        let default = self.default.build()?;
+        let named = self.caches.iter().map(|(name, config)| {
+            let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error}")));
+            named.map(|cache| (name, cache))
+        });
+        let named: Vec<_> = named.collect::<Result<_, _>>()?;
+        install(default)?;
+        for (name, cache) in named {
+            install_named(name, cache)?;
+        }
+        Ok(())
+    }
+}
+
+impl CacheConfig {
+    /// Makes the cache.
+    ///
+    /// # Errors
+    ///
+    /// If the scheme or an option is unknown, given twice or cannot be meant, or the scheme's feature is not compiled in.
+    pub fn build(&self) -> Result<Cache, Error> {
+        let address = Address::parse(self.url.as_deref().unwrap_or("memory://"))?;
+        let mut options = address.options;
+        for (name, Setting(value)) in &self.options {
+            options.give(name.clone(), value.clone())?;
+        }
+        let Some((_, open)) = SCHEMES.iter().find(|(scheme, _)| *scheme == address.scheme) else {
+            let known: Vec<_> = SCHEMES.iter().map(|(scheme, _)| format!("{scheme}://")).collect();
+            return Err(Error::config(format!(
+                "unknown scheme `{}://`: there is {}",
+                address.scheme,
+                known.join(", ")
+            )));
+        };
+        let mut builder = open(&address.path, &mut options, Cache::builder())?;
+        if let Some(prefix) = options.take::<String>("prefix")? {
+            builder = builder.prefix(prefix);
+        }
+        if let Some(Span(limit)) = options.take("wait_limit")? {
+            builder = builder.wait_limit(limit);
+        }
+        options.finish(address.scheme)?;
+        Ok(builder.build())
+    }
+}
+
+/// The cache at `url`.
+pub(crate) fn from_url(url: &str) -> Result<Cache, Error> {
+    CacheConfig { url: Some(url.to_owned()), options: BTreeMap::new() }.build()
+}
+
+/// Takes a scheme's own options, and says where the cache keeps its values.
+type Open = fn(&str, &mut Options, CacheBuilder) -> Result<CacheBuilder, Error>;
+
+/// All schemes there are.
+const SCHEMES: [(&str, Open); 3] = [("memory", memory), ("null", null), ("file", file)];
+
+fn memory(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    no_path("memory", path)?;
+    if let Some(Bytes(bytes)) = options.take("max_bytes")? {
+        builder = builder.max_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+    if let Some(entries) = options.take("max_entries")? {
+        builder = builder.max_entries(entries);
+    }
+    Ok(builder)
+}
+
+fn null(path: &str, _: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    no_path("null", path)?;
+    Ok(builder.null())
+}
+
+#[cfg(feature = "file")]
+fn file(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    if path.is_empty() {
+        return Err(Error::config("`file://` needs a directory, such as file:///var/cache/app"));
+    }
+    let mut backend = crate::backend::FileBackend::builder(path);
+    if let Some(Bytes(bytes)) = options.take("max_bytes")? {
+        backend = backend.max_bytes(bytes);
+    }
+    if let Some(entries) = options.take("max_entries")? {
+        backend = backend.max_entries(entries);
+    }
+    if let Some(Span(limit)) = options.take("soft_limit")? {
+        builder = builder.soft_limit(limit);
+    }
+    Ok(builder.backend(backend.build()?))
+}
+
+#[cfg(not(feature = "file"))]
+fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(Error::config("`file://` is not compiled in: enable the feature `file` of cache-request"))
+}
+
+fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
+    if path.is_empty() { Ok(()) } else { Err(Error::config(format!("`{scheme}://` takes no path"))) }
+}
+
+/// `scheme://path?option=value&…`.
+struct Address<'a> {
+    scheme: &'a str,
+    path: String,
+    options: Options,
+}
+
+impl<'a> Address<'a> {
+    /// Errors here show nothing of the address but its scheme: the rest may hold a password.
+    fn parse(url: &'a str) -> Result<Self, Error> {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(Error::config("an address begins with its scheme, such as memory:// or file:///var/cache/app"));
+        };
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut options = Options::default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            options.give(decode(scheme, name)?, decode(scheme, value)?)?;
+        }
+        Ok(Self { scheme, path: decode(scheme, path)?, options })
+    }
+}
+
+fn decode(scheme: &str, text: &str) -> Result<String, Error> {
+    let decoded = urlencoding::decode(text);
+    decoded.map(Into::into).map_err(|_| Error::config(format!("the `{scheme}://` address is percent-encoded wrongly")))
+}
+
+/// Options as they were given, each to be taken once.
+#[derive(Default)]
+struct Options {
+    given: BTreeMap<String, String>,
+    /// All that were asked for: what the error about an unknown one lists.
+    known: BTreeSet<&'static str>,
+}
+
+impl Options {
+    fn give(&mut self, name: String, value: String) -> Result<(), Error> {
+        match self.given.insert(name.clone(), value) {
+            None => Ok(()),
+            Some(_) => Err(Error::config(format!("option `{name}` is given twice"))),
+        }
+    }
+
+    fn take<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
+        self.known.insert(name);
+        let Some(value) = self.given.remove(name) else { return Ok(None) };
+        value.parse().map(Some).map_err(|cause| Error::config(format!("option `{name}`: `{value}`: {cause}")))
+    }
+
+    fn finish(self, scheme: &str) -> Result<(), Error> {
+        let Some(unknown) = self.given.keys().next() else { return Ok(()) };
+        let known: Vec<_> = self.known.into_iter().collect();
+        Err(Error::config(format!("unknown option `{unknown}` of `{scheme}://`: there is {}", known.join(", "))))
+    }
+}
+
+/// `300`, `64KiB`, `1GB`.
+struct Bytes(u64);
+
+impl FromStr for Bytes {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "expected bytes, such as 1048576, 64MiB or 1GB";
+        let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| EXPECTED)?;
+        let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1_000,
+            "mb" => 1_000_000,
+            "gb" => 1_000_000_000,
+            "kib" => 1 << 10,
+            "mib" => 1 << 20,
+            "gib" => 1 << 30,
+            _ => return Err(EXPECTED),
+        };
+        number.checked_mul(unit).map(Self).ok_or(EXPECTED)
+    }
+}
+
+/// `250ms`, `10s`, `1h 30m`.
+struct Span(Duration);
+
+impl FromStr for Span {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(text).map(Self)
+    }
+}
+
+/// Shows no address, as that may hold a password.
+impl fmt::Debug for CacheConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.url.as_deref().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
+        f.debug_struct("CacheConfig").field("scheme", &scheme).field("options", &self.options.keys()).finish()
+    }
+}

@@ -1,0 +1,95 @@
+//! Who is in the midst of which bodies, and which body waits for which: so that no body ever waits for itself.
+
+use std::{collections::HashMap, sync::Arc};
+
+use once_cell::sync::Lazy;
+
+use crate::shim::{Mutex, lock};
+
+/// The bodies that a task is in the midst of, innermost first.
+pub(crate) struct Lineage {
+    flight: u64,
+    outer: Option<Arc<Lineage>>,
+}
+
+impl Lineage {
+    /// The lineage of a body that `flight` runs, inside `outer`.
+    pub(super) fn descend(outer: Option<Arc<Self>>, flight: u64) -> Arc<Self> {
+        Arc::new(Self { flight, outer })
+    }
+
+    fn flights(&self) -> impl Iterator<Item = u64> {
+        std::iter::successors(Some(self), |lineage| lineage.outer.as_deref()).map(|lineage| lineage.flight)
+    }
+
+    fn contains(&self, flight: u64) -> bool {
+        self.flights().any(|own| own == flight)
+    }
+}
+
+/// For each body that waits, the flights it waits for: one entry for each wait, as a body may wait for many at a time.
+type Waits = HashMap<u64, Vec<u64>>;
+
+static WAITS: Lazy<Mutex<Waits>> = Lazy::new(Mutex::default);
+
+/// Notes that the bodies of a lineage wait for a flight, for as long as it lives.
+///
+/// A caller that is in no body notes nothing and takes no lock.
+pub(super) struct Waiting {
+    flight: u64,
+    lineage: Option<Arc<Lineage>>,
+}
+
+/// Waiting would never end: the flight waits, by itself or through others, for the body that asks.
+#[derive(Debug)]
+pub(super) struct Circle;
+
+impl Waiting {
+    pub(super) fn on(flight: u64, lineage: Option<Arc<Lineage>>) -> Result<Self, Circle> {
+        if let Some(lineage) = &lineage {
+            // Look and note in one step, else two who are about to wait for one another would both see nothing.
+            let mut waits = lock(&WAITS);
+            if leads_back(&waits, flight, lineage) {
+                return Err(Circle);
+            }
+            for body in lineage.flights() {
+                waits.entry(body).or_default().push(flight);
+            }
+        }
+        Ok(Self { flight, lineage })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(lineage) = &self.lineage else { return };
+        let mut waits = lock(&WAITS);
+        for body in lineage.flights() {
+            if let Some(flights) = waits.get_mut(&body) {
+                if let Some(at) = flights.iter().position(|flight| *flight == self.flight) {
+                    flights.swap_remove(at);
+                }
+                if flights.is_empty() {
+                    waits.remove(&body);
+                }
+            }
+        }
+    }
+}
+
+fn leads_back(waits: &Waits, flight: u64, lineage: &Lineage) -> bool {
+    let mut seen = vec![flight];
+    let mut next = 0;
+    while let Some(flight) = seen.get(next).copied() {
+        if lineage.contains(flight) {
+            return true;
+        }
+        for further in waits.get(&flight).into_iter().flatten() {
+            if !seen.contains(further) {
+                seen.push(*further);
+            }
+        }
+        next += 1;
+    }
+    false
+}

@@ -1,0 +1,320 @@
+//! Single flight: while a body runs, the callers of the same key wait for its value, and an `invalidate` reaches it.
+//!
+//! A flight is one running body. Its key's callers either lead it or wait for it; a body that nobody may wait for (it runs
+//! alone by choice, or beside another one) is a flight as well, so that whoever invalidates the key finds it.
+//!
+//! A flight moves through [`Phase`] in one direction, and whatever happens to its leader (it returns, errs, panics, is
+//! dropped at any await point) the leader's [`Lead`] ends it and wakes all who wait. One mechanism serves plain and async
+//! callers: a plain one drives the same future on its own thread.
+
+mod lineage;
+#[cfg(all(test, shuttle))]
+mod model;
+
+use std::{
+    any::Any,
+    hash::{BuildHasherDefault, Hash, Hasher},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+use dashmap::{DashMap, Entry};
+
+pub(crate) use self::lineage::Lineage;
+use self::lineage::Waiting;
+use crate::{
+    key::{OwnedKey, PassThrough},
+    scope,
+    shim::{Mutex, lock},
+};
+
+/// One function's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FlightKey {
+    pub(crate) function: u32,
+    pub(crate) hash: u64,
+    pub(crate) key: OwnedKey,
+}
+
+impl Hash for FlightKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash ^ u64::from(self.function).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
+}
+
+/// The running bodies of one cache.
+#[derive(Default)]
+pub(crate) struct Flights {
+    running: DashMap<FlightKey, Vec<Running>, BuildHasherDefault<PassThrough>>,
+}
+
+struct Running {
+    flight: Arc<Flight>,
+    /// Whether callers of the key may wait for it.
+    joinable: bool,
+}
+
+/// What a caller gets to do.
+pub(crate) enum Join<'a> {
+    /// Run the body: for all who come while it runs, or alone.
+    Lead(Lead<'a>),
+    /// Wait for the one who runs it.
+    Wait(Wait),
+}
+
+/// A shared value, whatever its type.
+pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
+
+/// How a flight ended, as far as those who waited are concerned.
+#[derive(Clone)]
+pub(crate) enum Landing {
+    /// With a value for everybody.
+    Value(Shared),
+    /// With nothing to share (an `Err`, a panic): each now runs the body for itself, side by side.
+    Nothing,
+    /// Its leader went away half way: somebody else leads now.
+    Abandoned,
+}
+
+struct Flight {
+    id: u64,
+    waiting: AtomicUsize,
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    /// The key was invalidated while the body ran: what it returns is older, and is not kept.
+    fenced: bool,
+    wakers: Vec<Waker>,
+}
+
+enum Phase {
+    /// The body runs.
+    Running,
+    /// Its value is on its way to the backend: who invalidates waits until it is there.
+    Storing,
+    Landed(Landing),
+}
+
+impl Flights {
+    /// Joins the flight of `key`, or starts one.
+    ///
+    /// A caller that is itself in the midst of that very body, or whose waiting would close a circle of bodies that wait for
+    /// one another, gets to lead: it runs the body beside the other.
+    pub(crate) fn join(&self, key: &FlightKey) -> Join<'_> {
+        let lineage = scope::lineage();
+        let flight = {
+            let mut running = self.running.entry(key.clone()).or_default();
+            let Some(joinable) = running.iter().find(|running| running.joinable) else {
+                let flight = Flight::start();
+                running.push(Running { flight: Arc::clone(&flight), joinable: true });
+                drop(running);
+                return Join::Lead(Lead::new(self, key, flight));
+            };
+            joinable.flight.waiting.fetch_add(1, Ordering::Relaxed);
+            Arc::clone(&joinable.flight)
+        };
+        match Waiting::on(flight.id, lineage) {
+            Ok(waiting) => Join::Wait(Wait { flight, _waiting: waiting }),
+            Err(_circle) => {
+                flight.waiting.fetch_sub(1, Ordering::Relaxed);
+                Join::Lead(self.alone(key))
+            }
+        }
+    }
+
+    /// Starts a flight that nobody waits for.
+    pub(crate) fn alone(&self, key: &FlightKey) -> Lead<'_> {
+        self.start(key, false)
+    }
+
+    /// Starts a flight that whoever comes now waits for, whether or not another one is under way.
+    pub(crate) fn lead(&self, key: &FlightKey) -> Lead<'_> {
+        self.start(key, true)
+    }
+
+    fn start(&self, key: &FlightKey, joinable: bool) -> Lead<'_> {
+        let flight = Flight::start();
+        let running = Running { flight: Arc::clone(&flight), joinable };
+        self.running.entry(key.clone()).or_default().push(running);
+        Lead::new(self, key, flight)
+    }
+
+    /// Lets nobody wait any longer for a flight that has taken too long: the next to join leads a new one.
+    pub(crate) fn give_up_on(&self, key: &FlightKey, wait: &Wait) {
+        if let Some(mut running) = self.running.get_mut(key)
+            && let Some(overdue) = running.iter_mut().find(|running| running.flight.id == wait.flight.id)
+        {
+            overdue.joinable = false;
+        }
+    }
+
+    /// Keeps what now runs for `key` from being kept, and from being joined: it began before the key was invalidated.
+    ///
+    /// Await the returned fence before deleting from the backend, so that no value still on its way arrives later.
+    pub(crate) fn fence(&self, key: &FlightKey) -> Fence {
+        let flights: Vec<_> = self.running.remove(key).into_iter().flat_map(|(_, running)| running).collect();
+        for running in &flights {
+            lock(&running.flight.state).fenced = true;
+        }
+        Fence { flights: flights.into_iter().map(|running| running.flight).collect() }
+    }
+
+    /// Fences everything that runs.
+    pub(crate) fn fence_all(&self) -> Fence {
+        let keys: Vec<_> = self.running.iter().map(|entry| entry.key().clone()).collect();
+        Fence { flights: keys.iter().flat_map(|key| self.fence(key).flights).collect() }
+    }
+
+    fn leave(&self, key: &FlightKey, id: u64) {
+        if let Entry::Occupied(mut running) = self.running.entry(key.clone()) {
+            running.get_mut().retain(|running| running.flight.id != id);
+            if running.get().is_empty() {
+                running.remove();
+            }
+        }
+    }
+}
+
+impl Flight {
+    fn start() -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let state = State { phase: Phase::Running, fenced: false, wakers: Vec::new() };
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            waiting: AtomicUsize::new(0),
+            state: Mutex::new(state),
+        })
+    }
+
+    fn enter(&self, phase: Phase) {
+        let wakers = {
+            let mut state = lock(&self.state);
+            state.phase = phase;
+            std::mem::take(&mut state.wakers)
+        };
+        // A waker is foreign code: it may do anything, so it gets no lock of ours.
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}
+
+/// Leads a flight. Dropping it ends the flight, however that comes about.
+pub(crate) struct Lead<'a> {
+    flights: &'a Flights,
+    key: FlightKey,
+    flight: Arc<Flight>,
+    lineage: Arc<Lineage>,
+    landing: Landing,
+}
+
+impl<'a> Lead<'a> {
+    fn new(flights: &'a Flights, key: &FlightKey, flight: Arc<Flight>) -> Self {
+        let lineage = Lineage::descend(scope::lineage(), flight.id);
+        Self { flights, key: key.clone(), flight, lineage, landing: Landing::Abandoned }
+    }
+
+    /// Runs the body, so that it is known to be within this flight wherever it is polled.
+    pub(crate) fn run<F: Future>(&self, body: F) -> scope::Scoped<F> {
+        scope::within(Arc::clone(&self.lineage), body)
+    }
+
+    /// Stores with `put`, unless the key has been invalidated since the flight began. An invalidation that comes meanwhile
+    /// waits, and then finds what was stored.
+    pub(crate) fn keep<T>(&self, put: impl FnOnce() -> T) -> Option<T> {
+        let state = lock(&self.flight.state);
+        if state.fenced { None } else { Some(put()) }
+    }
+
+    /// Says that a value is about to be sent to the backend, unless the key has been invalidated since the flight began.
+    pub(crate) fn begin_storing(&self) -> bool {
+        let mut state = lock(&self.flight.state);
+        if !state.fenced {
+            state.phase = Phase::Storing;
+        }
+        !state.fenced
+    }
+
+    /// Ends the flight. `share` makes the value for those who wait, if anybody does.
+    pub(crate) fn land(mut self, share: impl FnOnce() -> Option<Shared>) {
+        // Out of sight first: whoever comes now finds what was stored, or leads anew, and so nobody comes to wait after the
+        // question whether anybody does.
+        self.flights.leave(&self.key, self.flight.id);
+        let is_awaited = self.flight.waiting.load(Ordering::Relaxed) > 0;
+        self.landing = if is_awaited { share().map_or(Landing::Nothing, Landing::Value) } else { Landing::Nothing };
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let landing = match std::mem::replace(&mut self.landing, Landing::Nothing) {
+            Landing::Abandoned if thread::panicking() => Landing::Nothing,
+            landing => landing,
+        };
+        self.flights.leave(&self.key, self.flight.id);
+        self.flight.enter(Phase::Landed(landing));
+    }
+}
+
+/// Waits for a flight to land.
+pub(crate) struct Wait {
+    flight: Arc<Flight>,
+    _waiting: Waiting,
+}
+
+impl Future for Wait {
+    type Output = Landing;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Landing> {
+        let mut state = lock(&self.flight.state);
+        match &state.phase {
+            Phase::Landed(landing) => Poll::Ready(landing.clone()),
+            Phase::Running | Phase::Storing => {
+                state.wake_later(context.waker());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.flight.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Ready when nothing of what was fenced is still on its way to the backend.
+pub(crate) struct Fence {
+    flights: Vec<Arc<Flight>>,
+}
+
+impl Future for Fence {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.flights.retain(|flight| {
+            let mut state = lock(&flight.state);
+            let storing = matches!(state.phase, Phase::Storing);
+            if storing {
+                state.wake_later(context.waker());
+            }
+            storing
+        });
+        if self.flights.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl State {
+    fn wake_later(&mut self, waker: &Waker) {
+        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
+            self.wakers.push(waker.clone());
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! One annotated function in one cache: its values, its name there, its counters.
+
+use std::{
+    any::{Any, type_name},
+    fmt,
+    sync::Arc,
+};
+
+use crate::{
+    codec,
+    key::text::{Naming, Path},
+    site::Site,
+    stats::{Count, Counters, FunctionStats},
+    store::{Store, Table},
+};
+
+/// One annotated function in one cache; each type of a generic one, and each `Self` of a method, is one by itself.
+pub(crate) struct Function<V> {
+    pub(crate) table: Arc<Table<V>>,
+    pub(crate) name: Name,
+    pub(crate) kept: Kept,
+    pub(crate) fingerprint: u64,
+    pub(crate) counters: Counters,
+}
+
+/// Where a function's values are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In this process's memory.
+    InMemory,
+    /// As bytes, in the cache's backend.
+    InBackend,
+    /// Nowhere: the cache is disabled, or another function goes by the same name on its backend.
+    Nowhere,
+}
+
+impl<V: Send + Sync + 'static> Function<V> {
+    pub(crate) fn new(store: &Store, name: Name, kept: Kept) -> Self {
+        Self { table: store.table(), name, kept, fingerprint: codec::fingerprint::<V>(), counters: Counters::default() }
+    }
+}
+
+impl<V> Function<V> {
+    /// Counts a fault, and logs it with its cause: the first, the second, the fourth, and so on, so that a backend that is
+    /// down does not flood the log.
+    #[cold]
+    pub(crate) fn fault(&self, what: &str, cause: &dyn fmt::Display) {
+        self.counters.one(Count::Faults);
+        let count = self.counters.get(Count::Faults);
+        if count.is_power_of_two() {
+            tracing::warn!(function = self.name.path(), %cause, count, "cache fault: {what}");
+        }
+    }
+}
+
+/// A function, whatever its values.
+pub(crate) trait AnyFunction: Any + Send + Sync {
+    fn stats(&self) -> FunctionStats;
+}
+
+impl<V: Send + Sync + 'static> AnyFunction for Function<V> {
+    fn stats(&self) -> FunctionStats {
+        FunctionStats::read(self.name.path().to_owned(), &self.counters, self.table.entries(), self.table.bytes())
+    }
+}
+
+/// What a function is called in the keys of one cache.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Name {
+    prefix: String,
+    path: String,
+    /// The path is a name of the user's choice, which no path of modules can be taken for.
+    chosen: bool,
+    version: Option<&'static str>,
+}
+
+impl Name {
+    /// The name of the function at `site` whose body has the type `Body`, in a cache with that prefix.
+    pub(crate) fn of<Body>(site: &Site, prefix: Option<&str>) -> Self {
+        let default = Naming::of(site);
+        let prefix = site.prefix.or(prefix).unwrap_or(default.prefix).to_owned();
+        let own = path(site, type_name::<Body>());
+        let generic = own.contains('(');
+        let path = match site.name {
+            Some(name) if generic => format!("{name}({own})"),
+            Some(name) => name.to_owned(),
+            None => own,
+        };
+        Self { prefix, path, chosen: site.name.is_some() && !generic, version: site.version }
+    }
+
+    /// Module and function.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn naming(&self) -> Naming<'_> {
+        let path = if self.chosen { Path::Name(&self.path) } else { Path::Segments(&self.path) };
+        Naming { prefix: &self.prefix, path, version: self.version }
+    }
+}
+
+/// Module and function, without the crate, which is the prefix.
+///
+/// The compiler names a body after all it is nested in: the `Self` type, the type arguments, an outer function. They become
+/// part of the path, so that no two functions need share one.
+fn path(site: &Site, body: &str) -> String {
+    let mut own = body;
+    while let Some(outer) = own.strip_suffix("::{{closure}}") {
+        own = outer;
+    }
+    if !own.starts_with('<') {
+        own = own.split_once("::").map_or(own, |(_crate, path)| path);
+    }
+    readable(&without_companion(own, site.function))
+}
+
+/// The body stands in the companion, whose name nobody wants to read in a key.
+fn without_companion(path: &str, function: &str) -> String {
+    let function = function.trim_start_matches("r#");
+    path.replacen(&format!("{function}_cache"), function, 1)
+}
+
+/// Rust's notation in characters that every backend's keys and consoles take.
+fn readable(path: &str) -> String {
+    path.replace("r#", "").replace("::", ".").replace(", ", ",").replace('<', "(").replace('>', ")")
+}

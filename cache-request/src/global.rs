@@ -1,0 +1,107 @@
+//! The installed caches: one by default, and named ones beside it.
+
+use std::{env, fmt, panic::Location};
+
+use dashmap::{DashMap, Entry};
+use once_cell::sync::{Lazy, OnceCell};
+
+use crate::{Cache, Error, ErrorKind, Stats, scope, site::Site};
+
+/// The environment variable that chooses the default cache where none is installed.
+pub const CACHE_URL: &str = "CACHE_URL";
+
+static DEFAULT: OnceCell<(Cache, Origin)> = OnceCell::new();
+static NAMED: Lazy<DashMap<String, (Cache, Origin)>> = Lazy::new(DashMap::default);
+
+/// How a cache came to be installed.
+#[derive(Clone, Copy)]
+enum Origin {
+    Installed(&'static Location<'static>),
+    /// By the first call of a function.
+    Used(&'static Site),
+    /// By the first look at it.
+    Asked(&'static Location<'static>),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installed(place) => write!(f, "a cache was installed already, at {place}"),
+            Self::Used(site) => write!(f, "the default cache is in use already, since the first call of {site:?}"),
+            Self::Asked(place) => write!(f, "the default cache is in use already, since {place}"),
+        }
+    }
+}
+
+/// Installs `cache` for all annotated functions that name no other, for the rest of the program.
+///
+/// Call it when the program starts. Without it, the first call of an annotated function installs the cache that the
+/// environment variable [`CACHE_URL`] names, and `memory://` if that is not set.
+///
+/// # Errors
+///
+/// If a cache was installed or used already; the error says where.
+#[track_caller]
+pub fn install(cache: Cache) -> Result<(), Error> {
+    let origin = Origin::Installed(Location::caller());
+    DEFAULT.try_insert((cache, origin)).map(drop).map_err(|((_, known), _)| already(known, "`install` comes first"))
+}
+
+/// Installs `cache` for the functions that say `cache = "<name>"`. Until then, they run uncached.
+///
+/// # Errors
+///
+/// If a cache of this name was installed already; the error says where.
+#[track_caller]
+pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error> {
+    let name = name.into();
+    match NAMED.entry(name.clone()) {
+        Entry::Occupied(known) => Err(already(&known.get().1, &format!("the name is `{name}`"))),
+        Entry::Vacant(vacant) => {
+            vacant.insert((cache, Origin::Installed(Location::caller())));
+            Ok(())
+        }
+    }
+}
+
+fn already(origin: &Origin, hint: &str) -> Error {
+    Error::new(ErrorKind::Installed, format!("{origin} ({hint})"))
+}
+
+/// The cache in force here: the [`scoped`](crate::scoped) one, else the installed one, else the one that the first call
+/// would install.
+#[must_use]
+#[track_caller]
+pub fn current() -> Cache {
+    scope::cache().unwrap_or_else(|| default_as(Origin::Asked(Location::caller())))
+}
+
+/// What the functions of the cache in force here did so far.
+#[must_use]
+#[track_caller]
+pub fn stats() -> Stats {
+    current().stats()
+}
+
+/// The default cache, for a call of the function at `site`.
+pub(crate) fn default_cache(site: &'static Site) -> Cache {
+    default_as(Origin::Used(site))
+}
+
+/// The cache of that name, if it is installed.
+pub(crate) fn named_cache(name: &str) -> Option<Cache> {
+    Some(NAMED.get(name)?.0.clone())
+}
+
+fn default_as(origin: Origin) -> Cache {
+    DEFAULT.get_or_init(|| (from_environment(), origin)).0.clone()
+}
+
+fn from_environment() -> Cache {
+    let Some(url) = env::var_os(CACHE_URL) else { return Cache::memory() };
+    Cache::from_url(&url.to_string_lossy()).unwrap_or_else(|error| {
+        // Not memory: who asked for a shared cache may rely on one process seeing what another one invalidates.
+        tracing::error!(%error, "{CACHE_URL} cannot be used, so nothing is cached");
+        Cache::null()
+    })
+}

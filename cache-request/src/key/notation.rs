@@ -1,0 +1,199 @@
+//! How a value reads in a key's text.
+//!
+//! | value | text |
+//! | --- | --- |
+//! | integers | `5`, `-5` |
+//! | floats | `1.0`, `1e300`, `-0.0`, `inf`, `-inf`, `nan:7ff8000000000000` |
+//! | `bool` | `true`, `false` |
+//! | strings | percent-encoded and bare: `LAX`, `a%20b`; `'`, `'5`, `'1e3`, `'inf`, `'true` where it would be read as something else |
+//! | bytes | `$00ff` |
+//! | unit, `None` | `*`, `!`; `Some(None)` is `!!`, and any other `Some(x)` is `x` |
+//! | sequences, tuples | `(a,b)`, `()` |
+//! | maps | `(k:v,k:v)`, `(:)` |
+//! | structs | `(field=v,field=v)`, `(=)` |
+//! | enum variants | `@V`, newtype `@V(v)`, tuple `@V(a,b)`, `@V(a,)`, `@V()`, struct `@V(field=v)`, `@V(=)` |
+//!
+//! This is injective because it can be read back from the left. A value's first character says what it is: a digit, `-`,
+//! `i` or `n` of a number, and letters, need a second look, but a string that could be taken for a number or a `bool`
+//! has its `'`. Strings and names hold only unreserved characters and `%`, hence none of `(),:=`, so each ends where it
+//! seems to; parentheses balance; no value is the empty text. Behind the first element, `,`, `:`, `=` or `)` tells
+//! sequence, map and struct apart (a `nan` takes its `:` along), and a lone element's comma a tuple variant from a newtype
+//! variant.
+//!
+//! Two kinds of words have no notation: values nested too deep to be read, and words that no key has. Their text is `^` and
+//! all words from there on in hexadecimal, which is injective as well, and harmless.
+
+use std::{fmt::Write, str};
+
+use super::{
+    percent,
+    tag::{Reader, Tag},
+};
+
+/// Values nested deeper than this are not shown as values. Bounds the recursion.
+const DEEPEST: u32 = 64;
+
+/// Appends the next value's text.
+pub(super) fn value(out: &mut String, reader: &mut Reader<'_>) {
+    readable_or_raw(out, reader, |out, reader| nested(out, reader, 0));
+}
+
+/// Appends the text of a call's arguments without a name: a sequence's elements are followed by commas, or at least
+/// separated; any other value has a `:` in front. No [`value`] begins or goes on like this.
+pub(super) fn arguments(out: &mut String, reader: &mut Reader<'_>) {
+    readable_or_raw(out, reader, |out, reader| {
+        if reader.take(Tag::Seq).is_none() {
+            out.push(':');
+            return nested(out, reader, 0);
+        }
+        if elements(out, reader, 0)? == 1 {
+            out.push(',');
+        }
+        Some(())
+    });
+}
+
+fn readable_or_raw(
+    out: &mut String,
+    reader: &mut Reader<'_>,
+    write: impl FnOnce(&mut String, &mut Reader<'_>) -> Option<()>,
+) {
+    let (start, words) = (out.len(), reader.rest());
+    if write(out, reader).is_none() {
+        out.truncate(start);
+        out.push('^');
+        for word in words {
+            let _ = write!(out, "{word:016x}");
+        }
+        *reader = Reader::new(&[]);
+    }
+}
+
+/// `None` if the words have no notation. What is written by then is of no use.
+fn nested(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<()> {
+    if depth > DEEPEST {
+        return None;
+    }
+    let (tag, payload) = reader.tagged()?;
+    match tag {
+        Tag::Unsigned => write!(out, "{payload}").ok()?,
+        Tag::WideUnsigned => write!(out, "{}", wide(reader, payload)?).ok()?,
+        // The payload is `-1 - n`.
+        Tag::Negative => write!(out, "-{}", payload + 1).ok()?,
+        Tag::WideNegative => write!(out, "-{}", wide(reader, payload)?.checked_add(1)?).ok()?,
+        Tag::Float => float(out, f64::from_bits(reader.word()?)),
+        Tag::False => out.push_str("false"),
+        Tag::True => out.push_str("true"),
+        Tag::Unit => out.push('*'),
+        Tag::None if payload <= DEEPEST.into() => (0..=payload).for_each(|_| out.push('!')),
+        Tag::Text => text(out, reader.bytes(payload)?),
+        Tag::Bytes => {
+            out.push('$');
+            reader.bytes(payload)?.try_for_each(|byte| write!(out, "{byte:02x}").ok())?;
+        }
+        Tag::Seq => {
+            out.push('(');
+            elements(out, reader, depth)?;
+            out.push(')');
+        }
+        Tag::Map => pairs(out, reader, depth, ':')?,
+        Tag::Struct => pairs(out, reader, depth, '=')?,
+        Tag::UnitVariant => variant(out, reader, payload)?,
+        Tag::NewtypeVariant => {
+            variant(out, reader, payload)?;
+            out.push('(');
+            nested(out, reader, depth + 1)?;
+            out.push(')');
+        }
+        Tag::TupleVariant => {
+            variant(out, reader, payload)?;
+            out.push('(');
+            if elements(out, reader, depth)? == 1 {
+                out.push(',');
+            }
+            out.push(')');
+        }
+        Tag::StructVariant => {
+            variant(out, reader, payload)?;
+            pairs(out, reader, depth, '=')?;
+        }
+        Tag::None | Tag::End | Tag::Client | Tag::OwnPath | Tag::OwnText => return None,
+    }
+    Some(())
+}
+
+/// The one or two words of an integer that is more than a payload.
+fn wide(reader: &mut Reader<'_>, words: u64) -> Option<u128> {
+    let low = reader.word()?;
+    let high = if words == 2 { reader.word()? } else { 0 };
+    Some(u128::from(high) << 64 | u128::from(low))
+}
+
+/// Elements up to their `End`, separated by commas; how many there were.
+fn elements(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<usize> {
+    let mut count = 0;
+    while reader.take(Tag::End).is_none() {
+        if count > 0 {
+            out.push(',');
+        }
+        nested(out, reader, depth + 1)?;
+        count += 1;
+    }
+    Some(count)
+}
+
+/// Entries or fields up to their `End`, in parentheses.
+fn pairs(out: &mut String, reader: &mut Reader<'_>, depth: u32, between: char) -> Option<()> {
+    out.push('(');
+    if reader.take(Tag::End).is_some() {
+        out.push(between);
+    } else {
+        loop {
+            match between {
+                ':' => nested(out, reader, depth + 1)?,
+                _ => percent::encode(out, reader.tagged_bytes(Tag::Text)?, percent::unreserved),
+            }
+            out.push(between);
+            nested(out, reader, depth + 1)?;
+            if reader.take(Tag::End).is_some() {
+                break;
+            }
+            out.push(',');
+        }
+    }
+    out.push(')');
+    Some(())
+}
+
+fn variant(out: &mut String, reader: &mut Reader<'_>, length: u64) -> Option<()> {
+    out.push('@');
+    percent::encode(out, reader.bytes(length)?, percent::unreserved);
+    Some(())
+}
+
+fn text(out: &mut String, bytes: impl Iterator<Item = u8> + Clone) {
+    if looks_like_something_else(bytes.clone()) {
+        out.push('\'');
+    }
+    percent::encode(out, bytes, percent::unreserved);
+}
+
+/// Whether a bare string would be read as nothing, a number or a `bool`. All of these begin with a sign, a digit, a dot,
+/// or a letter of `inf`, `nan`, `true`, `false`; other strings are not looked at more closely.
+fn looks_like_something_else(bytes: impl Iterator<Item = u8> + Clone) -> bool {
+    match bytes.clone().next() {
+        None => true,
+        Some(b'+' | b'-' | b'.' | b'0'..=b'9' | b'i' | b'I' | b'n' | b'N') => {
+            let bytes: Vec<u8> = bytes.collect();
+            str::from_utf8(&bytes).is_ok_and(|text| text.parse::<f64>().is_ok())
+        }
+        Some(b't') => bytes.eq(*b"true"),
+        Some(b'f') => bytes.eq(*b"false"),
+        Some(_) => false,
+    }
+}
+
+/// The shortest text that reads back as the same float, and as no integer.
+fn float(out: &mut String, float: f64) {
+    let _ = if float.is_nan() { write!(out, "nan:{:016x}", float.to_bits()) } else { write!(out, "{float:?}") };
+}

@@ -1,0 +1,149 @@
+//! Keys as the store holds them and looks them up.
+
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, Hash, Hasher},
+    sync::LazyLock,
+};
+
+use foldhash::fast::RandomState;
+use papaya::Equivalent;
+
+/// The words of a key, owned: one word, as of a function of one number, needs no allocation.
+#[derive(Debug, Clone)]
+pub(crate) enum OwnedKey {
+    Word(u64),
+    Words(Box<[u64]>),
+}
+
+impl OwnedKey {
+    #[inline]
+    pub(crate) fn words(&self) -> &[u64] {
+        match self {
+            Self::Word(word) => std::slice::from_ref(word),
+            Self::Words(words) => words,
+        }
+    }
+
+    /// The bytes it holds beside itself.
+    #[inline]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Word(_) => 0,
+            Self::Words(words) => size_of_val::<[u64]>(words),
+        }
+    }
+
+    /// Whether it is the key of these `words`.
+    #[inline]
+    fn is(&self, words: &[u64]) -> bool {
+        match self {
+            Self::Word(word) => matches!(words, [other] if other == word),
+            Self::Words(own) => own.len() == words.len() && own.iter().zip(words).all(|(a, b)| a == b),
+        }
+    }
+}
+
+impl From<&[u64]> for OwnedKey {
+    #[inline]
+    fn from(words: &[u64]) -> Self {
+        match words {
+            [word] => Self::Word(*word),
+            words => Self::Words(words.into()),
+        }
+    }
+}
+
+impl PartialEq for OwnedKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other.words())
+    }
+}
+
+impl Eq for OwnedKey {}
+
+impl Hash for OwnedKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(hash(self.words()));
+    }
+}
+
+/// A borrowed key and its hash, to look up an [`OwnedKey`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lookup<'a> {
+    pub(crate) hash: u64,
+    pub(crate) words: &'a [u64],
+}
+
+impl Hash for Lookup<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<OwnedKey> for Lookup<'_> {
+    #[inline]
+    fn equivalent(&self, key: &OwnedKey) -> bool {
+        key.is(self.words)
+    }
+}
+
+/// Finds any key that has this hash, where the words are not at hand: to evict, never to answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ByHash(pub(crate) u64);
+
+impl Hash for ByHash {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+impl Equivalent<OwnedKey> for ByHash {
+    #[inline]
+    fn equivalent(&self, key: &OwnedKey) -> bool {
+        self.0 == hash(key.words())
+    }
+}
+
+/// The hasher of maps whose keys come hashed: it takes the hash for what it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PassThrough(u64);
+
+impl PassThrough {
+    /// What such a map is built with.
+    pub(crate) fn build() -> BuildHasherDefault<Self> {
+        BuildHasherDefault::new()
+    }
+}
+
+impl Hasher for PassThrough {
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    /// Not how a key hashes itself; right nevertheless.
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, &byte| hash.rotate_left(8) ^ u64::from(byte));
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// The hash of a key's words. Seeded anew in each process, so that nobody outside can choose keys that collide.
+#[inline]
+pub(super) fn hash(words: &[u64]) -> u64 {
+    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
+    let mut hasher = SEED.build_hasher();
+    for &word in words {
+        hasher.write_u64(word);
+    }
+    hasher.finish()
+}

@@ -1,0 +1,153 @@
+//! The vocabulary of the words: the tags, and how to read what they announce.
+
+/// The top byte of a word that begins a value. The table is in the documentation of [`key`](super).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Tag {
+    /// Zero, so that a small number is its own word.
+    Unsigned,
+    Negative,
+    WideUnsigned,
+    WideNegative,
+    Float,
+    False,
+    True,
+    Unit,
+    None,
+    Text,
+    Bytes,
+    Seq,
+    Struct,
+    Map,
+    End,
+    UnitVariant,
+    NewtypeVariant,
+    TupleVariant,
+    StructVariant,
+    /// The client scope: the first word of a key, if it is there.
+    Client,
+    /// An own key's further path segments: followed by its text.
+    OwnPath,
+    /// An own key: nothing follows.
+    OwnText,
+}
+
+/// The bits that a word's payload has.
+const PAYLOAD_BITS: u32 = 56;
+
+/// The largest payload.
+pub(super) const PAYLOAD: u64 = (1 << PAYLOAD_BITS) - 1;
+
+impl Tag {
+    const ALL: [Self; 22] = [
+        Self::Unsigned,
+        Self::Negative,
+        Self::WideUnsigned,
+        Self::WideNegative,
+        Self::Float,
+        Self::False,
+        Self::True,
+        Self::Unit,
+        Self::None,
+        Self::Text,
+        Self::Bytes,
+        Self::Seq,
+        Self::Struct,
+        Self::Map,
+        Self::End,
+        Self::UnitVariant,
+        Self::NewtypeVariant,
+        Self::TupleVariant,
+        Self::StructVariant,
+        Self::Client,
+        Self::OwnPath,
+        Self::OwnText,
+    ];
+
+    /// This tag over `payload`, which must be at most [`PAYLOAD`].
+    #[inline]
+    pub(super) const fn with(self, payload: u64) -> u64 {
+        debug_assert!(payload <= PAYLOAD);
+        (self as u64) << PAYLOAD_BITS | payload
+    }
+
+    /// This tag alone.
+    #[inline]
+    pub(super) const fn word(self) -> u64 {
+        self.with(0)
+    }
+
+    /// The tag of `word`, if it has one.
+    #[inline]
+    pub(super) fn of(word: u64) -> Option<Self> {
+        Self::ALL.get((word >> PAYLOAD_BITS) as usize).copied()
+    }
+}
+
+/// Takes words off the front of a key.
+///
+/// Every method answers `None` on words that no key has, and never panics.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader<'a> {
+    words: &'a [u64],
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(words: &'a [u64]) -> Self {
+        Self { words }
+    }
+
+    /// What has not been read yet.
+    pub(super) const fn rest(&self) -> &'a [u64] {
+        self.words
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    pub(super) fn word(&mut self) -> Option<u64> {
+        let (&word, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(word)
+    }
+
+    /// The next value's tag and payload.
+    pub(super) fn tagged(&mut self) -> Option<(Tag, u64)> {
+        let word = self.word()?;
+        Some((Tag::of(word)?, word & PAYLOAD))
+    }
+
+    /// Takes the next word if it has `tag`; its payload.
+    pub(super) fn take(&mut self, tag: Tag) -> Option<u64> {
+        let mut ahead = *self;
+        let (found, payload) = ahead.tagged()?;
+        (found == tag).then(|| {
+            *self = ahead;
+            payload
+        })
+    }
+
+    /// The bytes that a tagged length announced.
+    pub(super) fn bytes(&mut self, length: u64) -> Option<impl Iterator<Item = u8> + Clone + use<'a>> {
+        let length = usize::try_from(length).ok()?;
+        let (words, rest) = self.words.split_at_checked(length.div_ceil(8))?;
+        self.words = rest;
+        Some(words.iter().flat_map(|word| word.to_le_bytes()).take(length))
+    }
+
+    /// The bytes behind `tag`, if that comes next.
+    pub(super) fn tagged_bytes(&mut self, tag: Tag) -> Option<impl Iterator<Item = u8> + Clone + use<'a>> {
+        let length = self.take(tag)?;
+        self.bytes(length)
+    }
+}
+
+/// How many words at the front of a key name its client.
+pub(super) fn client_words(words: &[u64]) -> usize {
+    let mut reader = Reader::new(words);
+    match reader.tagged_bytes(Tag::Client) {
+        Some(_) => words.len() - reader.rest().len(),
+        None => 0,
+    }
+}

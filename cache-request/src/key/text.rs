@@ -1,0 +1,168 @@
+//! The text of a key: what a backend and whoever looks into its console sees.
+//!
+//! `<prefix>.<client>.<path>@<version>?<name>=<value>&<name>=<value>`
+//!
+//! - All of it is printable ASCII without spaces, and holds no `~`, which marks a [shortened](shorten) text.
+//! - Prefix, client, path, version and arguments end at the first dot, the second dot, the `@` or `?`, the `?`, and the end;
+//!   none holds what ends it, so they cannot run together. The client's dot is there without a client too.
+//! - Without arguments there is no `?`.
+//!
+//! What follows the `?` is one of three, and which one is fixed for each function: the named arguments (no value holds an
+//! `&`), the pieces of an own [template](crate::site::Site::template), or the text of an own key function.
+
+use std::fmt::Write;
+
+use super::{
+    notation, percent,
+    tag::{Reader, Tag},
+};
+use crate::site::Site;
+
+/// What a key is called before its arguments come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Naming<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) path: Path<'a>,
+    pub(crate) version: Option<&'a str>,
+}
+
+/// Which function.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Path<'a> {
+    /// A name of the user's choice: one segment, so that it cannot be taken for a module path.
+    Name(&'a str),
+    /// A function in a module, below the crate.
+    Function { module: &'a str, function: &'a str },
+    /// The segments as they shall stand there, dots between: of a method, or an instance of a generic function.
+    Segments(&'a str),
+}
+
+impl Naming<'static> {
+    /// What the attribute says, and by default the crate, the module and the function.
+    pub(crate) fn of(site: &Site) -> Self {
+        let (first, rest) = site.module.split_once("::").unwrap_or((site.module, ""));
+        Self {
+            prefix: site.prefix.unwrap_or(first),
+            path: match site.name {
+                Some(name) => Path::Name(name),
+                None => Path::Function { module: rest, function: site.function },
+            },
+            version: site.version,
+        }
+    }
+}
+
+/// The text of the key that has these `words`; the client is among them.
+pub(crate) fn render(site: &Site, naming: &Naming<'_>, words: &[u64]) -> String {
+    let mut out = String::with_capacity(128);
+    let mut reader = Reader::new(words);
+
+    percent::encode(&mut out, naming.prefix.bytes(), percent::segment);
+    out.push('.');
+    client(&mut out, &mut reader);
+    out.push('.');
+    path(&mut out, naming.path);
+    if let Some(more) = reader.tagged_bytes(Tag::OwnPath) {
+        percent::encode(&mut out, more, percent::readable);
+    }
+    if let Some(version) = naming.version {
+        out.push('@');
+        percent::encode(&mut out, version.bytes(), percent::segment);
+    }
+
+    if let Some(text) = reader.tagged_bytes(Tag::OwnText) {
+        out.push('?');
+        percent::encode(&mut out, text, percent::readable);
+    } else if let Some(pieces) = site.template {
+        out.push('?');
+        template(&mut out, &mut reader, pieces);
+    }
+    // Of a template or an own text nothing is left; were it otherwise, it would still belong to the key.
+    arguments(&mut out, &mut reader, site.parts);
+    out
+}
+
+/// Cuts `text` to at most `max_bytes`: its head stays readable, and behind a `~` stands the hash of all of it.
+///
+/// A text within the limit is returned as it is, and cannot be equal to a cut one: a rendered key holds no `~`. Two cut
+/// ones differ because their hashes do (BLAKE3, 256 bits, 64 hexadecimal digits). The hash is never cut. So a limit of
+/// less than 65 bytes is not met: better a key that the backend refuses, and a miss, than one that two calls may share.
+pub(crate) fn shorten(mut text: String, max_bytes: usize) -> String {
+    const HASH: usize = 2 * blake3::OUT_LEN;
+
+    if text.len() <= max_bytes {
+        return text;
+    }
+    let hash = blake3::hash(text.as_bytes()).to_hex();
+    let mut head = max_bytes.saturating_sub(1 + HASH);
+    // Half an escape would make the text unreadable for whoever decodes it.
+    if let Some(escape) = text.as_bytes()[head.saturating_sub(2)..head].iter().position(|&byte| byte == b'%') {
+        head = head.saturating_sub(2) + escape;
+    }
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    text.truncate(head);
+    text.push('~');
+    text.push_str(&hash);
+    text
+}
+
+fn client(out: &mut String, reader: &mut Reader<'_>) {
+    let Some(client) = reader.tagged_bytes(Tag::Client) else { return };
+    if client.clone().next().is_none() {
+        // A client whose name is empty is still not the same as no client.
+        out.push('\'');
+    }
+    percent::encode(out, client, percent::segment);
+}
+
+fn path(out: &mut String, path: Path<'_>) {
+    match path {
+        Path::Name(name) => percent::encode(out, name.bytes(), percent::segment),
+        Path::Segments(segments) => percent::encode(out, segments.bytes(), percent::path),
+        Path::Function { module, function } => {
+            for segment in module.split("::").filter(|segment| !segment.is_empty()) {
+                percent::encode(out, segment.bytes(), percent::path);
+                out.push('.');
+            }
+            percent::encode(out, function.bytes(), percent::path);
+        }
+    }
+}
+
+fn arguments(out: &mut String, reader: &mut Reader<'_>, names: &[&str]) {
+    let mut nth = 0;
+    while !reader.is_empty() {
+        out.push(if nth == 0 { '?' } else { '&' });
+        match names.get(nth) {
+            Some(name) => percent::encode(out, name.bytes(), percent::unreserved),
+            // More values than names: no identifier begins with a digit.
+            None => _ = write!(out, "{nth}"),
+        }
+        out.push('=');
+        notation::value(out, reader);
+        nth += 1;
+    }
+}
+
+/// The literal pieces and the values between them.
+///
+/// Values are encoded a second time, so that only unreserved characters and `%` remain. A value therefore ends at the first
+/// character of the following piece that is neither; where a piece between two values has none, a comma is put in front.
+fn template(out: &mut String, reader: &mut Reader<'_>, pieces: &[&str]) {
+    let mut text = String::new();
+    for (nth, piece) in pieces.iter().enumerate() {
+        if nth > 0 {
+            text.clear();
+            notation::value(&mut text, reader);
+            percent::encode(out, text.bytes(), percent::unreserved);
+        }
+        let start = out.len();
+        percent::encode(out, piece.bytes(), percent::printable);
+        let between_values = nth > 0 && nth + 1 < pieces.len();
+        if between_values && out[start..].bytes().all(|byte| byte == b'%' || percent::unreserved(byte)) {
+            out.insert(start, ',');
+        }
+    }
+}

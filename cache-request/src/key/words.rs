@@ -1,0 +1,129 @@
+//! The buffer a key is built in.
+
+use std::fmt;
+
+use arrayvec::ArrayVec;
+
+use super::{pool::Pooled, tag::Tag};
+
+/// Enough for a handful of numbers and short strings; a key is moved about, so not larger.
+const ON_STACK: usize = 16;
+
+/// Words on the stack, or, once there are too many, all of them in a pooled buffer.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// Full for good once the words have moved to the heap, so that a push needs one check only.
+    stack: ArrayVec<u64, ON_STACK>,
+    heap: Pooled,
+}
+
+impl Words {
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self { stack: ArrayVec::new_const(), heap: Pooled::none() }
+    }
+
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[u64] {
+        if self.heap.is_empty() { &self.stack } else { &self.heap }
+    }
+
+    #[inline]
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u64] {
+        if self.heap.is_empty() { &mut self.stack } else { &mut self.heap }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, word: u64) {
+        if self.stack.try_push(word).is_err() {
+            self.push_to_heap(word);
+        }
+    }
+
+    /// A tagged length and the bytes, eight to a word.
+    #[inline]
+    pub(super) fn bytes(&mut self, tag: Tag, bytes: &[u8]) {
+        self.push(tag.with(bytes.len() as u64));
+        let (full, rest) = bytes.as_chunks();
+        for &eight in full {
+            self.push(u64::from_le_bytes(eight));
+        }
+        if !rest.is_empty() {
+            self.push(padded(bytes, rest));
+        }
+    }
+
+    /// What `text` displays, as [`bytes`](Self::bytes) would write it, without a `String` between.
+    pub(super) fn display(&mut self, tag: Tag, text: &(impl fmt::Display + ?Sized)) -> fmt::Result {
+        let start = self.len();
+        self.push(tag.with(0));
+        let mut display = Display { words: self, length: 0 };
+        fmt::write(&mut display, format_args!("{text}"))?;
+        let length = display.length;
+        self.as_mut_slice()[start] = tag.with(length as u64);
+        Ok(())
+    }
+
+    /// Forgets the words from `length` on.
+    pub(super) fn truncate(&mut self, length: usize) {
+        if self.heap.is_empty() {
+            self.stack.truncate(length);
+        } else if length > ON_STACK {
+            self.heap.truncate(length);
+        } else {
+            // Back to the stack: an empty heap buffer and a full stack would contradict each other.
+            self.stack.clear();
+            self.stack.extend(self.heap.drain(..).take(length));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_to_heap(&mut self, word: u64) {
+        if self.heap.is_empty() {
+            self.heap = Pooled::take();
+            self.heap.extend_from_slice(&self.stack);
+        }
+        self.heap.push(word);
+    }
+}
+
+/// The last `1..=7` bytes of `bytes` as a word, in two or three loads that may overlap instead of a loop.
+#[inline]
+fn padded(bytes: &[u8], rest: &[u8]) -> u64 {
+    let length = rest.len();
+    if let Some(last) = bytes.last_chunk() {
+        u64::from_le_bytes(*last) >> (64 - 8 * length)
+    } else if let (Some(first), Some(last)) = (rest.first_chunk(), rest.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4))
+    } else {
+        let byte = |at: usize| u64::from(rest[at]) << (8 * at);
+        byte(0) | byte(length / 2) | byte(length - 1)
+    }
+}
+
+struct Display<'a> {
+    words: &'a mut Words,
+    length: usize,
+}
+
+impl fmt::Write for Display<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            let within = self.length % 8;
+            if within == 0 {
+                self.words.push(0);
+            }
+            if let Some(last) = self.words.as_mut_slice().last_mut() {
+                *last |= u64::from(byte) << (8 * within);
+            }
+            self.length += 1;
+        }
+        Ok(())
+    }
+}

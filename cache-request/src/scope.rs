@@ -1,0 +1,177 @@
+//! What follows a task: its client, the cache that a test put in the place of the installed one, and the bodies it is in
+//! the midst of.
+//!
+//! All of it lives in the thread while the task runs there: entered on every poll, left after it, so that it is right on any
+//! executor and on none. Tasks that a body spawns start with none of it.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::{cache::Cache, flight::Lineage};
+
+/// What is in force for the running task.
+#[derive(Clone, Default)]
+pub(crate) struct Scope {
+    client: Option<Arc<str>>,
+    cache: Option<Cache>,
+    lineage: Option<Arc<Lineage>>,
+}
+
+thread_local! {
+    /// Whether [`SCOPE`] holds anything: what a hit can afford to ask.
+    static SCOPED: Cell<bool> = const { Cell::new(false) };
+    static SCOPE: RefCell<Scope> = const { RefCell::new(Scope { client: None, cache: None, lineage: None }) };
+}
+
+impl Scope {
+    /// What is in force here, with something changed.
+    fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut scope = if is_scoped() { SCOPE.with_borrow(Self::clone) } else { Self::default() };
+        change(&mut scope);
+        scope
+    }
+
+    fn enter(self) -> Entered {
+        SCOPED.set(true);
+        Entered { outer: SCOPE.replace(self) }
+    }
+}
+
+/// Puts back what was in force before, also when the task panics.
+struct Entered {
+    outer: Scope,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let outer = mem::take(&mut self.outer);
+        SCOPED.set(outer.client.is_some() || outer.cache.is_some() || outer.lineage.is_some());
+        // What is dropped here may be the last of a cache: not while the cell is borrowed.
+        drop(SCOPE.replace(outer));
+    }
+}
+
+/// Whether the running task is in any scope.
+#[inline]
+pub(crate) fn is_scoped() -> bool {
+    SCOPED.get()
+}
+
+/// The client of the running task.
+pub(crate) fn client() -> Option<Arc<str>> {
+    SCOPE.with_borrow(|scope| scope.client.clone())
+}
+
+/// The cache that stands in for the installed ones.
+pub(crate) fn cache() -> Option<Cache> {
+    SCOPE.with_borrow(|scope| scope.cache.clone())
+}
+
+/// The bodies that the running task is in the midst of.
+pub(crate) fn lineage() -> Option<Arc<Lineage>> {
+    if is_scoped() { SCOPE.with_borrow(|scope| scope.lineage.clone()) } else { None }
+}
+
+pin_project! {
+    /// A future with a scope of its own: what [`client_scope`] and [`scoped`] return.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Scoped<F> {
+        change: Change,
+        #[pin]
+        future: F,
+    }
+}
+
+/// What a [`Scoped`] future changes of the scope it is polled in.
+#[derive(Clone)]
+enum Change {
+    Client(Option<Arc<str>>),
+    Cache(Cache),
+    Lineage(Arc<Lineage>),
+}
+
+impl Change {
+    fn enter(&self) -> Entered {
+        Scope::with(|scope| match self.clone() {
+            Self::Client(client) => scope.client = client,
+            Self::Cache(cache) => scope.cache = Some(cache),
+            Self::Lineage(lineage) => scope.lineage = Some(lineage),
+        })
+        .enter()
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = this.change.enter();
+        this.future.poll(context)
+    }
+}
+
+impl<F> fmt::Debug for Scoped<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped").finish_non_exhaustive()
+    }
+}
+
+/// Runs `future` for one client: what it remembers is never seen by another client, nor outside any.
+///
+/// The scope follows the future from thread to thread. It does not reach the tasks that the future spawns: give each its own.
+/// An empty name is no client.
+///
+/// ```
+/// # use cache_request::client_scope;
+/// # async fn page() {}
+/// # async fn handler() {
+/// client_scope("acme", page()).await;
+/// # }
+/// ```
+pub fn client_scope<F: Future>(client: impl Into<Arc<str>>, future: F) -> Scoped<F> {
+    Scoped { change: client_change(client.into()), future }
+}
+
+/// Calls `function` for one client, like [`client_scope`].
+pub fn client_scope_sync<T>(client: impl Into<Arc<str>>, function: impl FnOnce() -> T) -> T {
+    let _entered = client_change(client.into()).enter();
+    function()
+}
+
+fn client_change(client: Arc<str>) -> Change {
+    Change::Client(Some(client).filter(|client| !client.is_empty()))
+}
+
+/// Runs `future` with `cache` in the place of every installed one: for tests, which then share nothing.
+///
+/// ```
+/// # use cache_request::{Cache, scoped};
+/// # async fn page() {}
+/// # async fn test() {
+/// let cache = Cache::memory();
+/// scoped(&cache, page()).await;
+/// assert_eq!(cache.stats().hits(), 0);
+/// # }
+/// ```
+pub fn scoped<F: Future>(cache: &Cache, future: F) -> Scoped<F> {
+    Scoped { change: Change::Cache(cache.clone()), future }
+}
+
+/// Calls `function` with `cache` in the place of every installed one, like [`scoped`].
+pub fn scoped_sync<T>(cache: &Cache, function: impl FnOnce() -> T) -> T {
+    let _entered = Change::Cache(cache.clone()).enter();
+    function()
+}
+
+/// Runs `future` as a body of `lineage`.
+pub(crate) fn within<F: Future>(lineage: Arc<Lineage>, future: F) -> Scoped<F> {
+    Scoped { change: Change::Lineage(lineage), future }
+}

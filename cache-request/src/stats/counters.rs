@@ -1,0 +1,150 @@
+//! Counters that many threads raise at once.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Count {
+    Hit,
+    NeverSeen,
+    Expired,
+    Evicted,
+    Invalidated,
+    Undecodable,
+    BackendFault,
+    Coalesced,
+    /// Calls that ran their body with no cache: it is disabled, missing, or could not make a key.
+    Uncached,
+    Bodies,
+    BodyNanos,
+    WrittenBytes,
+    Faults,
+}
+
+const COUNTS: usize = Count::Faults as usize + 1;
+
+/// All but the last stripe belong to one thread each.
+const STRIPES: usize = 16;
+const SHARED: usize = STRIPES - 1;
+
+/// One function's counters, in stripes: each of the first threads has one of its own and raises it without a locked
+/// instruction; the rest share the last.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    stripes: Box<[Stripe]>,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe([AtomicU64; COUNTS]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { stripes: (0..STRIPES).map(|_| Stripe::default()).collect() }
+    }
+}
+
+impl Counters {
+    #[inline]
+    pub(crate) fn one(&self, count: Count) {
+        self.add(count, 1);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, count: Count, by: u64) {
+        let stripe = stripe();
+        let counter = &self.stripes[stripe].0[count as usize];
+        if stripe == SHARED {
+            counter.fetch_add(by, Ordering::Relaxed);
+        } else {
+            // Nobody else writes here.
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self, count: Count) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.0[count as usize].load(Ordering::Relaxed)).sum()
+    }
+}
+
+thread_local! {
+    static STRIPE: Cell<usize> = const { Cell::new(STRIPES) };
+    static LEASE: Lease = Lease::take();
+}
+
+/// The running thread's stripe.
+#[inline]
+fn stripe() -> usize {
+    match STRIPE.get() {
+        stripe @ ..STRIPES => stripe,
+        _ => first_use(),
+    }
+}
+
+#[cold]
+fn first_use() -> usize {
+    // A thread that is ending has no thread-locals left to give the stripe back.
+    let stripe = LEASE.try_with(|lease| lease.stripe).unwrap_or(SHARED);
+    STRIPE.set(stripe);
+    stripe
+}
+
+/// A stripe of one's own, given back when the thread ends.
+struct Lease {
+    stripe: usize,
+}
+
+static TAKEN: Mutex<[bool; SHARED]> = Mutex::new([false; SHARED]);
+
+impl Lease {
+    fn take() -> Self {
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let stripe = taken.iter().position(|taken| !taken).unwrap_or(SHARED);
+        if let Some(taken) = taken.get_mut(stripe) {
+            *taken = true;
+        }
+        Self { stripe }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What this thread still counts while it ends goes where everybody counts.
+        STRIPE.set(SHARED);
+        if let Some(taken) = TAKEN.lock().unwrap_or_else(PoisonError::into_inner).get_mut(self.stripe) {
+            *taken = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn more_threads_than_stripes_lose_no_count() {
+        let counters = Counters::default();
+        thread::scope(|scope| {
+            for _ in 0..STRIPES * 4 {
+                scope.spawn(|| (0..10_000).for_each(|_| counters.one(Count::Hit)));
+            }
+        });
+        assert_eq!(counters.get(Count::Hit), STRIPES as u64 * 40_000);
+    }
+
+    #[test]
+    fn a_thread_that_ended_leaves_its_stripe_to_the_next() {
+        let stripes: Vec<_> = (0..STRIPES * 4).map(|_| thread::spawn(stripe).join().unwrap()).collect();
+        // Other tests' threads may hold some; were none given back, all but the first few would be shared.
+        assert!(stripes.iter().any(|stripe| *stripe != SHARED), "{stripes:?}");
+        assert!(stripes[STRIPES * 2..].iter().any(|stripe| *stripe != SHARED), "{stripes:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! What each function's cache did: counted cheaply, read as a snapshot.
+
+mod counters;
+mod snapshot;
+
+pub(crate) use self::counters::{Count, Counters};
+pub use self::snapshot::{FunctionStats, Misses, Stats};

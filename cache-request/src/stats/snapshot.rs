@@ -1,0 +1,231 @@
+//! A moment's counts, to print or serialise.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+use super::{Count, Counters};
+
+/// What the functions of one cache did since they were first called.
+///
+/// `Display` prints an aligned table, one line a function, the busiest first.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// One entry for each function that was called, each type of a generic one by itself.
+    pub functions: Vec<FunctionStats>,
+    /// Bytes that the cache holds in this process's memory, the entries' overhead counted.
+    pub held_bytes: u64,
+    /// Entries that the cache holds in this process's memory.
+    pub entries: u64,
+}
+
+/// What one function's cache did.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct FunctionStats {
+    /// Module and function, as in its keys.
+    pub name: String,
+    /// Calls answered from the cache.
+    pub hits: u64,
+    /// Calls that found nothing, by cause.
+    pub misses: Misses,
+    /// Calls answered by a body that was already running for another caller.
+    pub coalesced: u64,
+    /// Calls that ran with no cache: it is disabled or missing, or no key could be made.
+    pub uncached: u64,
+    /// How often the body ran to its end.
+    pub bodies: u64,
+    /// How long the bodies ran, in total.
+    pub body_time: Duration,
+    /// Entries held in this process's memory.
+    pub entries: u64,
+    /// Bytes held in this process's memory, the entries' overhead counted.
+    pub held_bytes: u64,
+    /// Bytes sent to the backend.
+    pub written_bytes: u64,
+    /// What went wrong in the cache or its backend; no call failed for it.
+    pub faults: u64,
+}
+
+/// Calls that found nothing in the cache and ran the body, by cause.
+///
+/// Evicted and invalidated keys are remembered for a while only; then they count as never seen.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct Misses {
+    /// The key was never stored, or that was too long ago to remember.
+    pub never_seen: u64,
+    /// Its timeout was over.
+    pub expired: u64,
+    /// It had made room for others.
+    pub evicted: u64,
+    /// It was invalidated.
+    pub invalidated: u64,
+    /// What was stored is garbage, or of another version or type.
+    pub undecodable: u64,
+    /// The backend did not answer.
+    pub backend_fault: u64,
+}
+
+impl Misses {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.never_seen + self.expired + self.evicted + self.invalidated + self.undecodable + self.backend_fault
+    }
+}
+
+impl FunctionStats {
+    pub(crate) fn read(name: String, counters: &Counters, entries: usize, held_bytes: usize) -> Self {
+        Self {
+            name,
+            hits: counters.get(Count::Hit),
+            misses: Misses {
+                never_seen: counters.get(Count::NeverSeen),
+                expired: counters.get(Count::Expired),
+                evicted: counters.get(Count::Evicted),
+                invalidated: counters.get(Count::Invalidated),
+                undecodable: counters.get(Count::Undecodable),
+                backend_fault: counters.get(Count::BackendFault),
+            },
+            coalesced: counters.get(Count::Coalesced),
+            uncached: counters.get(Count::Uncached),
+            bodies: counters.get(Count::Bodies),
+            body_time: Duration::from_nanos(counters.get(Count::BodyNanos)),
+            entries: entries as u64,
+            held_bytes: held_bytes as u64,
+            written_bytes: counters.get(Count::WrittenBytes),
+            faults: counters.get(Count::Faults),
+        }
+    }
+
+    /// The part of the calls that ran no body of their own, from 0 to 1; `None` before the first call.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let calls = self.calls();
+        (calls > 0).then(|| (self.hits + self.coalesced) as f64 / calls as f64)
+    }
+
+    /// How long one body took, on average.
+    #[must_use]
+    pub fn mean_body_time(&self) -> Option<Duration> {
+        let nanos = self.body_time.as_nanos().checked_div(u128::from(self.bodies))?;
+        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    /// Calls that have come to an end in the cache: each is a hit, coalesced, a miss or uncached.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.hits + self.coalesced + self.misses.total() + self.uncached
+    }
+}
+
+impl Stats {
+    pub(crate) fn new(mut functions: Vec<FunctionStats>, entries: usize, held_bytes: usize) -> Self {
+        functions.sort_by(|a, b| b.calls().cmp(&a.calls()).then_with(|| a.name.cmp(&b.name)));
+        Self { functions, held_bytes: held_bytes as u64, entries: entries as u64 }
+    }
+
+    /// The function of that name: `module.function`, as in its keys, or just its end after a dot.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<&FunctionStats> {
+        let ends = |long: &str| long.strip_suffix(name).is_some_and(|head| head.is_empty() || head.ends_with('.'));
+        self.functions.iter().find(|function| ends(&function.name))
+    }
+
+    /// Calls answered from the cache, of all functions.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.functions.iter().map(|function| function.hits).sum()
+    }
+
+    /// Calls that found nothing, of all functions.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.functions.iter().map(|function| function.misses.total()).sum()
+    }
+
+    /// Bodies run, of all functions.
+    #[must_use]
+    pub fn bodies(&self) -> u64 {
+        self.functions.iter().map(|function| function.bodies).sum()
+    }
+
+    /// Faults, of all functions.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.functions.iter().map(|function| function.faults).sum()
+    }
+}
+
+const HEADINGS: [&str; 15] = [
+    "function",
+    "hits",
+    "hit %",
+    "new",
+    "expired",
+    "evicted",
+    "invalid.",
+    "undecod.",
+    "backend",
+    "coalesced",
+    "uncached",
+    "faults",
+    "body",
+    "entries",
+    "held",
+];
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<[String; HEADINGS.len()]> =
+            std::iter::once(HEADINGS.map(String::from)).chain(self.functions.iter().map(row)).collect();
+        let mut widths = [0; HEADINGS.len()];
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        for row in &rows {
+            write!(f, "{:<1$}", row[0], widths[0])?;
+            for (cell, width) in row.iter().zip(widths).skip(1) {
+                write!(f, "  {cell:>width$}")?;
+            }
+            writeln!(f)?;
+        }
+        write!(f, "{} entries, {} in memory", self.entries, bytes(self.held_bytes))
+    }
+}
+
+fn row(function: &FunctionStats) -> [String; HEADINGS.len()] {
+    let misses = &function.misses;
+    [
+        function.name.clone(),
+        function.hits.to_string(),
+        function.hit_ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{:.1}", ratio * 100.0)),
+        misses.never_seen.to_string(),
+        misses.expired.to_string(),
+        misses.evicted.to_string(),
+        misses.invalidated.to_string(),
+        misses.undecodable.to_string(),
+        misses.backend_fault.to_string(),
+        function.coalesced.to_string(),
+        function.uncached.to_string(),
+        function.faults.to_string(),
+        function.mean_body_time().map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}")),
+        function.entries.to_string(),
+        bytes(function.held_bytes),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "printed with one decimal")]
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        ..1024 => format!("{bytes} B"),
+        1024..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        0x10_0000..0x4000_0000 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
+    }
+}

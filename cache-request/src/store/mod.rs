@@ -1,0 +1,225 @@
+//! This process's memory: one typed table a function, and one byte budget over all of them.
+//!
+//! Reads touch only a table, which is a lock-free map, and write at most a saturating counter in the entry. All that
+//! changes a table goes through the [`Store`], under the lock of the shard that the key's hash names; so two writers of one
+//! key are always ordered, and a shard's queues know every entry of its keys.
+//!
+//! What to evict is decided by S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023): a new
+//! entry waits in a small queue, moves to the main one if it was read there, and a key that comes back soon after it was
+//! evicted goes to the main one at once.
+
+mod memory_of;
+mod shard;
+mod table;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+pub(crate) use self::{
+    memory_of::memory_of,
+    shard::Farewell,
+    table::{Absent, Entry, Table},
+};
+use self::{
+    shard::{Shard, Slot},
+    table::AnyTable,
+};
+use crate::{
+    clock::{Clock, NEVER, Nanos},
+    key::{Lookup, OwnedKey},
+};
+
+/// How much may be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) bytes: usize,
+    pub(crate) entries: usize,
+}
+
+/// The memory of one cache.
+pub(crate) struct Store {
+    limits: Limits,
+    clock: Clock,
+    bytes: AtomicUsize,
+    entries: AtomicUsize,
+    shards: Box<[Padded<Mutex<Shard>>]>,
+    tables: RwLock<Vec<Arc<dyn AnyTable>>>,
+}
+
+/// Keeps neighbouring locks off one another's cache lines.
+#[repr(align(128))]
+struct Padded<T>(T);
+
+/// What a `put` came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    Kept,
+    /// Larger than all that the store may hold.
+    TooLarge,
+}
+
+impl Store {
+    pub(crate) fn new(limits: Limits, clock: Clock) -> Self {
+        // A shard is worth having only while each still holds enough to choose from.
+        let wanted = thread::available_parallelism().map_or(8, |cores| cores.get() * 4);
+        let room = (limits.bytes / (1 << 20)).min(limits.entries / 256).max(1);
+        let shards = wanted.min(room).next_power_of_two();
+        Self {
+            limits,
+            clock,
+            bytes: AtomicUsize::new(0),
+            entries: AtomicUsize::new(0),
+            shards: (0..shards).map(|_| Padded(Mutex::default())).collect(),
+            tables: RwLock::default(),
+        }
+    }
+
+    /// A new table whose entries count against this store's limits.
+    pub(crate) fn table<V: Send + Sync + 'static>(&self) -> Arc<Table<V>> {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let id = u32::try_from(tables.len()).expect("fewer than four billion functions");
+        let table = Arc::new(Table::new(id));
+        tables.push(Arc::clone(&table) as _);
+        table
+    }
+
+    /// Keeps `value` until `expires`, in the place of what was there, and evicts what no longer fits.
+    ///
+    /// `payload` is what the value holds, in bytes; the entry's own overhead is added here.
+    pub(crate) fn put<V: Send + Sync + 'static>(
+        &self,
+        table: &Table<V>,
+        key: &Lookup<'_>,
+        value: V,
+        expires: Nanos,
+        payload: usize,
+    ) -> Put {
+        let owned = OwnedKey::from(key.words);
+        let weight = payload.saturating_add(owned.heap_bytes()).saturating_add(Table::<V>::OVERHEAD);
+        let Some(weight) = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes) else {
+            // What was there is older than the value that did not fit.
+            self.remove(table, key, Farewell::Evicted);
+            return Put::TooLarge;
+        };
+
+        let home = self.home(key.hash);
+        let mut shard = self.lock(home);
+        let slot = Slot { hash: key.hash, table: table.id };
+        match table.look(key.hash) {
+            Some(old) => {
+                shard.reweigh(old.queue, old.weight, weight);
+                if let Some(gone) = table.insert(owned, Entry::new(value, expires, weight, old.queue)) {
+                    self.bytes.fetch_sub(gone as usize, Ordering::Relaxed);
+                } else {
+                    // Another key with the same 64-bit hash: the two share a slot in the queue.
+                    self.entries.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            None => {
+                let queue = shard.admit(slot, weight);
+                table.insert(owned, Entry::new(value, expires, weight, queue));
+                self.entries.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.bytes.fetch_add(weight as usize, Ordering::Relaxed);
+        self.make_room(home, shard, slot);
+        Put::Kept
+    }
+
+    /// Removes an entry, and remembers why for the counters. Says whether there was one.
+    pub(crate) fn remove<V: Send + Sync + 'static>(
+        &self,
+        table: &Table<V>,
+        key: &Lookup<'_>,
+        farewell: Farewell,
+    ) -> bool {
+        let mut shard = self.lock(self.home(key.hash));
+        let Some(removed) = table.remove(key) else { return false };
+        self.forget(removed.weight);
+        shard.left(Slot { hash: key.hash, table: table.id }, removed, farewell);
+        if shard.is_mostly_stale() {
+            shard.sweep(&self.tables());
+        }
+        true
+    }
+
+    /// Why a key that is not there is not there, as far as that is remembered.
+    pub(crate) fn farewell(&self, table: u32, hash: u64) -> Option<Farewell> {
+        self.lock(self.home(hash)).farewell(Slot { hash, table })
+    }
+
+    /// Removes everything.
+    pub(crate) fn clear(&self) {
+        for home in 0..self.shards.len() {
+            let mut shard = self.lock(home);
+            let tables = self.tables();
+            while let Some(removed) = shard.evict(&tables, NEVER, None) {
+                self.forget(removed);
+            }
+        }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Bytes held, the entries' overhead counted.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Entries held.
+    pub(crate) fn entries(&self) -> usize {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Evicts until the limits hold: from the shard that has just grown, then, if that has nothing more to give, from the
+    /// others, one lock at a time.
+    fn make_room<'a>(&'a self, home: usize, mut shard: MutexGuard<'a, Shard>, newest: Slot) {
+        if !self.is_over() {
+            return;
+        }
+        let now = self.clock.coarse();
+        for next in 1..=self.shards.len() {
+            let tables = self.tables();
+            while self.is_over()
+                && let Some(removed) = shard.evict(&tables, now, Some(newest))
+            {
+                self.forget(removed);
+            }
+            drop(tables);
+            drop(shard);
+            if !self.is_over() {
+                return;
+            }
+            shard = self.lock((home + next) % self.shards.len());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.bytes() > self.limits.bytes || self.entries() > self.limits.entries
+    }
+
+    fn forget(&self, weight: u32) {
+        self.bytes.fetch_sub(weight as usize, Ordering::Relaxed);
+        self.entries.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn home(&self, hash: u64) -> usize {
+        // The table's own index is made of the low bits, so take others.
+        (hash >> 40) as usize & (self.shards.len() - 1)
+    }
+
+    fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+        self.shards[shard].0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tables(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<dyn AnyTable>>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

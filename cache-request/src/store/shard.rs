@@ -1,0 +1,198 @@
+//! The queues of one shard: which entry goes when room is needed.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
+
+use super::table::{AnyTable, Look};
+use crate::clock::Nanos;
+
+/// A place in a queue: names an entry, or one that has left since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Slot {
+    pub(super) hash: u64,
+    pub(super) table: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Queue {
+    Small = 0,
+    Main = 1,
+}
+
+/// Why an entry left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    Evicted,
+    Invalidated,
+}
+
+/// The small queue's share of the shard: one part in so many.
+const SMALL_SHARE: usize = 10;
+
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    small: Fifo,
+    main: Fifo,
+    ghosts: Ghosts,
+    /// Slots whose entry was removed from outside the queues.
+    stale: usize,
+}
+
+#[derive(Debug, Default)]
+struct Fifo {
+    slots: VecDeque<Slot>,
+    weight: usize,
+}
+
+impl Shard {
+    /// Queues a new entry.
+    pub(super) fn admit(&mut self, slot: Slot, weight: u32) -> Queue {
+        let queue = match self.ghosts.recall(slot) {
+            Some(Farewell::Evicted) => Queue::Main,
+            Some(Farewell::Invalidated) | None => Queue::Small,
+        };
+        self.queue(queue).push(slot, weight);
+        queue
+    }
+
+    /// An entry's weight has changed.
+    pub(super) fn reweigh(&mut self, queue: Queue, from: u32, to: u32) {
+        let queue = self.queue(queue);
+        queue.weight = queue.weight + to as usize - from as usize;
+    }
+
+    /// An entry has left by itself; its slot stays behind.
+    pub(super) fn left(&mut self, slot: Slot, look: Look, farewell: Farewell) {
+        self.queue(look.queue).weight -= look.weight as usize;
+        self.remember(slot, farewell);
+        self.stale += 1;
+    }
+
+    pub(super) fn farewell(&self, slot: Slot) -> Option<Farewell> {
+        self.ghosts.recall(slot)
+    }
+
+    /// Evicts one entry and returns its weight, or `None` if there is none but `spared`.
+    pub(super) fn evict(&mut self, tables: &[Arc<dyn AnyTable>], now: Nanos, spared: Option<Slot>) -> Option<u32> {
+        loop {
+            let small_is_full = self.small.weight * SMALL_SHARE >= self.small.weight + self.main.weight;
+            let from = match (self.small.has_other_than(spared), self.main.has_other_than(spared)) {
+                (true, main) if small_is_full || !main => Queue::Small,
+                (_, true) => Queue::Main,
+                (_, false) => return None,
+            };
+            let slot = self.queue(from).slots.pop_front()?;
+            if Some(slot) == spared {
+                self.queue(from).slots.push_back(slot);
+                continue;
+            }
+            let table = &tables[slot.table as usize];
+            let Some(entry) = table.look(slot.hash).filter(|entry| entry.queue == from) else {
+                self.stale = self.stale.saturating_sub(1);
+                continue;
+            };
+            self.queue(from).weight -= entry.weight as usize;
+            if entry.visits > 0 && entry.expires > now {
+                let visits = if from == Queue::Main { entry.visits - 1 } else { 0 };
+                table.requeue(slot.hash, Queue::Main, visits);
+                self.main.push(slot, entry.weight);
+            } else {
+                table.evict(slot.hash);
+                self.remember(slot, Farewell::Evicted);
+                return Some(entry.weight);
+            }
+        }
+    }
+
+    fn remember(&mut self, slot: Slot, farewell: Farewell) {
+        self.ghosts.remember(slot, farewell, self.small.slots.len() + self.main.slots.len());
+    }
+
+    /// Whether sweeping would at least halve the queues.
+    pub(super) fn is_mostly_stale(&self) -> bool {
+        self.stale > 64 && self.stale * 2 > self.small.slots.len() + self.main.slots.len()
+    }
+
+    /// Drops the slots whose entries have left, and second slots of one entry.
+    pub(super) fn sweep(&mut self, tables: &[Arc<dyn AnyTable>]) {
+        let mut seen = HashSet::new();
+        for (queue, fifo) in [(Queue::Small, &mut self.small), (Queue::Main, &mut self.main)] {
+            fifo.slots.retain(|slot| {
+                let lives = tables[slot.table as usize].look(slot.hash).is_some_and(|entry| entry.queue == queue);
+                lives && seen.insert(*slot)
+            });
+        }
+        self.stale = 0;
+    }
+
+    fn queue(&mut self, queue: Queue) -> &mut Fifo {
+        match queue {
+            Queue::Small => &mut self.small,
+            Queue::Main => &mut self.main,
+        }
+    }
+}
+
+impl Fifo {
+    fn has_other_than(&self, spared: Option<Slot>) -> bool {
+        self.slots.len() > usize::from(self.slots.front().copied() == spared && spared.is_some())
+    }
+
+    fn push(&mut self, slot: Slot, weight: u32) {
+        if self.slots.len() == self.slots.capacity() {
+            // Doubling would leave up to half of it empty: at a million entries that is eight bytes an entry.
+            self.slots.reserve_exact(self.slots.len() / 8 + 16);
+        }
+        self.slots.push_back(slot);
+        self.weight += weight as usize;
+    }
+}
+
+/// Keys that have left not long ago, with the reason: one place a fingerprint, the later one wins.
+#[derive(Debug, Default)]
+struct Ghosts {
+    fingerprints: Vec<u64>,
+}
+
+/// The lowest bit of a fingerprint tells the reason.
+const INVALIDATED: u64 = 1;
+
+impl Ghosts {
+    /// Remembers about as many as the shard has entries.
+    fn remember(&mut self, slot: Slot, farewell: Farewell, entries: usize) {
+        if self.fingerprints.len() < entries.max(16) {
+            let old = std::mem::take(&mut self.fingerprints);
+            self.fingerprints = vec![0; (entries * 2).max(64).next_power_of_two()];
+            for fingerprint in old {
+                let place = self.place(fingerprint);
+                self.fingerprints[place] = fingerprint;
+            }
+        }
+        let reason = if farewell == Farewell::Invalidated { INVALIDATED } else { 0 };
+        let fingerprint = fingerprint(slot) | reason;
+        let place = self.place(fingerprint);
+        self.fingerprints[place] = fingerprint;
+    }
+
+    fn recall(&self, slot: Slot) -> Option<Farewell> {
+        let wanted = fingerprint(slot);
+        let found = *self.fingerprints.get(self.place(wanted))?;
+        if found & !INVALIDATED != wanted {
+            return None;
+        }
+        Some(if found & INVALIDATED == 0 { Farewell::Evicted } else { Farewell::Invalidated })
+    }
+
+    fn place(&self, fingerprint: u64) -> usize {
+        (fingerprint >> 2) as usize & self.fingerprints.len().wrapping_sub(1)
+    }
+}
+
+/// Never zero, which marks an empty place, and with the lowest bit free.
+fn fingerprint(slot: Slot) -> u64 {
+    let mixed = slot.hash ^ u64::from(slot.table).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed & !INVALIDATED) | 2
+}

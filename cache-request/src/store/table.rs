@@ -1,0 +1,170 @@
+//! One function's values: a lock-free map from keys to entries.
+
+use std::{
+    hash::BuildHasherDefault,
+    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
+};
+
+use papaya::Guard;
+
+use super::shard::Queue;
+use crate::{
+    clock::Nanos,
+    key::{ByHash, Lookup, OwnedKey, PassThrough},
+};
+
+/// One function's values.
+///
+/// Everybody may read at any time. Only the [`Store`](super::Store) writes, under the lock of the key's shard.
+pub(crate) struct Table<V> {
+    pub(crate) id: u32,
+    map: papaya::HashMap<OwnedKey, Entry<V>, BuildHasherDefault<PassThrough>>,
+    bytes: AtomicUsize,
+    entries: AtomicUsize,
+}
+
+/// One value, and what the store has to know about it.
+pub(crate) struct Entry<V> {
+    expires: Nanos,
+    weight: u32,
+    /// How often it was read since the queues last looked, up to [`MOST_VISITS`]. Readers race here, which may lose a visit.
+    visits: AtomicU8,
+    /// Which queue holds its slot. Written under the shard's lock.
+    queue: AtomicU8,
+    value: V,
+}
+
+/// What two bits count to: past this, a read of a hot entry writes nothing, so that its cache line stays shared.
+const MOST_VISITS: u8 = 3;
+
+/// Values of this many bytes are given back to the allocator at once, not in batches.
+const LARGE: u32 = 16 * 1024;
+
+impl<V> Entry<V> {
+    pub(super) fn new(value: V, expires: Nanos, weight: u32, queue: Queue) -> Self {
+        Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
+    }
+
+    fn look(&self) -> Look {
+        let queue = if self.queue.load(Ordering::Relaxed) == Queue::Main as u8 { Queue::Main } else { Queue::Small };
+        Look { expires: self.expires, weight: self.weight, visits: self.visits.load(Ordering::Relaxed), queue }
+    }
+}
+
+/// Why there is nothing to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    Missing,
+    Expired,
+}
+
+/// An entry, without its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub(super) expires: Nanos,
+    pub(super) weight: u32,
+    pub(super) visits: u8,
+    pub(super) queue: Queue,
+}
+
+impl<V: Send + Sync + 'static> Table<V> {
+    /// Bytes that an entry takes beside its key's and its value's own heap: the node, its pointer and tag in the map (which
+    /// is between three and six eighths full), its slot in a queue, and the allocator's header.
+    pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 18 + 16 + 8;
+
+    pub(super) fn new(id: u32) -> Self {
+        Self {
+            id,
+            map: papaya::HashMap::builder().hasher(PassThrough::build()).build(),
+            bytes: AtomicUsize::new(0),
+            entries: AtomicUsize::new(0),
+        }
+    }
+
+    /// Reads a value that is there and not expired `now`.
+    #[inline]
+    pub(crate) fn read<T>(
+        &self,
+        key: &Lookup<'_>,
+        now: impl FnOnce() -> Nanos,
+        read: impl FnOnce(&V) -> T,
+    ) -> Result<T, Absent> {
+        let guard = self.map.guard();
+        let entry = self.map.get(key, &guard).ok_or(Absent::Missing)?;
+        if entry.expires <= now() {
+            return Err(Absent::Expired);
+        }
+        let visits = entry.visits.load(Ordering::Relaxed);
+        if visits < MOST_VISITS {
+            entry.visits.store(visits + 1, Ordering::Relaxed);
+        }
+        Ok(read(&entry.value))
+    }
+
+    /// Puts an entry in, and gives back the weight of the one it replaces.
+    pub(super) fn insert(&self, key: OwnedKey, entry: Entry<V>) -> Option<u32> {
+        let guard = self.map.guard();
+        self.bytes.fetch_add(entry.weight as usize, Ordering::Relaxed);
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        let replaced = self.map.insert(key, entry, &guard)?.weight;
+        self.gone(replaced, &guard);
+        Some(replaced)
+    }
+
+    pub(super) fn remove(&self, key: &Lookup<'_>) -> Option<Look> {
+        let guard = self.map.guard();
+        let removed = self.map.remove(key, &guard)?.look();
+        self.gone(removed.weight, &guard);
+        Some(removed)
+    }
+
+    pub(super) fn look(&self, hash: u64) -> Option<Look> {
+        self.map.get(&ByHash(hash), &self.map.guard()).map(Entry::look)
+    }
+
+    fn gone(&self, weight: u32, guard: &impl Guard) {
+        self.bytes.fetch_sub(weight as usize, Ordering::Relaxed);
+        self.entries.fetch_sub(1, Ordering::Relaxed);
+        if weight >= LARGE {
+            guard.flush();
+        }
+    }
+
+    /// Bytes held, overhead counted.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Entries held.
+    pub(crate) fn entries(&self) -> usize {
+        self.entries.load(Ordering::Relaxed)
+    }
+}
+
+/// A table, whatever its values: what eviction needs.
+pub(crate) trait AnyTable: Send + Sync {
+    fn look(&self, hash: u64) -> Option<Look>;
+    /// Puts an entry into `queue` with so many visits.
+    fn requeue(&self, hash: u64, queue: Queue, visits: u8);
+    fn evict(&self, hash: u64);
+}
+
+impl<V: Send + Sync + 'static> AnyTable for Table<V> {
+    fn look(&self, hash: u64) -> Option<Look> {
+        self.look(hash)
+    }
+
+    fn requeue(&self, hash: u64, queue: Queue, visits: u8) {
+        if let Some(entry) = self.map.get(&ByHash(hash), &self.map.guard()) {
+            entry.queue.store(queue as u8, Ordering::Relaxed);
+            entry.visits.store(visits, Ordering::Relaxed);
+        }
+    }
+
+    fn evict(&self, hash: u64) {
+        let guard = self.map.guard();
+        if let Some(entry) = self.map.remove(&ByHash(hash), &guard) {
+            self.gone(entry.weight, &guard);
+        }
+    }
+}
