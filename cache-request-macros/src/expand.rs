@@ -48,7 +48,7 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
         // An expectation holds for the body, which may stand in the companion now.
         if attribute.path().is_ident("expect") { signature::carried(attribute) } else { Some(signature::outer(attribute)) }
     });
-    let polled = quote!(::core::pin::pin!(#handle).call().await);
+    let polled = quote!(::core::pin::pin!(#handle).call_pinned().await);
     let body = match kind {
         Kind::Plain => quote!(#handle.call()),
         Kind::Async => polled,
@@ -275,7 +275,8 @@ fn key(plan: &Plan) -> TokenStream {
         KeyPlan::Function { function, references } => {
             let references = references.iter().map(|Part { value, cfg, .. }| quote!(#(#cfg)* #value));
             let own = quote_spanned!(function.span()=> .own((#function)(#(#references),*)));
-            quote!(#key #own;)
+            // The function may be a closure.
+            quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
         }
     };
     let added: TokenStream = added;

@@ -36,7 +36,7 @@ fn what_is_borrowed() {
 }
 
 #[cache_request]
-fn named_lifetimes<'a, 'b: 'a>(one: &'a str, other: &'b str) -> usize
+fn named_lifetimes<'a, 'b>(one: &'a str, other: &'b str) -> usize
 where
     'b: 'a,
 {
@@ -51,9 +51,9 @@ fn lifetimes() {
 }
 
 #[cache_request]
-fn generic<T: Serialize + Clone, const N: usize>(items: &[T], more: Vec<T>) -> [usize; N]
+fn generic<T, const N: usize>(items: &[T], more: Vec<T>) -> [usize; N]
 where
-    T: Display,
+    T: Display + Serialize + Clone,
     [usize; N]: DeserializeOwned + Serialize,
 {
     [items.iter().chain(&more).map(|item| item.to_string().len()).sum(); N]
@@ -131,22 +131,25 @@ fn attributes(
     f: u8,
     g: u8,
     h: u8,
-    #[cfg(any())] gone: u8,
-    #[cfg(all())] kept: u8,
-    #[cfg(any())] (gone_too, _): (u8, u8),
-    #[cfg(all())] (kept_too, _): (u8, u8),
+    #[cfg(windows)] #[cfg(unix)] gone: u8,
+    #[cfg(not(miri))] kept: u8,
+    #[cfg(windows)] #[cfg(unix)] (gone_too, _): (u8, u8),
+    #[cfg(not(miri))] (kept_too, _): (u8, u8),
 ) -> u64 {
-    #[cfg(any())]
+    #[cfg(windows)]
+    #[cfg(unix)]
     let _ = (gone, gone_too);
     [b, c, d, e, f, g, h, kept, kept_too].into_iter().map(u64::from).sum()
 }
 
-#[cfg(any())]
+#[cfg(windows)]
+#[cfg(unix)]
 #[cache_request]
 fn attributes() -> Nonsense {}
 
 #[cache_request]
-#[cfg(any())]
+#[cfg(windows)]
+#[cfg(unix)]
 fn attributes() -> Nonsense {}
 
 #[cache_request]
