@@ -46,7 +46,11 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
     sig.inputs = inputs(&plan.signature, !plan.companion);
     let attrs = function.attrs.iter().map(|attribute| {
         // An expectation holds for the body, which may stand in the companion now.
-        if attribute.path().is_ident("expect") { signature::carried(attribute) } else { Some(signature::outer(attribute)) }
+        if attribute.path().is_ident("expect") {
+            signature::carried(attribute)
+        } else {
+            Some(signature::outer(attribute))
+        }
     });
     let polled = quote!(::core::pin::pin!(#handle).call_pinned().await);
     let body = match kind {
@@ -311,7 +315,8 @@ fn policy(plan: &Plan) -> TokenStream {
     };
     // An error about the kept type belongs to the return type.
     let place = signature.opaque.as_ref().map_or_else(|| signature.answer.span(), Spanned::span);
-    let kept = if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
+    let kept =
+        if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
     let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
     let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
     let per_value = per_value.into_iter().filter_map(|(setter, slot)| {

@@ -91,7 +91,7 @@ fn flags(id: u32) -> Result<Option<Opaque>, std::fmt::Error> {
 
 type Answer = Result<u32, String>;
 
-#[cache_request(cache_err, when = |answer| answer.is_err())]
+#[cache_request(cache_err, when = |answer| *answer != Ok(0))]
 fn errors_too(id: u32) -> Answer {
     Err(id.to_string())
 }

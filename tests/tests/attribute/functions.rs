@@ -131,9 +131,13 @@ fn attributes(
     f: u8,
     g: u8,
     h: u8,
-    #[cfg(windows)] #[cfg(unix)] gone: u8,
+    #[cfg(windows)]
+    #[cfg(unix)]
+    gone: u8,
     #[cfg(not(miri))] kept: u8,
-    #[cfg(windows)] #[cfg(unix)] (gone_too, _): (u8, u8),
+    #[cfg(windows)]
+    #[cfg(unix)]
+    (gone_too, _): (u8, u8),
     #[cfg(not(miri))] (kept_too, _): (u8, u8),
 ) -> u64 {
     #[cfg(windows)]

@@ -35,6 +35,7 @@ fn extractors() {
 }
 
 #[cache_request]
+#[allow(clippy::too_many_arguments)]
 fn shapes(
     (a, mut b): (i32, i32),
     Point { x, y: z }: Point,
