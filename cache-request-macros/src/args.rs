@@ -309,8 +309,7 @@ fn own_key(input: ParseStream<'_>) -> syn::Result<OwnKey> {
 
 fn text(input: ParseStream<'_>) -> syn::Result<String> {
     equals(input)?;
-    let literal: LitStr =
-        input.parse().map_err(|error| syn::Error::new(error.span(), "expected a text in quotes"))?;
+    let literal: LitStr = input.parse().map_err(|error| syn::Error::new(error.span(), "expected a text in quotes"))?;
     let text = literal.value();
     if text.is_empty() {
         return Err(syn::Error::new(literal.span(), "expected a text that is not empty"));
@@ -382,12 +381,8 @@ fn contradictions(args: &Args, errors: &mut Errors) {
          `when = |answer| …`",
     );
     if matches!(&args.timeout, Some(Given { value: Timeout::Fixed(Duration::ZERO), .. })) {
-        let idle = [
-            name_of(&args.when),
-            name_of(&args.weight),
-            name_of_set(&args.cache_err),
-            name_of_set(&args.skip_none),
-        ];
+        let idle =
+            [name_of(&args.when), name_of(&args.weight), name_of_set(&args.cache_err), name_of_set(&args.skip_none)];
         for other in idle.into_iter().flatten() {
             let message = format!(
                 "a `timeout` of zero stores nothing, so `{}` has nothing to decide; remove one of them",

@@ -46,9 +46,13 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
     sig.inputs = inputs(&plan.signature, !plan.companion);
     let attrs = function.attrs.iter().map(|attribute| {
         // An expectation holds for the body, which may stand in the companion now.
-        if attribute.path().is_ident("expect") { signature::carried(attribute) } else { Some(signature::outer(attribute)) }
+        if attribute.path().is_ident("expect") {
+            signature::carried(attribute)
+        } else {
+            Some(signature::outer(attribute))
+        }
     });
-    let polled = quote!(::core::pin::pin!(#handle).call().await);
+    let polled = quote!(::core::pin::pin!(#handle).call_pinned().await);
     let body = match kind {
         Kind::Plain => quote!(#handle.call()),
         Kind::Async => polled,
@@ -118,15 +122,15 @@ fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
     sig.ident = companion_name(&plan.signature);
     sig.asyncness = None;
     sig.inputs = inputs(&plan.signature, true);
-    let returned: Type = match kind {
-        Kind::Plain => syn::parse_quote! {
+    let returned = match kind {
+        Kind::Plain => quote! {
             #private::Handle<#answer, impl #private::Value, impl ::core::ops::FnOnce() -> #answer>
         },
-        _ => syn::parse_quote! {
+        _ => quote! {
             #private::AsyncHandle<#answer, impl #private::Value, impl ::core::future::Future<Output = #answer>>
         },
     };
-    sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(returned));
+    sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));
     let vis = &function.vis;
     let carried = function.attrs.iter().filter_map(signature::carried);
     let link = if plan.signature.associated { "Self::" } else { "" };
@@ -168,10 +172,19 @@ fn inputs(signature: &Signature, keep_mut: bool) -> syn::punctuated::Punctuated<
         FnArg::Receiver(receiver)
     });
     let arguments = signature.arguments.iter().map(|argument| {
-        let (name, ty) = (&argument.name, &argument.ty);
-        let mutability = argument.mutability.filter(|_| keep_mut);
-        let (cfg, attrs) = (&argument.cfg, &argument.attrs);
-        FnArg::Typed(syn::parse_quote!(#(#cfg)* #(#attrs)* #mutability #name: #ty))
+        let name = syn::PatIdent {
+            attrs: Vec::new(),
+            by_ref: None,
+            mutability: argument.mutability.filter(|_| keep_mut),
+            ident: argument.name.clone(),
+            subpat: None,
+        };
+        FnArg::Typed(syn::PatType {
+            attrs: argument.cfg.iter().chain(&argument.attrs).cloned().collect(),
+            pat: Box::new(Pat::Ident(name)),
+            colon_token: <syn::Token![:]>::default(),
+            ty: Box::new(argument.ty.clone()),
+        })
     });
     receiver.into_iter().chain(arguments).collect()
 }
@@ -266,7 +279,8 @@ fn key(plan: &Plan) -> TokenStream {
         KeyPlan::Function { function, references } => {
             let references = references.iter().map(|Part { value, cfg, .. }| quote!(#(#cfg)* #value));
             let own = quote_spanned!(function.span()=> .own((#function)(#(#references),*)));
-            quote!(#key #own;)
+            // The function may be a closure.
+            quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
         }
     };
     let added: TokenStream = added;
@@ -301,7 +315,8 @@ fn policy(plan: &Plan) -> TokenStream {
     };
     // An error about the kept type belongs to the return type.
     let place = signature.opaque.as_ref().map_or_else(|| signature.answer.span(), Spanned::span);
-    let kept = if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
+    let kept =
+        if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
     let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
     let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
     let per_value = per_value.into_iter().filter_map(|(setter, slot)| {
@@ -361,10 +376,11 @@ fn body(plan: &Plan) -> TokenStream {
             });
             quote!(async move { #captured #typed #before #block })
         }
-        Kind::Future => quote!(async move { (move || { #captured #before #block })().await }),
+        // These own what they mention: a function that returns a future drops its other arguments before that is polled.
+        Kind::Future => quote!(async move { (move || { #before #block })().await }),
         Kind::BoxedFuture => {
             let returned = types::returned(&function.sig.output);
-            quote!(async move { (move || -> #returned { #captured #before #block })().await })
+            quote!(async move { (move || -> #returned { #before #block })().await })
         }
     }
 }

@@ -48,9 +48,7 @@ pub(crate) fn join(mut args: Args, signature: Signature, errors: &mut Errors) ->
     let key = match args.key.take().map(|key| key.value) {
         None => KeyPlan::Parts { parts: parts(&args, &signature, errors), pieces: None },
         Some(OwnKey::Template(template)) => template_key(template, &signature, errors),
-        Some(OwnKey::Function(function)) => {
-            KeyPlan::Function { function, references: references(&args, &signature) }
-        }
+        Some(OwnKey::Function(function)) => KeyPlan::Function { function, references: references(&args, &signature) },
     };
     let companion = has_companion(&args, &signature);
     Plan { args, signature, key, companion }
@@ -116,7 +114,8 @@ fn written_arguments(args: &Args, signature: &Signature, errors: &mut Errors) {
 /// A `self` that is not thought of is seldom meant to be left out, and never as a whole in the key.
 fn receiver(args: &Args, signature: &Signature, errors: &mut Errors) {
     let Some(receiver) = signature.receiver() else { return };
-    let varied = args.vary.iter().flat_map(|vary| &vary.value).any(|extra| mentions(&extra.value.to_token_stream(), "self"));
+    let varied =
+        args.vary.iter().flat_map(|vary| &vary.value).any(|extra| mentions(&extra.value.to_token_stream(), "self"));
     let written = types::writable(&receiver.ty).is_some();
     if args.key.is_none() && !skips(args, "self") && !varied && !written {
         errors.at(
@@ -153,7 +152,8 @@ fn parts(args: &Args, signature: &Signature, errors: &mut Errors) -> Vec<Part> {
     }
     for Extra { name, value } in args.vary.iter().flat_map(|vary| &vary.value) {
         if parts.iter().any(|part| part.name == *name) {
-            let message = format!("`{name}` is part of the key already; give this part another name, or skip the first");
+            let message =
+                format!("`{name}` is part of the key already; give this part another name, or skip the first");
             errors.at(value, message);
         } else if skips(args, name) && value.to_token_stream().to_string() == *name {
             errors.at(value, format!("`{name}` is skipped and varied on; keep one of the two"));
@@ -205,8 +205,7 @@ fn filled(placeholder: &Placeholder, signature: &Signature) -> Option<Part> {
             if binding.name == *root {
                 let ident = &binding.ident;
                 let whole = part(argument, binding);
-                let value =
-                    if fields.is_empty() { whole.value } else { quote_spanned!(*span=> &#ident #(.#fields)*) };
+                let value = if fields.is_empty() { whole.value } else { quote_spanned!(*span=> &#ident #(.#fields)*) };
                 return Some(Part { name: text.clone(), value, ..whole });
             }
         }

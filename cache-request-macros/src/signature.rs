@@ -185,10 +185,8 @@ fn arguments(function: &ItemFn, errors: &mut Errors) -> Vec<Argument> {
             Some(pattern) => (pattern::bindings(pattern), true),
             None => (vec![name.clone()], types::is_reference(&input.ty)),
         };
-        let bindings = idents
-            .into_iter()
-            .map(|ident| Binding { name: names::plain(&ident), ident, reference })
-            .collect();
+        let bindings =
+            idents.into_iter().map(|ident| Binding { name: names::plain(&ident), ident, reference }).collect();
         let ty = (*input.ty).clone();
         let writable = types::writable(&ty);
         arguments.push(Argument { cfg, attrs, name, mutability, ty, pattern, bindings, writable });

@@ -96,13 +96,30 @@ pub(crate) fn is_reference(ty: &Type) -> bool {
 /// is certain.
 pub(crate) fn is_certainly_no_result(ty: &Type) -> bool {
     match without_parens(ty) {
-        Type::Path(path) => path.path.get_ident().is_some_and(|name| {
-            matches!(
-                name.to_string().as_str(),
-                "bool" | "char" | "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16"
-                    | "u32" | "u64" | "u128" | "usize" | "String"
-            )
-        }) || matches!(last_segment(ty), Some(last) if matches!(last.ident.to_string().as_str(), "Option" | "Vec" | "Box")),
+        Type::Path(path) => {
+            path.path.get_ident().is_some_and(|name| {
+                matches!(
+                    name.to_string().as_str(),
+                    "bool"
+                        | "char"
+                        | "f32"
+                        | "f64"
+                        | "i8"
+                        | "i16"
+                        | "i32"
+                        | "i64"
+                        | "i128"
+                        | "isize"
+                        | "u8"
+                        | "u16"
+                        | "u32"
+                        | "u64"
+                        | "u128"
+                        | "usize"
+                        | "String"
+                )
+            }) || matches!(last_segment(ty), Some(last) if matches!(last.ident.to_string().as_str(), "Option" | "Vec" | "Box"))
+        }
         Type::Macro(_) | Type::Verbatim(_) | Type::Infer(_) => false,
         _ => true,
     }
