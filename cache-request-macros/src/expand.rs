@@ -23,7 +23,7 @@ use crate::{
 ///
 /// // output
 /// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { f_cache::<T>(id, __arg1).call() }
-/// pub fn f_cache<T: Load>(mut id: u32, __arg1: Query<T>) -> Handle<R, impl Value, impl FnOnce() -> R> { handle }
+/// pub fn f_cache<T: Load>(mut id: u32, __arg1: Query<T>) -> Handle<R, impl ValueOf<R>, impl FnOnce() -> R> { handle }
 ///
 /// // output with `handle = false`
 /// pub fn f<T: Load>(mut id: u32, __arg1: Query<T>) -> R { handle.call() }
@@ -111,7 +111,7 @@ fn companion_name(signature: &Signature) -> Ident {
 /// pub async fn f(id: u32) -> R where …
 ///
 /// // output
-/// pub fn f_cache(id: u32) -> AsyncHandle<R, impl Value, impl Future<Output = R>> where … { handle }
+/// pub fn f_cache(id: u32) -> AsyncHandle<R, impl ValueOf<R>, impl Future<Output = R>> where … { handle }
 /// ```
 ///
 /// The `impl` types capture every lifetime in the caller's older editions too: the tokens are of this crate's edition.
@@ -124,10 +124,10 @@ fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
     sig.inputs = inputs(&plan.signature, true);
     let returned = match kind {
         Kind::Plain => quote! {
-            #private::Handle<#answer, impl #private::Value, impl ::core::ops::FnOnce() -> #answer>
+            #private::Handle<#answer, impl #private::ValueOf<#answer>, impl ::core::ops::FnOnce() -> #answer>
         },
         _ => quote! {
-            #private::AsyncHandle<#answer, impl #private::Value, impl ::core::future::Future<Output = #answer>>
+            #private::AsyncHandle<#answer, impl #private::ValueOf<#answer>, impl ::core::future::Future<Output = #answer>>
         },
     };
     sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));

@@ -9,7 +9,7 @@ use crate::{
     call::{self, Call},
     function::Kept,
     key::Key,
-    policy::{Policy, Value},
+    policy::{Policy, ValueOf},
     shim::block_on,
     site::{Resolved, Site},
     stats::Count,
@@ -23,7 +23,7 @@ struct Prepared<R, V> {
     target: Option<Resolved>,
 }
 
-impl<R, V: Value> Prepared<R, V> {
+impl<R, V: ValueOf<R>> Prepared<R, V> {
     #[inline]
     fn new<Body>(site: &'static Site, policy: Policy<R, V>, key: Key) -> Self {
         let target = site.target::<V, Body>(policy.codec().is_none());
@@ -37,7 +37,7 @@ impl<R, V: Value> Prepared<R, V> {
         let call = Call {
             site: self.site,
             cache: &target.cache,
-            function: target.function()?,
+            function: target.function::<V>()?,
             policy: &self.policy,
             key: &self.key,
         };
@@ -129,7 +129,7 @@ pub struct Handle<R, V, B> {
     body: B,
 }
 
-impl<R, V: Value, B: FnOnce() -> R> Handle<R, V, B> {
+impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, policy: Policy<R, V>, key: Key, body: B) -> Self {
@@ -201,7 +201,7 @@ pin_project! {
     }
 }
 
-impl<R, V: Value, B: Future<Output = R>> AsyncHandle<R, V, B> {
+impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, policy: Policy<R, V>, key: Key, body: B) -> Self {
@@ -212,7 +212,7 @@ impl<R, V: Value, B: Future<Output = R>> AsyncHandle<R, V, B> {
     /// none of the body.
     #[doc(hidden)]
     #[inline]
-    pub async fn call(self: Pin<&mut Self>) -> R {
+    pub async fn call_pinned(self: Pin<&mut Self>) -> R {
         let this = self.project();
         if let Some(answer) = this.prepared.call().and_then(|call| call.hit()) {
             return answer;
