@@ -1,6 +1,6 @@
 //! One call, from the look-up to the answer.
 //!
-//! [`Call::hit`] is all that a remembered answer costs. What is not remembered goes through [`answer`]: join the flight,
+//! [`Call::read`] is all that a remembered answer costs. What is not remembered goes through [`answer`]: join the flight,
 //! look in the backend, run the body, keep what it returns, release those who wait. It is written once: a plain function
 //! drives it on its own thread.
 //!
@@ -25,7 +25,7 @@ use crate::{
     key::{Key, Lookup, OwnedKey, text},
     policy::{Codec, Policy, ValueOf},
     shim::sleep,
-    site::Site,
+    site::{Site, Target},
     stats::Count,
     store::{Absent, Farewell, Put},
 };
@@ -83,13 +83,31 @@ enum Replaced {
     ByAnyValue,
 }
 
-impl<R, V: ValueOf<R>> Call<'_, R, V> {
-    /// The answer, if memory holds it.
+impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
+    /// The call that goes to `target`, or `None` if it is to run its body with no cache.
     #[inline]
-    pub(crate) fn hit(&self) -> Option<R> {
-        let answer = self.read().ok()?;
-        self.function.counters.one(Count::Hit);
-        Some(answer)
+    pub(crate) fn of(
+        site: &'static Site,
+        target: &'a Target,
+        policy: &'a Policy<R, V>,
+        key: &'a Key,
+    ) -> Option<Self> {
+        let function = target.function::<V>()?;
+        let cached = function.kept != Kept::Nowhere && key.error().is_none();
+        cached.then_some(Self { site, cache: &target.cache, function, policy, key })
+    }
+
+    /// The answer, if memory holds it. Counts nothing.
+    #[inline]
+    pub(crate) fn read(&self) -> Result<R, Absent> {
+        let mut answer = None;
+        // Into its place at once: each wrapper on the way out would copy it once more.
+        self.function.table.read(
+            &self.lookup(),
+            || self.cache.clock().coarse(),
+            |value| self.guard("the value's `Clone`", || answer = Some(value.clone().into_answer())),
+        )?;
+        answer.ok_or(Absent::Missing)
     }
 
     /// The answer, if it is remembered anywhere. Counts nothing but faults.
@@ -242,18 +260,6 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             let value = self.clone_of(V::of(answer)?)?;
             Some(Arc::new(value) as Shared)
         });
-    }
-
-    #[inline]
-    fn read(&self) -> Result<R, Absent> {
-        let mut answer = None;
-        // Into its place at once: each wrapper on the way out would copy it once more.
-        self.function.table.read(
-            &self.lookup(),
-            || self.cache.clock().coarse(),
-            |value| self.guard("the value's `Clone`", || answer = Some(value.clone().into_answer())),
-        )?;
-        answer.ok_or(Absent::Missing)
     }
 
     /// A clone, unless the value's own `Clone` panics.

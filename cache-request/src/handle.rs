@@ -7,7 +7,6 @@ use pin_project_lite::pin_project;
 use crate::{
     Error, ErrorKind,
     call::{self, Call},
-    function::Kept,
     key::Key,
     policy::{Policy, ValueOf},
     shim::block_on,
@@ -21,27 +20,32 @@ struct Prepared<R, V> {
     policy: Policy<R, V>,
     key: Key,
     target: Option<Resolved>,
+    /// What memory held when the handle was made.
+    hit: Option<R>,
 }
 
 impl<R, V: ValueOf<R>> Prepared<R, V> {
+    /// Looks into memory before anything else, as all that comes later is in vain if the value is there: a key that was built
+    /// a moment ago is slow to move.
     #[inline]
     fn new<Body>(site: &'static Site, policy: Policy<R, V>, key: Key) -> Self {
         let target = site.target::<V, Body>(policy.codec().is_none());
-        Self { site, policy, key, target }
+        let call = target.as_deref().and_then(|target| Call::of(site, target, &policy, &key));
+        let hit = call.and_then(|call| call.read().ok());
+        Self { site, policy, key, target, hit }
     }
 
     /// The call, or `None` if its body is to run with no cache.
-    #[inline]
     fn call(&self) -> Option<Call<'_, R, V>> {
-        let target = self.target.as_deref()?;
-        let call = Call {
-            site: self.site,
-            cache: &target.cache,
-            function: target.function::<V>()?,
-            policy: &self.policy,
-            key: &self.key,
-        };
-        (call.function.kept != Kept::Nowhere && self.key.error().is_none()).then_some(call)
+        Call::of(self.site, self.target.as_deref()?, &self.policy, &self.key)
+    }
+
+    /// The answer, if memory held it when the handle was made.
+    #[inline]
+    fn hit(&mut self) -> Option<R> {
+        let answer = self.hit.take()?;
+        self.target.as_deref()?.function::<V>()?.counters.one(Count::Hit);
+        Some(answer)
     }
 
     /// Counts a call that runs its body with no cache.
@@ -139,8 +143,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     /// Calls the function: what is remembered, else what the body returns.
     #[doc(hidden)]
     #[inline]
-    pub fn call(self) -> R {
-        match self.prepared.call().and_then(|call| call.hit()) {
+    pub fn call(mut self) -> R {
+        match self.prepared.hit() {
             Some(answer) => answer,
             None => self.answer(),
         }
@@ -214,7 +218,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     #[inline]
     pub async fn call_pinned(self: Pin<&mut Self>) -> R {
         let this = self.project();
-        if let Some(answer) = this.prepared.call().and_then(|call| call.hit()) {
+        if let Some(answer) = this.prepared.hit() {
             return answer;
         }
         this.prepared.answer(this.body).await
