@@ -84,23 +84,36 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key of the client in whose scope the call is, and of the parts that `build` names, in order.
+    /// A key without parts.
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { words: Words::new(), hash: 0, error: None }
+    }
+
+    /// Adds the client in whose scope the call is, and the parts that `build` names, in order.
     ///
     /// It never panics: a panic in `build` becomes the key's [`error`](Self::error).
     #[inline]
-    pub fn build(build: impl FnOnce(&mut KeyBuilder<'_>)) -> Self {
-        let mut key = Self { words: Words::new(), hash: 0, error: None };
+    pub fn fill(&mut self, build: impl FnOnce(&mut KeyBuilder<'_>)) {
         if scope::is_scoped()
             && let Some(client) = scope::client()
         {
-            key.words.bytes(Tag::Client, client.as_bytes());
+            self.words.bytes(Tag::Client, client.as_bytes());
         }
         // Costs nothing: of a `build` that cannot panic nothing remains to be caught.
-        let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: &mut key })));
+        let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: self })));
         if let Err(panic) = outcome {
-            key.fail(panic_message(panic));
+            self.fail(panic_message(panic));
         }
-        key.hash = owned::hash(key.words());
+        self.hash = owned::hash(self.words());
+    }
+
+    /// A key of the parts that `build` names, in order. It is moved, which [`fill`](Self::fill) spares.
+    #[inline]
+    pub fn build(build: impl FnOnce(&mut KeyBuilder<'_>)) -> Self {
+        let mut key = Self::new();
+        key.fill(build);
         key
     }
 
