@@ -138,6 +138,7 @@ fn one(input: ParseStream<'_>, position: usize, args: &mut Args, errors: &mut Er
     let ident = input
         .call(Ident::parse_any)
         .map_err(|error| syn::Error::new(error.span(), "expected an argument such as `timeout = 300` or `skip(db)`"))?;
+    takes_value(input, &ident)?;
     let name = Name { ident, position };
     match names::plain(&name.ident).as_str() {
         "timeout" => set(&mut args.timeout, name, timeout(input)?, errors),
@@ -163,6 +164,25 @@ fn one(input: ParseStream<'_>, position: usize, args: &mut Args, errors: &mut Er
         unknown => return Err(syn::Error::new(name.ident.span(), unknown_argument(unknown))),
     }
     Ok(())
+}
+
+/// An error at the argument's name if what must follow it is missing: after it there may be nothing to point at.
+fn takes_value(input: ParseStream<'_>, name: &Ident) -> syn::Result<()> {
+    let (is_there, example) = match names::plain(name).as_str() {
+        "skip" => (input.peek(syn::token::Paren), "skip(db)"),
+        "vary" => (input.peek(syn::token::Paren), "vary(lang = lang())"),
+        "local" | "cache_err" | "skip_none" => (true, ""),
+        known if !KNOWN.contains(&known) => (true, ""),
+        "coalesce" | "handle" => (input.peek(Token![=]), "… = false"),
+        "timeout" => (input.peek(Token![=]), "timeout = 300"),
+        _ => (input.peek(Token![=]), "… = …"),
+    };
+    if is_there {
+        return Ok(());
+    }
+    let plain = names::plain(name);
+    let example = example.replacen('…', &plain, 1);
+    Err(syn::Error::new(name.span(), format!("`{plain}` takes a value: `{example}`")))
 }
 
 /// The one place that knows an argument may stand only once.
@@ -203,10 +223,7 @@ fn skip_to_comma(input: ParseStream<'_>) {
 }
 
 fn equals(input: ParseStream<'_>) -> syn::Result<()> {
-    input
-        .parse::<Token![=]>()
-        .map(drop)
-        .map_err(|error| syn::Error::new(error.span(), "expected `= …`: this argument takes a value"))
+    input.parse::<Token![=]>().map(drop)
 }
 
 fn after_equals(input: ParseStream<'_>) -> syn::Result<Expr> {
@@ -241,14 +258,11 @@ fn whole_seconds(int: &LitInt) -> syn::Result<Duration> {
 }
 
 fn skip(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
-    let names = in_parentheses(input, "expected `skip(…)`: the names of the arguments to leave out", |input| {
-        input.call(Ident::parse_any)
-    })?;
-    Ok(names)
+    in_parentheses(input, "expected the names of the arguments to leave out", |input| input.call(Ident::parse_any))
 }
 
 fn vary(input: ParseStream<'_>) -> syn::Result<Vec<Extra>> {
-    in_parentheses(input, "expected `vary(…)`: more parts of the key, such as `lang = lang()`", |input| {
+    in_parentheses(input, "expected more parts of the key, such as `lang = lang()`", |input| {
         if input.peek2(Token![=]) && !input.peek2(Token![==]) {
             let name = input.call(Ident::parse_any)?;
             return Ok(Extra { name: names::plain(&name), value: after_equals(input)? });
@@ -267,9 +281,6 @@ fn in_parentheses<T>(
     expected: &str,
     parse: fn(ParseStream<'_>) -> syn::Result<T>,
 ) -> syn::Result<Vec<T>> {
-    if !input.peek(syn::token::Paren) {
-        return Err(syn::Error::new(input.cursor().span(), expected));
-    }
     let inside;
     let parentheses = parenthesized!(inside in input);
     let items = Punctuated::<T, Token![,]>::parse_terminated_with(&inside, parse)?;

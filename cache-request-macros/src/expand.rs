@@ -3,7 +3,7 @@
 //! What the user wrote keeps its place, so that errors and lints point there; the names made up here are hygienic, so
 //! that the body sees none of them.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Attribute, FnArg, GenericParam, Pat, Type, spanned::Spanned};
 
@@ -118,16 +118,18 @@ fn companion_name(signature: &Signature) -> Ident {
 fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
     let Signature { function, kind, answer, .. } = &plan.signature;
     let private = private(plan);
+    let value = private_at(plan, place(&plan.signature));
+    let value = quote_spanned!(place(&plan.signature)=> impl #value::Value);
     let mut sig = function.sig.clone();
     sig.ident = companion_name(&plan.signature);
     sig.asyncness = None;
     sig.inputs = inputs(&plan.signature, true);
     let returned = match kind {
         Kind::Plain => quote! {
-            #private::Handle<#answer, impl #private::Value, impl ::core::ops::FnOnce() -> #answer>
+            #private::Handle<#answer, #value, impl ::core::ops::FnOnce() -> #answer>
         },
         _ => quote! {
-            #private::AsyncHandle<#answer, impl #private::Value, impl ::core::future::Future<Output = #answer>>
+            #private::AsyncHandle<#answer, #value, impl ::core::future::Future<Output = #answer>>
         },
     };
     sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));
@@ -203,7 +205,6 @@ fn inputs(signature: &Signature, keep_mut: bool) -> syn::punctuated::Punctuated<
 /// The key is made at once, before the body takes the arguments; for an `async fn` that is its first poll, and for a
 /// companion when it is called, so that a handle always has its key.
 fn handle(plan: &Plan) -> TokenStream {
-    let private = private(plan);
     let site = site(plan);
     let key = key(plan);
     let body = body(plan);
@@ -212,16 +213,26 @@ fn handle(plan: &Plan) -> TokenStream {
         Kind::Plain => quote!(Handle),
         _ => quote!(AsyncHandle),
     };
-    // The names of the block are hygienic: the body sees none of them, though it stands among them.
-    quote_spanned! {Span::mixed_site()=>
-        {
-            let site = #site;
-            let key = #key;
-            let body = #body;
-            let policy = #policy;
-            #private::#handle::new(site, policy, key, body)
-        }
-    }
+    let place = place(&plan.signature);
+    // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last
+    // one, that is, which comes after all that the user wrote.
+    let [site_, key_, body_] = ["site", "key", "body"].map(|name| Ident::new(name, Span::mixed_site()));
+    let policy_ = Ident::new("policy", place);
+    // One place for all that asks something of the kept type: of errors at one place the compiler shows the first.
+    let private = private_at(plan, place);
+    let handle = quote_spanned!(place=> #private::#handle::new(#site_, #policy_, #key_, #body_));
+    let mut block = Group::new(
+        Delimiter::Brace,
+        quote! {
+            let #site_ = #site;
+            let #key_ = #key;
+            let #body_ = #body;
+            let #policy_ = #policy;
+            #handle
+        },
+    );
+    block.set_span(place);
+    block.into_token_stream()
 }
 
 /// In a block of its own, as a `static` is not hygienic and the body may know another `SITE`.
@@ -277,7 +288,11 @@ fn key(plan: &Plan) -> TokenStream {
             })
             .collect(),
         KeyPlan::Function { function, references } => {
-            let references = references.iter().map(|Part { value, cfg, .. }| quote!(#(#cfg)* #value));
+            // A call that is partly here and partly there would have the compiler suggest nonsense.
+            let references = references
+                .iter()
+                .map(|Part { value, cfg, .. }| (cfg, located_at(value.clone(), function.span())))
+                .map(|(cfg, value)| quote!(#(#cfg)* #value));
             let own = quote_spanned!(function.span()=> .own((#function)(#(#references),*)));
             // The function may be a closure.
             quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
@@ -293,28 +308,33 @@ fn key(plan: &Plan) -> TokenStream {
 
 /// What of the answer is kept, and for how long.
 fn policy(plan: &Plan) -> TokenStream {
-    let private = private(plan);
     let Plan { args, signature, .. } = plan;
     let answer = types::inferred(&signature.answer);
+    // An error about the kept type belongs to the return type, and points at what the method is called on.
+    let place = place(signature);
+    let placed = private_at(plan, place);
     let policy = if is_set(&args.cache_err) {
-        quote_spanned!(answer.span()=> #private::Policy::<#answer, #answer>::whole_result())
+        quote_spanned!(place=> #placed::Policy::<#answer, #answer>::whole_result())
     } else if let Type::Infer(_) = answer {
         // Only the body knows the type.
         let body = Ident::new("body", Span::mixed_site());
         match signature.kind {
-            Kind::Plain => quote!(#private::Policy::of_body(&#body)),
-            _ => quote!(#private::Policy::of_future(&#body)),
+            Kind::Plain => quote_spanned!(place=> #placed::Policy::of_body(&#body)),
+            _ => quote_spanned!(place=> #placed::Policy::of_future(&#body)),
         }
     } else {
-        quote! {
-            {
+        // Only the braces: one of the imports goes unused, which would be the user's business if they wrote it.
+        let private = private(plan);
+        let mut probe = Group::new(
+            Delimiter::Brace,
+            quote! {
                 use #private::{AnyAnswer as _, ResultAnswer as _};
                 (&#private::Probe::<#answer>::new()).policy()
-            }
-        }
+            },
+        );
+        probe.set_span(place);
+        probe.into_token_stream()
     };
-    // An error about the kept type belongs to the return type.
-    let place = signature.opaque.as_ref().map_or_else(|| signature.answer.span(), Spanned::span);
     let kept =
         if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
     let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
@@ -420,13 +440,31 @@ fn destructured(plan: &Plan, block: TokenStream) -> (TokenStream, TokenStream) {
     (before, inside)
 }
 
+/// The same tokens at another place; what their names mean stays.
+fn located_at(tokens: TokenStream, place: Span) -> TokenStream {
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(place));
+        token
+    });
+    moved.collect()
+}
+
+/// Where an error about the kept type belongs: the return type.
+fn place(signature: &Signature) -> Span {
+    signature.answer.span()
+}
+
 /// The library's module for the expansion.
 fn private(plan: &Plan) -> TokenStream {
+    private_at(plan, Span::call_site())
+}
+
+fn private_at(plan: &Plan, place: Span) -> TokenStream {
     match &plan.args.krate {
         Some(krate) => {
             let path = &krate.value;
-            quote!(#path::__private)
+            quote_spanned!(place=> #path::__private)
         }
-        None => quote!(::cache_request::__private),
+        None => quote_spanned!(place=> ::cache_request::__private),
     }
 }
