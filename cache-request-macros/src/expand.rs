@@ -118,18 +118,21 @@ fn companion_name(signature: &Signature) -> Ident {
 fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
     let Signature { function, kind, answer, .. } = &plan.signature;
     let private = private(plan);
-    let value = private_at(plan, place(&plan.signature));
-    let value = quote_spanned!(place(&plan.signature)=> impl #value::Value);
+    // Only its place is the user's: by its edition an `impl` captures every lifetime, or few.
+    let value = quote!(impl #private::Value);
+    let value = located_at(value, place(&plan.signature));
+    let placed = private_at(plan, place(&plan.signature));
+    let close = quote_spanned!(place(&plan.signature)=> >);
     let mut sig = function.sig.clone();
     sig.ident = companion_name(&plan.signature);
     sig.asyncness = None;
     sig.inputs = inputs(&plan.signature, true);
     let returned = match kind {
         Kind::Plain => quote! {
-            #private::Handle<#answer, #value, impl ::core::ops::FnOnce() -> #answer>
+            #placed::Handle<#answer, #value, impl ::core::ops::FnOnce() -> #answer #close
         },
         _ => quote! {
-            #private::AsyncHandle<#answer, #value, impl ::core::future::Future<Output = #answer>>
+            #placed::AsyncHandle<#answer, #value, impl ::core::future::Future<Output = #answer> #close
         },
     };
     sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));
@@ -159,7 +162,7 @@ fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
             clippy::wrong_self_convention
         )]
         #(#carried)*
-        #vis #sig { #handle }
+        #vis #sig #handle
     }
 }
 

@@ -232,7 +232,14 @@ impl<R> AnyAnswer for &Probe<R> {
 }
 
 /// What a handle knows of a value, whatever its type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept",
+    label = "not all of `Clone`, `Send`, `Sync` and `'static`",
+    note = "derive `Clone` for `{Self}`, or return an `Arc` of it"
+)]
 pub trait Value: Clone + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> Value for T {}
 
 /// What any backend can keep.
