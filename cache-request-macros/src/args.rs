@@ -228,7 +228,12 @@ fn equals(input: ParseStream<'_>) -> syn::Result<()> {
 
 fn after_equals(input: ParseStream<'_>) -> syn::Result<Expr> {
     equals(input)?;
-    input.parse()
+    let mut value = input.parse()?;
+    // What a `macro_rules` variable stands for comes in a group of its own.
+    while let Expr::Group(group) = value {
+        value = *group.expr;
+    }
+    Ok(value)
 }
 
 fn timeout(input: ParseStream<'_>) -> syn::Result<Timeout> {

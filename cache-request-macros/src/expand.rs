@@ -5,7 +5,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, FnArg, GenericParam, Pat, Type, spanned::Spanned};
+use syn::{FnArg, GenericParam, Pat, Type, spanned::Spanned};
 
 use crate::{
     args::{Timeout, is_set},
@@ -378,32 +378,37 @@ fn timeout_of(timeout: &Timeout) -> TokenStream {
 /// ```
 fn body(plan: &Plan) -> TokenStream {
     let Signature { function, kind, answer, .. } = &plan.signature;
-    let captured = captured(&plan.signature);
-    let (before, block) = destructured(plan, function.block.to_token_stream());
     let answer = types::inferred(answer);
+    let answer = (!matches!(answer, Type::Infer(_))).then_some(answer);
+    let captured = captured(&plan.signature);
     match kind {
         Kind::Plain => {
-            let returned = (!matches!(answer, Type::Infer(_))).then(|| quote!(-> #answer));
-            // A closure with a return type needs braces.
-            quote!(move || #returned { #captured #before #block })
+            let returned = answer.map(|answer| quote!(-> #answer));
+            let block = block(plan, &captured);
+            quote!(move || #returned #block)
         }
         Kind::Async => {
             // An async block has no return type: the first `return` tells it, so that `?` and coercions in the body
             // find the type that they would find in the function.
-            let typed = (!matches!(answer, Type::Infer(_))).then(|| {
+            let typed = answer.map(|answer| {
                 quote! {
                     if let ::core::option::Option::Some(answer) = ::core::option::Option::None::<#answer> {
                         return answer;
                     }
                 }
             });
-            quote!(async move { #captured #typed #before #block })
+            let block = block(plan, &quote!(#captured #typed));
+            quote!(async move #block)
         }
         // These own what they mention: a function that returns a future drops its other arguments before that is polled.
-        Kind::Future => quote!(async move { (move || { #before #block })().await }),
+        Kind::Future => {
+            let block = block(plan, &TokenStream::new());
+            quote!(async move { (move || #block)().await })
+        }
         Kind::BoxedFuture => {
             let returned = types::returned(&function.sig.output);
-            quote!(async move { (move || -> #returned { #before #block })().await })
+            let block = block(plan, &TokenStream::new());
+            quote!(async move { (move || -> #returned #block)().await })
         }
     }
 }
@@ -422,25 +427,30 @@ fn captured(signature: &Signature) -> TokenStream {
     quote!(#(#arguments)* #receiver)
 }
 
-/// The statements before the block, and the block in the scope of what the patterns bind.
+/// The user's block, with what comes before its statements, in the scope of what the patterns bind.
 ///
 /// A `match` rather than a `let`: the temporaries of the block's last expression are dropped before what it binds, as
 /// they are before a function's arguments.
-fn destructured(plan: &Plan, block: TokenStream) -> (TokenStream, TokenStream) {
-    let mut before = TokenStream::new();
-    let mut inside = block;
+fn block(plan: &Plan, before: &TokenStream) -> TokenStream {
+    let block = &plan.signature.function.block;
+    let statements = &block.stmts;
+    let mut inside = quote!(#(#statements)*);
+    let mut conditional = TokenStream::new();
     for argument in plan.signature.arguments.iter().rev() {
         let Some(pattern) = argument.pattern.as_ref().filter(|pattern| !matches!(pattern, Pat::Wild(_))) else {
             continue;
         };
-        let (cfg, name): (&[Attribute], _) = (&argument.cfg, &argument.name);
+        let (cfg, name) = (&argument.cfg, &argument.name);
         if cfg.is_empty() {
-            inside = quote!(match #name { #pattern => #inside });
+            inside = quote!(match #name { #pattern => { #inside } });
         } else {
-            before = quote!(#(#cfg)* let #pattern = #name; #before);
+            conditional = quote!(#(#cfg)* let #pattern = #name; #conditional);
         }
     }
-    (before, inside)
+    // The braces are the user's: a block in a block would be braces too many for the compiler's lint.
+    let mut whole = Group::new(Delimiter::Brace, quote!(#before #conditional #inside));
+    whole.set_span(block.brace_token.span.join());
+    whole.into_token_stream()
 }
 
 /// The same tokens at another place; what their names mean stays.
