@@ -3,6 +3,8 @@
 //! Owns the grammar of each argument by itself, and the contradictions between arguments that need no look at the
 //! function. One wrong argument does not hide the next one.
 
+mod contradictions;
+
 use std::time::Duration;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
@@ -130,7 +132,7 @@ pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Args {
     if let Err(error) = everything.parse2(tokens) {
         errors.push(error);
     }
-    contradictions(&args, errors);
+    contradictions::find(&args, errors);
     args
 }
 
@@ -363,57 +365,4 @@ fn handle(input: ParseStream<'_>) -> syn::Result<HandleArg> {
     let yes = yes_or_no(input)
         .map_err(|error| syn::Error::new(error.span(), "expected `= false`, or `= Self` for an associated function"))?;
     Ok(if yes { HandleArg::Yes } else { HandleArg::No })
-}
-
-/// What two arguments say against each other. The error stands at the later one.
-fn contradictions(args: &Args, errors: &mut Errors) {
-    let mut against = |first: Option<Name>, second: Option<Name>, message: &str| {
-        if let (Some(first), Some(second)) = (first, second) {
-            let later = if first.position > second.position { first } else { second };
-            errors.at(later.ident, message);
-        }
-    };
-    against(
-        name_of(&args.timeout),
-        name_of(&args.timeout_with),
-        "`timeout` and `timeout_with` contradict each other; keep one of them",
-    );
-    against(
-        name_of(&args.key),
-        name_of(&args.vary),
-        "`key` is the whole key, so `vary` adds nothing to it; remove `vary`, and write its parts into `key`",
-    );
-    if matches!(&args.key, Some(Given { value: OwnKey::Template(_), .. })) {
-        against(
-            name_of(&args.key),
-            name_of(&args.skip),
-            "this `key` names the arguments that it is made of, so there is nothing to `skip`; remove `skip`",
-        );
-    }
-    against(
-        name_of_set(&args.cache_err),
-        name_of_set(&args.skip_none),
-        "`cache_err` keeps the whole `Result`, and `skip_none` looks into an `Option`; say what to keep with \
-         `when = |answer| …`",
-    );
-    if matches!(&args.timeout, Some(Given { value: Timeout::Fixed(Duration::ZERO), .. })) {
-        let idle =
-            [name_of(&args.when), name_of(&args.weight), name_of_set(&args.cache_err), name_of_set(&args.skip_none)];
-        for other in idle.into_iter().flatten() {
-            let message = format!(
-                "a `timeout` of zero stores nothing, so `{}` has nothing to decide; remove one of them",
-                names::plain(&other.ident)
-            );
-            against(name_of(&args.timeout), Some(other), &message);
-        }
-    }
-}
-
-fn name_of<T>(slot: &Slot<T>) -> Option<Name> {
-    slot.as_ref().map(|given| given.name.clone())
-}
-
-/// A flag's name, unless it is `= false`.
-fn name_of_set(flag: &Slot<bool>) -> Option<Name> {
-    flag.as_ref().filter(|flag| flag.value).map(|flag| flag.name.clone())
 }
