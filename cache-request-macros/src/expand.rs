@@ -25,7 +25,7 @@ use crate::{
 ///
 /// // output
 /// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { f_cache::<T>(id, __arg1).call() }
-/// pub fn f_cache<T: Load>(mut id: u32, __arg1: Query<T>) -> Handle<R, impl Value, impl FnOnce() -> R> { handle }
+/// pub fn f_cache<T: Load>(mut id: u32, __arg1: Query<T>) -> Handle<R, impl ValueOf<R>, impl FnOnce() -> R> { handle }
 ///
 /// // output with `handle = false`
 /// pub fn f<T: Load>(mut id: u32, __arg1: Query<T>) -> R { handle.call() }
@@ -113,7 +113,7 @@ fn companion_name(signature: &Signature) -> Ident {
 /// pub async fn f(id: u32) -> R where …
 ///
 /// // output
-/// pub fn f_cache(id: u32) -> AsyncHandle<R, impl Value, impl Future<Output = R>> where … { handle }
+/// pub fn f_cache(id: u32) -> AsyncHandle<R, impl ValueOf<R>, impl Future<Output = R>> where … { handle }
 /// ```
 ///
 /// The `impl` types capture every lifetime in the caller's older editions too: the tokens are of this crate's edition.
@@ -121,10 +121,11 @@ fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
     let Signature { function, kind, answer, .. } = &plan.signature;
     let private = private(plan);
     // Only its place is the user's: by its edition an `impl` captures every lifetime, or few.
-    let value = quote!(impl #private::Value);
-    let value = located_at(value, place(&plan.signature));
-    let placed = private_at(plan, place(&plan.signature));
-    let close = quote_spanned!(place(&plan.signature)=> >);
+    let place = place(&plan.signature);
+    let value = located_at(quote!(impl #private::ValueOf<), place);
+    let placed = private_at(plan, place);
+    let close = located_at(quote!(>), place);
+    let value = quote!(#value #answer #close);
     let mut sig = function.sig.clone();
     sig.ident = companion_name(&plan.signature);
     sig.asyncness = None;

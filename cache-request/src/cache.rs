@@ -86,7 +86,6 @@ impl Cache {
     }
 
     /// A cache made in code.
-    #[must_use]
     pub fn builder() -> CacheBuilder {
         CacheBuilder::default()
     }

@@ -23,7 +23,7 @@ use crate::{
     flight::{FlightKey, Join, Landing, Lead, Shared},
     function::{Function, Kept},
     key::{Key, Lookup, OwnedKey, text},
-    policy::{Codec, Policy, Value},
+    policy::{Codec, Policy, ValueOf},
     shim::sleep,
     site::Site,
     stats::Count,
@@ -40,7 +40,7 @@ pub(crate) struct Call<'a, R, V> {
 }
 
 /// Answers a call that found nothing in memory.
-pub(crate) async fn answer<R, V: Value>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
+pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
     let lead = match call.join().await {
         Joined::Answered(answer) => return answer,
         Joined::Leads(lead) => lead,
@@ -60,7 +60,7 @@ pub(crate) async fn answer<R, V: Value>(call: &Call<'_, R, V>, body: impl Future
 }
 
 /// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
-pub(crate) async fn refresh<R, V: Value>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
+pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
     call.cache.flights().fence(&call.flight_key()).await;
     let lead = call.cache.flights().lead(&call.flight_key());
     let answer = call.run(&lead, body).await;
@@ -83,7 +83,7 @@ enum Replaced {
     ByAnyValue,
 }
 
-impl<R, V: Value> Call<'_, R, V> {
+impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// The answer, if memory holds it.
     #[inline]
     pub(crate) fn hit(&self) -> Option<R> {
@@ -131,7 +131,7 @@ impl<R, V: Value> Call<'_, R, V> {
                     let value = shared.downcast_ref::<V>().and_then(|value| self.clone_of(value));
                     let Some(value) = value else { return Joined::Leads(flights.alone(&key)) };
                     self.function.counters.one(Count::Coalesced);
-                    return Joined::Answered(self.policy.answer(value));
+                    return Joined::Answered(value.into_answer());
                 }
                 Some(Landing::Nothing) => return Joined::Leads(flights.alone(&key)),
                 Some(Landing::Abandoned) => {}
@@ -164,7 +164,7 @@ impl<R, V: Value> Call<'_, R, V> {
         let now = unix_millis(self.cache.clock().wall());
         let opened = catch_unwind(AssertUnwindSafe(|| (codec.open)(&bytes, self.function.fingerprint, &text, now)));
         match opened {
-            Ok(Ok(Some(opened))) => Ok(self.policy.answer(opened.value)),
+            Ok(Ok(Some(value))) => Ok(value.into_answer()),
             Ok(Ok(None)) => Err(Count::Expired),
             Ok(Err(error)) => {
                 self.function.fault("stored bytes cannot be used", &error);
@@ -194,7 +194,7 @@ impl<R, V: Value> Call<'_, R, V> {
     }
 
     async fn try_keep(&self, lead: &Lead<'_>, answer: &R, replaced: Replaced) -> Result<(), Error> {
-        let Some(value) = self.policy.value(answer) else { return Ok(()) };
+        let Some(value) = V::of(answer) else { return Ok(()) };
         let timeout = self.guard("`when` or the timeout", || self.policy.keep_for(value)).flatten();
         match (timeout, self.backend().zip(self.policy.codec())) {
             (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
@@ -239,16 +239,21 @@ impl<R, V: Value> Call<'_, R, V> {
     /// Ends the flight with the value of `answer` for those who wait.
     fn land(&self, lead: Lead<'_>, answer: &R) {
         lead.land(|| {
-            let value = self.clone_of(self.policy.value(answer)?)?;
+            let value = self.clone_of(V::of(answer)?)?;
             Some(Arc::new(value) as Shared)
         });
     }
 
     #[inline]
     fn read(&self) -> Result<R, Absent> {
-        let clone =
-            self.function.table.read(&self.lookup(), || self.cache.clock().coarse(), |value| self.clone_of(value))?;
-        clone.map(|value| self.policy.answer(value)).ok_or(Absent::Missing)
+        let mut answer = None;
+        // Into its place at once: each wrapper on the way out would copy it once more.
+        self.function.table.read(
+            &self.lookup(),
+            || self.cache.clock().coarse(),
+            |value| self.guard("the value's `Clone`", || answer = Some(value.clone().into_answer())),
+        )?;
+        answer.ok_or(Absent::Missing)
     }
 
     /// A clone, unless the value's own `Clone` panics.

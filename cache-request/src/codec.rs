@@ -1,4 +1,4 @@
-//! Values as bytes: MessagePack with named fields, in an envelope that tells whether they can be trusted.
+//! Values as bytes: `MessagePack` with named fields, in an envelope that tells whether they can be trusted.
 //!
 //! The envelope is checked before anything is decoded. All numbers are little-endian.
 //!
@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | 2 | `cR`, so that foreign bytes are known at once |
 //! | 1 | version of this format |
-//! | 1 | codec of the payload: 1 is MessagePack with named fields |
+//! | 1 | codec of the payload: 1 is `MessagePack` with named fields |
 //! | 8 | fingerprint of the value's type |
 //! | 8 | fresh until, in milliseconds since 1970; all ones is for ever |
 //! | 8 | stale until, likewise; equal to fresh until as long as nothing is served stale |
@@ -52,13 +52,6 @@ pub(crate) fn seal<V: Serialize>(value: &V, fingerprint: u64, key: &str, fresh_u
     Ok(bytes)
 }
 
-/// A value out of its envelope.
-#[derive(Debug)]
-pub(crate) struct Opened<V> {
-    pub(crate) value: V,
-    pub(crate) fresh_until: u64,
-}
-
 /// Decodes what [`seal`] made for the same key and type.
 ///
 /// An envelope whose time is over is none; everything else that is not as it should be is an error.
@@ -67,7 +60,7 @@ pub(crate) fn open<V: DeserializeOwned>(
     fingerprint: u64,
     key: &str,
     now: u64,
-) -> Result<Option<Opened<V>>, Error> {
+) -> Result<Option<V>, Error> {
     let corrupt = |what: &str| Err(Error::new(ErrorKind::Corrupt, format!("stored bytes refused: {what}")));
     let Some((header, _)) = bytes.split_at_checked(HEADER) else { return corrupt("too short for an envelope") };
     if header[..2] != MAGIC {
@@ -94,7 +87,7 @@ pub(crate) fn open<V: DeserializeOwned>(
     }
     let value = rmp_serde::from_slice(payload)
         .map_err(|cause| Error::new(ErrorKind::Corrupt, "the stored value does not decode").with_source(cause))?;
-    Ok(Some(Opened { value, fresh_until }))
+    Ok(Some(value))
 }
 
 /// Tells the types of values apart, so that one whose type has changed is not taken for another.

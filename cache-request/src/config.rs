@@ -123,7 +123,7 @@ impl CacheConfig {
         let address = Address::parse(self.url.as_deref().unwrap_or("memory://"))?;
         let mut options = address.options;
         for (name, Setting(value)) in &self.options {
-            options.give(name.clone(), value.clone())?;
+            options.give(name, value.clone())?;
         }
         let Some((_, open)) = SCHEMES.iter().find(|(scheme, _)| *scheme == address.scheme) else {
             let known: Vec<_> = SCHEMES.iter().map(|(scheme, _)| format!("{scheme}://")).collect();
@@ -216,7 +216,7 @@ impl<'a> Address<'a> {
         let mut options = Options::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            options.give(decode(scheme, name)?, decode(scheme, value)?)?;
+            options.give(&decode(scheme, name)?, decode(scheme, value)?)?;
         }
         Ok(Self { scheme, path: decode(scheme, path)?, options })
     }
@@ -236,8 +236,8 @@ struct Options {
 }
 
 impl Options {
-    fn give(&mut self, name: String, value: String) -> Result<(), Error> {
-        match self.given.insert(name.clone(), value) {
+    fn give(&mut self, name: &str, value: String) -> Result<(), Error> {
+        match self.given.insert(name.to_owned(), value) {
             None => Ok(()),
             Some(_) => Err(Error::config(format!("option `{name}` is given twice"))),
         }

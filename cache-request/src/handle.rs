@@ -1,6 +1,6 @@
 //! The companion of an annotated function: one call of it, to look at, refresh, forget or fill.
 
-use std::{fmt, pin::pin};
+use std::{fmt, pin::Pin};
 
 use pin_project_lite::pin_project;
 
@@ -9,7 +9,7 @@ use crate::{
     call::{self, Call},
     function::Kept,
     key::Key,
-    policy::{Policy, Value},
+    policy::{Policy, ValueOf},
     shim::block_on,
     site::{Resolved, Site},
     stats::Count,
@@ -23,7 +23,7 @@ struct Prepared<R, V> {
     target: Option<Resolved>,
 }
 
-impl<R, V: Value> Prepared<R, V> {
+impl<R, V: ValueOf<R>> Prepared<R, V> {
     #[inline]
     fn new<Body>(site: &'static Site, policy: Policy<R, V>, key: Key) -> Self {
         let target = site.target::<V, Body>(policy.codec().is_none());
@@ -37,7 +37,7 @@ impl<R, V: Value> Prepared<R, V> {
         let call = Call {
             site: self.site,
             cache: &target.cache,
-            function: target.function()?,
+            function: target.function::<V>()?,
             policy: &self.policy,
             key: &self.key,
         };
@@ -129,7 +129,7 @@ pub struct Handle<R, V, B> {
     body: B,
 }
 
-impl<R, V: Value, B: FnOnce() -> R> Handle<R, V, B> {
+impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, policy: Policy<R, V>, key: Key, body: B) -> Self {
@@ -137,6 +137,7 @@ impl<R, V: Value, B: FnOnce() -> R> Handle<R, V, B> {
     }
 
     /// Calls the function: what is remembered, else what the body returns.
+    #[doc(hidden)]
     #[inline]
     pub fn call(self) -> R {
         match self.prepared.call().and_then(|call| call.hit()) {
@@ -200,27 +201,23 @@ pin_project! {
     }
 }
 
-impl<R, V: Value, B: Future<Output = R>> AsyncHandle<R, V, B> {
+impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, policy: Policy<R, V>, key: Key, body: B) -> Self {
         Self { prepared: Prepared::new::<B>(site, policy, key), body }
     }
 
-    /// Calls the function where it is pinned already, as the function itself does: nothing is moved.
+    /// Calls the function: what is remembered, else what the body returns. It stays where it is pinned, so that a hit moves
+    /// none of the body.
     #[doc(hidden)]
     #[inline]
-    pub async fn call_pinned(self: std::pin::Pin<&mut Self>) -> R {
+    pub async fn call_pinned(self: Pin<&mut Self>) -> R {
         let this = self.project();
         if let Some(answer) = this.prepared.call().and_then(|call| call.hit()) {
             return answer;
         }
         this.prepared.answer(this.body).await
-    }
-
-    /// Calls the function: what is remembered, else what the body returns.
-    pub async fn call(self) -> R {
-        pin!(self).call_pinned().await
     }
 
     /// The text of the key, as a backend and the logs see it; empty if no key can be made of the arguments.

@@ -29,15 +29,16 @@
 //! | `-2^56 <= n < 0` | `Negative !n` |
 //! | other integers | `Wide… 1, n` or `Wide… 2, low, high`, the shorter that fits |
 //! | float | `Float, bits` |
-//! | `str`, bytes | `Text length`, then the bytes, eight to a word, padded with zeros |
+//! | `str`, up to 6 bytes | `ShortText length bytes`, padded with zeros |
+//! | longer `str`, bytes | `Text length` or `Bytes length`, then the bytes, eight to a word, padded with zeros |
 //! | `None` below `n` `Some`s | `None n` |
 //! | sequence, struct, map | `Seq`, `Struct` or `Map`, the elements, `End` |
-//! | enum variant | `…Variant length`, the name as in `Text`, then the value, or values and `End` |
+//! | enum variant | `…Variant length`, the name as after `Text`, then the value, or values and `End` |
 //!
 //! This is injective because it is a prefix code: from a value's first word a reader knows how many words follow, or
 //! that it must read values up to `End`, which begins no value. No value's words are the beginning of another's, so parts
-//! that stand one after the other cannot run together: `("ab", "c")` is not `("a", "bc")`. Each number has one form only,
-//! and so has each `None`: `Some(v)` is written as `v`, and only if that is a `None` it is counted up.
+//! that stand one after the other cannot run together: `("ab", "c")` is not `("a", "bc")`. Each number
+//! and each `str` has one form only, and so has each `None`: `Some(v)` is written as `v`, and only if that is a `None` it is counted up.
 //!
 //! # Text
 //!
@@ -76,25 +77,30 @@ use crate::scope;
 #[derive(Debug)]
 pub struct Key {
     words: Words,
-    error: Option<Box<str>>,
+    /// Of the words. Made with them, so that a look-up need not wait for a key that has just been moved.
+    hash: u64,
+    /// Boxed twice to be one word: a key is moved about.
+    error: Option<Box<Box<str>>>,
 }
 
 impl Key {
-    /// A key of the parts that `build` names, in order.
+    /// A key of the client in whose scope the call is, and of the parts that `build` names, in order.
     ///
     /// It never panics: a panic in `build` becomes the key's [`error`](Self::error).
     #[inline]
     pub fn build(build: impl FnOnce(&mut KeyBuilder<'_>)) -> Self {
-        let mut key = Self { words: Words::new(), error: None };
+        let mut key = Self { words: Words::new(), hash: 0, error: None };
         if scope::is_scoped()
             && let Some(client) = scope::client()
         {
             key.words.bytes(Tag::Client, client.as_bytes());
         }
+        // Costs nothing: of a `build` that cannot panic nothing remains to be caught.
         let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: &mut key })));
         if let Err(panic) = outcome {
             key.fail(panic_message(panic));
         }
+        key.hash = owned::hash(key.words());
         key
     }
 
@@ -102,7 +108,7 @@ impl Key {
     #[inline]
     #[must_use]
     pub fn error(&self) -> Option<&str> {
-        self.error.as_deref()
+        self.error.as_deref().map(AsRef::as_ref)
     }
 
     /// The key itself.
@@ -116,13 +122,14 @@ impl Key {
     #[inline]
     #[must_use]
     pub fn hash(&self) -> u64 {
-        owned::hash(self.words())
+        self.hash
     }
 
     /// The key that is a text, in no client's scope.
     pub(crate) fn of_text(text: &str) -> Self {
-        let mut key = Self { words: Words::new(), error: None };
+        let mut key = Self { words: Words::new(), hash: 0, error: None };
         key.words.bytes(Tag::Text, text.as_bytes());
+        key.hash = owned::hash(key.words());
         key
     }
 
@@ -135,7 +142,7 @@ impl Key {
     /// Remembers the first thing that went wrong.
     #[cold]
     fn fail(&mut self, message: Box<str>) {
-        self.error.get_or_insert(message);
+        self.error.get_or_insert_with(|| Box::new(message));
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error,
-    codec::{self, Opened},
+    codec,
     store::memory_of,
 };
 
@@ -15,13 +15,12 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What a function's answer `R` gives to the cache: a value `V`.
 pub struct Policy<R, V> {
-    split: fn(&R) -> Option<&V>,
-    join: fn(V) -> R,
     timeout: Timeout<V>,
     when: Option<fn(&V) -> bool>,
     skip: Option<fn(&V) -> bool>,
     weight: Option<fn(&V) -> usize>,
     codec: Option<Codec<V>>,
+    answer: PhantomData<fn() -> R>,
 }
 
 enum Timeout<V> {
@@ -32,24 +31,17 @@ enum Timeout<V> {
 
 /// How values of one type become bytes, and what they weigh in memory.
 pub(crate) struct Codec<V> {
-    pub(crate) seal: fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>,
-    pub(crate) open: fn(&[u8], u64, &str, u64) -> Result<Option<Opened<V>>, Error>,
+    /// [`codec::seal`].
+    pub(crate) seal: Seal<V>,
+    /// [`codec::open`].
+    pub(crate) open: Open<V>,
     memory_of: fn(&V) -> usize,
 }
 
+type Seal<V> = fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>;
+type Open<V> = fn(&[u8], u64, &str, u64) -> Result<Option<V>, Error>;
+
 impl<R, V> Policy<R, V> {
-    /// The value that `answer` gives to the cache: an `Err` gives none.
-    #[inline]
-    pub(crate) fn value<'a>(&self, answer: &'a R) -> Option<&'a V> {
-        (self.split)(answer)
-    }
-
-    /// The answer that a kept value stands for.
-    #[inline]
-    pub(crate) fn answer(&self, value: V) -> R {
-        (self.join)(value)
-    }
-
     /// How long `value` is to be kept; `None` is not at all. Runs the user's code, which may panic.
     pub(crate) fn keep_for(&self, value: &V) -> Option<Duration> {
         let wanted = self.when.is_none_or(|when| when(value)) && !self.skip.is_some_and(|skip| skip(value));
@@ -81,7 +73,7 @@ impl<R> Policy<R, R> {
     /// The whole answer is the value.
     #[must_use]
     pub const fn whole() -> Self {
-        Self::new(|answer| Some(answer), |value| value)
+        Self::new()
     }
 }
 
@@ -112,13 +104,13 @@ impl<T, E> Policy<Result<T, E>, T> {
     /// Only the value of an `Ok` is kept.
     #[must_use]
     pub const fn of_result() -> Self {
-        Self::new(|answer| answer.as_ref().ok(), Ok)
+        Self::new()
     }
 }
 
 impl<R, V> Policy<R, V> {
-    const fn new(split: fn(&R) -> Option<&V>, join: fn(V) -> R) -> Self {
-        Self { split, join, timeout: Timeout::Default, when: None, skip: None, weight: None, codec: None }
+    const fn new() -> Self {
+        Self { timeout: Timeout::Default, when: None, skip: None, weight: None, codec: None, answer: PhantomData }
     }
 
     /// The value may be kept by any backend.
@@ -231,7 +223,7 @@ impl<R> AnyAnswer for &Probe<R> {
     }
 }
 
-/// What a handle knows of a value, whatever its type.
+/// What a cache can hold.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept",
     label = "not all of `Clone`, `Send`, `Sync` and `'static`",
@@ -241,6 +233,36 @@ pub trait Value: Clone + Send + Sync + 'static {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> Value for T {}
+
+/// The value that an answer `R` gives to the cache: the answer itself, or the inside of a `Result`.
+pub trait ValueOf<R>: Value {
+    /// The value in an answer, if it gives one.
+    fn of(answer: &R) -> Option<&Self>;
+    /// The answer that stands for a value.
+    fn into_answer(self) -> R;
+}
+
+impl<V: Value> ValueOf<V> for V {
+    fn of(answer: &V) -> Option<&V> {
+        Some(answer)
+    }
+
+    #[inline]
+    fn into_answer(self) -> V {
+        self
+    }
+}
+
+impl<V: Value, E> ValueOf<Result<V, E>> for V {
+    fn of(answer: &Result<V, E>) -> Option<&V> {
+        answer.as_ref().ok()
+    }
+
+    #[inline]
+    fn into_answer(self) -> Result<V, E> {
+        Ok(self)
+    }
+}
 
 /// What any backend can keep.
 #[diagnostic::on_unimplemented(

@@ -3,6 +3,6 @@
 pub use crate::{
     handle::{AsyncHandle, Handle},
     key::Key,
-    policy::{AnyAnswer, Policy, Probe, ResultAnswer, Value},
+    policy::{AnyAnswer, Policy, Probe, ResultAnswer, Value, ValueOf},
     site::Site,
 };

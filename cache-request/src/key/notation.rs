@@ -27,7 +27,7 @@ use std::{fmt::Write, str};
 
 use super::{
     percent,
-    tag::{Reader, Tag},
+    tag::{Bytes, Reader, Tag},
 };
 
 /// Values nested deeper than this are not shown as values. Bounds the recursion.
@@ -74,6 +74,10 @@ fn nested(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<()> {
     if depth > DEEPEST {
         return None;
     }
+    if let Some(bytes) = reader.text() {
+        text(out, bytes);
+        return Some(());
+    }
     let (tag, payload) = reader.tagged()?;
     match tag {
         Tag::Unsigned => write!(out, "{payload}").ok()?,
@@ -86,10 +90,9 @@ fn nested(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<()> {
         Tag::True => out.push_str("true"),
         Tag::Unit => out.push('*'),
         Tag::None if payload <= DEEPEST.into() => (0..=payload).for_each(|_| out.push('!')),
-        Tag::Text => text(out, reader.bytes(payload)?),
         Tag::Bytes => {
             out.push('$');
-            reader.bytes(payload)?.try_for_each(|byte| write!(out, "{byte:02x}").ok())?;
+            reader.bytes(payload)?.iter().try_for_each(|byte| write!(out, "{byte:02x}").ok())?;
         }
         Tag::Seq => {
             out.push('(');
@@ -117,7 +120,7 @@ fn nested(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<()> {
             variant(out, reader, payload)?;
             pairs(out, reader, depth, '=')?;
         }
-        Tag::None | Tag::End | Tag::Client | Tag::OwnPath | Tag::OwnText => return None,
+        Tag::None | Tag::ShortText | Tag::Text | Tag::End | Tag::Client | Tag::OwnPath | Tag::OwnText => return None,
     }
     Some(())
 }
@@ -151,7 +154,7 @@ fn pairs(out: &mut String, reader: &mut Reader<'_>, depth: u32, between: char) -
         loop {
             match between {
                 ':' => nested(out, reader, depth + 1)?,
-                _ => percent::encode(out, reader.tagged_bytes(Tag::Text)?, percent::unreserved),
+                _ => percent::encode(out, reader.text()?.iter(), percent::unreserved),
             }
             out.push(between);
             nested(out, reader, depth + 1)?;
@@ -167,28 +170,28 @@ fn pairs(out: &mut String, reader: &mut Reader<'_>, depth: u32, between: char) -
 
 fn variant(out: &mut String, reader: &mut Reader<'_>, length: u64) -> Option<()> {
     out.push('@');
-    percent::encode(out, reader.bytes(length)?, percent::unreserved);
+    percent::encode(out, reader.bytes(length)?.iter(), percent::unreserved);
     Some(())
 }
 
-fn text(out: &mut String, bytes: impl Iterator<Item = u8> + Clone) {
-    if looks_like_something_else(bytes.clone()) {
+fn text(out: &mut String, bytes: Bytes<'_>) {
+    if looks_like_something_else(bytes) {
         out.push('\'');
     }
-    percent::encode(out, bytes, percent::unreserved);
+    percent::encode(out, bytes.iter(), percent::unreserved);
 }
 
-/// Whether a bare string would be read as nothing, a number or a `bool`. All of these begin with a sign, a digit, a dot,
-/// or a letter of `inf`, `nan`, `true`, `false`; other strings are not looked at more closely.
-fn looks_like_something_else(bytes: impl Iterator<Item = u8> + Clone) -> bool {
-    match bytes.clone().next() {
+/// Whether a bare string would be read as nothing, a number or a `bool`. A number begins with a sign, a digit, a dot, or a
+/// letter of `inf` or `nan`: other strings are not looked at more closely.
+fn looks_like_something_else(bytes: Bytes<'_>) -> bool {
+    match bytes.iter().next() {
         None => true,
+        Some(b't') => bytes.iter().eq(*b"true"),
+        Some(b'f') => bytes.iter().eq(*b"false"),
         Some(b'+' | b'-' | b'.' | b'0'..=b'9' | b'i' | b'I' | b'n' | b'N') => {
-            let bytes: Vec<u8> = bytes.collect();
+            let bytes: Vec<u8> = bytes.iter().collect();
             str::from_utf8(&bytes).is_ok_and(|text| text.parse::<f64>().is_ok())
         }
-        Some(b't') => bytes.eq(*b"true"),
-        Some(b'f') => bytes.eq(*b"false"),
         Some(_) => false,
     }
 }

@@ -142,8 +142,13 @@ pub(super) fn hash(words: &[u64]) -> u64 {
     static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
     let mut hasher = SEED.build_hasher();
-    for &word in words {
-        hasher.write_u64(word);
+    // By twos, which is how the hasher mixes them.
+    let (pairs, last) = words.as_chunks();
+    for &[low, high] in pairs {
+        hasher.write_u128(u128::from(high) << 64 | u128::from(low));
+    }
+    if let [word] = last {
+        hasher.write_u64(*word);
     }
     hasher.finish()
 }

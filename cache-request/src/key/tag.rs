@@ -14,6 +14,7 @@ pub(super) enum Tag {
     True,
     Unit,
     None,
+    ShortText,
     Text,
     Bytes,
     Seq,
@@ -38,8 +39,14 @@ const PAYLOAD_BITS: u32 = 56;
 /// The largest payload.
 pub(super) const PAYLOAD: u64 = (1 << PAYLOAD_BITS) - 1;
 
+/// The most bytes of a text that is one word with its length and its tag.
+pub(super) const SHORT_TEXT: usize = 6;
+
+/// The bits of a payload below a short text's length.
+const SHORT_TEXT_BITS: u32 = 8 * SHORT_TEXT as u32;
+
 impl Tag {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Unsigned,
         Self::Negative,
         Self::WideUnsigned,
@@ -49,6 +56,7 @@ impl Tag {
         Self::True,
         Self::Unit,
         Self::None,
+        Self::ShortText,
         Self::Text,
         Self::Bytes,
         Self::Seq,
@@ -75,6 +83,12 @@ impl Tag {
     #[inline]
     pub(super) const fn word(self) -> u64 {
         self.with(0)
+    }
+
+    /// A text of at most [`SHORT_TEXT`] bytes.
+    #[inline]
+    pub(super) const fn short_text(length: usize, bytes: u64) -> u64 {
+        Self::ShortText.with((length as u64) << SHORT_TEXT_BITS | bytes)
     }
 
     /// The tag of `word`, if it has one.
@@ -129,17 +143,45 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes that a tagged length announced.
-    pub(super) fn bytes(&mut self, length: u64) -> Option<impl Iterator<Item = u8> + Clone + use<'a>> {
+    pub(super) fn bytes(&mut self, length: u64) -> Option<Bytes<'a>> {
         let length = usize::try_from(length).ok()?;
         let (words, rest) = self.words.split_at_checked(length.div_ceil(8))?;
         self.words = rest;
-        Some(words.iter().flat_map(|word| word.to_le_bytes()).take(length))
+        Some(Bytes { words, length })
     }
 
     /// The bytes behind `tag`, if that comes next.
-    pub(super) fn tagged_bytes(&mut self, tag: Tag) -> Option<impl Iterator<Item = u8> + Clone + use<'a>> {
+    pub(super) fn tagged_bytes(&mut self, tag: Tag) -> Option<Bytes<'a>> {
         let length = self.take(tag)?;
         self.bytes(length)
+    }
+
+    /// A text of any length, if that comes next.
+    pub(super) fn text(&mut self) -> Option<Bytes<'a>> {
+        let words = self.words.get(..1)?;
+        match self.take(Tag::ShortText) {
+            Some(payload) => {
+                Some(Bytes { words, length: (payload >> SHORT_TEXT_BITS).min(SHORT_TEXT as u64) as usize })
+            }
+            None => self.tagged_bytes(Tag::Text),
+        }
+    }
+}
+
+/// Bytes that lie eight to a word.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes<'a> {
+    words: &'a [u64],
+    length: usize,
+}
+
+impl<'a> Bytes<'a> {
+    pub(super) fn is_empty(self) -> bool {
+        self.length == 0
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = u8> + Clone + use<'a> {
+        self.words.iter().flat_map(|word| word.to_le_bytes()).take(self.length)
     }
 }
 

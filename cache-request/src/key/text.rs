@@ -63,7 +63,7 @@ pub(crate) fn render(site: &Site, naming: &Naming<'_>, words: &[u64]) -> String 
     out.push('.');
     path(&mut out, naming.path);
     if let Some(more) = reader.tagged_bytes(Tag::OwnPath) {
-        percent::encode(&mut out, more, percent::readable);
+        percent::encode(&mut out, more.iter(), percent::readable);
     }
     if let Some(version) = naming.version {
         out.push('@');
@@ -72,7 +72,7 @@ pub(crate) fn render(site: &Site, naming: &Naming<'_>, words: &[u64]) -> String 
 
     if let Some(text) = reader.tagged_bytes(Tag::OwnText) {
         out.push('?');
-        percent::encode(&mut out, text, percent::readable);
+        percent::encode(&mut out, text.iter(), percent::readable);
     } else if let Some(pieces) = site.template {
         out.push('?');
         template(&mut out, &mut reader, pieces);
@@ -110,11 +110,11 @@ pub(crate) fn shorten(mut text: String, max_bytes: usize) -> String {
 
 fn client(out: &mut String, reader: &mut Reader<'_>) {
     let Some(client) = reader.tagged_bytes(Tag::Client) else { return };
-    if client.clone().next().is_none() {
+    if client.is_empty() {
         // A client whose name is empty is still not the same as no client.
         out.push('\'');
     }
-    percent::encode(out, client, percent::segment);
+    percent::encode(out, client.iter(), percent::segment);
 }
 
 fn path(out: &mut String, path: Path<'_>) {

@@ -1,13 +1,16 @@
 //! The buffer a key is built in.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use arrayvec::ArrayVec;
 
-use super::{pool::Pooled, tag::Tag};
+use super::{
+    pool::Pooled,
+    tag::{SHORT_TEXT, Tag},
+};
 
 /// Enough for a handful of numbers and short strings; a key is moved about, so not larger.
-const ON_STACK: usize = 16;
+const ON_STACK: usize = 7;
 
 /// Words on the stack, or, once there are too many, all of them in a pooled buffer.
 #[derive(Debug)]
@@ -41,31 +44,51 @@ impl Words {
     #[inline]
     pub(super) fn push(&mut self, word: u64) {
         if self.stack.try_push(word).is_err() {
-            self.push_to_heap(word);
+            self.heap().push(word);
+        }
+    }
+
+    /// A text, in one word if it is short.
+    #[inline]
+    pub(super) fn text(&mut self, text: &str) {
+        if text.len() <= SHORT_TEXT {
+            self.push(Tag::short_text(text.len(), padded(text.as_bytes(), text.as_bytes())));
+        } else {
+            self.bytes(Tag::Text, text.as_bytes());
         }
     }
 
     /// A tagged length and the bytes, eight to a word.
     #[inline]
     pub(super) fn bytes(&mut self, tag: Tag, bytes: &[u8]) {
-        self.push(tag.with(bytes.len() as u64));
         let (full, rest) = bytes.as_chunks();
-        for &eight in full {
-            self.push(u64::from_le_bytes(eight));
-        }
-        if !rest.is_empty() {
-            self.push(padded(bytes, rest));
+        let header = iter::once(tag.with(bytes.len() as u64));
+        let full = full.iter().map(|&eight| u64::from_le_bytes(eight));
+        let rest = (!rest.is_empty()).then(|| padded(bytes, rest));
+        let words = header.chain(full).chain(rest);
+
+        if bytes.len().div_ceil(8) < self.stack.remaining_capacity() {
+            words.for_each(|word| self.stack.push(word));
+        } else {
+            self.heap().extend(words);
         }
     }
 
-    /// What `text` displays, as [`bytes`](Self::bytes) would write it, without a `String` between.
-    pub(super) fn display(&mut self, tag: Tag, text: &(impl fmt::Display + ?Sized)) -> fmt::Result {
+    /// What `text` displays, as [`text`](Self::text) would write it, without a `String` between.
+    pub(super) fn display(&mut self, text: &(impl fmt::Display + ?Sized)) -> fmt::Result {
         let start = self.len();
-        self.push(tag.with(0));
+        self.push(Tag::Text.word());
         let mut display = Display { words: self, length: 0 };
         fmt::write(&mut display, format_args!("{text}"))?;
+
         let length = display.length;
-        self.as_mut_slice()[start] = tag.with(length as u64);
+        if length <= SHORT_TEXT {
+            let bytes = if length > 0 { self.as_mut_slice()[start + 1] } else { 0 };
+            self.truncate(start);
+            self.push(Tag::short_text(length, bytes));
+        } else {
+            self.as_mut_slice()[start] = Tag::Text.with(length as u64);
+        }
         Ok(())
     }
 
@@ -76,24 +99,26 @@ impl Words {
         } else if length > ON_STACK {
             self.heap.truncate(length);
         } else {
-            // Back to the stack: an empty heap buffer and a full stack would contradict each other.
+            // Back to the stack: an empty heap buffer means that the words are there.
             self.stack.clear();
             self.stack.extend(self.heap.drain(..).take(length));
         }
     }
 
+    /// The heap buffer, where the words are from now on.
     #[cold]
     #[inline(never)]
-    fn push_to_heap(&mut self, word: u64) {
+    fn heap(&mut self) -> &mut Vec<u64> {
         if self.heap.is_empty() {
             self.heap = Pooled::take();
             self.heap.extend_from_slice(&self.stack);
+            while self.stack.try_push(0).is_ok() {}
         }
-        self.heap.push(word);
+        &mut self.heap
     }
 }
 
-/// The last `1..=7` bytes of `bytes` as a word, in two or three loads that may overlap instead of a loop.
+/// The last bytes of `bytes`, `rest`, as a word: less than eight, in two or three loads that may overlap instead of a loop.
 #[inline]
 fn padded(bytes: &[u8], rest: &[u8]) -> u64 {
     let length = rest.len();
@@ -101,9 +126,11 @@ fn padded(bytes: &[u8], rest: &[u8]) -> u64 {
         u64::from_le_bytes(*last) >> (64 - 8 * length)
     } else if let (Some(first), Some(last)) = (rest.first_chunk(), rest.last_chunk()) {
         u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4))
-    } else {
+    } else if length > 0 {
         let byte = |at: usize| u64::from(rest[at]) << (8 * at);
         byte(0) | byte(length / 2) | byte(length - 1)
+    } else {
+        0
     }
 }
 

@@ -155,7 +155,7 @@ impl<'a> Serializer for Writer<'a> {
 
     #[inline]
     fn serialize_str(self, v: &str) -> Result<(), Unkeyable> {
-        self.words.bytes(Tag::Text, v.as_bytes());
+        self.words.text(v);
         Ok(())
     }
 
@@ -263,7 +263,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Unkeyable> {
-        self.words.display(Tag::Text, value).map_err(ser::Error::custom)
+        self.words.display(value).map_err(ser::Error::custom)
     }
 }
 
@@ -280,7 +280,7 @@ impl Elements<'_> {
 
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Unkeyable> {
-        self.words.bytes(Tag::Text, name.as_bytes());
+        self.words.text(name);
         self.element(value)
     }
 
@@ -336,7 +336,7 @@ impl ser::SerializeMap for Entries<'_> {
     type Error = Unkeyable;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unkeyable> {
-        if self.marks.len() % 3 != 0 {
+        if !self.marks.len().is_multiple_of(3) {
             return Err(ser::Error::custom("a map has a key without a value"));
         }
         self.marks.push(self.words.len() as u64);

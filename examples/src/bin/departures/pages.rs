@@ -1,0 +1,317 @@
+//! The HTML. `maud` escapes whatever is put into it.
+
+use axum::http::StatusCode;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::{
+    queries::{Airport, Busy, ENOUGH_FLIGHTS, Hour, Iata, Month, Punctuality, Route},
+    site::Filter,
+    watch::Watched,
+};
+
+const STYLE: &str = include_str!("style.css");
+
+pub(crate) fn airport_address(iata: &Iata) -> String {
+    format!("/airports/{iata}")
+}
+
+pub(crate) fn worst_routes_address(limit: u32) -> String {
+    format!("/routes/worst?limit={limit}")
+}
+
+pub(crate) fn delays_address(filter: &Filter) -> String {
+    let text = |code: &Option<Iata>| code.as_ref().map(Iata::to_string).unwrap_or_default();
+    let day = filter.day.map(|day| day.to_string()).unwrap_or_default();
+    format!("/delays?origin={}&destination={}&day={day}", text(&filter.origin), text(&filter.destination))
+}
+
+pub(crate) fn home(month: &Watched<Month>, airports: &Watched<Vec<Busy>>) -> Markup {
+    let body = html! {
+        section {
+            (heading("January 2001, in the air", month))
+            dl.facts {
+                (fact("flights", &count(month.answer.flights)))
+                (fact("airports", &count(month.answer.airports)))
+                (fact("routes", &count(month.answer.routes)))
+                (fact("on time", &percent(month.answer.on_time)))
+            }
+            p.note {
+                "Every number on this site comes from an SQL query over all these flights, in a function that remembers
+                its answers. Beside each stands how it was come by: load a page twice and see."
+            }
+        }
+        div.columns {
+            section {
+                h2 { "An airport" }
+                form.ask action="/airports" {
+                    label { "Code" input name="iata" value="JFK" maxlength="4" required autocapitalize="characters"; }
+                    button { "Show" }
+                }
+            }
+            section {
+                h2 { "Delays by the hour" }
+                (delays_form(&Filter { origin: "ORD".parse().ok(), destination: "LGA".parse().ok(), day: None }))
+            }
+        }
+        section {
+            (heading("The busiest airports", airports))
+            div.scroll { table {
+                thead { tr { th { "Airport" } th.number { "Departures" } th.number { "On time" } th {} } }
+                tbody { @for airport in &airports.answer { tr {
+                    td { (code(&airport.iata)) " " (airport.city) }
+                    td.number { (count(airport.flights)) }
+                    td.number { (percent(airport.on_time)) }
+                    td.number { a href=(format!("/delays?origin={}", airport.iata)) { "hours" } }
+                } } }
+            } }
+        }
+        section {
+            h2 { "More to click" }
+            ul.links {
+                li { a href=(worst_routes_address(20)) { "The 20 worst routes" } ", or " a href=(worst_routes_address(100)) { "100" } }
+                li { a href="/delays" { "All delays by the hour" } ", or " a href="/delays?day=1" { "on New Year’s Day" } }
+                li { a href="/delays?origin=SFO&destination=LAX&day=26" { "San Francisco to Los Angeles on the 26th" } }
+                li { a href="/stats" { "What the cache has to tell" } ", also " a href="/stats.json" { "as JSON" } }
+                li { "What is refused: " a href="/airports/ZZZ" { "an unknown airport" } ", "
+                    a href="/delays?day=32" { "a day too many" } ", " a href="/routes/worst?limit=many" { "no number" } }
+            }
+        }
+    };
+    page("January 2001", Some("/"), &body)
+}
+
+pub(crate) fn airport(
+    airport: &Watched<Airport>,
+    punctuality: &Watched<Option<Punctuality>>,
+    destinations: &Watched<Vec<Route>>,
+) -> Markup {
+    let Airport { iata, name, city, state, latitude, longitude } = &airport.answer;
+    let body = html! {
+        section {
+            (heading(&format!("{iata} · {name}"), airport))
+            p { (city) ", " (state) " · " (degrees(*latitude, 'N', 'S')) ", " (degrees(*longitude, 'E', 'W')) }
+        }
+        section {
+            (heading("Departures", punctuality))
+            @if let Some(found) = &punctuality.answer {
+                dl.facts {
+                    (fact("departures", &count(found.flights)))
+                    (fact("on time", &percent(found.on_time)))
+                    (fact("mean delay", &minutes(found.mean)))
+                    (fact("median", &format!("{} min", found.median)))
+                    (fact("9 of 10 within", &format!("{} min", found.ninth_decile)))
+                    (fact("longest", &format!("{} min", found.longest)))
+                }
+                p.note { "On time is less than 15 minutes late. What is early counts as a negative delay."
+                    " " a href=(format!("/delays?origin={iata}")) { "By the hour" } }
+            } @else {
+                p { "No airline reported a flight from here in January 2001." }
+            }
+        }
+        @if !destinations.answer.is_empty() {
+            section {
+                (heading("Where they go", destinations))
+                (routes(&destinations.answer, false))
+            }
+        }
+    };
+    page(&format!("{iata} {name}"), Some(&airport_address(iata)), &body)
+}
+
+pub(crate) fn delays(filter: &Filter, hours: &Watched<Vec<Hour>>) -> Markup {
+    let from = filter.origin.as_ref().map_or("anywhere".to_owned(), Iata::to_string);
+    let to = filter.destination.as_ref().map_or("anywhere".to_owned(), Iata::to_string);
+    let when = filter.day.map_or("in January 2001".to_owned(), |day| format!("on January {day}, 2001"));
+    let title = format!("From {from} to {to} {when}");
+    let flights: u32 = hours.answer.iter().map(|hour| hour.flights).sum();
+    let longest = hours.answer.iter().map(|hour| hour.mean.abs()).fold(1.0, f64::max);
+    let body = html! {
+        section { (delays_form(filter)) }
+        section {
+            (heading(&title, hours))
+            @if flights == 0 {
+                p { "There was no such flight." }
+            } @else {
+                p { (count(flights)) " flights, by the hour of departure." }
+                div.scroll { table {
+                    thead { tr {
+                        th { "Hour" } th.number { "Flights" } th.number { "On time" } th.wide { "Mean delay" }
+                    } }
+                    tbody { @for hour in &hours.answer { tr {
+                        td.code { (format!("{:02}:00", hour.hour)) }
+                        td.number { (count(hour.flights)) }
+                        td.number { (percent(hour.on_time)) }
+                        td.wide { (bar(hour.mean, longest)) }
+                    } } }
+                } }
+            }
+        }
+    };
+    page(&title, Some(&delays_address(filter)), &body)
+}
+
+pub(crate) fn worst_routes(limit: u32, worst: &Watched<Vec<Route>>) -> Markup {
+    let body = html! {
+        section {
+            (heading(&format!("The {limit} worst routes"), worst))
+            p { "By mean delay, of those with at least " (ENOUGH_FLIGHTS) " flights in the month." }
+            form.ask action="/routes/worst" {
+                label { "How many" input name="limit" value=(limit) inputmode="numeric"; }
+                button { "Show" }
+            }
+            (routes(&worst.answer, true))
+        }
+    };
+    page("The worst routes", Some(&worst_routes_address(limit)), &body)
+}
+
+pub(crate) fn stats(table: &str) -> Markup {
+    let body = html! {
+        section {
+            h1 { "What the cache has to tell" }
+            pre.scroll { (table) }
+            p.note { "The same " a href="/stats.json" { "as JSON" } ", also here for whoever accepts only that." }
+        }
+    };
+    page("Counters", None, &body)
+}
+
+pub(crate) fn refusal(status: StatusCode, words: &str) -> Markup {
+    let title = status.canonical_reason().unwrap_or("No page");
+    let body = html! { section { h1 { (title) } p { (words) } p { a href="/" { "To the first page" } } } };
+    page(title, None, &body)
+}
+
+/// The frame of every page; `address` is that of a page whose answers can be forgotten.
+fn page(title: &str, address: Option<&str>, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · Departures" }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header { nav {
+                    a.brand href="/" { "Departures" }
+                    a href="/delays" { "Delays" }
+                    a href="/routes/worst" { "Worst routes" }
+                    a href="/stats" { "Counters" }
+                } }
+                main {
+                    @if let Some(address) = address {
+                        form.again method="post" action=(address) {
+                            a.button href=(address) { "Load it again" }
+                            button { "Forget it" }
+                        }
+                    }
+                    (body)
+                }
+                footer {
+                    "Flights: US Bureau of Transportation Statistics, on-time performance data of January 2001. "
+                    "Airports: Data.gov. The functions behind these pages remember with cache-request."
+                }
+            }
+        }
+    }
+}
+
+/// A heading, and how the answer below it was come by.
+fn heading<T>(title: &str, watched: &Watched<T>) -> Markup {
+    let milliseconds = watched.took.as_secs_f64() * 1000.0;
+    let digits = match milliseconds {
+        ..0.1 => 3,
+        ..10.0 => 2,
+        _ => 0,
+    };
+    html! {
+        div.heading {
+            h2 { (title) }
+            @if watched.computed {
+                span.badge.computed { "computed in " (format!("{milliseconds:.digits$}")) " ms" }
+            } @else {
+                span.badge.remembered { "from the cache in " (format!("{milliseconds:.digits$}")) " ms" }
+            }
+        }
+    }
+}
+
+fn delays_form(filter: &Filter) -> Markup {
+    html! {
+        form.ask action="/delays" {
+            label { "From" input name="origin" value=[&filter.origin] maxlength="4" placeholder="any"; }
+            label { "To" input name="destination" value=[&filter.destination] maxlength="4" placeholder="any"; }
+            label { "Day" input name="day" value=[filter.day] maxlength="2" placeholder="any" inputmode="numeric"; }
+            button { "Show" }
+        }
+    }
+}
+
+fn routes(routes: &[Route], with_origin: bool) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                @if with_origin { th { "From" } }
+                th { "To" } th.number { "Flights" } th.number.spare { "Miles" } th.number { "On time" }
+                th.number { "Mean delay" } th {}
+            } }
+            tbody { @for route in routes { tr {
+                @if with_origin { td { (code(&route.origin)) } }
+                td { (code(&route.destination)) }
+                td.number { (count(route.flights)) }
+                td.number.spare { (count(route.distance)) }
+                td.number { (percent(route.on_time)) }
+                td.number { (minutes(route.mean)) }
+                td.number { a href=(format!("/delays?origin={}&destination={}", route.origin, route.destination)) {
+                    "hours"
+                } }
+            } } }
+        } }
+    }
+}
+
+fn bar(delay: f64, longest: f64) -> Markup {
+    let width = delay.abs() / longest * 100.0;
+    html! {
+        div.bar {
+            span.fill.early[delay < 0.0] style=(format!("width:calc((100% - 5.5rem) * {:.3})", width / 100.0)) {}
+            span { (minutes(delay)) }
+        }
+    }
+}
+
+fn code(iata: &Iata) -> Markup {
+    html! { a.code href=(airport_address(iata)) { (iata) } }
+}
+
+fn fact(name: &str, value: &str) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
+fn minutes(delay: f64) -> String {
+    format!("{delay:.1} min")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn degrees(angle: f64, positive: char, negative: char) -> String {
+    format!("{:.2}° {}", angle.abs(), if angle < 0.0 { negative } else { positive })
+}
+
+/// A number with its thousands set apart.
+fn count(number: u32) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
