@@ -20,7 +20,7 @@ mod types;
 
 /// Makes a function remember its answers.
 ///
-/// ```ignore
+/// ```text
 /// #[cache_request(timeout = 300)]
 /// async fn delays(origin: &str, carrier: Option<&str>) -> Result<Vec<Delay>, sqlx::Error> {
 ///     // …
