@@ -3,6 +3,8 @@
 //! Owns the grammar of each argument by itself, and the contradictions between arguments that need no look at the
 //! function. One wrong argument does not hide the next one.
 
+mod contradictions;
+
 use std::time::Duration;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
@@ -130,7 +132,7 @@ pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Args {
     if let Err(error) = everything.parse2(tokens) {
         errors.push(error);
     }
-    contradictions(&args, errors);
+    contradictions::find(&args, errors);
     args
 }
 
@@ -138,6 +140,7 @@ fn one(input: ParseStream<'_>, position: usize, args: &mut Args, errors: &mut Er
     let ident = input
         .call(Ident::parse_any)
         .map_err(|error| syn::Error::new(error.span(), "expected an argument such as `timeout = 300` or `skip(db)`"))?;
+    takes_value(input, &ident)?;
     let name = Name { ident, position };
     match names::plain(&name.ident).as_str() {
         "timeout" => set(&mut args.timeout, name, timeout(input)?, errors),
@@ -163,6 +166,25 @@ fn one(input: ParseStream<'_>, position: usize, args: &mut Args, errors: &mut Er
         unknown => return Err(syn::Error::new(name.ident.span(), unknown_argument(unknown))),
     }
     Ok(())
+}
+
+/// An error at the argument's name if what must follow it is missing: after it there may be nothing to point at.
+fn takes_value(input: ParseStream<'_>, name: &Ident) -> syn::Result<()> {
+    let (is_there, example) = match names::plain(name).as_str() {
+        "skip" => (input.peek(syn::token::Paren), "skip(db)"),
+        "vary" => (input.peek(syn::token::Paren), "vary(lang = lang())"),
+        "local" | "cache_err" | "skip_none" => (true, ""),
+        known if !KNOWN.contains(&known) => (true, ""),
+        "coalesce" | "handle" => (input.peek(Token![=]), "… = false"),
+        "timeout" => (input.peek(Token![=]), "timeout = 300"),
+        _ => (input.peek(Token![=]), "… = …"),
+    };
+    if is_there {
+        return Ok(());
+    }
+    let plain = names::plain(name);
+    let example = example.replacen('…', &plain, 1);
+    Err(syn::Error::new(name.span(), format!("`{plain}` takes a value: `{example}`")))
 }
 
 /// The one place that knows an argument may stand only once.
@@ -203,15 +225,17 @@ fn skip_to_comma(input: ParseStream<'_>) {
 }
 
 fn equals(input: ParseStream<'_>) -> syn::Result<()> {
-    input
-        .parse::<Token![=]>()
-        .map(drop)
-        .map_err(|error| syn::Error::new(error.span(), "expected `= …`: this argument takes a value"))
+    input.parse::<Token![=]>().map(drop)
 }
 
 fn after_equals(input: ParseStream<'_>) -> syn::Result<Expr> {
     equals(input)?;
-    input.parse()
+    let mut value = input.parse()?;
+    // What a `macro_rules` variable stands for comes in a group of its own.
+    while let Expr::Group(group) = value {
+        value = *group.expr;
+    }
+    Ok(value)
 }
 
 fn timeout(input: ParseStream<'_>) -> syn::Result<Timeout> {
@@ -241,14 +265,11 @@ fn whole_seconds(int: &LitInt) -> syn::Result<Duration> {
 }
 
 fn skip(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
-    let names = in_parentheses(input, "expected `skip(…)`: the names of the arguments to leave out", |input| {
-        input.call(Ident::parse_any)
-    })?;
-    Ok(names)
+    in_parentheses(input, "expected the names of the arguments to leave out", |input| input.call(Ident::parse_any))
 }
 
 fn vary(input: ParseStream<'_>) -> syn::Result<Vec<Extra>> {
-    in_parentheses(input, "expected `vary(…)`: more parts of the key, such as `lang = lang()`", |input| {
+    in_parentheses(input, "expected more parts of the key, such as `lang = lang()`", |input| {
         if input.peek2(Token![=]) && !input.peek2(Token![==]) {
             let name = input.call(Ident::parse_any)?;
             return Ok(Extra { name: names::plain(&name), value: after_equals(input)? });
@@ -267,9 +288,6 @@ fn in_parentheses<T>(
     expected: &str,
     parse: fn(ParseStream<'_>) -> syn::Result<T>,
 ) -> syn::Result<Vec<T>> {
-    if !input.peek(syn::token::Paren) {
-        return Err(syn::Error::new(input.cursor().span(), expected));
-    }
     let inside;
     let parentheses = parenthesized!(inside in input);
     let items = Punctuated::<T, Token![,]>::parse_terminated_with(&inside, parse)?;
@@ -347,57 +365,4 @@ fn handle(input: ParseStream<'_>) -> syn::Result<HandleArg> {
     let yes = yes_or_no(input)
         .map_err(|error| syn::Error::new(error.span(), "expected `= false`, or `= Self` for an associated function"))?;
     Ok(if yes { HandleArg::Yes } else { HandleArg::No })
-}
-
-/// What two arguments say against each other. The error stands at the later one.
-fn contradictions(args: &Args, errors: &mut Errors) {
-    let mut against = |first: Option<Name>, second: Option<Name>, message: &str| {
-        if let (Some(first), Some(second)) = (first, second) {
-            let later = if first.position > second.position { first } else { second };
-            errors.at(later.ident, message);
-        }
-    };
-    against(
-        name_of(&args.timeout),
-        name_of(&args.timeout_with),
-        "`timeout` and `timeout_with` contradict each other; keep one of them",
-    );
-    against(
-        name_of(&args.key),
-        name_of(&args.vary),
-        "`key` is the whole key, so `vary` adds nothing to it; remove `vary`, and write its parts into `key`",
-    );
-    if matches!(&args.key, Some(Given { value: OwnKey::Template(_), .. })) {
-        against(
-            name_of(&args.key),
-            name_of(&args.skip),
-            "this `key` names the arguments that it is made of, so there is nothing to `skip`; remove `skip`",
-        );
-    }
-    against(
-        name_of_set(&args.cache_err),
-        name_of_set(&args.skip_none),
-        "`cache_err` keeps the whole `Result`, and `skip_none` looks into an `Option`; say what to keep with \
-         `when = |answer| …`",
-    );
-    if matches!(&args.timeout, Some(Given { value: Timeout::Fixed(Duration::ZERO), .. })) {
-        let idle =
-            [name_of(&args.when), name_of(&args.weight), name_of_set(&args.cache_err), name_of_set(&args.skip_none)];
-        for other in idle.into_iter().flatten() {
-            let message = format!(
-                "a `timeout` of zero stores nothing, so `{}` has nothing to decide; remove one of them",
-                names::plain(&other.ident)
-            );
-            against(name_of(&args.timeout), Some(other), &message);
-        }
-    }
-}
-
-fn name_of<T>(slot: &Slot<T>) -> Option<Name> {
-    slot.as_ref().map(|given| given.name.clone())
-}
-
-/// A flag's name, unless it is `= false`.
-fn name_of_set(flag: &Slot<bool>) -> Option<Name> {
-    flag.as_ref().filter(|flag| flag.value).map(|flag| flag.name.clone())
 }

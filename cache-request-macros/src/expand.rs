@@ -3,16 +3,18 @@
 //! What the user wrote keeps its place, so that errors and lints point there; the names made up here are hygienic, so
 //! that the body sees none of them.
 
+mod body;
+mod handle;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, FnArg, GenericParam, Pat, Type, spanned::Spanned};
+use syn::{FnArg, GenericParam, Pat, Type, spanned::Spanned};
 
+use self::handle::handle;
 use crate::{
-    args::{Timeout, is_set},
-    names, pattern,
-    plan::{KeyPlan, Part, Plan},
+    names,
+    plan::Plan,
     signature::{self, Kind, Signature},
-    types,
 };
 
 /// The annotated function, and its companion if it has one.
@@ -118,16 +120,22 @@ fn companion_name(signature: &Signature) -> Ident {
 fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
     let Signature { function, kind, answer, .. } = &plan.signature;
     let private = private(plan);
+    // Only its place is the user's: by its edition an `impl` captures every lifetime, or few.
+    let place = place(&plan.signature);
+    let value = located_at(quote!(impl #private::ValueOf<), place);
+    let placed = private_at(plan, place);
+    let close = located_at(quote!(>), place);
+    let value = quote!(#value #answer #close);
     let mut sig = function.sig.clone();
     sig.ident = companion_name(&plan.signature);
     sig.asyncness = None;
     sig.inputs = inputs(&plan.signature, true);
     let returned = match kind {
         Kind::Plain => quote! {
-            #private::Handle<#answer, impl #private::ValueOf<#answer>, impl ::core::ops::FnOnce() -> #answer>
+            #placed::Handle<#answer, #value, impl ::core::ops::FnOnce() -> #answer #close
         },
         _ => quote! {
-            #private::AsyncHandle<#answer, impl #private::ValueOf<#answer>, impl ::core::future::Future<Output = #answer>>
+            #placed::AsyncHandle<#answer, #value, impl ::core::future::Future<Output = #answer> #close
         },
     };
     sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));
@@ -157,7 +165,7 @@ fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
             clippy::wrong_self_convention
         )]
         #(#carried)*
-        #vis #sig { #handle }
+        #vis #sig #handle
     }
 }
 
@@ -189,244 +197,31 @@ fn inputs(signature: &Signature, keep_mut: bool) -> syn::punctuated::Punctuated<
     receiver.into_iter().chain(arguments).collect()
 }
 
-/// The handle on one call, an expression.
-///
-/// ```text
-/// {
-///     let site = { static SITE: Site = Site::new(…); &SITE };
-///     let key = Key::build(|key| { key.part(&id); … });
-///     let policy = …;
-///     Handle::new(site, policy, key, move || -> R { body })
-/// }
-/// ```
-///
-/// The key is made at once, before the body takes the arguments; for an `async fn` that is its first poll, and for a
-/// companion when it is called, so that a handle always has its key.
-fn handle(plan: &Plan) -> TokenStream {
-    let private = private(plan);
-    let site = site(plan);
-    let key = key(plan);
-    let body = body(plan);
-    let policy = policy(plan);
-    let handle = match plan.signature.kind {
-        Kind::Plain => quote!(Handle),
-        _ => quote!(AsyncHandle),
-    };
-    // The names of the block are hygienic: the body sees none of them, though it stands among them.
-    quote_spanned! {Span::mixed_site()=>
-        {
-            let site = #site;
-            let key = #key;
-            let body = #body;
-            let policy = #policy;
-            #private::#handle::new(site, policy, key, body)
-        }
-    }
-}
-
-/// In a block of its own, as a `static` is not hygienic and the body may know another `SITE`.
-fn site(plan: &Plan) -> TokenStream {
-    let private = private(plan);
-    let args = &plan.args;
-    let function = names::plain(&plan.signature.function.sig.ident);
-    let (parts, pieces) = match &plan.key {
-        KeyPlan::Parts { parts, pieces } => (parts.as_slice(), pieces.as_deref()),
-        KeyPlan::Function { .. } => (&[][..], None),
-    };
-    let parts = parts.iter().map(|Part { name, cfg, .. }| quote!(#(#cfg)* #name));
-    let texts = [("name", &args.name), ("version", &args.version), ("prefix", &args.prefix), ("cache", &args.cache)];
-    let texts = texts.into_iter().filter_map(|(setter, slot)| {
-        let text = &slot.as_ref()?.value;
-        let setter = Ident::new(setter, Span::call_site());
-        Some(quote!(.#setter(#text)))
+/// The same tokens at another place; what their names mean stays.
+fn located_at(tokens: TokenStream, place: Span) -> TokenStream {
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(place));
+        token
     });
-    let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
-    let uncoalesced = args.coalesce.as_ref().filter(|coalesce| !coalesce.value).map(|_| quote!(.uncoalesced()));
-    quote! {
-        {
-            static SITE: #private::Site = #private::Site::new(
-                ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ) #(#texts)* #template #uncoalesced;
-            &SITE
-        }
-    }
+    moved.collect()
 }
 
-/// ```text
-/// // input
-/// fn f(id: u32, (x, mut y): (String, String)) with `vary(lang = lang())`
-///
-/// // output
-/// Key::build(|key| { let (x, y) = &__arg1; key.part(&id); key.part(x); key.part(y); key.part(&(lang())); })
-/// ```
-fn key(plan: &Plan) -> TokenStream {
-    let private = private(plan);
-    let key = Ident::new("key", Span::mixed_site());
-    let destructured = plan.signature.arguments.iter().filter_map(|argument| {
-        let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
-        let (cfg, name) = (&argument.cfg, &argument.name);
-        Some(quote!(#(#cfg)* #[allow(unused_variables)] let #pattern = &#name;))
-    });
-    let added = match &plan.key {
-        KeyPlan::Parts { parts, .. } => parts
-            .iter()
-            .map(|Part { value, span, cfg, .. }| {
-                // The whole call stands where the argument is, so that an error about its type does too.
-                let call = quote_spanned!(*span=> .part(#value));
-                quote!(#(#cfg)* #key #call;)
-            })
-            .collect(),
-        KeyPlan::Function { function, references } => {
-            let references = references.iter().map(|Part { value, cfg, .. }| quote!(#(#cfg)* #value));
-            let own = quote_spanned!(function.span()=> .own((#function)(#(#references),*)));
-            // The function may be a closure.
-            quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
-        }
-    };
-    let added: TokenStream = added;
-    // A key of no parts uses nothing of its builder.
-    if added.is_empty() {
-        return quote!(#private::Key::build(|_| {}));
-    }
-    quote!(#private::Key::build(|#key| { #(#destructured)* #added }))
-}
-
-/// What of the answer is kept, and for how long.
-fn policy(plan: &Plan) -> TokenStream {
-    let private = private(plan);
-    let Plan { args, signature, .. } = plan;
-    let answer = types::inferred(&signature.answer);
-    let policy = if is_set(&args.cache_err) {
-        quote_spanned!(answer.span()=> #private::Policy::<#answer, #answer>::whole_result())
-    } else if let Type::Infer(_) = answer {
-        // Only the body knows the type.
-        let body = Ident::new("body", Span::mixed_site());
-        match signature.kind {
-            Kind::Plain => quote!(#private::Policy::of_body(&#body)),
-            _ => quote!(#private::Policy::of_future(&#body)),
-        }
-    } else {
-        quote! {
-            {
-                use #private::{AnyAnswer as _, ResultAnswer as _};
-                (&#private::Probe::<#answer>::new()).policy()
-            }
-        }
-    };
-    // An error about the kept type belongs to the return type.
-    let place = signature.opaque.as_ref().map_or_else(|| signature.answer.span(), Spanned::span);
-    let kept =
-        if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
-    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
-    let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
-    let per_value = per_value.into_iter().filter_map(|(setter, slot)| {
-        let given = slot.as_ref()?;
-        let setter = Ident::new(setter, given.name.ident.span());
-        let closure = &given.value;
-        Some(quote!(.#setter(#closure)))
-    });
-    let skip_none = args.skip_none.as_ref().filter(|flag| flag.value).map(|flag| {
-        let setter = Ident::new("skip_none", flag.name.ident.span());
-        quote!(.#setter())
-    });
-    quote!(#policy #kept #timeout #(#per_value)* #skip_none)
-}
-
-fn timeout_of(timeout: &Timeout) -> TokenStream {
-    let duration = match timeout {
-        Timeout::Fixed(fixed) => {
-            let (seconds, nanos) = (fixed.as_secs(), fixed.subsec_nanos());
-            quote!(::core::time::Duration::new(#seconds, #nanos))
-        }
-        Timeout::Never => quote!(::core::time::Duration::MAX),
-        Timeout::Expression(expression) => expression.to_token_stream(),
-    };
-    quote!(.timeout(|| #duration))
-}
-
-/// The body, as a closure or a future.
-///
-/// ```text
-/// // input
-/// fn f(a: A, (x, y): P) -> R { body }
-///
-/// // output
-/// move || -> R { let _ = &__arg1; let _ = &a; match __arg1 { (x, y) => { body } } }
-/// ```
-fn body(plan: &Plan) -> TokenStream {
-    let Signature { function, kind, answer, .. } = &plan.signature;
-    let captured = captured(&plan.signature);
-    let (before, block) = destructured(plan, function.block.to_token_stream());
-    let answer = types::inferred(answer);
-    match kind {
-        Kind::Plain => {
-            let returned = (!matches!(answer, Type::Infer(_))).then(|| quote!(-> #answer));
-            // A closure with a return type needs braces.
-            quote!(move || #returned { #captured #before #block })
-        }
-        Kind::Async => {
-            // An async block has no return type: the first `return` tells it, so that `?` and coercions in the body
-            // find the type that they would find in the function.
-            let typed = (!matches!(answer, Type::Infer(_))).then(|| {
-                quote! {
-                    if let ::core::option::Option::Some(answer) = ::core::option::Option::None::<#answer> {
-                        return answer;
-                    }
-                }
-            });
-            quote!(async move { #captured #typed #before #block })
-        }
-        // These own what they mention: a function that returns a future drops its other arguments before that is polled.
-        Kind::Future => quote!(async move { (move || { #before #block })().await }),
-        Kind::BoxedFuture => {
-            let returned = types::returned(&function.sig.output);
-            quote!(async move { (move || -> #returned { #before #block })().await })
-        }
-    }
-}
-
-/// Mentions every argument, so that the body owns those too that it does not use: a guard among the arguments lives as
-/// long as it would. What is mentioned last is dropped last, as the first argument is.
-fn captured(signature: &Signature) -> TokenStream {
-    let receiver = signature.receiver().map(|receiver| {
-        let this = receiver.self_token;
-        quote!(let _ = &#this;)
-    });
-    let arguments = signature.arguments.iter().rev().map(|argument| {
-        let (cfg, name) = (&argument.cfg, &argument.name);
-        quote!(#(#cfg)* let _ = &#name;)
-    });
-    quote!(#(#arguments)* #receiver)
-}
-
-/// The statements before the block, and the block in the scope of what the patterns bind.
-///
-/// A `match` rather than a `let`: the temporaries of the block's last expression are dropped before what it binds, as
-/// they are before a function's arguments.
-fn destructured(plan: &Plan, block: TokenStream) -> (TokenStream, TokenStream) {
-    let mut before = TokenStream::new();
-    let mut inside = block;
-    for argument in plan.signature.arguments.iter().rev() {
-        let Some(pattern) = argument.pattern.as_ref().filter(|pattern| !matches!(pattern, Pat::Wild(_))) else {
-            continue;
-        };
-        let (cfg, name): (&[Attribute], _) = (&argument.cfg, &argument.name);
-        if cfg.is_empty() {
-            inside = quote!(match #name { #pattern => #inside });
-        } else {
-            before = quote!(#(#cfg)* let #pattern = #name; #before);
-        }
-    }
-    (before, inside)
+/// Where an error about the kept type belongs: the return type.
+fn place(signature: &Signature) -> Span {
+    signature.answer.span()
 }
 
 /// The library's module for the expansion.
 fn private(plan: &Plan) -> TokenStream {
+    private_at(plan, Span::call_site())
+}
+
+fn private_at(plan: &Plan, place: Span) -> TokenStream {
     match &plan.args.krate {
         Some(krate) => {
             let path = &krate.value;
-            quote!(#path::__private)
+            quote_spanned!(place=> #path::__private)
         }
-        None => quote!(::cache_request::__private),
+        None => quote_spanned!(place=> ::cache_request::__private),
     }
 }

@@ -1,5 +1,5 @@
-//! The attribute of cache-request, in four steps: [`args`] reads what stands in the parentheses, [`signature`] reads
-//! the function, [`plan`] joins the two and finds what contradicts, and [`expand`], which can no longer fail, writes
+//! The attribute of cache-request, in four steps: `args` reads what stands in the parentheses, `signature` reads
+//! the function, `plan` joins the two and finds what contradicts, and `expand`, which can no longer fail, writes
 //! the code.
 //!
 //! The expansion names nothing but `core`, `std` and the library's `__private` module, and it stays thin: whatever can
@@ -20,7 +20,7 @@ mod types;
 
 /// Makes a function remember its answers.
 ///
-/// ```ignore
+/// ```text
 /// #[cache_request(timeout = 300)]
 /// async fn delays(origin: &str, carrier: Option<&str>) -> Result<Vec<Delay>, sqlx::Error> {
 ///     // …

@@ -33,21 +33,20 @@ pub(crate) fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
 /// How many letters must be added, dropped or changed (Levenshtein).
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
-    let mut above: Vec<usize> = (0..=to.len()).collect();
-    for (row, letter) in from.chars().enumerate() {
-        let mut diagonal = row;
-        let mut left = row + 1;
-        for (cell, other) in above.iter_mut().zip(&to) {
+    // One row of the table of distances between the beginnings of both.
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (dropped, letter) in from.chars().enumerate() {
+        let mut diagonal = dropped;
+        let mut left = dropped + 1;
+        for (index, other) in to.iter().enumerate() {
             let changed = diagonal + usize::from(letter != *other);
-            diagonal = *cell;
-            *cell = left;
+            diagonal = row[index + 1];
+            row[index] = left;
             left = changed.min(diagonal + 1).min(left + 1);
         }
-        if let Some(last) = above.last_mut() {
-            *last = left;
-        }
+        row[to.len()] = left;
     }
-    above.last().copied().unwrap_or_default()
+    row[to.len()]
 }
 
 #[cfg(test)]

@@ -76,7 +76,10 @@ fn unknown_skips(args: &Args, signature: &Signature, errors: &mut Errors) {
         let known = signature.bindings().any(|binding| binding.name == name)
             || (name == "self" && signature.receiver().is_some());
         if !known {
-            errors.at(skipped, format!("there is no argument `{name}` to skip; there is {}", all_names(signature)));
+            errors.at(
+                skipped,
+                format!("there is no argument `{name}` to skip; the arguments are {}", all_names(signature)),
+            );
         } else if before.contains(&name) {
             errors.at(skipped, format!("`{name}` is skipped twice"));
         }
@@ -179,7 +182,7 @@ fn template_key(template: Template, signature: &Signature, errors: &mut Errors) 
             None => errors.push(syn::Error::new(
                 placeholder.span,
                 format!(
-                    "there is no argument `{}` for this placeholder; there is {}",
+                    "there is no argument `{}` for this placeholder; the arguments are {}",
                     placeholder.root,
                     all_names(signature)
                 ),

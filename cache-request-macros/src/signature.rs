@@ -145,7 +145,7 @@ fn kind(function: &ItemFn, errors: &mut Errors) -> (Kind, Type, bool) {
         }
         Some(Err(ty)) if signature.asyncness.is_none() => {
             errors.at(ty, "this future does not say what it yields; write `Future<Output = …>`");
-            return (Kind::Plain, returned.clone(), false);
+            return (Kind::Plain, Type::Verbatim(TokenStream::new()), false);
         }
         _ => {
             let kind = if signature.asyncness.is_some() { Kind::Async } else { Kind::Plain };

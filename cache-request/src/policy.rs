@@ -224,7 +224,14 @@ impl<R> AnyAnswer for &Probe<R> {
 }
 
 /// What a cache can hold.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept",
+    label = "not all of `Clone`, `Send`, `Sync` and `'static`",
+    note = "derive `Clone` for `{Self}`, or return an `Arc` of it"
+)]
 pub trait Value: Clone + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> Value for T {}
 
 /// The value that an answer `R` gives to the cache: the answer itself, or the inside of a `Result`.

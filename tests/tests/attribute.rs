@@ -8,6 +8,7 @@ mod attribute {
     mod bodies;
     mod functions;
     mod futures;
+    mod generated;
     mod methods;
     mod patterns;
 }

@@ -19,6 +19,6 @@ fn everything_works_in_an_older_edition() {
         assert_eq!(Shop::associated("a"), "a");
         assert_eq!(1_u8.name("a"), "a");
     }
-    assert_eq!(plain_cache("a", &[1], Some("b")).call(), "a[1]Some(\"b\")");
-    assert_eq!(block_on(Shop("x").awaited_cache("a").call()), "xa");
+    assert_eq!(plain_cache("a", &[1], Some("b")).refresh(), "a[1]Some(\"b\")");
+    assert_eq!(block_on(Shop("x").awaited_cache("a").refresh()), "xa");
 }

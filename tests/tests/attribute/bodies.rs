@@ -111,5 +111,5 @@ fn statics() -> usize {
 
 #[test]
 fn a_body_has_one_set_of_statics() {
-    assert_eq!([statics(), statics(), statics_cache().call()], [1, 1, 1]);
+    assert_eq!([statics(), statics(), statics_cache().refresh()], [1, 1, 1]);
 }

@@ -114,7 +114,7 @@ fn r#match(r#type: u32, mut r#loop: u32) -> u32 {
 #[test]
 fn raw_identifiers() {
     assert_eq!([r#match(1, 2), r#match(1, 2)], [3, 3]);
-    assert_eq!(match_cache(1, 2).call(), 3);
+    assert_eq!(match_cache(1, 2).refresh(), 3);
 }
 
 /// Documented.
@@ -194,7 +194,7 @@ mod inner {
 #[test]
 fn visibility() {
     assert_eq!([inner::visible(), inner::visible()], [3, 3]);
-    assert_eq!(inner::visible_cache().call(), 3);
+    assert_eq!(inner::visible_cache().refresh(), 3);
 }
 
 #[test]

@@ -79,9 +79,9 @@ fn every_kind() {
         assert_eq!(block_on(opaque(1)), 1);
         assert_eq!(block_on(generic(1, ("a", 2))), "1a2");
     }
-    assert_eq!(block_on(plain_cache(1, "a").call()), "1a");
-    assert_eq!(block_on(returned_cache(1).call()), 2);
-    assert_eq!(block_on(boxed_cache(1).call()), 1);
+    assert_eq!(block_on(plain_cache(1, "a").refresh()), "1a");
+    assert_eq!(block_on(returned_cache(1).refresh()), 2);
+    assert_eq!(block_on(boxed_cache(1).refresh()), 1);
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn receivers() {
         assert_eq!(block_on(Pin::new(&shop).pinned()), 1);
         assert_eq!(shop.own_key(2), "eu2");
         assert_eq!(shop.own_key_function(2, "x"), "eu2x");
-        assert_eq!(shop.by_reference_cache(2).call(), "eu2");
+        assert_eq!(shop.by_reference_cache(2).refresh(), "eu2");
     }
     assert_eq!(shop.mutable_reference(2), 2);
 }
@@ -117,8 +117,8 @@ fn associated_functions() {
         assert_eq!(Shop::says_nothing_of_its_type(1), 1);
         assert_eq!(Shop::without_companion(1), 1);
     }
-    assert_eq!(Shop::open_cache(1).call().number, 1);
-    assert_eq!(Shop::says_nothing_of_its_type_cache(1).call(), 1);
+    assert_eq!(Shop::open_cache(1).refresh().number, 1);
+    assert_eq!(Shop::says_nothing_of_its_type_cache(1).refresh(), 1);
 }
 
 struct Generic<'a, T> {
@@ -194,7 +194,7 @@ fn traits() {
         assert_eq!(block_on(shop.boxed(3)), 3);
         assert_eq!(block_on(AsyncStore::load(&shop, 1)), "eu1");
     }
-    assert_eq!(shop.default_method_cache(1).call(), "default eu1");
+    assert_eq!(shop.default_method_cache(1).refresh(), "default eu1");
 }
 
 #[async_trait::async_trait]

@@ -1,0 +1,187 @@
+//! The expression that makes the handle: where the call is known from, its key, its policy and its body.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Type, spanned::Spanned};
+
+use super::{body::body, located_at, place, private, private_at};
+use crate::{
+    args::{Timeout, is_set},
+    names, pattern,
+    plan::{KeyPlan, Part, Plan},
+    signature::Kind,
+    types,
+};
+
+/// The handle on one call, an expression.
+///
+/// ```text
+/// {
+///     let site = { static SITE: Site = Site::new(…); &SITE };
+///     let key = Key::build(|key| { key.part(&id); … });
+///     let policy = …;
+///     Handle::new(site, policy, key, move || -> R { body })
+/// }
+/// ```
+///
+/// The key is made at once, before the body takes the arguments; for an `async fn` that is its first poll, and for a
+/// companion when it is called, so that a handle always has its key.
+pub(super) fn handle(plan: &Plan) -> TokenStream {
+    let site = site(plan);
+    let key = key(plan);
+    let body = body(plan);
+    let policy = policy(plan);
+    let handle = match plan.signature.kind {
+        Kind::Plain => quote!(Handle),
+        _ => quote!(AsyncHandle),
+    };
+    let place = place(&plan.signature);
+    // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last
+    // one, that is, which comes after all that the user wrote.
+    let [site_, key_, body_] = ["site", "key", "body"].map(|name| Ident::new(name, Span::mixed_site()));
+    let policy_ = Ident::new("policy", place);
+    // One place for all that asks something of the kept type: of errors at one place the compiler shows the first.
+    let private = private_at(plan, place);
+    let handle = quote_spanned!(place=> #private::#handle::new(#site_, #policy_, #key_, #body_));
+    let mut block = Group::new(
+        Delimiter::Brace,
+        quote! {
+            let #site_ = #site;
+            let #key_ = #key;
+            let #body_ = #body;
+            let #policy_ = #policy;
+            #handle
+        },
+    );
+    block.set_span(place);
+    block.into_token_stream()
+}
+
+/// In a block of its own, as a `static` is not hygienic and the body may know another `SITE`.
+fn site(plan: &Plan) -> TokenStream {
+    let private = private(plan);
+    let args = &plan.args;
+    let function = names::plain(&plan.signature.function.sig.ident);
+    let (parts, pieces) = match &plan.key {
+        KeyPlan::Parts { parts, pieces } => (parts.as_slice(), pieces.as_deref()),
+        KeyPlan::Function { .. } => (&[][..], None),
+    };
+    let parts = parts.iter().map(|Part { name, cfg, .. }| quote!(#(#cfg)* #name));
+    let texts = [("name", &args.name), ("version", &args.version), ("prefix", &args.prefix), ("cache", &args.cache)];
+    let texts = texts.into_iter().filter_map(|(setter, slot)| {
+        let text = &slot.as_ref()?.value;
+        let setter = Ident::new(setter, Span::call_site());
+        Some(quote!(.#setter(#text)))
+    });
+    let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
+    let uncoalesced = args.coalesce.as_ref().filter(|coalesce| !coalesce.value).map(|_| quote!(.uncoalesced()));
+    quote! {
+        {
+            static SITE: #private::Site = #private::Site::new(
+                ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
+            ) #(#texts)* #template #uncoalesced;
+            &SITE
+        }
+    }
+}
+
+/// ```text
+/// // input
+/// fn f(id: u32, (x, mut y): (String, String)) with `vary(lang = lang())`
+///
+/// // output
+/// Key::build(|key| { let (x, y) = &__arg1; key.part(&id); key.part(x); key.part(y); key.part(&(lang())); })
+/// ```
+fn key(plan: &Plan) -> TokenStream {
+    let private = private(plan);
+    let key = Ident::new("key", Span::mixed_site());
+    let destructured = plan.signature.arguments.iter().filter_map(|argument| {
+        let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
+        let (cfg, name) = (&argument.cfg, &argument.name);
+        Some(quote!(#(#cfg)* #[allow(unused_variables)] let #pattern = &#name;))
+    });
+    let added = match &plan.key {
+        KeyPlan::Parts { parts, .. } => parts
+            .iter()
+            .map(|Part { value, span, cfg, .. }| {
+                // The whole call stands where the argument is, so that an error about its type does too.
+                let call = quote_spanned!(*span=> .part(#value));
+                quote!(#(#cfg)* #key #call;)
+            })
+            .collect(),
+        KeyPlan::Function { function, references } => {
+            // A call that is partly here and partly there would have the compiler suggest nonsense.
+            let references = references
+                .iter()
+                .map(|Part { value, cfg, .. }| (cfg, located_at(value.clone(), function.span())))
+                .map(|(cfg, value)| quote!(#(#cfg)* #value));
+            let own = quote_spanned!(function.span()=> .own((#function)(#(#references),*)));
+            // The function may be a closure.
+            quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
+        }
+    };
+    let added: TokenStream = added;
+    // A key of no parts uses nothing of its builder.
+    if added.is_empty() {
+        return quote!(#private::Key::build(|_| {}));
+    }
+    quote!(#private::Key::build(|#key| { #(#destructured)* #added }))
+}
+
+/// What of the answer is kept, and for how long.
+fn policy(plan: &Plan) -> TokenStream {
+    let Plan { args, signature, .. } = plan;
+    let answer = types::inferred(&signature.answer);
+    // An error about the kept type belongs to the return type, and points at what the method is called on.
+    let place = place(signature);
+    let placed = private_at(plan, place);
+    let policy = if is_set(&args.cache_err) {
+        quote_spanned!(place=> #placed::Policy::<#answer, #answer>::whole_result())
+    } else if let Type::Infer(_) = answer {
+        // Only the body knows the type.
+        let body = Ident::new("body", Span::mixed_site());
+        match signature.kind {
+            Kind::Plain => quote_spanned!(place=> #placed::Policy::of_body(&#body)),
+            _ => quote_spanned!(place=> #placed::Policy::of_future(&#body)),
+        }
+    } else {
+        // Only the braces: one of the imports goes unused, which would be the user's business if they wrote it.
+        let private = private(plan);
+        let mut probe = Group::new(
+            Delimiter::Brace,
+            quote! {
+                use #private::{AnyAnswer as _, ResultAnswer as _};
+                (&#private::Probe::<#answer>::new()).policy()
+            },
+        );
+        probe.set_span(place);
+        probe.into_token_stream()
+    };
+    let kept =
+        if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
+    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
+    let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
+    let per_value = per_value.into_iter().filter_map(|(setter, slot)| {
+        let given = slot.as_ref()?;
+        let setter = Ident::new(setter, given.name.ident.span());
+        let closure = &given.value;
+        Some(quote!(.#setter(#closure)))
+    });
+    let skip_none = args.skip_none.as_ref().filter(|flag| flag.value).map(|flag| {
+        let setter = Ident::new("skip_none", flag.name.ident.span());
+        quote!(.#setter())
+    });
+    quote!(#policy #kept #timeout #(#per_value)* #skip_none)
+}
+
+fn timeout_of(timeout: &Timeout) -> TokenStream {
+    let duration = match timeout {
+        Timeout::Fixed(fixed) => {
+            let (seconds, nanos) = (fixed.as_secs(), fixed.subsec_nanos());
+            quote!(::core::time::Duration::new(#seconds, #nanos))
+        }
+        Timeout::Never => quote!(::core::time::Duration::MAX),
+        Timeout::Expression(expression) => expression.to_token_stream(),
+    };
+    quote!(.timeout(|| #duration))
+}

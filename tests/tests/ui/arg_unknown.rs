@@ -1,0 +1,18 @@
+use cache_request::cache_request;
+
+#[cache_request(timout = 300)]
+fn near() -> u32 {
+    1
+}
+
+#[cache_request(tags("a"))]
+fn far() -> u32 {
+    1
+}
+
+#[cache_request(ttl = 300)]
+fn elsewhere() -> u32 {
+    1
+}
+
+fn main() {}

@@ -1,0 +1,35 @@
+use cache_request::cache_request;
+
+#[cache_request(timeout = "5 parsecs")]
+fn text() -> u32 {
+    1
+}
+
+#[cache_request(timeout = -1)]
+fn negative() -> u32 {
+    1
+}
+
+#[cache_request(timeout = 1.5)]
+fn float() -> u32 {
+    1
+}
+
+#[cache_request(timeout = 5m)]
+fn suffix() -> u32 {
+    1
+}
+
+#[cache_request(timeout)]
+fn missing() -> u32 {
+    1
+}
+
+const SECONDS: u64 = 5;
+
+#[cache_request(timeout = SECONDS)]
+fn not_a_duration() -> u32 {
+    1
+}
+
+fn main() {}
