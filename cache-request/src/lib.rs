@@ -1,6 +1,8 @@
 //! One attribute makes a function remember.
 
 pub mod backend;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod handle;
 mod key;

@@ -171,7 +171,9 @@ impl Backend for FileBackend {
 
     async fn clear(&self) -> Result<(), Error> {
         let inner = Arc::clone(&self.inner);
-        blocking::unblock(move || inner.clear()).await
+        let caller = Caller::default();
+        let wanted = caller.wanted();
+        blocking::unblock(move || inner.clear(&wanted)).await
     }
 }
 
@@ -267,10 +269,13 @@ impl Inner {
         Ok(self.directory.remove(&name)? && was_there)
     }
 
-    fn clear(&self) -> Result<(), Error> {
+    fn clear(&self, wanted: &Wanted) -> Result<(), Error> {
         let mut result = Ok(());
         for shard in 0..=u8::MAX {
             let _ordered = self.stripes.lock_shard(shard);
+            if !wanted.still() {
+                return Ok(());
+            }
             let cleared = self
                 .directory
                 .list(shard)
