@@ -33,8 +33,9 @@ struct Files {
 
 impl Files {
     fn new() -> Self {
-        let now = Arc::new(Mutex::new(SystemTime::now()));
-        Self { root: tempfile::tempdir().unwrap(), made: AtomicU64::new(0), now }
+        // At a whole millisecond, as the files count them.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        Self { root: tempfile::tempdir().unwrap(), made: AtomicU64::new(0), now: Arc::new(Mutex::new(now)) }
     }
 }
 

@@ -58,6 +58,17 @@ fn what_has_expired_is_removed_when_it_is_asked_for() {
     assert_eq!(answers(&directory), [] as [PathBuf; 0]);
 }
 
+#[test]
+fn a_zero_timeout_leaves_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = open(&directory);
+    set(&backend, "key", b"value");
+    for key in ["key", "other"] {
+        block_on(backend.set(key, b"value", Some(Duration::ZERO))).unwrap();
+    }
+    assert_eq!(answers(&directory), [] as [PathBuf; 0]);
+}
+
 /// Readers find values expired while a writer replaces them: what the writer put there stays.
 #[test]
 fn removing_what_has_expired_spares_what_replaced_it() {
@@ -160,7 +171,7 @@ fn a_directory_without_permission_makes_set_an_error() {
 }
 
 /// A limit on the size of a file is what a disk without room looks like, and needs no disk: the system takes the first
-/// part of what is written and refuses the rest.
+/// part of what is written and refuses the rest. (The shell counts in 512 or 1024 bytes.)
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
@@ -168,7 +179,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
     let backend = open(&directory);
     set(&backend, "key", b"older");
     let limited = |bytes: &str| {
-        let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"";
+        let script = "trap '' XFSZ; ulimit -f 500; exec \"$0\" \"$@\"";
         let output =
             Command::new("sh").args(["-c", script, CHILD, "once"]).arg(directory.path()).arg(bytes).output().unwrap();
         assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
@@ -470,8 +481,8 @@ fn short_lived_writers_are_bounded_too() {
 #[test]
 fn processes_that_share_a_directory_stay_within_its_limit_together() {
     let directory = tempfile::tempdir().unwrap();
-    let limit = 2 * MIB;
-    // 4 processes, of which each alone writes some 4 times the limit.
+    let limit = MIB / 2;
+    // 4 processes, of which each writes 16 times the limit, to keys that would together hold three times as much as it.
     let mut children: Vec<Child> = (0..4).map(|seed| writer(&directory, limit, seed, Some(250))).collect();
     let mut most = 0;
     while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
@@ -567,7 +578,8 @@ struct Clock(Arc<Mutex<SystemTime>>);
 
 impl Clock {
     fn new() -> Self {
-        Self::at(SystemTime::now())
+        // At a whole millisecond, as the files count them.
+        Self::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
     }
 
     fn at(now: SystemTime) -> Self {
