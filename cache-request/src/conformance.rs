@@ -21,26 +21,25 @@
 //!
 //! makes a module `my_backend` with one `#[test]` for each behaviour, named after it. What a test demands is said at the
 //! function of the same name in this module. A backend whose time can be moved, or that has other needs, brings a
-//! [`Harness`] of its own in the place of the closure:
-//!
-//! ```ignore
-//! cache_request::conformance! { name: my_backend, harness: MyHarness::default() }
-//! ```
+//! [`Harness`] of its own in the place of the closure, as `harness: MyHarness::default()`.
 //!
 //! The tests run on a bare `block_on`, without any executor around them: a backend has to work there, too.
 
+mod steps;
+
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
-    task::Poll,
     time::Duration,
 };
 
 #[doc(hidden)]
 pub use futures_lite::future::block_on;
 
+use self::steps::{
+    after, all, clear, deletes, drop_after, ends, get, holds, missing, noise, on_another_thread, set, stay_apart,
+};
 use crate::{ErrorKind, backend::Backend};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -99,7 +98,7 @@ where
     }
 }
 
-/// Makes a module with one test for each behaviour of this suite. See [the module](crate::conformance).
+/// Makes a module with one test for each behaviour of this suite. See [the module](mod@crate::conformance).
 #[macro_export]
 macro_rules! conformance {
     (name: $name:ident, new: $new:expr $(,)?) => {
@@ -557,128 +556,5 @@ pub async fn dropped_futures_leave_it_usable(harness: &impl Harness) {
     for key in ["another", "third", "fourth"] {
         holds(&backend, key, key.as_bytes()).await;
         deletes(&backend, key, true).await;
-    }
-}
-
-async fn get(backend: &impl Backend, key: &str) -> Option<Vec<u8>> {
-    backend.get(key).await.unwrap_or_else(|error| panic!("get of {key:?}: {error:?}"))
-}
-
-async fn set(backend: &impl Backend, key: &str, value: &[u8], timeout: Option<Duration>) {
-    let done = backend.set(key, value, timeout).await;
-    done.unwrap_or_else(|error| panic!("set of {key:?}, {} bytes for {timeout:?}: {error:?}", value.len()));
-}
-
-async fn deletes_or_not(backend: &impl Backend, key: &str) -> bool {
-    backend.delete(key).await.unwrap_or_else(|error| panic!("delete of {key:?}: {error:?}"))
-}
-
-async fn deletes(backend: &impl Backend, key: &str, was_there: bool) {
-    assert_eq!(deletes_or_not(backend, key).await, was_there, "what delete of {key:?} says");
-}
-
-async fn clear(backend: &impl Backend) {
-    backend.clear().await.unwrap_or_else(|error| panic!("clear: {error:?}"));
-}
-
-async fn holds(backend: &impl Backend, key: &str, value: &[u8]) {
-    let found = get(backend, key).await;
-    let found = found.unwrap_or_else(|| panic!("get of {key:?} found nothing instead of {} bytes", value.len()));
-    // Not `assert_eq`, which would print megabytes.
-    assert!(
-        found == value,
-        "get of {key:?} found {:?}… ({} bytes) instead of {:?}… ({} bytes)",
-        found[..found.len().min(30)].escape_ascii().to_string(),
-        found.len(),
-        value[..value.len().min(30)].escape_ascii().to_string(),
-        value.len(),
-    );
-}
-
-async fn missing(backend: &impl Backend, key: &str) {
-    let found = get(backend, key).await.map(|found| found.len());
-    assert_eq!(found, None, "get of {key:?} found a value of so many bytes where there is none");
-}
-
-/// Sets all keys, each to a value of its own, and looks at all of them before and after half of them are removed.
-async fn stay_apart(backend: &impl Backend, keys: &[String]) {
-    for key in keys {
-        missing(backend, key).await;
-        set(backend, key, key.as_bytes(), None).await;
-    }
-    for key in keys {
-        holds(backend, key, key.as_bytes()).await;
-    }
-    for (number, key) in keys.iter().enumerate() {
-        if number % 2 == 0 {
-            deletes(backend, key, true).await;
-        }
-    }
-    for (number, key) in keys.iter().enumerate() {
-        if number % 2 == 0 {
-            missing(backend, key).await;
-        } else {
-            holds(backend, key, key.as_bytes()).await;
-        }
-    }
-}
-
-/// A value with this timeout is there until it is over, and not after. Where time goes by itself, that it is there before
-/// the end is only checked for a timeout that no machine is slow enough to exceed.
-async fn ends<H: Harness>(harness: &H, backend: &H::Backend, timeout: Duration) {
-    set(backend, "timeout", b"value", Some(timeout)).await;
-    if harness.time_stands_still() {
-        holds(backend, "timeout", b"value").await;
-        harness.advance(timeout - MILLISECOND).await;
-        holds(backend, "timeout", b"value").await;
-        harness.advance(MILLISECOND).await;
-    } else {
-        set(backend, "longer", b"value", Some(HOUR)).await;
-        after(harness, timeout).await;
-        holds(backend, "longer", b"value").await;
-    }
-    missing(backend, "timeout").await;
-}
-
-/// Lets a timeout go by.
-async fn after(harness: &impl Harness, timeout: Duration) {
-    harness.advance(if harness.time_stands_still() { timeout } else { timeout + harness.slack() }).await;
-}
-
-/// Bytes that no two of a few thousand seeds have in common, and that no compression shortens.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
-    let words = std::iter::repeat_with(|| {
-        // xorshift64
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.flatten().take(length).collect()
-}
-
-/// Runs all of them at once, on this thread.
-async fn all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
-    let mut waiting: Vec<Pin<Box<_>>> = futures.map(Box::pin).collect();
-    poll_fn(|context| {
-        waiting.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if waiting.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-}
-
-fn on_another_thread(future: impl Future<Output = ()> + Send) {
-    std::thread::scope(|threads| threads.spawn(|| block_on(future)).join().expect("on another thread"));
-}
-
-/// Polls a future so many times, with a little time for others in between, and drops it.
-async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) {
-    let mut future = pin!(future);
-    for _ in 0..polls {
-        if futures_lite::future::poll_once(future.as_mut()).await.is_some() {
-            break;
-        }
-        std::thread::yield_now();
     }
 }

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["write", directory, max_bytes, seed] => write(directory.as_ref(), number(max_bytes), number(seed), u64::MAX),
         ["write", directory, max_bytes, seed, rounds] => {
-            write(directory.as_ref(), number(max_bytes), number(seed), number(rounds))
+            write(directory.as_ref(), number(max_bytes), number(seed), number(rounds));
         }
         ["once", directory, bytes] => {
             let backend = FileBackend::new(directory).expect("a backend opens on any disk");
