@@ -351,7 +351,7 @@ fn config(message: impl Into<String>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, thread};
+    use std::{fs, thread, time::Instant};
 
     use futures_lite::future::{block_on, poll_once};
 
@@ -370,7 +370,9 @@ mod tests {
         let mut set = Box::pin(backend.set("key", b"value", None));
         assert!(block_on(poll_once(&mut set)).is_none());
         let shard = inner.directory.path(&name).parent().unwrap().to_owned();
+        let begun = Instant::now();
         while !fs::read_dir(&shard).is_ok_and(|mut files| files.next().is_some()) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the value is not written");
             thread::yield_now();
         }
         drop(set);
