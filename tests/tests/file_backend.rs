@@ -483,14 +483,10 @@ fn processes_that_share_a_directory_stay_within_its_limit_together() {
     let directory = tempfile::tempdir().unwrap();
     let limit = MIB / 2;
     // 4 processes, of which each writes 16 times the limit, to keys that would together hold three times as much as it.
-    let mut children: Vec<Child> = (0..4).map(|seed| writer(&directory, limit, seed, Some(250))).collect();
+    let mut writers: Vec<Writer> = (0..4).map(|seed| writer(&directory, limit, seed, Some(250))).collect();
     let mut most = 0;
-    while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+    while writers.iter_mut().any(Writer::is_running) {
         most = most.max(on_disk(&directory));
-    }
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     // Each process may have one value of 64 KiB under way.
     assert!(most <= limit + 4 * (MIB / 16 + 4096), "{most} bytes");
@@ -500,15 +496,11 @@ fn processes_that_share_a_directory_stay_within_its_limit_together() {
 #[test]
 fn processes_that_write_the_same_keys_leave_whole_values() {
     let directory = tempfile::tempdir().unwrap();
-    let mut children: Vec<Child> = (0..3).map(|seed| writer(&directory, 1 << 30, seed, Some(200))).collect();
+    let mut writers: Vec<Writer> = (0..3).map(|seed| writer(&directory, 1 << 30, seed, Some(200))).collect();
     let backend = open(&directory);
     let mut found = 0;
-    while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+    while writers.iter_mut().any(Writer::is_running) {
         found += all_is_whole(&backend);
-    }
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     assert!(found > 0 && all_is_whole(&backend) > 0);
 }
@@ -518,13 +510,13 @@ fn a_writer_killed_at_any_moment_leaves_whole_values() {
     let directory = tempfile::tempdir().unwrap();
     let backend = open(&directory);
     for round in 0..20_u32 {
-        let mut child = writer(&directory, 1 << 30, u64::from(round) * 1_000_003, None);
+        let writer = writer(&directory, 1 << 30, u64::from(round) * 1_000_003, None);
         // Some moment within what a write takes: the scheduler makes it another one each time.
         for _ in 0..round * 37 % 16 {
             all_is_whole(&backend);
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        // `SIGKILL`, on Unix.
+        drop(writer);
         assert!(all_is_whole(&backend) > 0, "in round {round}");
         set(&backend, &key(0), &value(0, 1));
     }
@@ -619,16 +611,39 @@ fn is_a_fault_of_the_disk(error: &cache_request::Error, path: &Path) {
     assert!(source.is::<std::io::Error>(), "{source:?}");
 }
 
+/// A process that writes. It does not outlive its test, even one that fails.
+struct Writer(Child);
+
+impl Writer {
+    fn is_running(&mut self) -> bool {
+        match self.0.try_wait().unwrap() {
+            None => true,
+            Some(status) => {
+                assert!(status.success(), "a writer failed: {status}");
+                false
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // It has ended already, as a rule.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts a process that writes, and waits until it has begun.
-fn writer(directory: &TempDir, max_bytes: u64, seed: u64, rounds: Option<u64>) -> Child {
+fn writer(directory: &TempDir, max_bytes: u64, seed: u64, rounds: Option<u64>) -> Writer {
     let mut command = Command::new(CHILD);
     command.arg("write").arg(directory.path()).args([max_bytes.to_string(), seed.to_string()]);
     command.args(rounds.map(|rounds| rounds.to_string()));
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut writer = Writer(command.stdout(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(writer.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "begun\n");
-    child
+    writer
 }
 
 /// Reads what the writers write, and says how many values there are.
