@@ -6,6 +6,8 @@ mod call;
 mod clock;
 mod codec;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod flight;
 mod function;

@@ -171,7 +171,9 @@ impl Backend for FileBackend {
 
     async fn clear(&self) -> Result<(), Error> {
         let inner = Arc::clone(&self.inner);
-        blocking::unblock(move || inner.clear()).await
+        let caller = Caller::default();
+        let wanted = caller.wanted();
+        blocking::unblock(move || inner.clear(&wanted)).await
     }
 }
 
@@ -267,10 +269,13 @@ impl Inner {
         Ok(self.directory.remove(&name)? && was_there)
     }
 
-    fn clear(&self) -> Result<(), Error> {
+    fn clear(&self, wanted: &Wanted) -> Result<(), Error> {
         let mut result = Ok(());
         for shard in 0..=u8::MAX {
             let _ordered = self.stripes.lock_shard(shard);
+            if !wanted.still() {
+                return Ok(());
+            }
             let cleared = self
                 .directory
                 .list(shard)
@@ -342,4 +347,43 @@ fn failed(what: &str, path: &Path, error: io::Error) -> Error {
 
 fn config(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread, time::Instant};
+
+    use futures_lite::future::{block_on, poll_once};
+
+    use super::*;
+
+    /// The worst case of a `set` that is given up: its thread has written the value, and waits for the key's stripe,
+    /// which whoever removes the key holds.
+    #[test]
+    fn a_dropped_set_does_not_land_after_its_key_was_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let backend = FileBackend::new(root.path()).unwrap();
+        let inner = Arc::clone(&backend.inner);
+        let name = Name::of("key");
+
+        let stripe = inner.stripes.lock(&name);
+        let mut set = Box::pin(backend.set("key", b"value", None));
+        assert!(block_on(poll_once(&mut set)).is_none());
+        let shard = inner.directory.path(&name).parent().unwrap().to_owned();
+        let begun = Instant::now();
+        while !fs::read_dir(&shard).is_ok_and(|mut files| files.next().is_some()) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the value is not written");
+            thread::yield_now();
+        }
+        drop(set);
+        assert!(!inner.directory.remove(&name).unwrap());
+        drop(stripe);
+
+        // Its thread, and the sweep that it asked for, hold the backend until they have ended.
+        drop(backend);
+        while Arc::strong_count(&inner) > 1 {
+            thread::yield_now();
+        }
+        assert_eq!(fs::read_dir(&shard).unwrap().count(), 0);
+    }
 }

@@ -261,3 +261,29 @@ impl Sweeper {
 fn modified(path: &Path) -> Option<SystemTime> {
     fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_sweeps_itself_only_when_it_is_far_ahead_of_the_sweep() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::new(root.path().to_owned());
+        // A sixteenth of the limit is 64 blocks.
+        let sweeper = Sweeper::new(Limits { bytes: 1024 * BLOCK, entries: u64::MAX }, &directory);
+        let note = || sweeper.note(1).unwrap();
+
+        assert_eq!(note(), Due::Soon, "nothing is known of the directory");
+        for write in 1..64 {
+            assert_eq!(note(), Due::Nothing, "the sweep was asked for, at write {write}");
+        }
+        assert_eq!(note(), Due::Now);
+
+        sweeper.sweep_soon(&directory, &Stripes::new(), SystemTime::now()).unwrap();
+        for write in 0..63 {
+            assert_eq!(note(), Due::Nothing, "write {write} after the sweep");
+        }
+        assert_eq!(note(), Due::Soon);
+    }
+}

@@ -1,0 +1,136 @@
+//! What the behaviours are made of: calls that may not fail, and looks at what they left.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use futures_lite::future::block_on;
+
+use super::{HOUR, Harness, MILLISECOND};
+use crate::backend::Backend;
+
+pub(super) async fn get(backend: &impl Backend, key: &str) -> Option<Vec<u8>> {
+    backend.get(key).await.unwrap_or_else(|error| panic!("get of {key:?}: {error:?}"))
+}
+
+pub(super) async fn set(backend: &impl Backend, key: &str, value: &[u8], timeout: Option<Duration>) {
+    let done = backend.set(key, value, timeout).await;
+    done.unwrap_or_else(|error| panic!("set of {key:?}, {} bytes for {timeout:?}: {error:?}", value.len()));
+}
+
+pub(super) async fn deletes_or_not(backend: &impl Backend, key: &str) -> bool {
+    backend.delete(key).await.unwrap_or_else(|error| panic!("delete of {key:?}: {error:?}"))
+}
+
+pub(super) async fn deletes(backend: &impl Backend, key: &str, was_there: bool) {
+    assert_eq!(deletes_or_not(backend, key).await, was_there, "what delete of {key:?} says");
+}
+
+pub(super) async fn clear(backend: &impl Backend) {
+    backend.clear().await.unwrap_or_else(|error| panic!("clear: {error:?}"));
+}
+
+pub(super) async fn holds(backend: &impl Backend, key: &str, value: &[u8]) {
+    let found = get(backend, key).await;
+    let found = found.unwrap_or_else(|| panic!("get of {key:?} found nothing instead of {} bytes", value.len()));
+    // Not `assert_eq`, which would print megabytes.
+    assert!(
+        found == value,
+        "get of {key:?} found {:?}… ({} bytes) instead of {:?}… ({} bytes)",
+        found[..found.len().min(30)].escape_ascii().to_string(),
+        found.len(),
+        value[..value.len().min(30)].escape_ascii().to_string(),
+        value.len(),
+    );
+}
+
+pub(super) async fn missing(backend: &impl Backend, key: &str) {
+    let found = get(backend, key).await.map(|found| found.len());
+    assert_eq!(found, None, "get of {key:?} found a value of so many bytes where there is none");
+}
+
+/// Sets all keys, each to a value of its own, and looks at all of them before and after half of them are removed.
+pub(super) async fn stay_apart(backend: &impl Backend, keys: &[String]) {
+    for key in keys {
+        missing(backend, key).await;
+        set(backend, key, key.as_bytes(), None).await;
+    }
+    for key in keys {
+        holds(backend, key, key.as_bytes()).await;
+    }
+    for (number, key) in keys.iter().enumerate() {
+        if number % 2 == 0 {
+            deletes(backend, key, true).await;
+        }
+    }
+    for (number, key) in keys.iter().enumerate() {
+        if number % 2 == 0 {
+            missing(backend, key).await;
+        } else {
+            holds(backend, key, key.as_bytes()).await;
+        }
+    }
+}
+
+/// A value with this timeout is there until it is over, and not after. Where time goes by itself, that it is there before
+/// the end is only checked for a timeout that no machine is slow enough to exceed.
+pub(super) async fn ends<H: Harness>(harness: &H, backend: &H::Backend, timeout: Duration) {
+    set(backend, "timeout", b"value", Some(timeout)).await;
+    if harness.time_stands_still() {
+        holds(backend, "timeout", b"value").await;
+        harness.advance(timeout - MILLISECOND).await;
+        holds(backend, "timeout", b"value").await;
+        harness.advance(MILLISECOND).await;
+    } else {
+        set(backend, "longer", b"value", Some(HOUR)).await;
+        after(harness, timeout).await;
+        holds(backend, "longer", b"value").await;
+    }
+    missing(backend, "timeout").await;
+}
+
+/// Lets a timeout go by.
+pub(super) async fn after(harness: &impl Harness, timeout: Duration) {
+    harness.advance(if harness.time_stands_still() { timeout } else { timeout + harness.slack() }).await;
+}
+
+/// Bytes that no two of a few thousand seeds have in common, and that no compression shortens.
+pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
+    let words = std::iter::repeat_with(|| {
+        // xorshift64
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    words.flatten().take(length).collect()
+}
+
+/// Runs all of them at once, on this thread.
+pub(super) async fn all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
+    let mut waiting: Vec<Pin<Box<_>>> = futures.map(Box::pin).collect();
+    poll_fn(|context| {
+        waiting.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if waiting.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+pub(super) fn on_another_thread(future: impl Future<Output = ()> + Send) {
+    std::thread::scope(|threads| threads.spawn(|| block_on(future)).join().expect("on another thread"));
+}
+
+/// Polls a future so many times, with a little time for others in between, and drops it.
+pub(super) async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        if futures_lite::future::poll_once(future.as_mut()).await.is_some() {
+            break;
+        }
+        std::thread::yield_now();
+    }
+}

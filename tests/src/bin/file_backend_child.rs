@@ -1,0 +1,50 @@
+//! A process that shares a cache's directory with the test that starts it.
+//!
+//! - `write <directory> <max_bytes> <seed> <rounds>`: sets keys over and over, to values that can be told from halves
+//!   and mixtures; prints a line once it has begun. Without rounds, until it is killed.
+//! - `once <directory> <bytes>`: sets one value and prints what became of it.
+
+use std::{env, path::Path, process::ExitCode};
+
+use cache_request::backend::{Backend, FileBackend};
+use cache_request_tests::file_backend::{KEYS, key, value};
+use futures_lite::future::block_on;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["write", directory, max_bytes, seed] => write(directory.as_ref(), number(max_bytes), number(seed), u64::MAX),
+        ["write", directory, max_bytes, seed, rounds] => {
+            write(directory.as_ref(), number(max_bytes), number(seed), number(rounds));
+        }
+        ["once", directory, bytes] => {
+            let backend = FileBackend::new(directory).expect("a backend opens on any disk");
+            match block_on(backend.set("key", &vec![b'v'; number(bytes) as usize], None)) {
+                Ok(()) => println!("ok"),
+                Err(error) => println!("{error:?}"),
+            }
+        }
+        _ => return ExitCode::FAILURE,
+    }
+    ExitCode::SUCCESS
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().expect("a number")
+}
+
+fn write(directory: &Path, max_bytes: u64, seed: u64, rounds: u64) {
+    let backend = FileBackend::builder(directory).max_bytes(max_bytes).build().expect("a backend");
+    for round in 0..rounds {
+        // Another order in each process.
+        let number = round.wrapping_mul(7).wrapping_add(seed) % KEYS;
+        block_on(backend.set(&key(number), &value(number, seed ^ round), None)).expect("set");
+        if round % 50 == 49 {
+            block_on(backend.delete(&key(number))).expect("delete");
+        }
+        if round == 0 {
+            println!("begun");
+        }
+    }
+}
