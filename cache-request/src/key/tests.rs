@@ -1,9 +1,12 @@
 //! What only this module can see: the words, and the text they are rendered to.
 
+mod exhaustive;
 mod golden;
 mod model;
 mod properties;
 mod store;
+
+use std::collections::HashMap;
 
 use serde::Serialize;
 
@@ -157,15 +160,20 @@ fn values_nested_too_deep_to_show_still_differ() {
 fn names_do_not_run_together() {
     let site = Site::new("c", "f", &[], file!(), line!());
     let names = ["", "a", "b", "a.b", ".", "a@b", "a?b", "a%2Eb", "'", "é", "~"];
-    let mut seen = std::collections::HashMap::new();
+    let or_none = || names.map(Some).into_iter().chain([None]);
+    let mut seen = HashMap::new();
     for prefix in names {
-        for client in names.map(Some).into_iter().chain([None]) {
+        for client in or_none() {
             for name in names {
-                for version in names.map(Some).into_iter().chain([None]) {
-                    let naming = Naming { prefix, path: Path::Name(name), version };
-                    let key = Key::build(|key| client.into_iter().for_each(|client| key.client(client)));
-                    let before = seen.insert(render(&site, &naming, key.words()), (prefix, client, name, version));
-                    assert_eq!(before, None);
+                for version in or_none() {
+                    // A path's dots are its own.
+                    for path in [Path::Name(name), Path::Segments(name)] {
+                        let naming = Naming { prefix, path, version };
+                        let key = Key::build(|key| client.into_iter().for_each(|client| key.client(client)));
+                        let text = render(&site, &naming, key.words());
+                        let before = seen.insert(text, (prefix, client, name, version));
+                        assert!(before.is_none_or(|before| before == (prefix, client, name, version)), "{naming:?}");
+                    }
                 }
             }
         }

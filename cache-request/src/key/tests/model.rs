@@ -44,7 +44,7 @@ pub(super) enum Value {
 type Fields = Vec<(&'static str, Value)>;
 
 /// What a value means: written down again, without a thought of words or text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Meaning {
     Bool(bool),
     Natural(u128),
@@ -175,7 +175,7 @@ impl Serialize for Value {
 /// Few enough names and leaves that two values are often almost the same.
 const NAMES: [&str; 6] = ["", "V", "a", "a,b", "a=1", "nan"];
 
-const TEXTS: [&str; 40] = [
+pub(super) const TEXTS: [&str; 40] = [
     "",
     "a",
     "b",
