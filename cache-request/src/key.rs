@@ -37,14 +37,15 @@
 //!
 //! This is injective because it is a prefix code: from a value's first word a reader knows how many words follow, or
 //! that it must read values up to `End`, which begins no value. No value's words are the beginning of another's, so parts
-//! that stand one after the other cannot run together: `("ab", "c")` is not `("a", "bc")`. Each number
-//! and each `str` has one form only, and so has each `None`: `Some(v)` is written as `v`, and only if that is a `None` it is counted up.
+//! that stand one after the other cannot run together: `("ab", "c")` is not `("a", "bc")`. Each number and each
+//! `str` has one form only, and so has each `None`: `Some(v)` is written as `v`, and only a `None` is counted up.
 //!
 //! # Text
 //!
 //! `<prefix>.<client>.<path>@<version>?<name>=<value>&<name>=<value>`, printable ASCII without spaces, see [`text`] and,
 //! for the notation of values and why it is injective, [`notation`].
 
+mod compound;
 mod notation;
 mod owned;
 pub(crate) mod percent;
@@ -66,11 +67,7 @@ use std::{
 use serde::Serialize;
 
 pub(crate) use self::owned::{ByHash, Lookup, OwnedKey, PassThrough};
-use self::{
-    tag::{Reader, Tag},
-    words::Words,
-    writer::Writer,
-};
+use self::{tag::Tag, words::Words, writer::Writer};
 
 /// The key of one call.
 #[derive(Debug)]
@@ -137,16 +134,16 @@ impl Key {
     }
 }
 
-/// Collects the parts of a key.
-#[derive(Debug)]
-pub struct KeyBuilder<'a> {
-    key: &'a mut Key,
-}
-
 impl Default for Key {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Collects the parts of a key.
+#[derive(Debug)]
+pub struct KeyBuilder<'a> {
+    key: &'a mut Key,
 }
 
 impl KeyBuilder<'_> {
@@ -254,9 +251,7 @@ impl<T: Serialize + ?Sized> KeyPart for T {}
 pub(crate) fn arguments<T: Serialize + ?Sized>(arguments: &T) -> Result<String, Box<str>> {
     let mut words = Words::new();
     arguments.serialize(Writer::new(&mut words)).map_err(writer::Unkeyable::message)?;
-    let mut text = String::new();
-    notation::arguments(&mut text, &mut Reader::new(words.as_slice()));
-    Ok(text)
+    Ok(notation::arguments(words.as_slice()))
 }
 
 /// What a panic said.

@@ -148,12 +148,16 @@ fn what_is_displayed_has_the_words_of_its_text() {
 fn values_nested_too_deep_to_show_still_differ() {
     #[derive(Serialize)]
     struct List(u32, Option<Box<List>>);
-    let nested = |depth, last| text(&(0..depth).fold(List(last, None), |list, n| List(n, Some(Box::new(list)))));
+    let deep = |depth, last| (0..depth).fold(List(last, None), |list, n| List(n, Some(Box::new(list))));
+    let nested = |depth, last| text(&deep(depth, last));
 
     assert!(nested(40, 1).ends_with(')'));
     assert!(nested(400, 1).starts_with('^'));
     assert_ne!(nested(400, 1), nested(400, 2));
     assert_ne!(nested(400, 1), nested(401, 1));
+
+    assert!(super::arguments(&deep(400, 1)).unwrap().starts_with(":^"));
+    assert_ne!(super::arguments(&deep(400, 1)), super::arguments(&[deep(400, 1)]));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn no_two_small_values_share_a_key_unless_they_are_equal() {
     let few = [Value::U8(1), Value::Str("a".into()), Value::Str(String::new()), Value::None];
     let shallow = [few.to_vec(), around_one(&few), around_two(&few)].concat();
     let leaves = leaves();
-    let values = [around_one(&leaves), leaves, around_two(&shallow), maps(&few)].concat();
+    let values = [around_one(&leaves), leaves, around_one(&shallow), around_two(&shallow), maps(&few)].concat();
     assert!(values.len() > 20_000);
 
     let (mut by_words, mut by_text, mut by_meaning) = (HashMap::new(), HashMap::new(), HashMap::new());
