@@ -37,14 +37,15 @@
 //!
 //! This is injective because it is a prefix code: from a value's first word a reader knows how many words follow, or
 //! that it must read values up to `End`, which begins no value. No value's words are the beginning of another's, so parts
-//! that stand one after the other cannot run together: `("ab", "c")` is not `("a", "bc")`. Each number
-//! and each `str` has one form only, and so has each `None`: `Some(v)` is written as `v`, and only if that is a `None` it is counted up.
+//! that stand one after the other cannot run together: `("ab", "c")` is not `("a", "bc")`. Each number and each
+//! `str` has one form only, and so has each `None`: `Some(v)` is written as `v`, and only a `None` is counted up.
 //!
 //! # Text
 //!
 //! `<prefix>.<client>.<path>@<version>?<name>=<value>&<name>=<value>`, printable ASCII without spaces, see [`text`] and,
 //! for the notation of values and why it is injective, [`notation`].
 
+mod compound;
 mod notation;
 mod owned;
 pub(crate) mod percent;
@@ -66,11 +67,7 @@ use std::{
 use serde::Serialize;
 
 pub(crate) use self::owned::{ByHash, Lookup, OwnedKey, PassThrough};
-use self::{
-    tag::{Reader, Tag},
-    words::Words,
-    writer::Writer,
-};
+use self::{tag::Tag, words::Words, writer::Writer};
 use crate::scope;
 
 /// The key of one call.
@@ -99,7 +96,7 @@ impl Key {
         if scope::is_scoped()
             && let Some(client) = scope::client()
         {
-            self.words.bytes(Tag::Client, client.as_bytes());
+            KeyBuilder { key: self }.client(&client);
         }
         // Costs nothing: of a `build` that cannot panic nothing remains to be caught.
         let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: self })));
@@ -159,6 +156,12 @@ impl Key {
     }
 }
 
+impl Default for Key {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Collects the parts of a key.
 #[derive(Debug)]
 pub struct KeyBuilder<'a> {
@@ -166,6 +169,11 @@ pub struct KeyBuilder<'a> {
 }
 
 impl KeyBuilder<'_> {
+    /// Puts the key into the scope of one client. Comes before the parts, or not at all.
+    fn client(&mut self, client: &str) {
+        self.key.words.bytes(Tag::Client, client.as_bytes());
+    }
+
     /// Adds one argument.
     #[inline]
     pub fn part<T: KeyPart + ?Sized>(&mut self, value: &T) {
@@ -263,9 +271,7 @@ impl<T: Serialize + ?Sized> KeyPart for T {}
 pub(crate) fn arguments<T: Serialize + ?Sized>(arguments: &T) -> Result<String, Box<str>> {
     let mut words = Words::new();
     arguments.serialize(Writer::new(&mut words)).map_err(writer::Unkeyable::message)?;
-    let mut text = String::new();
-    notation::arguments(&mut text, &mut Reader::new(words.as_slice()));
-    Ok(text)
+    Ok(notation::arguments(words.as_slice()))
 }
 
 /// What a panic said.

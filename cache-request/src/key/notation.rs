@@ -14,8 +14,8 @@
 //! | enum variants | `@V`, newtype `@V(v)`, tuple `@V(a,b)`, `@V(a,)`, `@V()`, struct `@V(field=v)`, `@V(=)` |
 //!
 //! This is injective because it can be read back from the left. A value's first character says what it is: a digit, `-`,
-//! `i` or `n` of a number, and letters, need a second look, but a string that could be taken for a number or a `bool`
-//! has its `'`. Strings and names hold only unreserved characters and `%`, hence none of `(),:=`, so each ends where it
+//! `i`, `n`, `t` or `f` may begin a number or a `bool` as well as a string, but a string that would be taken for one has
+//! its `'`. Strings and names hold only unreserved characters and `%`, hence none of `(),:=`, so each ends where it
 //! seems to; parentheses balance; no value is the empty text. Behind the first element, `,`, `:`, `=` or `)` tells
 //! sequence, map and struct apart (a `nan` takes its `:` along), and a lone element's comma a tuple variant from a newtype
 //! variant.
@@ -35,31 +35,8 @@ const DEEPEST: u32 = 64;
 
 /// Appends the next value's text.
 pub(super) fn value(out: &mut String, reader: &mut Reader<'_>) {
-    readable_or_raw(out, reader, |out, reader| nested(out, reader, 0));
-}
-
-/// Appends the text of a call's arguments without a name: a sequence's elements are followed by commas, or at least
-/// separated; any other value has a `:` in front. No [`value`] begins or goes on like this.
-pub(super) fn arguments(out: &mut String, reader: &mut Reader<'_>) {
-    readable_or_raw(out, reader, |out, reader| {
-        if reader.take(Tag::Seq).is_none() {
-            out.push(':');
-            return nested(out, reader, 0);
-        }
-        if elements(out, reader, 0)? == 1 {
-            out.push(',');
-        }
-        Some(())
-    });
-}
-
-fn readable_or_raw(
-    out: &mut String,
-    reader: &mut Reader<'_>,
-    write: impl FnOnce(&mut String, &mut Reader<'_>) -> Option<()>,
-) {
     let (start, words) = (out.len(), reader.rest());
-    if write(out, reader).is_none() {
+    if nested(out, reader, 0).is_none() {
         out.truncate(start);
         out.push('^');
         for word in words {
@@ -67,6 +44,26 @@ fn readable_or_raw(
         }
         *reader = Reader::new(&[]);
     }
+}
+
+/// The text of a call's arguments that have no names: of a sequence nothing, or the elements with at least one comma; of
+/// any other value the text behind a `:`. No [`value`] reads like this.
+pub(super) fn arguments(words: &[u64]) -> String {
+    let mut out = String::new();
+    if list(&mut out, &mut Reader::new(words)).is_none() {
+        out.clear();
+        out.push(':');
+        value(&mut out, &mut Reader::new(words));
+    }
+    out
+}
+
+fn list(out: &mut String, reader: &mut Reader<'_>) -> Option<()> {
+    reader.take(Tag::Seq)?;
+    if elements(out, reader, 0)? == 1 {
+        out.push(',');
+    }
+    Some(())
 }
 
 /// `None` if the words have no notation. What is written by then is of no use.

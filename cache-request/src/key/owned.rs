@@ -137,6 +137,8 @@ impl Hasher for PassThrough {
 }
 
 /// The hash of a key's words. Seeded anew in each process, so that nobody outside can choose keys that collide.
+///
+/// The length is not part of it: no key is the beginning of another of the same function.
 #[inline]
 pub(super) fn hash(words: &[u64]) -> u64 {
     static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
