@@ -10,7 +10,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{FnArg, GenericParam, Pat, Type, spanned::Spanned};
 
-use self::handle::handle;
+use self::handle::{handle, hit};
 use crate::{
     names,
     plan::Plan,
@@ -24,7 +24,7 @@ use crate::{
 /// pub fn f<T: Load>(mut id: u32, Query(q): Query<T>) -> R { body }
 ///
 /// // output
-/// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { f_cache::<T>(id, __arg1).call() }
+/// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { hit; f_cache::<T>(id, __arg1).call() }
 /// pub fn f_cache<T: Load>(mut id: u32, __arg1: Query<T>) -> Handle<R, impl ValueOf<R>, impl FnOnce() -> R> { handle }
 ///
 /// // output with `handle = false`
@@ -54,9 +54,10 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
             Some(signature::outer(attribute))
         }
     });
-    let polled = quote!(::core::pin::pin!(#handle).call_pinned().await);
+    let hit = hit(plan);
+    let polled = quote!(#hit ::core::pin::pin!(#handle).call_pinned().await);
     let body = match kind {
-        Kind::Plain => quote!(#handle.call()),
+        Kind::Plain => quote!(#hit #handle.call()),
         Kind::Async => polled,
         // The arguments wait in the future, and the handle is made where it is polled: a finished handle would be moved
         // into its place, and the future would hold it twice.
@@ -70,14 +71,8 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
     }
 }
 
-/// ```text
-/// // input
-/// fn f<'a, T, const N: usize>(&self, a: &'a T, (x, y): (u8, [u8; N])) -> R
-///
-/// // output
-/// Self::f_cache::<T, N>(self, a, __arg2)
-/// ```
-fn call_of_companion(signature: &Signature) -> TokenStream {
+/// The companion as a value: `Self::f_cache::<T, N>`.
+fn companion_path(signature: &Signature) -> TokenStream {
     let name = companion_name(signature);
     let path = if signature.associated { quote!(Self::#name) } else { quote!(#name) };
     // Lifetimes are inferred; naming those that are late bound is an error.
@@ -94,13 +89,25 @@ fn call_of_companion(signature: &Signature) -> TokenStream {
         })
         .collect();
     let turbofish = (!generics.is_empty()).then(|| quote!(::<#(#generics),*>));
+    quote!(#path #turbofish)
+}
+
+/// ```text
+/// // input
+/// fn f<'a, T, const N: usize>(&self, a: &'a T, (x, y): (u8, [u8; N])) -> R
+///
+/// // output
+/// Self::f_cache::<T, N>(self, a, __arg2)
+/// ```
+fn call_of_companion(signature: &Signature) -> TokenStream {
+    let path = companion_path(signature);
     let receiver = signature.receiver().map(|receiver| receiver.self_token.to_token_stream());
     let arguments = signature.arguments.iter().map(|argument| {
         let (cfg, name) = (&argument.cfg, &argument.name);
         quote!(#(#cfg)* #name)
     });
     let arguments = receiver.into_iter().chain(arguments);
-    quote!(#path #turbofish (#(#arguments),*))
+    quote!(#path (#(#arguments),*))
 }
 
 fn companion_name(signature: &Signature) -> Ident {

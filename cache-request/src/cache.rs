@@ -2,7 +2,7 @@
 
 use std::{
     any::TypeId,
-    fmt, ptr,
+    fmt,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -17,7 +17,7 @@ use crate::{
     flight::Flights,
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
-    site::Site,
+    site::{Instance, Site},
     stats::Stats,
     store::{Limits, Store},
 };
@@ -35,9 +35,9 @@ struct Inner {
     clock: Clock,
     prefix: Option<String>,
     wait_limit: Duration,
-    functions: DashMap<FunctionId, Arc<dyn AnyFunction>>,
+    functions: DashMap<TypeId, Arc<dyn AnyFunction>>,
     /// Which instance goes by which name on the backend.
-    names: DashMap<Name, FunctionId>,
+    names: DashMap<Name, TypeId>,
     /// All functions, in the order of their first calls.
     listed: RwLock<Vec<Arc<dyn AnyFunction>>>,
 }
@@ -47,9 +47,6 @@ enum Mode {
     Null,
     Backend(Guarded),
 }
-
-/// One instance of an annotated function: its site, and the type of its body.
-type FunctionId = (usize, TypeId);
 
 /// Bytes that a cache may hold in this process's memory, unless told otherwise: 64 MiB.
 pub const DEFAULT_MAX_BYTES: usize = 64 << 20;
@@ -142,24 +139,18 @@ impl Cache {
         }
     }
 
-    /// The function at `site` whose body has the type `Body`, which is `body`.
-    pub(crate) fn function<V: Value, Body>(
-        &self,
-        site: &'static Site,
-        body: TypeId,
-        local: bool,
-    ) -> Arc<dyn AnyFunction> {
-        let id = (ptr::from_ref(site).addr(), body);
-        if let Some(known) = self.0.functions.get(&id) {
+    /// An instance of the function at `site`.
+    pub(crate) fn function<V: Value>(&self, site: &'static Site, instance: Instance) -> Arc<dyn AnyFunction> {
+        if let Some(known) = self.0.functions.get(&instance.id) {
             return Arc::clone(&known);
         }
-        match self.0.functions.entry(id) {
+        match self.0.functions.entry(instance.id) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(vacant) => {
-                let name = Name::of::<Body>(site, self.0.prefix.as_deref());
+                let name = Name::of(site, instance.name, self.0.prefix.as_deref());
                 let kept = match &self.0.mode {
                     Mode::Null => Kept::Nowhere,
-                    Mode::Backend(_) if !local => self.claim(&name, id, site),
+                    Mode::Backend(_) if !site.local => self.claim(&name, instance.id, site),
                     Mode::Memory | Mode::Backend(_) => Kept::InMemory,
                 };
                 let function = Arc::new(Function::<V>::new(&self.0.store, name, kept)) as Arc<dyn AnyFunction>;
@@ -171,9 +162,9 @@ impl Cache {
     }
 
     /// Two functions of one name would read one another's values on a backend: the second one is not cached there.
-    fn claim(&self, name: &Name, id: FunctionId, site: &Site) -> Kept {
-        let holder = *self.0.names.entry(name.clone()).or_insert(id);
-        if holder == id {
+    fn claim(&self, name: &Name, instance: TypeId, site: &Site) -> Kept {
+        let holder = *self.0.names.entry(name.clone()).or_insert(instance);
+        if holder == instance {
             return Kept::InBackend;
         }
         tracing::error!(

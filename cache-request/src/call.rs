@@ -1,6 +1,6 @@
 //! One call, from the look-up to the answer.
 //!
-//! [`Call::read`] is all that a remembered answer costs. What is not remembered goes through [`answer`]: join the flight,
+//! [`hit`] is all that a remembered answer costs. What is not remembered goes through [`answer`]: join the flight,
 //! look in the backend, run the body, keep what it returns, release those who wait. It is written once: a plain function
 //! drives it on its own thread.
 //!
@@ -37,6 +37,31 @@ pub(crate) struct Call<'a, R, V> {
     pub(crate) function: &'a Function<V>,
     pub(crate) policy: &'a Policy<R, V>,
     pub(crate) key: &'a Key,
+}
+
+/// The answer, if memory holds it: all that a remembered answer takes.
+#[inline]
+pub(crate) fn hit<R, V: ValueOf<R>>(target: &Target, key: &Key) -> Option<R> {
+    let function = target.function::<V>()?;
+    if key.error().is_some() {
+        return None;
+    }
+    let answer = read(&target.cache, function, key).ok()?;
+    function.counters.one(Count::Hit);
+    Some(answer)
+}
+
+/// Reads memory, and counts nothing.
+#[inline]
+fn read<R, V: ValueOf<R>>(cache: &Cache, function: &Function<V>, key: &Key) -> Result<R, Absent> {
+    let mut answer = None;
+    // Into its place at once: each wrapper on the way out would copy it once more.
+    function.table.read(
+        &key.lookup(),
+        || cache.clock().coarse(),
+        |value| function.guard("the value's `Clone`", || answer = Some(value.clone().into_answer())),
+    )?;
+    answer.ok_or(Absent::Missing)
 }
 
 /// Answers a call that found nothing in memory.
@@ -86,28 +111,10 @@ enum Replaced {
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The call that goes to `target`, or `None` if it is to run its body with no cache.
     #[inline]
-    pub(crate) fn of(
-        site: &'static Site,
-        target: &'a Target,
-        policy: &'a Policy<R, V>,
-        key: &'a Key,
-    ) -> Option<Self> {
+    pub(crate) fn of(site: &'static Site, target: &'a Target, policy: &'a Policy<R, V>, key: &'a Key) -> Option<Self> {
         let function = target.function::<V>()?;
         let cached = function.kept != Kept::Nowhere && key.error().is_none();
         cached.then_some(Self { site, cache: &target.cache, function, policy, key })
-    }
-
-    /// The answer, if memory holds it. Counts nothing.
-    #[inline]
-    pub(crate) fn read(&self) -> Result<R, Absent> {
-        let mut answer = None;
-        // Into its place at once: each wrapper on the way out would copy it once more.
-        self.function.table.read(
-            &self.lookup(),
-            || self.cache.clock().coarse(),
-            |value| self.guard("the value's `Clone`", || answer = Some(value.clone().into_answer())),
-        )?;
-        answer.ok_or(Absent::Missing)
     }
 
     /// The answer, if it is remembered anywhere. Counts nothing but faults.
@@ -161,7 +168,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend.
     async fn look_again(&self) -> Result<R, Count> {
         let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
-            return self.read().map_err(|absent| match absent {
+            return read(self.cache, self.function, self.key).map_err(|absent| match absent {
                 Absent::Expired => Count::Expired,
                 Absent::Missing => match self.cache.store().farewell(self.function.table.id, self.key.hash()) {
                     Some(Farewell::Evicted) => Count::Evicted,
@@ -213,7 +220,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     async fn try_keep(&self, lead: &Lead<'_>, answer: &R, replaced: Replaced) -> Result<(), Error> {
         let Some(value) = V::of(answer) else { return Ok(()) };
-        let timeout = self.guard("`when` or the timeout", || self.policy.keep_for(value)).flatten();
+        let timeout = self.function.guard("`when` or the timeout", || self.policy.keep_for(value)).flatten();
         match (timeout, self.backend().zip(self.policy.codec())) {
             (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
             (Some(timeout), Some((backend, codec))) => self.keep_in(backend, codec, lead, value, timeout).await,
@@ -223,7 +230,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     fn keep_in_memory(&self, lead: &Lead<'_>, value: &V, timeout: Duration) -> Result<(), Error> {
-        let Some(weight) = self.guard("the value's weight", || self.policy.weight_of(value)) else { return Ok(()) };
+        let Some(weight) = self.function.guard("the value's weight", || self.policy.weight_of(value)) else {
+            return Ok(());
+        };
         let Some(value) = self.clone_of(value) else { return Ok(()) };
         let expires = if timeout == Duration::MAX { NEVER } else { self.cache.clock().after(timeout) };
         let put = lead.keep(|| self.cache.store().put(&self.function.table, &self.lookup(), value, expires, weight));
@@ -245,6 +254,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let forever = timeout == Duration::MAX;
         let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
         let sealed = self
+            .function
             .guard("the value's `Serialize`", || (codec.seal)(value, self.function.fingerprint, &text, fresh_until));
         let Some(bytes) = sealed.transpose()? else { return Ok(()) };
         if lead.begin_storing() {
@@ -265,17 +275,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// A clone, unless the value's own `Clone` panics.
     #[inline]
     fn clone_of(&self, value: &V) -> Option<V> {
-        self.guard("the value's `Clone`", || value.clone())
-    }
-
-    /// Runs the user's code, of which a panic is a fault of the cache and not of the call.
-    #[inline]
-    fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {
-        let caught = catch_unwind(AssertUnwindSafe(code));
-        if caught.is_err() {
-            self.function.fault("the user's code panicked", &what);
-        }
-        caught.ok()
+        self.function.guard("the value's `Clone`", || value.clone())
     }
 
     fn backend(&self) -> Option<&Guarded> {

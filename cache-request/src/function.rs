@@ -1,8 +1,9 @@
 //! One annotated function in one cache: its values, its name there, its counters.
 
 use std::{
-    any::{Any, type_name},
+    any::Any,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -53,6 +54,18 @@ impl<V> Function<V> {
     }
 }
 
+impl<V> Function<V> {
+    /// Runs the user's code, of which a panic is a fault of the cache and not of the call.
+    #[inline]
+    pub(crate) fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {
+        let caught = catch_unwind(AssertUnwindSafe(code));
+        if caught.is_err() {
+            self.fault("the user's code panicked", &what);
+        }
+        caught.ok()
+    }
+}
+
 /// A function, whatever its values.
 pub(crate) trait AnyFunction: Any + Send + Sync {
     fn stats(&self) -> FunctionStats;
@@ -75,11 +88,11 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// The name of the function at `site` whose body has the type `Body`, in a cache with that prefix.
-    pub(crate) fn of<Body>(site: &Site, prefix: Option<&str>) -> Self {
+    /// The name, in a cache with that prefix, of what the compiler calls `instance`.
+    pub(crate) fn of(site: &Site, instance: &str, prefix: Option<&str>) -> Self {
         let default = Naming::of(site);
         let prefix = site.prefix.or(prefix).unwrap_or(default.prefix).to_owned();
-        let own = path(site, type_name::<Body>());
+        let own = path(site, instance);
         let generic = own.contains('(');
         let path = match site.name {
             Some(name) if generic => format!("{name}({own})"),
@@ -102,10 +115,10 @@ impl Name {
 
 /// Module and function, without the crate, which is the prefix.
 ///
-/// The compiler names a body after all it is nested in: the `Self` type, the type arguments, an outer function. They become
+/// The compiler names an instance after all it is nested in: the `Self` type, the type arguments, an outer function. They become
 /// part of the path, so that no two functions need share one.
-fn path(site: &Site, body: &str) -> String {
-    let mut own = body;
+fn path(site: &Site, instance: &str) -> String {
+    let mut own = instance;
     while let Some(outer) = own.strip_suffix("::{{closure}}") {
         own = outer;
     }

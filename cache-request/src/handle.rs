@@ -10,7 +10,7 @@ use crate::{
     key::Key,
     policy::{Policy, ValueOf},
     shim::block_on,
-    site::{Resolved, Site},
+    site::{Instance, Resolved, Site},
     stats::Count,
 };
 
@@ -20,19 +20,11 @@ struct Prepared<R, V> {
     policy: Policy<R, V>,
     key: Key,
     target: Option<Resolved>,
-    /// What memory held when the handle was made.
-    hit: Option<R>,
 }
 
 impl<R, V: ValueOf<R>> Prepared<R, V> {
-    /// Looks into memory before anything else, as all that comes later is in vain if the value is there: a key that was built
-    /// a moment ago is slow to move.
-    #[inline]
-    fn new<Body>(site: &'static Site, policy: Policy<R, V>, key: Key) -> Self {
-        let target = site.target::<V, Body>(policy.codec().is_none());
-        let call = target.as_deref().and_then(|target| Call::of(site, target, &policy, &key));
-        let hit = call.and_then(|call| call.read().ok());
-        Self { site, policy, key, target, hit }
+    fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key) -> Self {
+        Self { site, policy, key, target: site.target::<V>(instance) }
     }
 
     /// The call, or `None` if its body is to run with no cache.
@@ -40,12 +32,9 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         Call::of(self.site, self.target.as_deref()?, &self.policy, &self.key)
     }
 
-    /// The answer, if memory held it when the handle was made.
-    #[inline]
-    fn hit(&mut self) -> Option<R> {
-        let answer = self.hit.take()?;
-        self.target.as_deref()?.function::<V>()?.counters.one(Count::Hit);
-        Some(answer)
+    /// The answer, if memory holds it.
+    fn hit(&self) -> Option<R> {
+        call::hit::<R, V>(self.target.as_deref()?, &self.key)
     }
 
     /// Counts a call that runs its body with no cache.
@@ -136,14 +125,14 @@ pub struct Handle<R, V, B> {
 impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     #[doc(hidden)]
     #[inline]
-    pub fn new(site: &'static Site, policy: Policy<R, V>, key: Key, body: B) -> Self {
-        Self { prepared: Prepared::new::<B>(site, policy, key), body }
+    pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
+        Self { prepared: Prepared::new(site, instance, policy, key), body }
     }
 
     /// Calls the function: what is remembered, else what the body returns.
     #[doc(hidden)]
     #[inline]
-    pub fn call(mut self) -> R {
+    pub fn call(self) -> R {
         match self.prepared.hit() {
             Some(answer) => answer,
             None => self.answer(),
@@ -208,8 +197,8 @@ pin_project! {
 impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     #[doc(hidden)]
     #[inline]
-    pub fn new(site: &'static Site, policy: Policy<R, V>, key: Key, body: B) -> Self {
-        Self { prepared: Prepared::new::<B>(site, policy, key), body }
+    pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
+        Self { prepared: Prepared::new(site, instance, policy, key), body }
     }
 
     /// Calls the function: what is remembered, else what the body returns. It stays where it is pinned, so that a hit moves

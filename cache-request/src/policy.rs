@@ -5,8 +5,9 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error,
-    codec,
+    Error, call, codec,
+    key::Key,
+    site::{Instance, Site},
     store::memory_of,
 };
 
@@ -40,6 +41,14 @@ pub(crate) struct Codec<V> {
 
 type Seal<V> = fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>;
 type Open<V> = fn(&[u8], u64, &str, u64) -> Result<Option<V>, Error>;
+
+impl<R, V: ValueOf<R>> Policy<R, V> {
+    /// The answer, if memory holds it.
+    #[inline]
+    pub fn hit(&self, site: &'static Site, instance: Instance, key: &Key) -> Option<R> {
+        call::hit::<R, V>(&*site.target::<V>(instance)?, key)
+    }
+}
 
 impl<R, V> Policy<R, V> {
     /// How long `value` is to be kept; `None` is not at all. Runs the user's code, which may panic.

@@ -4,5 +4,5 @@ pub use crate::{
     handle::{AsyncHandle, Handle},
     key::Key,
     policy::{AnyAnswer, Policy, Probe, ResultAnswer, Value, ValueOf},
-    site::Site,
+    site::{Instance, Site},
 };

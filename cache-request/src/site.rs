@@ -1,7 +1,7 @@
 //! What is known of an annotated function at compile time, and where its calls go.
 
 use std::{
-    any::{Any, TypeId},
+    any::{Any, TypeId, type_name},
     fmt,
     ops::Deref,
     sync::{Arc, OnceLock},
@@ -29,6 +29,7 @@ pub struct Site {
     pub(crate) version: Option<&'static str>,
     pub(crate) prefix: Option<&'static str>,
     pub(crate) cache: Option<&'static str>,
+    pub(crate) local: bool,
     pub(crate) coalesce: bool,
     /// Where the calls of its first instance go, once that is settled. A generic function has more instances; those, and
     /// calls under another cache, look theirs up.
@@ -56,6 +57,7 @@ impl Site {
             version: None,
             prefix: None,
             cache: None,
+            local: false,
             coalesce: true,
             settled: OnceLock::new(),
         }
@@ -96,6 +98,13 @@ impl Site {
         self
     }
 
+    /// `local`: no backend outside the process keeps the values.
+    #[must_use]
+    pub const fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
     /// `coalesce = false`.
     #[must_use]
     pub const fn uncoalesced(mut self) -> Self {
@@ -103,21 +112,17 @@ impl Site {
         self
     }
 
-    /// Where a call goes whose body has the type `Body`; `None` if the cache it names is not installed.
-    ///
-    /// The body's type stands for all that the function is nested in or generic over, so that each instance of it keeps
-    /// values of its own.
+    /// Where the calls of `instance` go; `None` if the cache that is named is not installed.
     #[inline]
-    pub(crate) fn target<V: Value, Body>(&'static self, local: bool) -> Option<Resolved> {
-        let body = typeid::of::<Body>();
+    pub(crate) fn target<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
         match self.settled.get() {
-            Some(target) if target.body == body && !scope::is_scoped() => Some(Resolved::Settled(target)),
-            _ => self.look_up::<V, Body>(body, local),
+            Some(target) if target.instance == instance.id && !scope::is_scoped() => Some(Resolved::Settled(target)),
+            _ => self.look_up::<V>(instance),
         }
     }
 
     #[cold]
-    fn look_up<V: Value, Body>(&'static self, body: TypeId, local: bool) -> Option<Resolved> {
+    fn look_up<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
         let overriding = scope::cache();
         let installed = overriding.is_none();
         let cache = match (overriding, self.cache) {
@@ -125,29 +130,46 @@ impl Site {
             (None, None) => global::default_cache(self),
             (None, Some(name)) => global::named_cache(name)?,
         };
-        let function = cache.function::<V, Body>(self, body, local);
-        let target = Target { body, cache, function };
-        if installed && self.settled.get().is_none() {
-            // Another thread may settle it at the same moment; then this call just keeps its own copy.
-            let target = self.settled.get_or_init(|| target);
-            if target.body == body {
-                return Some(Resolved::Settled(target));
-            }
-            return self.look_up::<V, Body>(body, local);
+        let function = cache.function::<V>(self, instance);
+        let target = Target { instance: instance.id, cache, function };
+        if !installed {
+            return Some(Resolved::LookedUp(Box::new(target)));
         }
-        Some(Resolved::LookedUp(Box::new(target)))
+        // The first instance settles; the others of a generic function look theirs up each time.
+        match self.settled.set(target) {
+            Ok(()) => self.settled.get().map(Resolved::Settled),
+            Err(target) => Some(Resolved::LookedUp(Box::new(target))),
+        }
+    }
+}
+
+/// One instance of an annotated function: itself, or what a generic one is for certain types.
+///
+/// It is known by the type of its companion, or of its body, which is another one for each `Self` and all type arguments.
+#[derive(Debug, Clone, Copy)]
+pub struct Instance {
+    pub(crate) id: TypeId,
+    /// What the compiler calls it.
+    pub(crate) name: &'static str,
+}
+
+impl Instance {
+    /// The instance that the type of `function` stands for.
+    #[inline]
+    pub fn of<F>(_: &F) -> Self {
+        Self { id: typeid::of::<F>(), name: type_name::<F>() }
     }
 }
 
 /// Where the calls of one instance of a function go.
 pub(crate) struct Target {
-    body: TypeId,
+    instance: TypeId,
     pub(crate) cache: Cache,
     function: Arc<dyn AnyFunction>,
 }
 
 impl Target {
-    /// The function; `None` never happens, as a body's type fixes the value's.
+    /// The function; `None` never happens, as an instance has values of one type.
     #[inline]
     pub(crate) fn function<V: Value>(&self) -> Option<&Function<V>> {
         (&*self.function as &dyn Any).downcast_ref()

@@ -26,7 +26,28 @@ fn the_site_answers_rightly() {
     what_a_client_sends_is_escaped(&site);
     counters_are_shown_to_people_and_programs(&site);
     forgetting_leads_back(&site);
+    answers_are_remembered_until_forgotten(&site);
     interrupt_ends_the_site(&mut site);
+}
+
+#[test]
+fn without_a_cache_the_site_computes_and_is_the_same() {
+    let site = Site::start_with("null://");
+    for _ in 0..2 {
+        let page = site.get("/airports/JFK").page();
+        page.has("John F Kennedy Intl");
+        assert_eq!((page.count(COMPUTED), page.count(REMEMBERED)), (3, 0));
+    }
+    site.ask("POST", "/airports/JFK", "").leads_to("/airports/JFK");
+}
+
+#[test]
+fn a_wrong_cache_address_ends_the_site_at_start() {
+    let run = Command::new(env!("CARGO_BIN_EXE_departures")).env("PORT", "0").env("CACHE_URL", "nowhere://").output();
+    let run = run.expect("the site can be started");
+    assert!(!run.status.success());
+    let words = String::from_utf8_lossy(&run.stderr);
+    assert!(words.contains("memory"), "it says what there is: {words}");
 }
 
 fn home_counts_all_flights(site: &Site, flights: &[Flight]) {
@@ -203,6 +224,32 @@ fn forgetting_leads_back(site: &Site) {
     site.ask("POST", "/airports/A", "").refused(400);
 }
 
+fn answers_are_remembered_until_forgotten(site: &Site) {
+    for (path, other, answers) in [
+        ("/airports/SLC", "/airports/SEA", 3),
+        ("/delays?origin=SLC&day=3", "/delays?origin=SLC&day=30", 1),
+        ("/routes/worst?limit=33", "/routes/worst?limit=34", 1),
+    ] {
+        let counts = |path| {
+            let page = site.get(path).page();
+            (page.count(COMPUTED), page.count(REMEMBERED))
+        };
+        assert_eq!(counts(path), (answers, 0), "{path} for the first time");
+        assert_eq!(counts(path), (0, answers), "{path} again");
+        assert_eq!(counts(other), (answers, 0), "{other} is something else");
+        site.ask("POST", path, "");
+        assert_eq!(counts(path), (answers, 0), "{path} after it was forgotten");
+        assert_eq!(counts(path), (0, answers), "{path} once more");
+        assert_eq!(counts(other), (0, answers), "{other} was not forgotten");
+    }
+    let json = site.get("/stats.json");
+    let table = site.get("/stats").page();
+    for function in ["airport", "punctuality", "destinations", "delays", "worst_routes", "busiest_airports", "month"] {
+        table.has(function);
+        assert!(json.body.contains(function), "{function} is not in {}", json.body);
+    }
+}
+
 #[cfg(unix)]
 fn interrupt_ends_the_site(site: &mut Site) {
     let sent = Command::new("kill").args(["-INT", &site.child.id().to_string()]).status().expect("kill can be run");
@@ -212,6 +259,10 @@ fn interrupt_ends_the_site(site: &mut Site) {
 
 #[cfg(not(unix))]
 fn interrupt_ends_the_site(_: &mut Site) {}
+
+/// How the pages say of an answer that it was computed, and that it was not.
+const COMPUTED: &str = ">computed in ";
+const REMEMBERED: &str = ">from the cache in ";
 
 type Filter = fn(&Flight) -> bool;
 
@@ -264,9 +315,13 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
+        Self::start_with("memory://")
+    }
+
+    fn start_with(cache: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_departures"))
             .env("PORT", "0")
-            .env_remove("CACHE_URL")
+            .env("CACHE_URL", cache)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the site can be started");

@@ -27,7 +27,6 @@ fn building_a_key_never_allocates() {
     let build = || {
         let mut key = Key::new();
         key.fill(|key| {
-            key.client("acme");
             key.part(&5);
             key.part(&query);
             key.part(&format_args!("{}", 5.5));

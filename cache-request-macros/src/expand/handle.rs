@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
-use super::{body::body, located_at, place, private, private_at};
+use super::{body::body, companion_path, located_at, place, private, private_at};
 use crate::{
     args::{Timeout, is_set},
     names, pattern,
@@ -18,9 +18,12 @@ use crate::{
 /// ```text
 /// {
 ///     let site = { static SITE: Site = Site::new(…); &SITE };
-///     let key = Key::build(|key| { key.part(&id); … });
+///     let mut key = Key::new();
+///     key.fill(|key| { key.part(&id); … });
+///     let body = move || -> R { body };
+///     let instance = Instance::of(&f_cache);
 ///     let policy = …;
-///     Handle::new(site, policy, key, move || -> R { body })
+///     Handle::new(site, instance, policy, key, body)
 /// }
 /// ```
 ///
@@ -28,7 +31,7 @@ use crate::{
 /// companion when it is called, so that a handle always has its key.
 pub(super) fn handle(plan: &Plan) -> TokenStream {
     let site = site(plan);
-    let key = key(plan);
+    let fill = fill(plan);
     let body = body(plan);
     let policy = policy(plan);
     let handle = match plan.signature.kind {
@@ -38,23 +41,68 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
     let place = place(&plan.signature);
     // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last
     // one, that is, which comes after all that the user wrote.
-    let [site_, key_, body_] = ["site", "key", "body"].map(|name| Ident::new(name, Span::mixed_site()));
+    let [site_, key_, body_, instance_] =
+        ["site", "key", "body", "instance"].map(|name| Ident::new(name, Span::mixed_site()));
     let policy_ = Ident::new("policy", place);
     // One place for all that asks something of the kept type: of errors at one place the compiler shows the first.
     let private = private_at(plan, place);
-    let handle = quote_spanned!(place=> #private::#handle::new(#site_, #policy_, #key_, #body_));
+    let handle = quote_spanned!(place=> #private::#handle::new(#site_, #instance_, #policy_, #key_, #body_));
+    // What has a name goes by its name, so that the function and its companion know one another's values.
+    let known_by = nameable(plan).unwrap_or_else(|| body_.to_token_stream());
     let mut block = Group::new(
         Delimiter::Brace,
         quote! {
             let #site_ = #site;
-            let #key_ = #key;
+            let mut #key_ = #private::Key::new();
+            #key_.fill(#fill);
             let #body_ = #body;
+            let #instance_ = #private::Instance::of(&#known_by);
             let #policy_ = #policy;
             #handle
         },
     );
     block.set_span(place);
     block.into_token_stream()
+}
+
+/// What a remembered answer takes, in front of everything else: no handle is made for it, and no body.
+///
+/// ```text
+/// {
+///     let site = …;
+///     let mut key = Key::new();
+///     key.fill(|key| { key.part(&id); … });
+///     if let Some(answer) = policy.hit(site, Instance::of(&f_cache), &key) {
+///         return answer;
+///     }
+/// }
+/// ```
+///
+/// Nothing, where the companion cannot be named from outside: then its handle looks by itself.
+pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
+    let companion = nameable(plan)?;
+    let site = site(plan);
+    let fill = fill(plan);
+    let private = private_at(plan, place(&plan.signature));
+    let policy = answer_policy(plan)?;
+    let [key_, answer_] = ["key", "answer"].map(|name| Ident::new(name, Span::mixed_site()));
+    Some(quote! {
+        {
+            let mut #key_ = #private::Key::new();
+            #key_.fill(#fill);
+            if let ::core::option::Option::Some(#answer_) =
+                #policy.hit(#site, #private::Instance::of(&#companion), &#key_)
+            {
+                return #answer_;
+            }
+        }
+    })
+}
+
+/// The companion as a value, if there is one and it can be had as a value: an `impl Trait` argument has no name to fix it by.
+fn nameable(plan: &Plan) -> Option<TokenStream> {
+    let unnamed = plan.signature.arguments.iter().any(|argument| types::opaque(&argument.ty).is_some());
+    (plan.companion && !unnamed).then(|| companion_path(&plan.signature))
 }
 
 /// In a block of its own, as a `static` is not hygienic and the body may know another `SITE`.
@@ -74,12 +122,13 @@ fn site(plan: &Plan) -> TokenStream {
         Some(quote!(.#setter(#text)))
     });
     let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
+    let local = is_set(&args.local).then(|| quote!(.local()));
     let uncoalesced = args.coalesce.as_ref().filter(|coalesce| !coalesce.value).map(|_| quote!(.uncoalesced()));
     quote! {
         {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ) #(#texts)* #template #uncoalesced;
+            ) #(#texts)* #template #local #uncoalesced;
             &SITE
         }
     }
@@ -90,10 +139,9 @@ fn site(plan: &Plan) -> TokenStream {
 /// fn f(id: u32, (x, mut y): (String, String)) with `vary(lang = lang())`
 ///
 /// // output
-/// Key::build(|key| { let (x, y) = &__arg1; key.part(&id); key.part(x); key.part(y); key.part(&(lang())); })
+/// |key| { let (x, y) = &__arg1; key.part(&id); key.part(x); key.part(y); key.part(&(lang())); }
 /// ```
-fn key(plan: &Plan) -> TokenStream {
-    let private = private(plan);
+fn fill(plan: &Plan) -> TokenStream {
     let key = Ident::new("key", Span::mixed_site());
     let destructured = plan.signature.arguments.iter().filter_map(|argument| {
         let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
@@ -123,27 +171,22 @@ fn key(plan: &Plan) -> TokenStream {
     let added: TokenStream = added;
     // A key of no parts uses nothing of its builder.
     if added.is_empty() {
-        return quote!(#private::Key::build(|_| {}));
+        return quote!(|_| {});
     }
-    quote!(#private::Key::build(|#key| { #(#destructured)* #added }))
+    quote!(|#key| { #(#destructured)* #added })
 }
 
-/// What of the answer is kept, and for how long.
-fn policy(plan: &Plan) -> TokenStream {
+/// What of the answer is kept; nothing if only the body knows the answer's type.
+fn answer_policy(plan: &Plan) -> Option<TokenStream> {
     let Plan { args, signature, .. } = plan;
     let answer = types::inferred(&signature.answer);
     // An error about the kept type belongs to the return type, and points at what the method is called on.
     let place = place(signature);
     let placed = private_at(plan, place);
-    let policy = if is_set(&args.cache_err) {
-        quote_spanned!(place=> #placed::Policy::<#answer, #answer>::whole_result())
-    } else if let Type::Infer(_) = answer {
-        // Only the body knows the type.
-        let body = Ident::new("body", Span::mixed_site());
-        match signature.kind {
-            Kind::Plain => quote_spanned!(place=> #placed::Policy::of_body(&#body)),
-            _ => quote_spanned!(place=> #placed::Policy::of_future(&#body)),
-        }
+    if let Type::Infer(_) = answer {
+        None
+    } else if is_set(&args.cache_err) {
+        Some(quote_spanned!(place=> #placed::Policy::<#answer, #answer>::whole_result()))
     } else {
         // Only the braces: one of the imports goes unused, which would be the user's business if they wrote it.
         let private = private(plan);
@@ -155,8 +198,22 @@ fn policy(plan: &Plan) -> TokenStream {
             },
         );
         probe.set_span(place);
-        probe.into_token_stream()
-    };
+        Some(probe.into_token_stream())
+    }
+}
+
+/// What of the answer is kept, and for how long.
+fn policy(plan: &Plan) -> TokenStream {
+    let Plan { args, signature, .. } = plan;
+    let place = place(signature);
+    let policy = answer_policy(plan).unwrap_or_else(|| {
+        let placed = private_at(plan, place);
+        let body = Ident::new("body", Span::mixed_site());
+        match signature.kind {
+            Kind::Plain => quote_spanned!(place=> #placed::Policy::of_body(&#body)),
+            _ => quote_spanned!(place=> #placed::Policy::of_future(&#body)),
+        }
+    });
     let kept =
         if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
     let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));

@@ -1,47 +1,45 @@
 //! What the site wants of the cache itself. Everything else it gets by calling the functions in `queries.rs`.
 
-use std::fmt;
+use std::env;
 
-use cache_request::Error;
-use serde::Serialize;
+pub(crate) use cache_request::stats;
+use cache_request::{Cache, Error};
+use tokio::try_join;
 
-use crate::{data::Db, queries::Iata, site::Filter};
+use crate::{
+    data::Db,
+    queries::{self, Iata},
+    site::Filter,
+};
 
-/// Chooses the cache that `CACHE_URL` names.
+/// Chooses the cache that `CACHE_URL` names. The first call of a function that remembers would do the same; but here
+/// a wrong address ends the program when it starts, while somebody is looking.
 pub(crate) fn install() -> Result<(), Error> {
-    Ok(())
-}
-
-/// The counters.
-#[derive(Serialize)]
-pub(crate) struct Stats {}
-
-impl fmt::Display for Stats {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ok(())
-    }
-}
-
-pub(crate) fn stats() -> Stats {
-    Stats {}
+    let url = env::var("CACHE_URL").unwrap_or_else(|_| "memory://".to_owned());
+    cache_request::install(Cache::from_url(&url)?)
 }
 
 /// Forgets what the first page shows.
-pub(crate) async fn forget_home(_db: &Db, _airports: u32) -> Result<(), Error> {
-    Ok(())
+pub(crate) async fn forget_home(db: &Db, airports: u32) -> Result<(), Error> {
+    let (month, airports) = (queries::month_cache(db), queries::busiest_airports_cache(db, airports));
+    try_join!(month.invalidate(), airports.invalidate()).map(drop)
 }
 
 /// Forgets what the page of an airport shows.
-pub(crate) async fn forget_airport(_db: &Db, _iata: &Iata, _destinations: u32) -> Result<(), Error> {
-    Ok(())
+pub(crate) async fn forget_airport(db: &Db, iata: &Iata, destinations: u32) -> Result<(), Error> {
+    let airport = queries::airport_cache(db, iata);
+    let punctuality = queries::punctuality_cache(db, iata);
+    let destinations = queries::destinations_cache(db, iata, destinations);
+    try_join!(airport.invalidate(), punctuality.invalidate(), destinations.invalidate()).map(drop)
 }
 
 /// Forgets what a page of delays shows.
-pub(crate) async fn forget_delays(_db: &Db, _filter: &Filter) -> Result<(), Error> {
-    Ok(())
+pub(crate) async fn forget_delays(db: &Db, filter: &Filter) -> Result<(), Error> {
+    let delays = queries::delays_cache(db, filter.origin.as_ref(), filter.destination.as_ref(), filter.day);
+    delays.invalidate().await.map(drop)
 }
 
 /// Forgets what a page of the worst routes shows.
-pub(crate) async fn forget_worst_routes(_db: &Db, _limit: u32) -> Result<(), Error> {
-    Ok(())
+pub(crate) async fn forget_worst_routes(db: &Db, limit: u32) -> Result<(), Error> {
+    queries::worst_routes_cache(db, limit).invalidate().await.map(drop)
 }
