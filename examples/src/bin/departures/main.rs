@@ -1,7 +1,7 @@
 //! A site over half a million flights, whose queries remember.
 //!
 //! ```text
-//! cargo run -p cache-request-examples --bin departures
+//! cargo run --release -p cache-request-examples --bin departures
 //! ```
 //!
 //! then open the address it prints. `PORT` chooses another port than 3000 (0: any free one), `CACHE_URL` where the

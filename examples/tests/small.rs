@@ -1,0 +1,120 @@
+//! The small programs print what their text says.
+
+use std::process::Command;
+
+fn printed(program: &str) -> String {
+    // Whatever cache is chosen where the tests run, these programs are about their own.
+    let run = Command::new(program).env_remove("CACHE_URL").output().expect("the program can be started");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).expect("it prints text")
+}
+
+#[track_caller]
+fn prints(program: &str, expected: &[&str]) {
+    let printed = printed(program);
+    assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn quickstart() {
+    let printed = printed(env!("CARGO_BIN_EXE_quickstart"));
+    let lines: Vec<_> = printed.lines().collect();
+    let (story, table) = lines.split_at(12);
+    assert_eq!(
+        story,
+        [
+            "  looking up JFK to SFO",
+            "Some(2586)",
+            "Some(2586)",
+            "  looking up JFK to XYZ",
+            "None",
+            "None",
+            "key: quickstart..miles?from=JFK&to=SFO",
+            "remembered: Some(Some(2586))",
+            "forgotten: true",
+            "remembered: None",
+            "  looking up JFK to SFO",
+            "Some(2586)",
+        ]
+    );
+    let [headings, counts, held] = table else { panic!("a table of three lines was expected: {printed}") };
+    let headings: Vec<_> = headings.split("  ").map(str::trim).filter(|heading| !heading.is_empty()).collect();
+    let counts: Vec<_> = counts.split("  ").map(str::trim).filter(|count| !count.is_empty()).collect();
+    let count = |heading| counts[headings.iter().position(|known| *known == heading).expect(heading)];
+    assert_eq!([count("function"), count("hits"), count("new"), count("invalid.")], ["miles", "2", "2", "1"]);
+    assert!(held.starts_with("2 entries, "), "{held}");
+}
+
+#[test]
+fn asynchronous() {
+    prints(
+        env!("CARGO_BIN_EXE_asynchronous"),
+        &[
+            "  greeting \"Ann\"",
+            "bodies run: 1",
+            "  greeting \"\"",
+            "Err(\"nobody to greet\")",
+            "  greeting \"\"",
+            "Err(\"nobody to greet\")",
+            "  greeting \"Ann\"",
+            "Ok(\"Hello, Ann!\")",
+            "key: asynchronous.acme.greeting?name=Ann",
+            "  greeting \"Ann\"",
+            "Ok(\"Hello, Ann!\")",
+            "key: asynchronous.globex.greeting?name=Ann",
+        ],
+    );
+}
+
+#[test]
+fn methods() {
+    prints(
+        env!("CARGO_BIN_EXE_methods"),
+        &[
+            "  pricing 7",
+            "21 21",
+            "  counting 7 in north",
+            "  counting 7 in south",
+            "12 12 12",
+            "  looking up the currency of south",
+            "EUR EUR",
+            "  taxing 8",
+            "2 2",
+            "key: methods..Shop.stock?article=7&self.region=south",
+            "key: methods..Shop.currency?region=south",
+            "forgotten: true",
+            "  counting 7 in south",
+            "12 12",
+        ],
+    );
+}
+
+#[test]
+fn own_key() {
+    prints(
+        env!("CARGO_BIN_EXE_own_key"),
+        &[
+            "article 5 in \"en\"",
+            "own_key..article?5:en",
+            "400000 400000",
+            "own_key..population?oslo",
+            "GET /video/5 with 2 parameters",
+            "webtv..api?url=/video/5&params=hd=1&lang=en",
+            "users.find(\"Ann\", 5)",
+            "myapp..gateway.users.find?params=Ann,5",
+        ],
+    );
+}
+
+#[test]
+fn own_backend() {
+    prints(
+        env!("CARGO_BIN_EXE_own_backend"),
+        &["  squaring 12", "144 144", "keys: [\"own_backend..square?number=12\"]", "  squaring 12", "144, faults: 1"],
+    );
+}
+
+#[test]
+fn testing() {
+    prints(env!("CARGO_BIN_EXE_testing"), &["1.17", "1.17, as remembered"]);
+}
