@@ -1,4 +1,114 @@
 //! One attribute makes a function remember.
+//!
+//! ```
+//! use cache_request::cache_request;
+//!
+//! #[cache_request(timeout = 300)]
+//! fn miles(from: &str, to: &str) -> Result<u32, String> {
+//!     println!("looking up {from} to {to}"); // a query, a request, a long computation
+//!     Ok(2586)
+//! }
+//!
+//! assert_eq!(miles("JFK", "SFO")?, 2586); // runs the body
+//! assert_eq!(miles("JFK", "SFO")?, 2586); // does not, for five minutes
+//! # Ok::<(), String>(())
+//! ```
+//!
+//! It works alike on `async fn`, on methods and on generic functions, on any executor or none. The cache never breaks the
+//! function: if it is down, slow, full or holds garbage, the body runs and its answer is returned.
+//!
+//! # The attribute
+//!
+//! All arguments of the function are part of the key, an answer is kept for 300 seconds, and of a `Result` the inside of
+//! an `Ok` is kept, unless the attribute says otherwise. Its own documentation has
+//! [the table of what it can say](attr.cache_request.html).
+//!
+//! ```
+//! # use cache_request::cache_request;
+//! # struct Database;
+//! #[cache_request(timeout = "1h", skip(db), skip_none)]
+//! async fn title(db: &Database, article: u32, language: Option<&str>) -> Option<String> {
+//!     # let _ = (db, article, language);
+//!     // …
+//!     # None
+//! }
+//! ```
+//!
+//! Keyed arguments are [`serde::Serialize`]. Values are `Clone + Send + Sync + 'static`, and unless the attribute says
+//! `local`, also [`serde::Serialize`] and [`serde::de::DeserializeOwned`], so that any cache can keep them.
+//!
+//! # The companion
+//!
+//! Beside a function `f` stands `f_cache`, with the same arguments. It calls nothing, but returns a [`Handle`] (of an
+//! `async` function, an [`AsyncHandle`]) on that one call: to look at what is remembered, to refresh, forget or fill it.
+//!
+//! ```
+//! # use cache_request::cache_request;
+//! # #[cache_request] fn miles(from: &str, to: &str) -> u32 { 2586 }
+//! assert_eq!(miles_cache("JFK", "SFO").peek(), None);
+//! miles("JFK", "SFO");
+//! assert_eq!(miles_cache("JFK", "SFO").peek(), Some(2586));
+//! assert!(miles_cache("JFK", "SFO").invalidate()?);
+//! # Ok::<(), cache_request::Error>(())
+//! ```
+//!
+//! # The way of one call
+//!
+//! 1. The **key** is made of the function, the client of the running task ([`client_scope`]) and the keyed arguments.
+//!    Different arguments never share one. [`keys`] has shapes for keys of one's own.
+//! 2. If **memory** holds the value, a clone of it is the answer. Nothing more happens, but that a [counter](stats) is raised.
+//! 3. Else the call joins the **flight**: of all callers of one key, one goes on, and the others wait for what it gets.
+//! 4. It looks into the [**backend**](backend), if the cache has one, and runs the **body** if there is nothing to be used.
+//! 5. What the body returns is **kept**, if the attribute's conditions allow, and unless it was invalidated meanwhile.
+//!
+//! # Choosing the cache
+//!
+//! A program [`install`]s a [`Cache`] when it starts: made from an address ([`Cache::from_url`]), in code
+//! ([`Cache::builder`]) or from a configuration ([`Config`], which lists the options). If it installs none, the environment
+//! variable [`CACHE_URL`] names it, and if that is not set, it is `memory://`, of at most 64 MiB.
+//!
+//! | address | what it is |
+//! | --- | --- |
+//! | `memory://` | this process's memory: the values themselves, bounded |
+//! | `null://` | nothing is kept: every call runs its body |
+//! | `file:///var/cache/app` | a directory that survives restarts, and that several processes may share (feature `file`) |
+//!
+//! A [`Backend`] of one's own is a handful of methods over bytes.
+//!
+//! # Testing
+//!
+//! [`scoped`] and [`scoped_sync`] give a test a cache of its own, and [`Clock::mock`] a clock that it moves by hand.
+//!
+//! ```
+//! use std::time::Duration;
+//! use cache_request::{Cache, Clock, cache_request, scoped_sync};
+//!
+//! #[cache_request(timeout = "10m", skip(ask))]
+//! fn rate(currency: &str, ask: fn() -> u32) -> u32 {
+//!     ask()
+//! }
+//!
+//! let clock = Clock::mock();
+//! let cache = Cache::builder().clock(clock.clone()).build();
+//! scoped_sync(&cache, || {
+//!     assert_eq!(rate("EUR", || 117), 117);
+//!     assert_eq!(rate("EUR", || 120), 117);
+//!     clock.advance(Duration::from_secs(600));
+//!     assert_eq!(rate("EUR", || 120), 120);
+//! });
+//! assert_eq!(cache.stats().hits(), 1);
+//! ```
+//!
+//! # Features
+//!
+//! - `macros` (default): the attribute. Without it the crate is the library that the attribute expands to.
+//! - `file`: `file://`, and `backend::FileBackend`.
+//! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
+//!
+//! # Faults
+//!
+//! What goes wrong in a cache never reaches the caller of a function. It is counted ([`FunctionStats::faults`]), and logged
+//! with its cause through `tracing`: without a subscriber nobody sees it.
 
 pub mod backend;
 mod cache;
@@ -40,3 +150,8 @@ pub use crate::{
     scope::{Scoped, client_scope, client_scope_sync, scoped, scoped_sync},
     stats::{FunctionStats, Misses, Stats},
 };
+
+/// The README's examples, compiled and run with those of the documentation.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
