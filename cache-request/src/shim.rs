@@ -3,14 +3,27 @@
 
 #[cfg(not(shuttle))]
 mod imp {
-    use std::time::{Duration, Instant};
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+        time::{Duration, Instant},
+    };
 
-    pub(crate) use futures_lite::future::block_on;
     pub(crate) use once_cell::sync::Lazy;
     pub(crate) use std::{
         sync::{Mutex, MutexGuard},
         thread_local,
     };
+
+    /// Drives `future` on this thread. Most are ready at once and need nobody to wake them: a body within a body would
+    /// else take a parker of its own.
+    pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+        let mut future = pin!(future);
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => output,
+            Poll::Pending => futures_lite::future::block_on(future),
+        }
+    }
 
     /// Ready after `duration`, on any executor or none.
     pub(crate) async fn sleep(duration: Duration) {
