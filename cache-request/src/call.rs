@@ -21,7 +21,7 @@ use crate::{
     clock::{NEVER, unix_millis},
     codec::FOREVER,
     flight::{FlightKey, Join, Landing, Lead, Shared},
-    function::{Function, Kept},
+    function::{Function, Kept, discard},
     key::{Key, Lookup, OwnedKey, text},
     policy::{Codec, Policy, ValueOf},
     shim::{interleave, sleep},
@@ -208,7 +208,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 self.function.fault("stored bytes cannot be used", &error);
                 Err(Count::Undecodable)
             }
-            Err(_panic) => {
+            Err(panic) => {
+                discard(panic);
                 self.function.fault("stored bytes cannot be used", &"the value's `Deserialize` panicked");
                 Err(Count::Undecodable)
             }
