@@ -63,6 +63,16 @@ impl Running {
     fn new(flight: &Arc<Flight>, joinable: bool) -> Self {
         Self { flight: Arc::clone(flight), joinable }
     }
+
+    /// Lets nobody join any of them. They stay where they are until they land, for whoever else has to fence them: two who
+    /// invalidate at once may each rely on what they fenced themselves, and only on that.
+    fn part_with(running: &mut [Self]) -> Vec<Arc<Flight>> {
+        let part = |running: &mut Self| {
+            running.joinable = false;
+            Arc::clone(&running.flight)
+        };
+        running.iter_mut().map(part).collect()
+    }
 }
 
 /// What a caller gets to do.
@@ -156,8 +166,13 @@ impl Flights {
     /// Await the returned fence before writing to the backend.
     pub(crate) fn supersede(&self, key: &FlightKey) -> (Fence, Lead<'_>) {
         let flight = Flight::start(true);
-        let older = self.running().insert(key.clone(), vec![Running::new(&flight, true)]);
-        (Fence::around(older.unwrap_or_default()), Lead::new(self, key, flight))
+        let older = {
+            let mut running = self.running().entry(key.clone()).or_default();
+            let older = Running::part_with(&mut running);
+            running.push(Running::new(&flight, true));
+            older
+        };
+        (Fence::around(older), Lead::new(self, key, flight))
     }
 
     /// Lets nobody wait any longer for a flight that has taken too long: the next to join leads a new one.
@@ -174,7 +189,7 @@ impl Flights {
     /// Await the returned fence before deleting from the backend, so that no value still on its way arrives later. Fence once
     /// more after the deletion: who began in between may have found what was about to go, and would share it.
     pub(crate) fn fence(&self, key: &FlightKey) -> Fence {
-        Fence::around(self.running().remove(key).map_or_else(Vec::new, |(_, running)| running))
+        Fence::around(self.running().get_mut(key).map_or_else(Vec::new, |mut running| Running::part_with(&mut running)))
     }
 
     /// Fences everything that runs.
@@ -363,11 +378,11 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
-    fn around(running: Vec<Running>) -> Self {
-        for running in &running {
-            lock(&running.flight.state).fenced = true;
+    fn around(flights: Vec<Arc<Flight>>) -> Self {
+        for flight in &flights {
+            lock(&flight.state).fenced = true;
         }
-        Self { storing: running.into_iter().map(|running| Seat::at(running.flight)).collect() }
+        Self { storing: flights.into_iter().map(Seat::at).collect() }
     }
 }
 

@@ -85,6 +85,12 @@ async fn invalidate(world: Arc<World>) {
     world.handle().invalidate().await.unwrap();
 }
 
+/// The law holds for each of them, whatever the other one is at.
+async fn two_invalidations(world: Arc<World>) {
+    drop(future::spawn(invalidate(Arc::clone(&world))));
+    invalidate(world).await;
+}
+
 async fn put(world: Arc<World>) {
     world.handle().put(&2).await.unwrap();
 }
@@ -124,7 +130,7 @@ macro_rules! fences {
     };
 }
 
-fences! { invalidate put refresh two_refreshes clear }
+fences! { invalidate two_invalidations put refresh two_refreshes clear }
 
 #[test]
 fn a_leader_that_goes_away_while_it_stores_leaves_nothing_behind() {
