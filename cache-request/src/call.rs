@@ -24,6 +24,7 @@ use crate::{
     function::{Function, Kept, discard},
     key::{Key, Lookup, OwnedKey, text},
     policy::{Codec, Policy, ValueOf},
+    scope,
     shim::{interleave, sleep},
     site::{Site, Target},
     stats::Count,
@@ -71,22 +72,16 @@ pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl F
         Joined::Answered(answer) => return answer,
         Joined::Leads(lead) => lead,
     };
-    match call.look_again().await {
-        Ok(answer) => {
-            call.function.counters.one(Count::Hit);
-            call.land(lead, V::of(&answer));
-            return answer;
-        }
-        Err(miss) => call.function.counters.one(miss),
-    }
-    call.fly(lead, body, Replaced::IfKept).await
+    // All of it is part of the flight, so that whatever of the user's code runs in it (the body, conditions, clones,
+    // destructors) may call annotated functions, and never waits for itself.
+    scope::within(lead.lineage(), call.look_or_fly(lead, body)).await
 }
 
 /// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
 pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
     let (fence, lead) = call.cache.flights().supersede(&call.flight_key());
     fence.await;
-    call.fly(lead, body, Replaced::ByAnyValue).await
+    scope::within(lead.lineage(), call.fly(lead, body, Replaced::ByAnyValue)).await
 }
 
 enum Joined<'a, R> {
@@ -121,9 +116,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
         let (fence, lead) = self.cache.flights().supersede(&self.flight_key());
         fence.await;
-        let kept = self.try_keep(&lead, value, Replaced::ByAnyValue).await;
-        self.land(lead, Some(value));
-        kept
+        scope::within(lead.lineage(), async {
+            let kept = self.try_keep(&lead, value, Replaced::ByAnyValue).await;
+            self.land(lead, Some(value));
+            kept
+        })
+        .await
     }
 
     /// Forgets the value, also one that a running body is about to return. Says whether there was one.
@@ -216,10 +214,22 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
+    async fn look_or_fly(&self, lead: Lead<'_>, body: impl Future<Output = R>) -> R {
+        match self.look_again().await {
+            Ok(answer) => {
+                self.function.counters.one(Count::Hit);
+                self.land(lead, V::of(&answer));
+                return answer;
+            }
+            Err(miss) => self.function.counters.one(miss),
+        }
+        self.fly(lead, body, Replaced::IfKept).await
+    }
+
     /// Runs the body, keeps its value, and shares it with those who wait.
     async fn fly(&self, lead: Lead<'_>, body: impl Future<Output = R>, replaced: Replaced) -> R {
         let start = Instant::now();
-        let answer = lead.run(body).await;
+        let answer = body.await;
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.function.counters.one(Count::Bodies);
         self.function.counters.add(Count::BodyNanos, nanos);
@@ -241,7 +251,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile.
     async fn try_keep(&self, lead: &Lead<'_>, value: &V, replaced: Replaced) -> Result<(), Error> {
-        let timeout = self.guard(lead, "`when` or the timeout", || self.policy.keep_for(value)).flatten();
+        let timeout = self.function.guard("`when` or the timeout", || self.policy.keep_for(value)).flatten();
         match (timeout, self.backend().zip(self.policy.codec())) {
             (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
             (Some(timeout), Some((backend, codec))) => self.keep_in(backend, codec, lead, value, timeout).await,
@@ -251,11 +261,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     fn keep_in_memory(&self, lead: &Lead<'_>, value: &V, timeout: Duration) -> Result<(), Error> {
-        let Some(weight) = self.guard(lead, "the value's weight", || self.policy.weight_of(value)) else {
+        let Some(weight) = self.function.guard("the value's weight", || self.policy.weight_of(value)) else {
             return Ok(());
         };
-        let Some(value) = lead.call(|| self.clone_of(value)) else { return Ok(()) };
+        let Some(value) = self.clone_of(value) else { return Ok(()) };
         let expires = if timeout == Duration::MAX { NEVER } else { self.cache.clock().after(timeout) };
+        let _deferred = self.cache.store().defer_drops();
         let put = lead.keep(|| self.cache.store().put(&self.function.table, &self.lookup(), value, expires, weight));
         match put {
             Some(Put::TooLarge) => Err(Error::too_large(weight, self.cache.store().limits().bytes)),
@@ -275,7 +286,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let forever = timeout == Duration::MAX;
         let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
         let seal = || (codec.seal)(value, self.function.fingerprint, &text, fresh_until);
-        let sealed = self.guard(lead, "the value's `Serialize`", seal);
+        let sealed = self.function.guard("the value's `Serialize`", seal);
         let Some(bytes) = sealed.transpose()? else { return Ok(()) };
         if lead.begin_storing() {
             backend.set(&text, &bytes, (!forever).then_some(timeout)).await?;
@@ -287,11 +298,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Ends the flight with a value for those who wait, or with none.
     fn land(&self, lead: Lead<'_>, value: Option<&V>) {
         lead.land(|| Some(Arc::new(self.clone_of(value?)?) as Shared));
-    }
-
-    /// Runs the user's code as a part of the flight.
-    fn guard<T>(&self, lead: &Lead<'_>, what: &str, code: impl FnOnce() -> T) -> Option<T> {
-        lead.call(|| self.function.guard(what, code))
     }
 
     /// A clone, unless the value's own `Clone` panics.

@@ -197,13 +197,7 @@ pub fn scoped_sync<T>(cache: &Cache, function: impl FnOnce() -> T) -> T {
     function()
 }
 
-/// Runs `future` as a body of `lineage`.
+/// Runs `future` as a part of the innermost body of `lineage`.
 pub(crate) fn within<F: Future>(lineage: Arc<Lineage>, future: F) -> Scoped<F> {
     Scoped { change: Change::Lineage(lineage), future: Some(future) }
-}
-
-/// Calls `function` as a part of a body of `lineage`.
-pub(crate) fn within_sync<T>(lineage: Arc<Lineage>, function: impl FnOnce() -> T) -> T {
-    let _entered = Change::Lineage(lineage).enter();
-    function()
 }

@@ -248,14 +248,9 @@ impl<'a> Lead<'a> {
         Self { flights, key: key.clone(), flight, lineage, landing: Landing::Abandoned }
     }
 
-    /// Runs the body, so that it is known to be within this flight wherever it is polled.
-    pub(crate) fn run<F: Future>(&self, body: F) -> scope::Scoped<F> {
-        scope::within(Arc::clone(&self.lineage), body)
-    }
-
-    /// Calls what else of the user's code is part of this flight: it too may call annotated functions.
-    pub(crate) fn call<T>(&self, code: impl FnOnce() -> T) -> T {
-        scope::within_sync(Arc::clone(&self.lineage), code)
+    /// What the flight's own code runs in, so that it is known to be within this flight wherever it is polled.
+    pub(crate) fn lineage(&self) -> Arc<Lineage> {
+        Arc::clone(&self.lineage)
     }
 
     /// Stores with `put`, unless the key has been invalidated since the flight began. An invalidation that comes meanwhile
@@ -280,8 +275,7 @@ impl<'a> Lead<'a> {
         // question whether anybody does.
         self.flights.leave(&self.key, self.flight.id);
         let is_awaited = self.flight.waiting.load(Ordering::Relaxed) > 0;
-        self.landing =
-            if is_awaited { self.call(share).map_or(Landing::Nothing, Landing::Value) } else { Landing::Nothing };
+        self.landing = if is_awaited { share().map_or(Landing::Nothing, Landing::Value) } else { Landing::Nothing };
     }
 }
 

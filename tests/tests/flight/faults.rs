@@ -247,6 +247,47 @@ fn the_code_around_the_body_may_call_the_function() {
     });
 }
 
+/// A value that is replaced, forgotten or evicted may call, whoever lets go of it last.
+#[test]
+fn a_value_that_is_dropped_may_call() {
+    struct Calls(u32);
+    impl Clone for Calls {
+        fn clone(&self) -> Self {
+            Self(self.0)
+        }
+    }
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            if self.0 < 1000 {
+                for id in 0..100 {
+                    other(id);
+                }
+                let _ = f_cache(self.0 + 1000).invalidate();
+            }
+        }
+    }
+    #[cache_request]
+    fn other(id: u32) -> u32 {
+        id
+    }
+    #[cache_request(local)]
+    fn f(id: u32) -> Calls {
+        Calls(id)
+    }
+    ends(|| {
+        let cache = Cache::builder().wait_limit(Duration::MAX).max_entries(20).build();
+        scoped_sync(&cache, || {
+            for id in 0..100 {
+                f(id);
+                f_cache(id).refresh();
+                f_cache(id).put(&Calls(id)).unwrap();
+                f_cache(id / 2).invalidate().unwrap();
+            }
+            block_on(cache.clear()).unwrap();
+        });
+    });
+}
+
 /// Called by what a thread destroys when it ends.
 #[test]
 fn a_thread_that_ends_may_call() {
