@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
 use futures_lite::FutureExt;
 
 use super::Backend;
-use crate::{Error, shim::sleep};
+use crate::{Error, function::discard, shim::sleep};
 
 /// A backend that answers within its limit, or fails: it cannot hang, and cannot panic.
 pub(crate) struct Guarded {
@@ -50,7 +50,10 @@ impl Guarded {
     async fn guard<T>(&self, operation: Operation<'_, T>) -> Result<T, Error> {
         let operation = async {
             let outcome = AssertUnwindSafe(operation).catch_unwind().await;
-            outcome.unwrap_or_else(|_panic| Err(Error::backend(format!("the {} backend panicked", self.name()))))
+            outcome.unwrap_or_else(|panic| {
+                discard(panic);
+                Err(Error::backend(format!("the {} backend panicked", self.name())))
+            })
         };
         let limit = async {
             if self.limit == Duration::MAX {
