@@ -2,6 +2,7 @@
 //!
 //! Every benchmark runs all contenders in one process, in turns, and prints ratios of medians. Nothing here knows a cache.
 
+pub mod bodies;
 pub mod poll;
 pub mod rounds;
 pub mod samples;

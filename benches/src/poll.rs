@@ -18,3 +18,12 @@ pub fn poll_now<F: Future>(future: F) -> F::Output {
         }
     }
 }
+
+/// Drives all of them at once on this thread, as an executor with one thread would.
+pub fn together<F: Future>(futures: impl IntoIterator<Item = F>) {
+    let mut running: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    futures_lite::future::block_on(std::future::poll_fn(|context| {
+        running.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }));
+}

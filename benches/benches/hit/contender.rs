@@ -8,11 +8,13 @@ pub(crate) const ROOM: u64 = 200_000;
 /// When the expiring contenders' values expire: after the benchmark.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Calls a function once for each key.
+type Call = Box<dyn Fn(&[u32]) + Sync>;
+
 /// One way to remember a function.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    /// Calls the function once for each key.
-    pub(crate) call: Box<dyn Fn(&[u32]) + Sync>,
+    pub(crate) call: Call,
 }
 
 impl Contender {

@@ -2,7 +2,7 @@
 
 /// All contenders for `fn(u64) -> Value`, in a module that has a `Value` and a `fn make(u64) -> Value`.
 ///
-/// What is written by hand (quick_cache, moka, DashMap) hashes with foldhash, which serves it best; the attributes hash as they
+/// What is written by hand (`quick_cache`, moka, `DashMap`) hashes with foldhash, which serves it best; the attributes hash as they
 /// come.
 macro_rules! contenders_for_a_number {
     () => {

@@ -48,6 +48,7 @@ fn concurrent_with_both(origin: &str, day: u32, carrier: &str) -> Vec<u64> {
 }
 
 /// It takes owned arguments only.
+#[expect(clippy::needless_pass_by_value)]
 #[memoize(SharedCache, Capacity: 200_000, TimeToLive: Duration::from_secs(300))]
 fn memoized(origin: String, day: u32, carrier: String) -> Vec<u64> {
     make(&origin, day, &carrier)
