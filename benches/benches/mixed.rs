@@ -120,7 +120,7 @@ impl Contender {
 fn main() {
     install(Cache::builder().max_bytes(4 << 30).max_entries(ROOM).build()).expect("this is the first use");
     let rounds = rounds::count(11);
-    let streams: Vec<Vec<u32>> = (0..4).map(|thread| operations(thread, WARM_UP + rounds * OPERATIONS)).collect();
+    let streams: Vec<Vec<u32>> = (0..4).map(|thread| operations(thread, WARM_UP + rounds * THREADS.len() * OPERATIONS)).collect();
     let mut contenders = [
         Contender::new("cache-request", ours, |key| ours_cache(key).put(&make(key)).expect("it fits")),
         Contender::new("quick_cache", in_quick_cache, |key| QUICK.insert(key, make(key))),
@@ -141,7 +141,8 @@ fn main() {
                 let contender = &contenders[turn];
                 let (reads, hits) = (AtomicU64::new(0), AtomicU64::new(0));
                 let time = rounds::on_threads(threads, |thread| {
-                    let start = WARM_UP + round * OPERATIONS;
+                    // No part of a stream comes twice: who has just seen it would have the best of memories.
+                    let start = WARM_UP + (round * THREADS.len() + column) * OPERATIONS;
                     let counted = contender.run(&streams[thread][start..start + OPERATIONS]);
                     reads.fetch_add(counted.0, Ordering::Relaxed);
                     hits.fetch_add(counted.1, Ordering::Relaxed);
