@@ -49,6 +49,18 @@ impl Draw {
         }
     }
 
+    /// How many of all draws are of the `most` frequent keys: no cache with room for so many can hit more often.
+    #[must_use]
+    pub fn share_of_the(self, most: usize) -> f64 {
+        match self {
+            Self::Uniform(keys) => most as f64 / f64::from(keys),
+            Self::Zipf(keys) => {
+                let sums = Zipf::new(keys).sums;
+                sums[most - 1] / sums[sums.len() - 1]
+            }
+        }
+    }
+
     /// `length` keys. Which of them are the frequent ones of a zipf distribution is the same for all seeds.
     #[must_use]
     pub fn stream(self, seed: u64, length: usize) -> Vec<u32> {
