@@ -10,11 +10,14 @@ use std::{
         LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use cache_request::{Cache, cache_request, install};
 use cache_request_benches::{
-    bodies, rounds,
+    bodies,
+    quiet::Patience,
+    rounds,
     samples::Samples,
     streams::{Draw, Random},
     table::Table,
@@ -120,6 +123,7 @@ impl Contender {
 fn main() {
     install(Cache::builder().max_bytes(4 << 30).max_entries(ROOM).build()).expect("this is the first use");
     let rounds = rounds::count(11);
+    let mut patience = Patience::new(Duration::from_secs(60));
     let streams: Vec<Vec<u32>> =
         (0..4).map(|thread| operations(thread, WARM_UP + rounds * THREADS.len() * OPERATIONS)).collect();
     let mut contenders = [
@@ -138,16 +142,21 @@ fn main() {
     }
     for round in 0..rounds {
         for (column, threads) in THREADS.into_iter().enumerate() {
+            patience.wait();
             for turn in rounds::turns(round, contenders.len()) {
                 let contender = &contenders[turn];
                 let (reads, hits) = (AtomicU64::new(0), AtomicU64::new(0));
-                let time = rounds::on_threads(threads, |thread| {
-                    // No part of a stream comes twice: who has just seen it would have the best of memories.
-                    let start = WARM_UP + (round * THREADS.len() + column) * OPERATIONS;
-                    let counted = contender.run(&streams[thread][start..start + OPERATIONS]);
-                    reads.fetch_add(counted.0, Ordering::Relaxed);
-                    hits.fetch_add(counted.1, Ordering::Relaxed);
-                });
+                let time = rounds::on_threads(
+                    threads,
+                    |_| {},
+                    |thread| {
+                        // No part of a stream comes twice: who has just seen it would have the best of memories.
+                        let start = WARM_UP + (round * THREADS.len() + column) * OPERATIONS;
+                        let counted = contender.run(&streams[thread][start..start + OPERATIONS]);
+                        reads.fetch_add(counted.0, Ordering::Relaxed);
+                        hits.fetch_add(counted.1, Ordering::Relaxed);
+                    },
+                );
                 let contender = &mut contenders[turn];
                 contender.nanos[column].push(time.as_secs_f64() * 1e9 / (threads * OPERATIONS) as f64);
                 contender.counts[column].0 += reads.into_inner();

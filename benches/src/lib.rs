@@ -4,6 +4,7 @@
 
 pub mod bodies;
 pub mod poll;
+pub mod quiet;
 pub mod rounds;
 pub mod samples;
 pub mod streams;

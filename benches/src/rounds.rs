@@ -27,28 +27,29 @@ pub fn turns(round: usize, count: usize) -> impl Iterator<Item = usize> {
 
 /// Runs `work(0)`, `work(1)`, … on that many threads at once: from the first one's start to the last one's end.
 ///
-/// One thread is the calling thread.
+/// Each thread runs its `warm_up` first, unmeasured. One thread is the calling thread.
 ///
 /// # Panics
 ///
-/// If `work` does.
-pub fn on_threads(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
-    if threads == 1 {
-        let start = Instant::now();
-        work(0);
-        return start.elapsed();
-    }
+/// If `warm_up` or `work` does.
+pub fn on_threads(threads: usize, warm_up: impl Fn(usize) + Sync, work: impl Fn(usize) + Sync) -> Duration {
     let barrier = Barrier::new(threads);
     let timed = |thread| {
+        warm_up(thread);
         barrier.wait();
         let start = Instant::now();
         work(thread);
         (start, Instant::now())
     };
-    let spans: Vec<_> = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || timed(thread))).collect();
-        running.into_iter().map(|running| running.join().expect("the work does not panic")).collect()
-    });
+    let spans: Vec<_> = if threads == 1 {
+        vec![timed(0)]
+    } else {
+        thread::scope(|scope| {
+            let timed = &timed;
+            let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || timed(thread))).collect();
+            running.into_iter().map(|running| running.join().expect("the work does not panic")).collect()
+        })
+    };
     let start = spans.iter().map(|(start, _)| *start).min();
     let end = spans.iter().map(|(_, end)| *end).max();
     end.zip(start).map(|(end, start)| end - start).unwrap_or_default()

@@ -7,8 +7,10 @@ mod number;
 mod report;
 mod text;
 
+use std::time::Duration;
+
 use cache_request::{Cache, install};
-use cache_request_benches::{rounds, samples::Samples, streams::Draw};
+use cache_request_benches::{quiet::Patience, rounds, samples::Samples, streams::Draw};
 
 use crate::{
     contender::Contender,
@@ -30,6 +32,9 @@ const STREAM: usize = 1 << 17;
 /// for fewer calls then.
 const SPAN: f64 = 5e6;
 
+/// How long to wait, in all, for moments at which nobody else has the machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 pub(crate) const THREADS: [usize; 3] = [1, 2, 4];
 
 type Contenders = fn() -> Vec<Contender>;
@@ -47,11 +52,12 @@ fn main() {
     install(Cache::builder().max_bytes(2 << 30).build()).expect("this is the first use");
     let rounds = rounds::count(15);
     let mut report = Report::default();
+    let mut patience = Patience::new(PATIENCE);
     for (function, contenders) in FUNCTIONS {
         let contenders = contenders();
         for (draw, keys) in DRAWS {
             if rounds::chosen(&format!("{function}; {draw}")) {
-                report.add(Case { function, draw, cells: measure(&contenders, keys, rounds) });
+                report.add(Case { function, draw, cells: measure(&contenders, keys, rounds, &mut patience) });
             }
         }
     }
@@ -59,7 +65,7 @@ fn main() {
 }
 
 /// Every contender on every number of threads, in turns.
-fn measure(contenders: &[Contender], draw: Draw, rounds: usize) -> Vec<Cell> {
+fn measure(contenders: &[Contender], draw: Draw, rounds: usize, patience: &mut Patience) -> Vec<Cell> {
     let all: Vec<u32> = (0..draw.keys()).collect();
     let streams: Vec<Vec<u32>> = (0..4).map(|thread| draw.stream(thread, STREAM)).collect();
     for contender in contenders {
@@ -74,9 +80,9 @@ fn measure(contenders: &[Contender], draw: Draw, rounds: usize) -> Vec<Cell> {
         contenders.iter().map(|contender| Cell { name: contender.name, nanos: <[Samples; 3]>::default() }).collect();
     for round in 0..rounds {
         for (column, threads) in THREADS.into_iter().enumerate() {
+            patience.wait();
             for turn in rounds::turns(round, contenders.len()) {
                 let calls = shares[turn][column];
-                (contenders[turn].call)(&streams[0][..calls]);
                 let nanos = timed(&contenders[turn], &streams, threads, calls);
                 cells[turn].nanos[column].push(nanos / threads as f64);
             }
@@ -85,8 +91,9 @@ fn measure(contenders: &[Contender], draw: Draw, rounds: usize) -> Vec<Cell> {
     cells
 }
 
-/// Nanoseconds of one call, where each of the threads makes so many.
+/// Nanoseconds of one call, where each of the threads makes so many, after it has made the same ones unmeasured.
 fn timed(contender: &Contender, streams: &[Vec<u32>], threads: usize, calls: usize) -> f64 {
-    let time = rounds::on_threads(threads, |thread| (contender.call)(&streams[thread][..calls]));
+    let run = |thread: usize| (contender.call)(&streams[thread][..calls]);
+    let time = rounds::on_threads(threads, run, run);
     time.as_secs_f64() * 1e9 / calls as f64
 }
