@@ -1,0 +1,105 @@
+//! The tables, and how they stand beside the goals.
+
+use cache_request_benches::{samples::Samples, table::Table};
+
+/// One function, called with one distribution of keys.
+pub(crate) struct Case {
+    pub(crate) function: &'static str,
+    pub(crate) draw: &'static str,
+    /// One a contender; the first is this crate.
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// One contender's nanoseconds, from one call's end to the next one's on any thread: on one thread, two and four.
+pub(crate) struct Cell {
+    pub(crate) name: &'static str,
+    pub(crate) nanos: [Samples; 3],
+}
+
+impl Cell {
+    /// Calls a second on so many threads, as a multiple of one thread's.
+    fn speed_up(&self, column: usize) -> f64 {
+        self.nanos[0].median() / self.nanos[column].median()
+    }
+}
+
+/// All that was measured.
+#[derive(Default)]
+pub(crate) struct Report {
+    cases: Vec<Case>,
+}
+
+impl Report {
+    /// Prints a case and keeps it for the summary.
+    pub(crate) fn add(&mut self, case: Case) {
+        println!("\n{}, {}\n", case.function, case.draw);
+        let mut table = Table::new([
+            "",
+            "ns a hit [min–max]",
+            "ours ÷ it",
+            "2 threads, M/s",
+            "× one",
+            "ours ÷ it",
+            "4 threads, M/s",
+            "× one",
+            "ours ÷ it",
+        ]);
+        let ours = &case.cells[0];
+        for cell in &case.cells {
+            let ratio = |column: usize| format!("{:.2}", ours.nanos[column].median() / cell.nanos[column].median());
+            let rate = |column: usize| format!("{:.1}", 1e3 / cell.nanos[column].median());
+            let speed_up = |column: usize| format!("{:.2}", cell.speed_up(column));
+            table.row([
+                cell.name.to_owned(),
+                format!("{:.1}", cell.nanos[0]),
+                ratio(0),
+                rate(1),
+                speed_up(1),
+                ratio(1),
+                rate(2),
+                speed_up(2),
+                ratio(2),
+            ]);
+        }
+        print!("{table}");
+        self.cases.push(case);
+    }
+
+    /// Prints what the goals are about, a line a case.
+    pub(crate) fn summary(&self) {
+        println!("\nBeside the goals (time of a hit, ratios of medians; two threads' rate ÷ one's)\n");
+        let mut table = Table::new([
+            "",
+            "keys",
+            "÷ cached, both (goal ≤ 0.50)",
+            "÷ bare quick_cache (goal ≤ 1.30)",
+            "2 threads ÷ 1 (goal ≥ 1.80)",
+            "clone alone, 2 ÷ 1",
+        ]);
+        for Case { function, draw, cells } in &self.cases {
+            let ours = &cells[0];
+            let beside = |name: &str| {
+                let cell = cells.iter().find(|cell| cell.name.starts_with(name));
+                cell.map_or(f64::NAN, |cell| ours.nanos[0].median() / cell.nanos[0].median())
+            };
+            let alone = cells.last().map_or(f64::NAN, |clone| clone.speed_up(1));
+            table.row([
+                (*function).to_owned(),
+                (*draw).to_owned(),
+                verdict(beside("cached, max_size and ttl"), |ratio| ratio <= 0.5),
+                verdict(beside("quick_cache"), |ratio| ratio <= 1.3),
+                verdict(ours.speed_up(1), |ratio| ratio >= 1.8),
+                format!("{alone:.2}"),
+            ]);
+        }
+        print!("{table}");
+    }
+}
+
+/// The figure, and whether it misses its goal.
+fn verdict(ratio: f64, goal: impl FnOnce(f64) -> bool) -> String {
+    // As it is printed, so that no figure seems to contradict its verdict.
+    let shown = format!("{ratio:.2}");
+    let met = shown.parse().is_ok_and(goal);
+    if met { shown } else { format!("missed: {shown}") }
+}
