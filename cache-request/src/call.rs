@@ -198,7 +198,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             }
         };
         let now = unix_millis(self.cache.clock().wall());
-        let opened = catch_unwind(AssertUnwindSafe(|| (codec.open)(&bytes, self.function.fingerprint, &text, now)));
+        let opened =
+            catch_unwind(AssertUnwindSafe(|| (codec.open)(&bytes, self.function.fingerprint(codec), &text, now)));
         match opened {
             Ok(Ok(Some(value))) => Ok(value.into_answer()),
             Ok(Ok(None)) => Err(Count::Expired),
@@ -285,7 +286,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
         let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
-        let seal = || (codec.seal)(value, self.function.fingerprint, &text, fresh_until);
+        let seal = || (codec.seal)(value, self.function.fingerprint(codec), &text, fresh_until);
         let sealed = self.function.guard("the value's `Serialize`", seal);
         let Some(bytes) = sealed.transpose()? else { return Ok(()) };
         if lead.begin_storing() {

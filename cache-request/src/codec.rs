@@ -7,7 +7,7 @@
 //! | 2 | `cR`, so that foreign bytes are known at once |
 //! | 1 | version of this format |
 //! | 1 | codec of the payload: 1 is `MessagePack` with named fields |
-//! | 8 | fingerprint of the value's type |
+//! | 8 | fingerprint of the value's type: its name and its [`shape`] |
 //! | 8 | fresh until, in milliseconds since 1970; all ones is for ever |
 //! | 8 | stale until, likewise; equal to fresh until as long as nothing is served stale |
 //! | 2 | number of tags; each is 8 bytes of its name's hash and 8 of its generation |
@@ -15,6 +15,10 @@
 //! | … | payload |
 //!
 //! The key is part of the checksum, so bytes that a backend returns under another key are refused as well.
+
+mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::any::type_name;
 
@@ -90,9 +94,13 @@ pub(crate) fn open<V: DeserializeOwned>(
     Ok(Some(value))
 }
 
-/// Tells the types of values apart, so that one whose type has changed is not taken for another.
-pub(crate) fn fingerprint<V>() -> u64 {
-    number(blake3::hash(type_name::<V>().as_bytes()).as_bytes(), 0)
+/// Tells the types of values apart, so that what was stored before a type has changed is not taken for a value of the new
+/// one: `MessagePack` alone would make a silent `None` of an added `Option`.
+pub(crate) fn fingerprint<V: DeserializeOwned>() -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(type_name::<V>().as_bytes());
+    shape::hash::<V>(&mut hasher);
+    number(hasher.finalize().as_bytes(), 0)
 }
 
 fn checksum(key: &str, head: &[u8], payload: &[u8]) -> [u8; 8] {

@@ -4,12 +4,12 @@ use std::{
     any::Any,
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use crate::{
-    codec,
     key::text::{Naming, Path},
+    policy::Codec,
     site::Site,
     stats::{Count, Counters, FunctionStats},
     store::{Store, Table},
@@ -20,8 +20,8 @@ pub(crate) struct Function<V> {
     pub(crate) table: Arc<Table<V>>,
     pub(crate) name: Name,
     pub(crate) kept: Kept,
-    pub(crate) fingerprint: u64,
     pub(crate) counters: Counters,
+    fingerprint: OnceLock<u64>,
 }
 
 /// Where a function's values are kept.
@@ -37,7 +37,7 @@ pub(crate) enum Kept {
 
 impl<V: Send + Sync + 'static> Function<V> {
     pub(crate) fn new(store: &Store, name: Name, kept: Kept) -> Self {
-        Self { table: store.table(), name, kept, fingerprint: codec::fingerprint::<V>(), counters: Counters::default() }
+        Self { table: store.table(), name, kept, counters: Counters::default(), fingerprint: OnceLock::new() }
     }
 }
 
@@ -55,6 +55,11 @@ impl<V> Function<V> {
 }
 
 impl<V> Function<V> {
+    /// What the values' type is known by in stored bytes.
+    pub(crate) fn fingerprint(&self, codec: &Codec<V>) -> u64 {
+        *self.fingerprint.get_or_init(codec.fingerprint)
+    }
+
     /// Runs the user's code, of which a panic is a fault of the cache and not of the call.
     #[inline]
     pub(crate) fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {

@@ -36,6 +36,8 @@ pub(crate) struct Codec<V> {
     pub(crate) seal: Seal<V>,
     /// [`codec::open`].
     pub(crate) open: Open<V>,
+    /// [`codec::fingerprint`]. It takes a while: ask the [`Function`](crate::function::Function), which asks once.
+    pub(crate) fingerprint: fn() -> u64,
     memory_of: fn(&V) -> usize,
 }
 
@@ -128,7 +130,8 @@ impl<R, V> Policy<R, V> {
     where
         V: CacheValue,
     {
-        self.codec = Some(Codec { seal: codec::seal, open: codec::open, memory_of });
+        self.codec =
+            Some(Codec { seal: codec::seal, open: codec::open, fingerprint: codec::fingerprint::<V>, memory_of });
         self
     }
 

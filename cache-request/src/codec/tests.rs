@@ -1,0 +1,4 @@
+//! Stored bytes: pinned, round, and refused whatever was done to them.
+
+mod envelope;
+mod shape;
