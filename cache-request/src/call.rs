@@ -68,20 +68,20 @@ fn read<R, V: ValueOf<R>>(cache: &Cache, function: &Function<V>, key: &Key) -> R
 
 /// Answers a call that found nothing in memory.
 pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
-    let lead = match call.join().await {
+    let mut lead = match call.join().await {
         Joined::Answered(answer) => return answer,
         Joined::Leads(lead) => lead,
     };
     // All of it is part of the flight, so that whatever of the user's code runs in it (the body, conditions, clones,
     // destructors) may call annotated functions, and never waits for itself.
-    scope::within(lead.lineage(), call.look_or_fly(lead, body)).await
+    scope::within(lead.lineage(), call.look_or_fly(&mut lead, body)).await
 }
 
 /// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
 pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
-    let (fence, lead) = call.cache.flights().supersede(&call.flight_key());
+    let (fence, mut lead) = call.cache.flights().supersede(&call.flight_key());
     fence.await;
-    scope::within(lead.lineage(), call.fly(lead, body, Replaced::ByAnyValue)).await
+    scope::within(lead.lineage(), call.fly(&mut lead, body, Replaced::ByAnyValue)).await
 }
 
 enum Joined<'a, R> {
@@ -114,11 +114,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Keeps `value` as if a body had just returned it.
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
-        let (fence, lead) = self.cache.flights().supersede(&self.flight_key());
+        let (fence, mut lead) = self.cache.flights().supersede(&self.flight_key());
         fence.await;
         scope::within(lead.lineage(), async {
             let kept = self.try_keep(&lead, value, Replaced::ByAnyValue).await;
-            self.land(lead, Some(value));
+            self.land(&mut lead, Some(value));
             kept
         })
         .await
@@ -215,7 +215,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    async fn look_or_fly(&self, lead: Lead<'_>, body: impl Future<Output = R>) -> R {
+    async fn look_or_fly(&self, lead: &mut Lead<'_>, body: impl Future<Output = R>) -> R {
         match self.look_again().await {
             Ok(answer) => {
                 self.function.counters.one(Count::Hit);
@@ -228,7 +228,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Runs the body, keeps its value, and shares it with those who wait.
-    async fn fly(&self, lead: Lead<'_>, body: impl Future<Output = R>, replaced: Replaced) -> R {
+    async fn fly(&self, lead: &mut Lead<'_>, body: impl Future<Output = R>, replaced: Replaced) -> R {
         let start = Instant::now();
         let answer = body.await;
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -243,7 +243,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 return answer;
             }
         };
-        if let Err(error) = self.try_keep(&lead, &value, replaced).await {
+        if let Err(error) = self.try_keep(lead, &value, replaced).await {
             self.function.fault("a value could not be kept", &error);
         }
         self.land(lead, Some(&value));
@@ -297,7 +297,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Ends the flight with a value for those who wait, or with none.
-    fn land(&self, lead: Lead<'_>, value: Option<&V>) {
+    fn land(&self, lead: &mut Lead<'_>, value: Option<&V>) {
         lead.land(|| Some(Arc::new(self.clone_of(value?)?) as Shared));
     }
 

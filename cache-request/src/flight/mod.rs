@@ -269,8 +269,8 @@ impl<'a> Lead<'a> {
         !state.fenced
     }
 
-    /// Ends the flight. `share` makes the value for those who wait, if anybody does.
-    pub(crate) fn land(mut self, share: impl FnOnce() -> Option<Shared>) {
+    /// Nobody joins any more, and those who wait get the value that `share` makes, if anybody does, when this is dropped.
+    pub(crate) fn land(&mut self, share: impl FnOnce() -> Option<Shared>) {
         // Out of sight first: whoever comes now finds what was stored, or leads anew, and so nobody comes to wait after the
         // question whether anybody does.
         self.flights.leave(&self.key, self.flight.id);

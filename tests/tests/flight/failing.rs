@@ -2,7 +2,6 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Barrier,
     thread,
 };
 
@@ -52,35 +51,26 @@ fn after_an_error_the_followers_run_side_by_side() {
 }
 
 #[test]
-fn after_an_error_plain_followers_run_side_by_side() {
+fn after_an_error_plain_followers_run_their_own() {
     static BODIES: Count = Count::new();
     static ARRIVED: Count = Count::new();
-    #[cache_request(skip(together))]
-    fn f(together: &Barrier) -> Result<u32, ()> {
-        if BODIES.next() == 1 {
-            // Most of the others wait by now. Those who do not yet come to the barrier all the same.
-            ARRIVED.reaches(9);
-        } else {
-            together.wait();
+    #[cache_request]
+    fn f() -> Result<u32, u32> {
+        let body = BODIES.next();
+        if body == 1 {
+            ARRIVED.reaches(8);
         }
-        Err(())
+        Err(body)
     }
     ends(|| {
-        let (cache, together) = (cache(), Barrier::new(8));
+        let cache = cache();
         thread::scope(|scope| {
-            scope.spawn(|| {
-                scoped_sync(&cache, || {
-                    ARRIVED.next();
-                    f(&together)
-                })
-            });
+            scope.spawn(|| assert_eq!(scoped_sync(&cache, f), Err(1)));
             BODIES.reaches(1);
             for _ in 0..8 {
                 scope.spawn(|| {
-                    scoped_sync(&cache, || {
-                        ARRIVED.next();
-                        f(&together)
-                    })
+                    ARRIVED.next();
+                    assert!(scoped_sync(&cache, f).unwrap_err() > 1);
                 });
             }
         });

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use shuttle::rand::Rng;
+
 use super::*;
 use crate::{
     Error,
@@ -62,6 +64,10 @@ fn check<T: Future<Output = ()>>(
             move || world.call()
         });
         let task = future::spawn(Arc::clone(&world).call_async());
+        // Neither kind of schedule would else often find them far on their way.
+        for _ in 0..shuttle::rand::thread_rng().gen_range(0..12) {
+            thread::yield_now();
+        }
         world.source.store(2, SeqCst);
         future::block_on(tell(Arc::clone(&world)));
         assert_ne!(

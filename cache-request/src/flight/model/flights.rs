@@ -1,7 +1,7 @@
 //! The state machine by itself, in every order of its steps.
 
 use super::{
-    super::{FlightKey, Flights, Join, Landing, Shared},
+    super::{FlightKey, Flights, Join, Landing, Lead, Shared},
     *,
 };
 use crate::{
@@ -11,6 +11,10 @@ use crate::{
 
 fn flight_key() -> FlightKey {
     FlightKey { function: 0, hash: 7, key: OwnedKey::from(&[7][..]) }
+}
+
+fn land(mut lead: Lead<'_>, share: impl FnOnce() -> Option<Shared>) {
+    lead.land(share);
 }
 
 fn value(landing: &Landing) -> Option<u32> {
@@ -28,11 +32,11 @@ fn who_joins_is_woken() {
         let joiner = thread::spawn({
             let flights = Arc::clone(&flights);
             move || match flights.join(&flight_key()) {
-                Join::Lead(lead) => lead.land(|| unreachable!("nobody waits")),
+                Join::Lead(lead) => land(lead, || unreachable!("nobody waits")),
                 Join::Wait(wait) => assert_eq!(value(&future::block_on(wait)), Some(5)),
             }
         });
-        lead.land(|| Some(Arc::new(5_u32) as Shared));
+        land(lead, || Some(Arc::new(5_u32) as Shared));
         joiner.join().unwrap();
         assert!(flights.running.is_empty());
     });
@@ -52,7 +56,7 @@ fn what_is_fenced_is_not_kept() {
             }
         });
         lead.keep(|| *lock(&store) = Some(5));
-        lead.land(|| None);
+        land(lead, || None);
         invalidator.join().unwrap();
         assert_eq!(*lock(&store), None);
         assert!(flights.running.is_empty());
@@ -75,7 +79,7 @@ fn a_deletion_comes_after_what_was_on_its_way() {
         if lead.begin_storing() {
             *lock(&store) = Some(5);
         }
-        lead.land(|| None);
+        land(lead, || None);
         invalidator.join().unwrap();
         assert_eq!(*lock(&store), None);
     });
@@ -95,7 +99,7 @@ fn who_gives_up_is_followed_by_a_leader() {
                 thread::spawn(move || {
                     loop {
                         match flights.join(&flight_key()) {
-                            Join::Lead(lead) => return lead.land(|| Some(Arc::new(6_u32) as Shared)),
+                            Join::Lead(lead) => return land(lead, || Some(Arc::new(6_u32) as Shared)),
                             Join::Wait(wait) => flights.give_up_on(&flight_key(), &wait),
                         }
                     }
@@ -105,12 +109,12 @@ fn who_gives_up_is_followed_by_a_leader() {
         let patient = thread::spawn({
             let flights = Arc::clone(&flights);
             move || match flights.join(&flight_key()) {
-                Join::Lead(lead) => lead.land(|| Some(Arc::new(7_u32) as Shared)),
+                Join::Lead(lead) => land(lead, || Some(Arc::new(7_u32) as Shared)),
                 Join::Wait(wait) => assert!(value(&future::block_on(wait)).is_some()),
             }
         });
         thread::yield_now();
-        lead.land(|| Some(Arc::new(5_u32) as Shared));
+        land(lead, || Some(Arc::new(5_u32) as Shared));
         for waiter in waiters {
             waiter.join().unwrap();
         }
