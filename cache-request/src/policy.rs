@@ -44,10 +44,13 @@ pub(crate) struct Codec<V> {
 type Seal<V> = fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>;
 type Open<V> = fn(&[u8], u64, &str, u64) -> Result<Option<V>, Error>;
 
-impl<R, V: ValueOf<R>> Policy<R, V> {
+impl<R, V> Policy<R, V> {
     /// The answer, if memory holds it.
     #[inline]
-    pub fn hit(&self, site: &'static Site, instance: Instance, key: &Key) -> Option<R> {
+    pub fn hit(&self, site: &'static Site, instance: Instance, key: &Key) -> Option<R>
+    where
+        V: ValueOf<R>,
+    {
         call::hit::<R, V>(&*site.target::<V>(instance)?, key)
     }
 }

@@ -86,12 +86,14 @@ pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     let private = private_at(plan, place(&plan.signature));
     let policy = answer_policy(plan)?;
     let [key_, answer_] = ["key", "answer"].map(|name| Ident::new(name, Span::mixed_site()));
+    // At the place of all errors about the kept type.
+    let hit = quote_spanned!(place(&plan.signature)=> .hit);
     Some(quote! {
         {
             let mut #key_ = #private::Key::new();
             #key_.fill(#fill);
             if let ::core::option::Option::Some(#answer_) =
-                #policy.hit(#site, #private::Instance::of(&#companion), &#key_)
+                #policy #hit (#site, #private::Instance::of(&#companion), &#key_)
             {
                 return #answer_;
             }
