@@ -27,8 +27,10 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Installed(place) => write!(f, "a cache was installed already, at {place}"),
-            Self::Used(site) => write!(f, "the default cache is in use already, since the first call of {site:?}"),
-            Self::Asked(place) => write!(f, "the default cache is in use already, since {place}"),
+            Self::Used(site) => {
+                write!(f, "the default cache is in use already, since the first call of {site:?}: install before it")
+            }
+            Self::Asked(place) => write!(f, "the default cache is in use already, since {place}: install before it"),
         }
     }
 }
@@ -44,7 +46,7 @@ impl fmt::Display for Origin {
 #[track_caller]
 pub fn install(cache: Cache) -> Result<(), Error> {
     let origin = Origin::Installed(Location::caller());
-    DEFAULT.try_insert((cache, origin)).map(drop).map_err(|((_, known), _)| already(known, "`install` comes first"))
+    DEFAULT.try_insert((cache, origin)).map(drop).map_err(|((_, known), _)| already(known))
 }
 
 /// Installs `cache` for the functions that say `cache = "<name>"`. Until then, they run uncached.
@@ -56,7 +58,7 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error> {
     let name = name.into();
     match NAMED.entry(name.clone()) {
-        Entry::Occupied(known) => Err(already(&known.get().1, &format!("the name is `{name}`"))),
+        Entry::Occupied(known) => Err(Error::new(ErrorKind::Installed, format!("cache `{name}`: {}", known.get().1))),
         Entry::Vacant(vacant) => {
             vacant.insert((cache, Origin::Installed(Location::caller())));
             Ok(())
@@ -64,8 +66,14 @@ pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error>
     }
 }
 
-fn already(origin: &Origin, hint: &str) -> Error {
-    Error::new(ErrorKind::Installed, format!("{origin} ({hint})"))
+fn already(origin: &Origin) -> Error {
+    Error::new(ErrorKind::Installed, origin.to_string())
+}
+
+/// The cache that was installed under `name`, if one was.
+#[must_use]
+pub fn named(name: &str) -> Option<Cache> {
+    Some(NAMED.get(name)?.0.clone())
 }
 
 /// The cache in force here: the [`scoped`](crate::scoped) one, else the installed one, else the one that the first call
@@ -86,11 +94,6 @@ pub fn stats() -> Stats {
 /// The default cache, for a call of the function at `site`.
 pub(crate) fn default_cache(site: &'static Site) -> Cache {
     default_as(Origin::Used(site))
-}
-
-/// The cache of that name, if it is installed.
-pub(crate) fn named_cache(name: &str) -> Option<Cache> {
-    Some(NAMED.get(name)?.0.clone())
 }
 
 fn default_as(origin: Origin) -> Cache {

@@ -145,7 +145,7 @@ pub use crate::{
     clock::Clock,
     config::{CacheConfig, Config, Setting},
     error::{Error, ErrorKind},
-    global::{CACHE_URL, current, install, install_named, stats},
+    global::{CACHE_URL, current, install, install_named, named, stats},
     handle::{AsyncHandle, Handle},
     scope::{Scoped, client_scope, client_scope_sync, scoped, scoped_sync},
     stats::{FunctionStats, Misses, Stats},

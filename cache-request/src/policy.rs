@@ -250,6 +250,11 @@ pub trait Value: Clone + Send + Sync + 'static {}
 impl<T: Clone + Send + Sync + 'static> Value for T {}
 
 /// The value that an answer `R` gives to the cache: the answer itself, or the inside of a `Result`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in memory",
+    label = "this is what the function's cache would hold",
+    note = "a kept value is `Clone + Send + Sync + 'static`; an `Arc<…>` of it often is"
+)]
 pub trait ValueOf<R>: Value {
     /// The value in an answer, if it gives one.
     fn of(answer: &R) -> Option<&Self>;
@@ -259,6 +264,7 @@ pub trait ValueOf<R>: Value {
     fn into_answer(self) -> R;
 }
 
+#[diagnostic::do_not_recommend]
 impl<V: Value> ValueOf<V> for V {
     fn of(answer: &V) -> Option<&V> {
         Some(answer)
@@ -274,6 +280,7 @@ impl<V: Value> ValueOf<V> for V {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<V: Value, E> ValueOf<Result<V, E>> for V {
     fn of(answer: &Result<V, E>) -> Option<&V> {
         answer.as_ref().ok()

@@ -128,7 +128,7 @@ impl Site {
         let cache = match (overriding, self.cache) {
             (Some(cache), _) => cache,
             (None, None) => global::default_cache(self),
-            (None, Some(name)) => global::named_cache(name)?,
+            (None, Some(name)) => global::named(name)?,
         };
         let function = cache.function::<V>(self, instance);
         let target = Target { instance: instance.id, cache, function };

@@ -38,7 +38,8 @@ pub trait Backend: Send + Sync + 'static {
     fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>)
     -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Removes what is stored under `key`, and says whether there was anything. A key that is not there is no error.
+    /// Removes what is stored under `key`, and says whether there was anything; what has expired is nothing. A key that is
+    /// not there is no error.
     fn delete(&self, key: &str) -> impl Future<Output = Result<bool, Error>> + Send;
 
     /// Removes all that this backend's prefix, directory or table holds, and nothing else.

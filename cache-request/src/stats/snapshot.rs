@@ -195,7 +195,8 @@ impl fmt::Display for Stats {
             }
             writeln!(f)?;
         }
-        write!(f, "{} entries, {} in memory", self.entries, bytes(self.held_bytes))
+        let entries = if self.entries == 1 { "entry" } else { "entries" };
+        write!(f, "{} {entries}, {} in memory", self.entries, bytes(self.held_bytes))
     }
 }
 
