@@ -19,6 +19,7 @@ const BODY: Duration = Duration::from_millis(50);
 /// A key from here on answers `Err`.
 const FAILING: u64 = 1 << 32;
 
+/// `cached` has to read `Result` in the signature to know that an `Err` is not to be kept.
 type Answer = Result<String, String>;
 
 fn make(key: u64) -> Answer {
@@ -43,17 +44,17 @@ fn ours(key: u64) -> Answer {
 }
 
 #[cached(max_size = 100_000, ttl_secs = 300)]
-fn cached_as_it_comes(key: u64) -> Answer {
+fn cached_as_it_comes(key: u64) -> Result<String, String> {
     make(key)
 }
 
 #[cached(max_size = 100_000, ttl_secs = 300, sync_writes = "default")]
-fn cached_synchronised(key: u64) -> Answer {
+fn cached_synchronised(key: u64) -> Result<String, String> {
     make(key)
 }
 
 #[cached(max_size = 100_000, ttl_secs = 300, sync_writes = "by_key")]
-fn cached_by_key(key: u64) -> Answer {
+fn cached_by_key(key: u64) -> Result<String, String> {
     make(key)
 }
 
@@ -82,7 +83,7 @@ async fn ours_async(key: u64) -> Answer {
 }
 
 #[cached(max_size = 100_000, ttl_secs = 300, sync_writes = "by_key")]
-async fn cached_by_key_async(key: u64) -> Answer {
+async fn cached_by_key_async(key: u64) -> Result<String, String> {
     make_async(key).await
 }
 
