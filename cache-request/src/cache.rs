@@ -17,6 +17,7 @@ use crate::{
     flight::Flights,
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
+    shim::interleave,
     site::{Instance, Site},
     stats::Stats,
     store::{Limits, Store},
@@ -101,7 +102,15 @@ impl Cache {
     ///
     /// If the backend could not be told.
     pub async fn clear(&self) -> Result<(), Error> {
+        let cleared = self.remove_all().await;
+        // Nobody joins those any more who have looked before it was gone.
+        drop(self.0.flights.fence_all());
+        cleared
+    }
+
+    async fn remove_all(&self) -> Result<(), Error> {
         let fence = self.0.flights.fence_all();
+        interleave();
         self.0.store.clear();
         let Mode::Backend(backend) = &self.0.mode else { return Ok(()) };
         fence.await;

@@ -21,10 +21,11 @@ use crate::{
     clock::{NEVER, unix_millis},
     codec::FOREVER,
     flight::{FlightKey, Join, Landing, Lead, Shared},
-    function::{Function, Kept},
+    function::{Function, Kept, discard},
     key::{Key, Lookup, OwnedKey, text},
     policy::{Codec, Policy, ValueOf},
-    shim::sleep,
+    scope,
+    shim::{interleave, sleep},
     site::{Site, Target},
     stats::Count,
     store::{Absent, Farewell, Put},
@@ -54,6 +55,7 @@ pub(crate) fn hit<R, V: ValueOf<R>>(target: &Target, key: &Key) -> Option<R> {
 /// Reads memory, and counts nothing.
 #[inline]
 fn read<R, V: ValueOf<R>>(cache: &Cache, function: &Function<V>, key: &Key) -> Result<R, Absent> {
+    interleave();
     let mut answer = None;
     // Into its place at once: each wrapper on the way out would copy it once more.
     function.table.read(
@@ -66,32 +68,20 @@ fn read<R, V: ValueOf<R>>(cache: &Cache, function: &Function<V>, key: &Key) -> R
 
 /// Answers a call that found nothing in memory.
 pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
-    let lead = match call.join().await {
+    let mut lead = match call.join().await {
         Joined::Answered(answer) => return answer,
         Joined::Leads(lead) => lead,
     };
-    match call.look_again().await {
-        Ok(answer) => {
-            call.function.counters.one(Count::Hit);
-            call.land(lead, &answer);
-            return answer;
-        }
-        Err(miss) => call.function.counters.one(miss),
-    }
-    let answer = call.run(&lead, body).await;
-    call.keep(&lead, &answer, Replaced::IfKept).await;
-    call.land(lead, &answer);
-    answer
+    // All of it is part of the flight, so that whatever of the user's code runs in it (the body, conditions, clones,
+    // destructors) may call annotated functions, and never waits for itself.
+    scope::within(lead.lineage(), call.look_or_fly(&mut lead, body)).await
 }
 
 /// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
 pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
-    call.cache.flights().fence(&call.flight_key()).await;
-    let lead = call.cache.flights().lead(&call.flight_key());
-    let answer = call.run(&lead, body).await;
-    call.keep(&lead, &answer, Replaced::ByAnyValue).await;
-    call.land(lead, &answer);
-    answer
+    let (fence, mut lead) = call.cache.flights().supersede(&call.flight_key());
+    fence.await;
+    scope::within(lead.lineage(), call.fly(&mut lead, body, Replaced::ByAnyValue)).await
 }
 
 enum Joined<'a, R> {
@@ -122,16 +112,29 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.look_again().await.ok()
     }
 
-    /// Keeps `answer` as if the body had just returned it.
-    pub(crate) async fn put(&self, answer: &R) -> Result<(), Error> {
-        self.cache.flights().fence(&self.flight_key()).await;
-        let lead = self.cache.flights().alone(&self.flight_key());
-        self.try_keep(&lead, answer, Replaced::ByAnyValue).await
+    /// Keeps `value` as if a body had just returned it.
+    pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
+        let (fence, mut lead) = self.cache.flights().supersede(&self.flight_key());
+        fence.await;
+        scope::within(lead.lineage(), async {
+            let kept = self.try_keep(&lead, value, Replaced::ByAnyValue).await;
+            self.land(&mut lead, Some(value));
+            kept
+        })
+        .await
     }
 
     /// Forgets the value, also one that a running body is about to return. Says whether there was one.
     pub(crate) async fn invalidate(&self) -> Result<bool, Error> {
+        let removed = self.remove().await;
+        // Nobody joins those any more who have looked before it was gone.
+        drop(self.cache.flights().fence(&self.flight_key()));
+        removed
+    }
+
+    async fn remove(&self) -> Result<bool, Error> {
         let fence = self.cache.flights().fence(&self.flight_key());
+        interleave();
         let in_memory = self.cache.store().remove(&self.function.table, &self.lookup(), Farewell::Invalidated);
         let Some(backend) = self.backend() else { return Ok(in_memory) };
         // A value still on its way to the backend must not arrive after the deletion.
@@ -151,6 +154,14 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 Join::Lead(lead) => return Joined::Leads(lead),
                 Join::Wait(wait) => wait,
             };
+            // Memory has been looked in; what the backend has is good while the newer value is being made.
+            if wait.is_for_newer()
+                && self.backend().is_some()
+                && let Ok(answer) = self.look_again().await
+            {
+                self.function.counters.one(Count::Hit);
+                return Joined::Answered(answer);
+            }
             match within(self.cache.wait_limit(), &mut wait).await {
                 Some(Landing::Value(shared)) => {
                     let value = shared.downcast_ref::<V>().and_then(|value| self.clone_of(value));
@@ -196,31 +207,51 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 self.function.fault("stored bytes cannot be used", &error);
                 Err(Count::Undecodable)
             }
-            Err(_panic) => {
+            Err(panic) => {
+                discard(panic);
                 self.function.fault("stored bytes cannot be used", &"the value's `Deserialize` panicked");
                 Err(Count::Undecodable)
             }
         }
     }
 
-    async fn run(&self, lead: &Lead<'_>, body: impl Future<Output = R>) -> R {
+    async fn look_or_fly(&self, lead: &mut Lead<'_>, body: impl Future<Output = R>) -> R {
+        match self.look_again().await {
+            Ok(answer) => {
+                self.function.counters.one(Count::Hit);
+                self.land(lead, V::of(&answer));
+                return answer;
+            }
+            Err(miss) => self.function.counters.one(miss),
+        }
+        self.fly(lead, body, Replaced::IfKept).await
+    }
+
+    /// Runs the body, keeps its value, and shares it with those who wait.
+    async fn fly(&self, lead: &mut Lead<'_>, body: impl Future<Output = R>, replaced: Replaced) -> R {
         let start = Instant::now();
-        let answer = lead.run(body).await;
+        let answer = body.await;
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.function.counters.one(Count::Bodies);
         self.function.counters.add(Count::BodyNanos, nanos);
-        answer
-    }
-
-    /// Keeps what `answer` gives, if it is to be kept and the key was not invalidated meanwhile.
-    async fn keep(&self, lead: &Lead<'_>, answer: &R, replaced: Replaced) {
-        if let Err(error) = self.try_keep(lead, answer, replaced).await {
+        // From here on there is a value, or nothing to wait for. An `Err` need not be `Send`, and is never held while this
+        // waits: where the function's own future is `Send`, so is this.
+        let value = match V::from_answer(answer) {
+            Ok(value) => value,
+            Err(answer) => {
+                self.land(lead, None);
+                return answer;
+            }
+        };
+        if let Err(error) = self.try_keep(lead, &value, replaced).await {
             self.function.fault("a value could not be kept", &error);
         }
+        self.land(lead, Some(&value));
+        value.into_answer()
     }
 
-    async fn try_keep(&self, lead: &Lead<'_>, answer: &R, replaced: Replaced) -> Result<(), Error> {
-        let Some(value) = V::of(answer) else { return Ok(()) };
+    /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile.
+    async fn try_keep(&self, lead: &Lead<'_>, value: &V, replaced: Replaced) -> Result<(), Error> {
         let timeout = self.function.guard("`when` or the timeout", || self.policy.keep_for(value)).flatten();
         match (timeout, self.backend().zip(self.policy.codec())) {
             (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
@@ -236,6 +267,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         };
         let Some(value) = self.clone_of(value) else { return Ok(()) };
         let expires = if timeout == Duration::MAX { NEVER } else { self.cache.clock().after(timeout) };
+        let _deferred = self.cache.store().defer_drops();
         let put = lead.keep(|| self.cache.store().put(&self.function.table, &self.lookup(), value, expires, weight));
         match put {
             Some(Put::TooLarge) => Err(Error::too_large(weight, self.cache.store().limits().bytes)),
@@ -254,9 +286,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
         let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
-        let sealed = self.function.guard("the value's `Serialize`", || {
-            (codec.seal)(value, self.function.fingerprint(codec), &text, fresh_until)
-        });
+        let seal = || (codec.seal)(value, self.function.fingerprint(codec), &text, fresh_until);
+        let sealed = self.function.guard("the value's `Serialize`", seal);
         let Some(bytes) = sealed.transpose()? else { return Ok(()) };
         if lead.begin_storing() {
             backend.set(&text, &bytes, (!forever).then_some(timeout)).await?;
@@ -265,12 +296,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         Ok(())
     }
 
-    /// Ends the flight with the value of `answer` for those who wait.
-    fn land(&self, lead: Lead<'_>, answer: &R) {
-        lead.land(|| {
-            let value = self.clone_of(V::of(answer)?)?;
-            Some(Arc::new(value) as Shared)
-        });
+    /// Ends the flight with a value for those who wait, or with none.
+    fn land(&self, lead: &mut Lead<'_>, value: Option<&V>) {
+        lead.land(|| Some(Arc::new(self.clone_of(value?)?) as Shared));
     }
 
     /// A clone, unless the value's own `Clone` panics.

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    fmt,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
 };
@@ -63,11 +63,21 @@ impl<V> Function<V> {
     /// Runs the user's code, of which a panic is a fault of the cache and not of the call.
     #[inline]
     pub(crate) fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {
-        let caught = catch_unwind(AssertUnwindSafe(code));
-        if caught.is_err() {
-            self.fault("the user's code panicked", &what);
-        }
-        caught.ok()
+        catch_unwind(AssertUnwindSafe(code)).map_err(|panic| self.panicked(what, panic)).ok()
+    }
+
+    #[cold]
+    fn panicked(&self, what: &str, panic: Box<dyn Any + Send>) {
+        discard(panic);
+        self.fault("the user's code panicked", &what);
+    }
+}
+
+/// Drops what a panic carried, unless that might panic once more.
+#[cold]
+pub(crate) fn discard(panic: Box<dyn Any + Send>) {
+    if !panic.is::<&str>() && !panic.is::<String>() {
+        mem::forget(panic);
     }
 }
 

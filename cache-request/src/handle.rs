@@ -1,6 +1,10 @@
 //! The companion of an annotated function: one call of it, to look at, refresh, forget or fill.
 
-use std::{fmt, pin::Pin};
+use std::{
+    fmt,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
 
 use pin_project_lite::pin_project;
 
@@ -76,11 +80,11 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         self.required()?.invalidate().await
     }
 
-    async fn put(&self, answer: &R) -> Result<(), Error> {
-        if self.is_disabled() {
-            return Ok(());
+    async fn put(&self, value: Option<&V>) -> Result<(), Error> {
+        match value {
+            Some(value) if !self.is_disabled() => self.required()?.put(value).await,
+            _ => Ok(()),
         }
-        self.required()?.put(answer).await
     }
 
     async fn peek(&self) -> Option<R> {
@@ -175,7 +179,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     ///
     /// If the value could not be kept: it cannot be encoded, is too large, or the backend could not be told.
     pub fn put(&self, answer: &R) -> Result<(), Error> {
-        block_on(self.prepared.put(answer))
+        block_on(self.prepared.put(V::of(answer)))
     }
 
     /// Runs the body, with no cache at all.
@@ -189,16 +193,36 @@ pin_project! {
     #[must_use = "a handle does nothing until one of its methods is called and awaited"]
     pub struct AsyncHandle<R, V, B> {
         prepared: Prepared<R, V>,
+        // `None` once it is over.
         #[pin]
-        body: B,
+        body: Option<B>,
     }
 }
 
+/// A body, where it is pinned. When this goes, the body goes: before its flight ends and somebody else leads.
+struct InPlace<'a, B>(Pin<&'a mut Option<B>>);
+
+impl<B: Future> Future for InPlace<'_, B> {
+    type Output = B::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<B::Output> {
+        self.0.as_mut().as_pin_mut().expect("polled after it has returned").poll(context)
+    }
+}
+
+impl<B> Drop for InPlace<'_, B> {
+    fn drop(&mut self) {
+        self.0.set(None);
+    }
+}
+
+// What does not run the body is `Send` even where the body is not `Sync`: none of it is an `async fn`, which would hold all
+// of `self`.
 impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
-        Self { prepared: Prepared::new(site, instance, policy, key), body }
+        Self { prepared: Prepared::new(site, instance, policy, key), body: Some(body) }
     }
 
     /// Calls the function: what is remembered, else what the body returns. It stays where it is pinned, so that a hit moves
@@ -210,7 +234,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
         if let Some(answer) = this.prepared.hit() {
             return answer;
         }
-        this.prepared.answer(this.body).await
+        this.prepared.answer(InPlace(this.body)).await
     }
 
     /// The text of the key, as a backend and the logs see it; empty if no key can be made of the arguments.
@@ -219,13 +243,15 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     }
 
     /// What is remembered, without running the body and without being counted.
-    pub async fn peek(&self) -> Option<R> {
-        self.prepared.peek().await
+    pub fn peek(&self) -> impl Future<Output = Option<R>> {
+        self.prepared.peek()
     }
 
     /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
     pub async fn refresh(self) -> R {
-        self.prepared.refresh(self.body).await
+        let this = pin!(self);
+        let this = this.project();
+        this.prepared.refresh(InPlace(this.body)).await
     }
 
     /// Forgets what is remembered, and does not keep what a body that runs at this moment returns. Says whether there was
@@ -234,8 +260,8 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     /// # Errors
     ///
     /// If the backend could not be told: it may go on returning the old value until its timeout.
-    pub async fn invalidate(&self) -> Result<bool, Error> {
-        self.prepared.invalidate().await
+    pub fn invalidate(&self) -> impl Future<Output = Result<bool, Error>> {
+        self.prepared.invalidate()
     }
 
     /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
@@ -243,13 +269,13 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     /// # Errors
     ///
     /// If the value could not be kept: it cannot be encoded, is too large, or the backend could not be told.
-    pub async fn put(&self, answer: &R) -> Result<(), Error> {
-        self.prepared.put(answer).await
+    pub fn put(&self, answer: &R) -> impl Future<Output = Result<(), Error>> {
+        self.prepared.put(V::of(answer))
     }
 
     /// Runs the body, with no cache at all.
     pub async fn uncached(self) -> R {
-        self.body.await
+        InPlace(pin!(self).project().body).await
     }
 }
 

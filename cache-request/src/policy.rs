@@ -250,6 +250,8 @@ impl<T: Clone + Send + Sync + 'static> Value for T {}
 pub trait ValueOf<R>: Value {
     /// The value in an answer, if it gives one.
     fn of(answer: &R) -> Option<&Self>;
+    /// The value that an answer is; the answer back, if it gives none.
+    fn from_answer(answer: R) -> Result<Self, R>;
     /// The answer that stands for a value.
     fn into_answer(self) -> R;
 }
@@ -257,6 +259,10 @@ pub trait ValueOf<R>: Value {
 impl<V: Value> ValueOf<V> for V {
     fn of(answer: &V) -> Option<&V> {
         Some(answer)
+    }
+
+    fn from_answer(answer: V) -> Result<V, V> {
+        Ok(answer)
     }
 
     #[inline]
@@ -268,6 +274,10 @@ impl<V: Value> ValueOf<V> for V {
 impl<V: Value, E> ValueOf<Result<V, E>> for V {
     fn of(answer: &Result<V, E>) -> Option<&V> {
         answer.as_ref().ok()
+    }
+
+    fn from_answer(answer: Result<V, E>) -> Result<V, Result<V, E>> {
+        answer.map_err(Err)
     }
 
     #[inline]

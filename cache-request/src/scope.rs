@@ -6,7 +6,8 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fmt, mem,
+    fmt,
+    mem::{self, ManuallyDrop},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,7 +15,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{cache::Cache, flight::Lineage};
+use crate::{cache::Cache, flight::Lineage, shim::thread_local};
 
 /// What is in force for the running task.
 #[derive(Clone, Default)]
@@ -27,21 +28,29 @@ pub(crate) struct Scope {
 thread_local! {
     /// Whether [`SCOPE`] holds anything: what a hit can afford to ask.
     static SCOPED: Cell<bool> = const { Cell::new(false) };
-    static SCOPE: RefCell<Scope> = const { RefCell::new(Scope { client: None, cache: None, lineage: None }) };
+    /// Empty again whenever nothing is in force, so there is nothing to drop, and without a destructor it can be used until
+    /// the thread's very end, by the destructors of others.
+    static SCOPE: RefCell<ManuallyDrop<Scope>> =
+        const { RefCell::new(ManuallyDrop::new(Scope { client: None, cache: None, lineage: None })) };
 }
 
 impl Scope {
     /// What is in force here, with something changed.
     fn with(change: impl FnOnce(&mut Self)) -> Self {
-        let mut scope = if is_scoped() { SCOPE.with_borrow(Self::clone) } else { Self::default() };
+        let mut scope = if is_scoped() { SCOPE.with(|scope| Self::clone(&scope.borrow())) } else { Self::default() };
         change(&mut scope);
         scope
     }
 
     fn enter(self) -> Entered {
-        SCOPED.set(true);
-        Entered { outer: SCOPE.replace(self) }
+        SCOPED.with(|scoped| scoped.set(true));
+        Entered { outer: put(self) }
     }
+}
+
+/// Puts a scope in force, and returns the one that was.
+fn put(scope: Scope) -> Scope {
+    ManuallyDrop::into_inner(SCOPE.with(|cell| cell.replace(ManuallyDrop::new(scope))))
 }
 
 /// Puts back what was in force before, also when the task panics.
@@ -52,31 +61,32 @@ struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         let outer = mem::take(&mut self.outer);
-        SCOPED.set(outer.client.is_some() || outer.cache.is_some() || outer.lineage.is_some());
+        let scoped = outer.client.is_some() || outer.cache.is_some() || outer.lineage.is_some();
+        SCOPED.with(|cell| cell.set(scoped));
         // What is dropped here may be the last of a cache: not while the cell is borrowed.
-        drop(SCOPE.replace(outer));
+        drop(put(outer));
     }
 }
 
 /// Whether the running task is in any scope.
 #[inline]
 pub(crate) fn is_scoped() -> bool {
-    SCOPED.get()
+    SCOPED.with(Cell::get)
 }
 
 /// The client of the running task.
 pub(crate) fn client() -> Option<Arc<str>> {
-    SCOPE.with_borrow(|scope| scope.client.clone())
+    SCOPE.with(|scope| scope.borrow().client.clone())
 }
 
 /// The cache that stands in for the installed ones.
 pub(crate) fn cache() -> Option<Cache> {
-    SCOPE.with_borrow(|scope| scope.cache.clone())
+    SCOPE.with(|scope| scope.borrow().cache.clone())
 }
 
 /// The bodies that the running task is in the midst of.
 pub(crate) fn lineage() -> Option<Arc<Lineage>> {
-    if is_scoped() { SCOPE.with_borrow(|scope| scope.lineage.clone()) } else { None }
+    if is_scoped() { SCOPE.with(|scope| scope.borrow().lineage.clone()) } else { None }
 }
 
 pin_project! {
@@ -84,8 +94,20 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Scoped<F> {
         change: Change,
+        // `None` once it is over.
         #[pin]
-        future: F,
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Scoped<F> {
+        // What a cancelled future drops is in its scope as well.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                let _entered = this.change.enter();
+                this.future.set(None);
+            }
+        }
     }
 }
 
@@ -112,9 +134,13 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let _entered = this.change.enter();
-        this.future.poll(context)
+        let polled = this.future.as_mut().as_pin_mut().expect("polled after it has returned").poll(context);
+        if polled.is_ready() {
+            this.future.set(None);
+        }
+        polled
     }
 }
 
@@ -137,7 +163,7 @@ impl<F> fmt::Debug for Scoped<F> {
 /// # }
 /// ```
 pub fn client_scope<F: Future>(client: impl Into<Arc<str>>, future: F) -> Scoped<F> {
-    Scoped { change: client_change(client.into()), future }
+    Scoped { change: client_change(client.into()), future: Some(future) }
 }
 
 /// Calls `function` for one client, like [`client_scope`].
@@ -162,7 +188,7 @@ fn client_change(client: Arc<str>) -> Change {
 /// # }
 /// ```
 pub fn scoped<F: Future>(cache: &Cache, future: F) -> Scoped<F> {
-    Scoped { change: Change::Cache(cache.clone()), future }
+    Scoped { change: Change::Cache(cache.clone()), future: Some(future) }
 }
 
 /// Calls `function` with `cache` in the place of every installed one, like [`scoped`].
@@ -171,7 +197,7 @@ pub fn scoped_sync<T>(cache: &Cache, function: impl FnOnce() -> T) -> T {
     function()
 }
 
-/// Runs `future` as a body of `lineage`.
+/// Runs `future` as a part of the innermost body of `lineage`.
 pub(crate) fn within<F: Future>(lineage: Arc<Lineage>, future: F) -> Scoped<F> {
-    Scoped { change: Change::Lineage(lineage), future }
+    Scoped { change: Change::Lineage(lineage), future: Some(future) }
 }

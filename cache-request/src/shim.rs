@@ -3,15 +3,40 @@
 
 #[cfg(not(shuttle))]
 mod imp {
-    use std::time::Duration;
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+        time::{Duration, Instant},
+    };
 
-    pub(crate) use futures_lite::future::block_on;
-    pub(crate) use std::sync::{Mutex, MutexGuard};
+    pub(crate) use once_cell::sync::Lazy;
+    pub(crate) use std::{
+        sync::{Mutex, MutexGuard},
+        thread_local,
+    };
+
+    /// Drives `future` on this thread. Most are ready at once and need nobody to wake them: a body within a body would
+    /// else take a parker of its own.
+    pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+        let mut future = pin!(future);
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => output,
+            Poll::Pending => futures_lite::future::block_on(future),
+        }
+    }
 
     /// Ready after `duration`, on any executor or none.
     pub(crate) async fn sleep(duration: Duration) {
-        futures_timer::Delay::new(duration).await;
+        // The timer counts from now, and has no notion of an end that no clock shows.
+        match Instant::now().checked_add(duration) {
+            Some(_) => futures_timer::Delay::new(duration).await,
+            None => std::future::pending().await,
+        }
     }
+
+    /// A point at which another thread may come between: the machine needs no telling.
+    #[inline]
+    pub(crate) fn interleave() {}
 }
 
 #[cfg(shuttle)]
@@ -21,11 +46,32 @@ mod imp {
     pub(crate) use shuttle::{
         future::block_on,
         sync::{Mutex, MutexGuard},
+        thread_local,
     };
+
+    /// A static that is made anew for each schedule.
+    pub(crate) struct Lazy<T: Sync + 'static>(shuttle::lazy_static::Lazy<T>);
+
+    impl<T: Sync + 'static> Lazy<T> {
+        pub(crate) const fn new(init: fn() -> T) -> Self {
+            Self(shuttle::lazy_static::Lazy::new(init))
+        }
+
+        pub(crate) fn force(this: &'static Self) -> &'static T {
+            this.0.get()
+        }
+    }
 
     /// There is no time in the model: nothing ever takes too long.
     pub(crate) async fn sleep(_: Duration) {
         std::future::pending::<()>().await;
+    }
+
+    /// A point at which another thread may come between, before a step that the model does not see, such as one of a
+    /// concurrent map. Never while a guard of such a map is held: whoever came between might wait for it for ever.
+    pub(crate) fn interleave() {
+        use shuttle::sync::atomic::{AtomicBool, Ordering};
+        AtomicBool::new(false).load(Ordering::SeqCst);
     }
 }
 

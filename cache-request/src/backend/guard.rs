@@ -11,7 +11,7 @@ use std::{
 use futures_lite::FutureExt;
 
 use super::Backend;
-use crate::{Error, shim::sleep};
+use crate::{Error, function::discard, shim::sleep};
 
 /// A backend that answers within its limit, or fails: it cannot hang, and cannot panic.
 pub(crate) struct Guarded {
@@ -61,7 +61,10 @@ impl Guarded {
         let mut operation = Contained(operation);
         let operation = async {
             let outcome = AssertUnwindSafe(&mut operation.0).catch_unwind().await;
-            outcome.unwrap_or_else(|_panic| Err(Error::backend(format!("the {} backend panicked", self.name()))))
+            outcome.unwrap_or_else(|panic| {
+                discard(panic);
+                Err(Error::backend(format!("the {} backend panicked", self.name())))
+            })
         };
         let limit = async {
             if self.limit == Duration::MAX {
@@ -83,7 +86,9 @@ impl<'a, T: 'a> Drop for Contained<'a, T> {
     fn drop(&mut self) {
         let operation = mem::replace(&mut self.0, Box::pin(pending()));
         // Nothing is left to be said: it has failed already, or its outcome is known.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(operation)));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(operation))) {
+            discard(panic);
+        }
     }
 }
 

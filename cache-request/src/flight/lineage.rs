@@ -2,9 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use once_cell::sync::Lazy;
-
-use crate::shim::{Mutex, lock};
+use crate::shim::{Lazy, Mutex, lock};
 
 /// The bodies that a task is in the midst of, innermost first.
 pub(crate) struct Lineage {
@@ -30,7 +28,7 @@ impl Lineage {
 /// For each body that waits, the flights it waits for: one entry for each wait, as a body may wait for many at a time.
 type Waits = HashMap<u64, Vec<u64>>;
 
-static WAITS: Lazy<Mutex<Waits>> = Lazy::new(Mutex::default);
+static WAITS: Lazy<Mutex<Waits>> = Lazy::new(|| Mutex::new(Waits::new()));
 
 /// Notes that the bodies of a lineage wait for a flight, for as long as it lives.
 ///
@@ -48,7 +46,7 @@ impl Waiting {
     pub(super) fn on(flight: u64, lineage: Option<Arc<Lineage>>) -> Result<Self, Circle> {
         if let Some(lineage) = &lineage {
             // Look and note in one step, else two who are about to wait for one another would both see nothing.
-            let mut waits = lock(&WAITS);
+            let mut waits = lock(Lazy::force(&WAITS));
             if leads_back(&waits, flight, lineage) {
                 return Err(Circle);
             }
@@ -63,7 +61,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let Some(lineage) = &self.lineage else { return };
-        let mut waits = lock(&WAITS);
+        let mut waits = lock(Lazy::force(&WAITS));
         for body in lineage.flights() {
             if let Some(flights) = waits.get_mut(&body) {
                 if let Some(at) = flights.iter().position(|flight| *flight == self.flight) {
@@ -92,4 +90,9 @@ fn leads_back(waits: &Waits, flight: u64, lineage: &Lineage) -> bool {
         next += 1;
     }
     false
+}
+
+#[cfg(all(test, shuttle))]
+pub(super) fn nobody_waits() -> bool {
+    lock(Lazy::force(&WAITS)).is_empty()
 }

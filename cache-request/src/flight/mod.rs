@@ -30,7 +30,7 @@ use self::lineage::Waiting;
 use crate::{
     key::{OwnedKey, PassThrough},
     scope,
-    shim::{Mutex, lock},
+    shim::{Mutex, interleave, lock},
 };
 
 /// One function's key.
@@ -59,6 +59,22 @@ struct Running {
     joinable: bool,
 }
 
+impl Running {
+    fn new(flight: &Arc<Flight>, joinable: bool) -> Self {
+        Self { flight: Arc::clone(flight), joinable }
+    }
+
+    /// Lets nobody join any of them. They stay where they are until they land, for whoever else has to fence them: two who
+    /// invalidate at once may each rely on what they fenced themselves, and only on that.
+    fn part_with(running: &mut [Self]) -> Vec<Arc<Flight>> {
+        let part = |running: &mut Self| {
+            running.joinable = false;
+            Arc::clone(&running.flight)
+        };
+        running.iter_mut().map(part).collect()
+    }
+}
+
 /// What a caller gets to do.
 pub(crate) enum Join<'a> {
     /// Run the body: for all who come while it runs, or alone.
@@ -83,6 +99,8 @@ pub(crate) enum Landing {
 
 struct Flight {
     id: u64,
+    /// Its value is to take the place of what is remembered, which is good until then.
+    supersedes: bool,
     waiting: AtomicUsize,
     state: Mutex<State>,
 }
@@ -103,6 +121,13 @@ enum Phase {
 }
 
 impl Flights {
+    /// The map, for one step. What is done under its guards takes no other lock and calls no foreign code, so that no thread
+    /// ever waits for a guard longer than a step takes.
+    fn running(&self) -> &DashMap<FlightKey, Vec<Running>, BuildHasherDefault<PassThrough>> {
+        interleave();
+        &self.running
+    }
+
     /// Joins the flight of `key`, or starts one.
     ///
     /// A caller that is itself in the midst of that very body, or whose waiting would close a circle of bodies that wait for
@@ -110,10 +135,10 @@ impl Flights {
     pub(crate) fn join(&self, key: &FlightKey) -> Join<'_> {
         let lineage = scope::lineage();
         let flight = {
-            let mut running = self.running.entry(key.clone()).or_default();
+            let mut running = self.running().entry(key.clone()).or_default();
             let Some(joinable) = running.iter().find(|running| running.joinable) else {
-                let flight = Flight::start();
-                running.push(Running { flight: Arc::clone(&flight), joinable: true });
+                let flight = Flight::start(false);
+                running.push(Running::new(&flight, true));
                 drop(running);
                 return Join::Lead(Lead::new(self, key, flight));
             };
@@ -121,7 +146,7 @@ impl Flights {
             Arc::clone(&joinable.flight)
         };
         match Waiting::on(flight.id, lineage) {
-            Ok(waiting) => Join::Wait(Wait { flight, _waiting: waiting }),
+            Ok(waiting) => Join::Wait(Wait { seat: Seat::at(flight), _waiting: waiting }),
             Err(_circle) => {
                 flight.waiting.fetch_sub(1, Ordering::Relaxed);
                 Join::Lead(self.alone(key))
@@ -131,25 +156,29 @@ impl Flights {
 
     /// Starts a flight that nobody waits for.
     pub(crate) fn alone(&self, key: &FlightKey) -> Lead<'_> {
-        self.start(key, false)
-    }
-
-    /// Starts a flight that whoever comes now waits for, whether or not another one is under way.
-    pub(crate) fn lead(&self, key: &FlightKey) -> Lead<'_> {
-        self.start(key, true)
-    }
-
-    fn start(&self, key: &FlightKey, joinable: bool) -> Lead<'_> {
-        let flight = Flight::start();
-        let running = Running { flight: Arc::clone(&flight), joinable };
-        self.running.entry(key.clone()).or_default().push(running);
+        let flight = Flight::start(false);
+        self.running().entry(key.clone()).or_default().push(Running::new(&flight, false));
         Lead::new(self, key, flight)
+    }
+
+    /// Fences what runs for `key`, and starts in its place, in one step, a flight whose value is newer than all of that.
+    ///
+    /// Await the returned fence before writing to the backend.
+    pub(crate) fn supersede(&self, key: &FlightKey) -> (Fence, Lead<'_>) {
+        let flight = Flight::start(true);
+        let older = {
+            let mut running = self.running().entry(key.clone()).or_default();
+            let older = Running::part_with(&mut running);
+            running.push(Running::new(&flight, true));
+            older
+        };
+        (Fence::around(older), Lead::new(self, key, flight))
     }
 
     /// Lets nobody wait any longer for a flight that has taken too long: the next to join leads a new one.
     pub(crate) fn give_up_on(&self, key: &FlightKey, wait: &Wait) {
-        if let Some(mut running) = self.running.get_mut(key)
-            && let Some(overdue) = running.iter_mut().find(|running| running.flight.id == wait.flight.id)
+        if let Some(mut running) = self.running().get_mut(key)
+            && let Some(overdue) = running.iter_mut().find(|running| running.flight.id == wait.seat.flight.id)
         {
             overdue.joinable = false;
         }
@@ -157,23 +186,20 @@ impl Flights {
 
     /// Keeps what now runs for `key` from being kept, and from being joined: it began before the key was invalidated.
     ///
-    /// Await the returned fence before deleting from the backend, so that no value still on its way arrives later.
+    /// Await the returned fence before deleting from the backend, so that no value still on its way arrives later. Fence once
+    /// more after the deletion: who began in between may have found what was about to go, and would share it.
     pub(crate) fn fence(&self, key: &FlightKey) -> Fence {
-        let flights: Vec<_> = self.running.remove(key).into_iter().flat_map(|(_, running)| running).collect();
-        for running in &flights {
-            lock(&running.flight.state).fenced = true;
-        }
-        Fence { flights: flights.into_iter().map(|running| running.flight).collect() }
+        Fence::around(self.running().get_mut(key).map_or_else(Vec::new, |mut running| Running::part_with(&mut running)))
     }
 
     /// Fences everything that runs.
     pub(crate) fn fence_all(&self) -> Fence {
-        let keys: Vec<_> = self.running.iter().map(|entry| entry.key().clone()).collect();
-        Fence { flights: keys.iter().flat_map(|key| self.fence(key).flights).collect() }
+        let keys: Vec<_> = self.running().iter().map(|entry| entry.key().clone()).collect();
+        Fence { storing: keys.iter().flat_map(|key| self.fence(key).storing).collect() }
     }
 
     fn leave(&self, key: &FlightKey, id: u64) {
-        if let Entry::Occupied(mut running) = self.running.entry(key.clone()) {
+        if let Entry::Occupied(mut running) = self.running().entry(key.clone()) {
             running.get_mut().retain(|running| running.flight.id != id);
             if running.get().is_empty() {
                 running.remove();
@@ -183,11 +209,12 @@ impl Flights {
 }
 
 impl Flight {
-    fn start() -> Arc<Self> {
+    fn start(supersedes: bool) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let state = State { phase: Phase::Running, fenced: false, wakers: Vec::new() };
         Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            supersedes,
             waiting: AtomicUsize::new(0),
             state: Mutex::new(state),
         })
@@ -221,9 +248,9 @@ impl<'a> Lead<'a> {
         Self { flights, key: key.clone(), flight, lineage, landing: Landing::Abandoned }
     }
 
-    /// Runs the body, so that it is known to be within this flight wherever it is polled.
-    pub(crate) fn run<F: Future>(&self, body: F) -> scope::Scoped<F> {
-        scope::within(Arc::clone(&self.lineage), body)
+    /// What the flight's own code runs in, so that it is known to be within this flight wherever it is polled.
+    pub(crate) fn lineage(&self) -> Arc<Lineage> {
+        Arc::clone(&self.lineage)
     }
 
     /// Stores with `put`, unless the key has been invalidated since the flight began. An invalidation that comes meanwhile
@@ -242,8 +269,8 @@ impl<'a> Lead<'a> {
         !state.fenced
     }
 
-    /// Ends the flight. `share` makes the value for those who wait, if anybody does.
-    pub(crate) fn land(mut self, share: impl FnOnce() -> Option<Shared>) {
+    /// Nobody joins any more, and those who wait get the value that `share` makes, if anybody does, when this is dropped.
+    pub(crate) fn land(&mut self, share: impl FnOnce() -> Option<Shared>) {
         // Out of sight first: whoever comes now finds what was stored, or leads anew, and so nobody comes to wait after the
         // question whether anybody does.
         self.flights.leave(&self.key, self.flight.id);
@@ -263,58 +290,103 @@ impl Drop for Lead<'_> {
     }
 }
 
+/// A place among those whom a flight wakes.
+struct Seat {
+    flight: Arc<Flight>,
+    /// Where the waker is, once there is one.
+    place: Option<usize>,
+}
+
+impl Seat {
+    fn at(flight: Arc<Flight>) -> Self {
+        Self { flight, place: None }
+    }
+
+    /// What `look` finds in the flight's phase; while that is nothing, the flight wakes the task when it lands.
+    fn poll<T>(&mut self, context: &Context<'_>, look: impl FnOnce(&Phase) -> Option<T>) -> Poll<T> {
+        let mut state = lock(&self.flight.state);
+        if let Some(found) = look(&state.phase) {
+            return Poll::Ready(found);
+        }
+        match self.place.and_then(|place| state.wakers.get_mut(place)) {
+            Some(waker) if waker.will_wake(context.waker()) => {}
+            Some(waker) => {
+                let old = std::mem::replace(waker, context.waker().clone());
+                drop(state);
+                drop(old);
+            }
+            None => {
+                self.place = Some(state.wakers.len());
+                state.wakers.push(context.waker().clone());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Seat {
+    /// Keeps no task in memory, and wakes none, that has gone away.
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let mut state = lock(&self.flight.state);
+        let old = state.wakers.get_mut(place).map(|waker| std::mem::replace(waker, Waker::noop().clone()));
+        drop(state);
+        drop(old);
+    }
+}
+
 /// Waits for a flight to land.
 pub(crate) struct Wait {
-    flight: Arc<Flight>,
+    seat: Seat,
     _waiting: Waiting,
+}
+
+impl Wait {
+    /// Whether there may be a remembered value, good until the flight lands.
+    pub(crate) fn is_for_newer(&self) -> bool {
+        self.seat.flight.supersedes
+    }
 }
 
 impl Future for Wait {
     type Output = Landing;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Landing> {
-        let mut state = lock(&self.flight.state);
-        match &state.phase {
-            Phase::Landed(landing) => Poll::Ready(landing.clone()),
-            Phase::Running | Phase::Storing => {
-                state.wake_later(context.waker());
-                Poll::Pending
-            }
-        }
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Landing> {
+        self.seat.poll(context, |phase| match phase {
+            Phase::Landed(landing) => Some(landing.clone()),
+            Phase::Running | Phase::Storing => None,
+        })
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.flight.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.seat.flight.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Ready when nothing of what was fenced is still on its way to the backend.
+#[must_use = "until it is ready, older values may still arrive at the backend"]
 pub(crate) struct Fence {
-    flights: Vec<Arc<Flight>>,
+    storing: Vec<Seat>,
+}
+
+impl Fence {
+    fn around(flights: Vec<Arc<Flight>>) -> Self {
+        for flight in &flights {
+            lock(&flight.state).fenced = true;
+        }
+        Self { storing: flights.into_iter().map(Seat::at).collect() }
+    }
 }
 
 impl Future for Fence {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.flights.retain(|flight| {
-            let mut state = lock(&flight.state);
-            let storing = matches!(state.phase, Phase::Storing);
-            if storing {
-                state.wake_later(context.waker());
-            }
-            storing
+        self.storing.retain_mut(|seat| {
+            seat.poll(context, |phase| (!matches!(phase, Phase::Storing)).then_some(())).is_pending()
         });
-        if self.flights.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl State {
-    fn wake_later(&mut self, waker: &Waker) {
-        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
-            self.wakers.push(waker.clone());
-        }
+        if self.storing.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 }

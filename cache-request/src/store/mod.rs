@@ -29,6 +29,8 @@ use self::{
     shard::{Shard, Slot},
     table::AnyTable,
 };
+use seize::{Collector, LocalGuard};
+
 use crate::{
     clock::{Clock, NEVER, Nanos},
     key::{Lookup, OwnedKey},
@@ -49,6 +51,8 @@ pub(crate) struct Store {
     entries: AtomicUsize,
     shards: Box<[Padded<Mutex<Shard>>]>,
     tables: RwLock<Vec<Arc<dyn AnyTable>>>,
+    /// Of all tables, so that one guard defers what any of them drops.
+    collector: Arc<Collector>,
 }
 
 /// Keeps neighbouring locks off one another's cache lines.
@@ -76,14 +80,21 @@ impl Store {
             entries: AtomicUsize::new(0),
             shards: (0..shards).map(|_| Padded(Mutex::default())).collect(),
             tables: RwLock::default(),
+            collector: Arc::default(),
         }
+    }
+
+    /// Defers the dropping of values for as long as it lives. Their destructors are the user's, and may call annotated
+    /// functions: enter before a lock is taken.
+    pub(crate) fn defer_drops(&self) -> LocalGuard<'_> {
+        self.collector.enter()
     }
 
     /// A new table whose entries count against this store's limits.
     pub(crate) fn table<V: Send + Sync + 'static>(&self) -> Arc<Table<V>> {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         let id = u32::try_from(tables.len()).expect("fewer than four billion functions");
-        let table = Arc::new(Table::new(id));
+        let table = Arc::new(Table::new(id, Arc::clone(&self.collector)));
         tables.push(Arc::clone(&table) as _);
         table
     }
@@ -107,6 +118,7 @@ impl Store {
             return Put::TooLarge;
         };
 
+        let _deferred = self.defer_drops();
         let home = self.home(key.hash);
         let mut shard = self.lock(home);
         let slot = Slot { hash: key.hash, table: table.id };
@@ -138,6 +150,7 @@ impl Store {
         key: &Lookup<'_>,
         farewell: Farewell,
     ) -> bool {
+        let _deferred = self.defer_drops();
         let mut shard = self.lock(self.home(key.hash));
         let Some(removed) = table.remove(key) else { return false };
         self.forget(removed.weight);
@@ -155,6 +168,7 @@ impl Store {
 
     /// Removes everything.
     pub(crate) fn clear(&self) {
+        let _deferred = self.defer_drops();
         for home in 0..self.shards.len() {
             let mut shard = self.lock(home);
             let tables = self.tables();

@@ -2,10 +2,14 @@
 
 use std::{
     hash::BuildHasherDefault,
-    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
 };
 
 use papaya::Guard;
+use seize::Collector;
 
 use super::shard::Queue;
 use crate::{
@@ -72,10 +76,10 @@ impl<V: Send + Sync + 'static> Table<V> {
     /// is between three and six eighths full), its slot in a queue, and the allocator's header.
     pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 18 + 16 + 8;
 
-    pub(super) fn new(id: u32) -> Self {
+    pub(super) fn new(id: u32, collector: Arc<Collector>) -> Self {
         Self {
             id,
-            map: papaya::HashMap::builder().hasher(PassThrough::build()).build(),
+            map: papaya::HashMap::builder().hasher(PassThrough::build()).shared_collector(collector).build(),
             bytes: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
         }

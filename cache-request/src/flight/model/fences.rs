@@ -1,0 +1,168 @@
+//! Fences: once a value has been invalidated or replaced, nobody who asks gets an older one.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::*;
+use crate::{
+    Error,
+    shim::{Mutex, lock},
+};
+
+/// A backend at the end of a wire.
+#[derive(Default)]
+struct Wire(Mutex<HashMap<String, Vec<u8>>>);
+
+impl Backend for Wire {
+    fn name(&self) -> &'static str {
+        "wire"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        future::yield_now().await;
+        let found = lock(&self.0).get(key).cloned();
+        future::yield_now().await;
+        Ok(found)
+    }
+
+    async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        future::yield_now().await;
+        lock(&self.0).insert(key.to_owned(), value.to_owned());
+        future::yield_now().await;
+        Ok(())
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        future::yield_now().await;
+        let was_there = lock(&self.0).remove(key).is_some();
+        future::yield_now().await;
+        Ok(was_there)
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        future::yield_now().await;
+        lock(&self.0).clear();
+        future::yield_now().await;
+        Ok(())
+    }
+}
+
+/// Callers come and go while the source changes and `tell` tells the cache: then nobody gets the old value any more.
+fn check<T: Future<Output = ()>>(
+    world: impl Fn() -> Arc<World> + Send + Sync + 'static,
+    warm: bool,
+    tell: impl Fn(Arc<World>) -> T + Send + Sync + 'static,
+) {
+    explore(move || {
+        let world = world();
+        if warm {
+            world.call();
+        }
+        let thread = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.call()
+        });
+        let task = future::spawn(Arc::clone(&world).call_async());
+        world.source.store(2, SeqCst);
+        future::block_on(tell(Arc::clone(&world)));
+        assert_ne!(
+            scoped_sync(&world.cache, || future::block_on(world.handle().peek())),
+            Some(1),
+            "an older value is kept"
+        );
+        assert_eq!(world.call(), 2, "an older value is shared");
+        let early = [thread.join().unwrap(), future::block_on(task).unwrap()];
+        assert!(early.iter().all(|answer| [1, 2].contains(answer)));
+        assert_ne!(
+            scoped_sync(&world.cache, || future::block_on(world.handle().peek())),
+            Some(1),
+            "an older value came back"
+        );
+        world.assert_quiet();
+    });
+}
+
+async fn invalidate(world: Arc<World>) {
+    world.handle().invalidate().await.unwrap();
+}
+
+/// The law holds for each of them, whatever the other one is at.
+async fn two_invalidations(world: Arc<World>) {
+    drop(future::spawn(invalidate(Arc::clone(&world))));
+    invalidate(world).await;
+}
+
+async fn put(world: Arc<World>) {
+    world.handle().put(&2).await.unwrap();
+}
+
+async fn refresh(world: Arc<World>) {
+    assert_eq!(world.handle().refresh().await, 2);
+}
+
+async fn two_refreshes(world: Arc<World>) {
+    let other = future::spawn(refresh(Arc::clone(&world)));
+    refresh(world).await;
+    other.await.unwrap();
+}
+
+async fn clear(world: Arc<World>) {
+    world.cache.clear().await.unwrap();
+}
+
+macro_rules! fences {
+    ($($name:ident)*) => {
+        mod memory {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                check(World::in_memory, false, super::$name);
+                check(World::in_memory, true, super::$name);
+            })*
+        }
+        mod backend {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                check(|| World::on(Wire::default()), false, super::$name);
+                check(|| World::on(Wire::default()), true, super::$name);
+            })*
+        }
+    };
+}
+
+fences! { invalidate two_invalidations put refresh two_refreshes clear }
+
+#[test]
+fn a_leader_that_goes_away_while_it_stores_leaves_nothing_behind() {
+    for polls in 3..9 {
+        explore(move || {
+            let world = World::on(Wire::default());
+            let leader = future::spawn(cancelled(Arc::clone(&world).call_async(), polls));
+            thread::yield_now();
+            world.source.store(2, SeqCst);
+            future::block_on(invalidate(Arc::clone(&world)));
+            assert_eq!(world.call(), 2);
+            future::block_on(leader).unwrap();
+            world.assert_quiet();
+        });
+    }
+}
+
+#[test]
+fn a_hit_does_not_wait_for_a_refresh() {
+    explore(|| {
+        let world = World::on(Wire::default());
+        world.call();
+        let handle = world.handle();
+        future::block_on(async {
+            let mut refresh = pin!(handle.refresh());
+            // As far as into the body, and no further.
+            for _ in 0..2 {
+                assert!(futures_lite::future::poll_once(&mut refresh).await.is_none());
+            }
+            assert_eq!(future::spawn(Arc::clone(&world).call_async()).await.unwrap(), 1);
+            assert_eq!(refresh.await, 1);
+        });
+        world.assert_quiet();
+    });
+}

@@ -1,0 +1,9 @@
+//! Fenced fills: once a value has been invalidated or replaced, nobody who asks gets an older one, though a body that began
+//! before may return it to those who called before.
+
+mod support;
+
+mod fences {
+    mod backend;
+    mod memory;
+}

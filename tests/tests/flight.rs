@@ -1,0 +1,15 @@
+//! Single flight, through the attribute: one body at a time for a key, whoever calls it from wherever, and whatever becomes
+//! of it.
+
+mod support;
+
+mod flight {
+    mod apart;
+    mod cancelled;
+    mod failing;
+    mod faults;
+    mod nested;
+    mod sendable;
+    mod stampede;
+    mod stuck;
+}

@@ -1,0 +1,176 @@
+//! Bodies that fail: by `Err`, by panic.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Barrier,
+    thread,
+};
+
+use cache_request::{cache_request, scoped, scoped_sync};
+use futures_lite::{FutureExt, future::block_on};
+
+use crate::support::{Count, Gate, cache, ends, poll, stats};
+
+/// The followers' bodies end only together: one after the other they would never end.
+#[test]
+fn after_an_error_the_followers_run_side_by_side() {
+    static BODIES: Count = Count::new();
+    static LEAVE: Gate = Gate::new();
+    #[cache_request]
+    async fn f() -> Result<u32, u32> {
+        let body = BODIES.next();
+        if body == 1 {
+            LEAVE.passed().await;
+        } else {
+            ALL.passed().await;
+        }
+        Err(body)
+    }
+    static ALL: Gate = Gate::new();
+    ends(|| {
+        let cache = cache();
+        let mut leader = Box::pin(scoped(&cache, f()));
+        assert_eq!(poll(&mut leader), None);
+        let mut followers: Vec<_> = (0..64).map(|_| Box::pin(scoped(&cache, f()))).collect();
+        for follower in &mut followers {
+            assert_eq!(poll(follower), None);
+        }
+        assert_eq!(BODIES.get(), 1);
+        LEAVE.open();
+        assert_eq!(block_on(leader), Err(1));
+        for follower in &mut followers {
+            assert_eq!(poll(follower), None);
+        }
+        assert_eq!(BODIES.get(), 65, "all at once");
+        ALL.open();
+        let mut answers: Vec<_> = followers.into_iter().map(|follower| block_on(follower).unwrap_err()).collect();
+        answers.sort_unstable();
+        assert!(answers.into_iter().eq(2..=65), "each has its own");
+        let stats = stats(&cache, 65);
+        assert_eq!((stats.misses.total(), stats.coalesced, stats.faults), (65, 0, 0));
+    });
+}
+
+#[test]
+fn after_an_error_plain_followers_run_side_by_side() {
+    static BODIES: Count = Count::new();
+    static ARRIVED: Count = Count::new();
+    #[cache_request(skip(together))]
+    fn f(together: &Barrier) -> Result<u32, ()> {
+        if BODIES.next() == 1 {
+            // Most of the others wait by now. Those who do not yet come to the barrier all the same.
+            ARRIVED.reaches(9);
+        } else {
+            together.wait();
+        }
+        Err(())
+    }
+    ends(|| {
+        let (cache, together) = (cache(), Barrier::new(8));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                scoped_sync(&cache, || {
+                    ARRIVED.next();
+                    f(&together)
+                })
+            });
+            BODIES.reaches(1);
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    scoped_sync(&cache, || {
+                        ARRIVED.next();
+                        f(&together)
+                    })
+                });
+            }
+        });
+        assert_eq!(stats(&cache, 9).bodies, 9);
+    });
+}
+
+#[test]
+fn a_panic_is_its_callers_and_the_followers_go_on() {
+    static BODIES: Count = Count::new();
+    static LEAVE: Gate = Gate::new();
+    #[cache_request]
+    async fn f() -> u32 {
+        let body = BODIES.next();
+        if body == 1 {
+            LEAVE.passed().await;
+            panic!("the body's own panic");
+        }
+        body
+    }
+    ends(|| {
+        let cache = cache();
+        let mut leader = Box::pin(scoped(&cache, f()));
+        assert_eq!(poll(&mut leader), None);
+        let mut followers: Vec<_> = (0..8).map(|_| Box::pin(scoped(&cache, f()))).collect();
+        for follower in &mut followers {
+            assert_eq!(poll(follower), None);
+        }
+        LEAVE.open();
+        let panic = block_on(AssertUnwindSafe(leader).catch_unwind()).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"the body's own panic"));
+        for follower in followers {
+            assert!(block_on(follower) > 1);
+        }
+        assert!(block_on(scoped(&cache, f())) > 1, "remembered");
+        stats(&cache, 10);
+    });
+}
+
+#[test]
+fn a_plain_panic_is_its_callers_too() {
+    static BODIES: Count = Count::new();
+    static ARRIVED: Count = Count::new();
+    #[cache_request]
+    fn f() -> u32 {
+        let body = BODIES.next();
+        if body == 1 {
+            ARRIVED.reaches(8);
+            panic!("the body's own panic");
+        }
+        body
+    }
+    ends(|| {
+        let cache = cache();
+        thread::scope(|scope| {
+            let leader = scope.spawn(|| catch_unwind(AssertUnwindSafe(|| scoped_sync(&cache, f))));
+            BODIES.reaches(1);
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    ARRIVED.next();
+                    assert!(scoped_sync(&cache, f) > 1);
+                });
+            }
+            assert_eq!(leader.join().unwrap().unwrap_err().downcast_ref(), Some(&"the body's own panic"));
+        });
+        // The scope of the one that panicked is not left behind, nor is the flight.
+        assert!(scoped_sync(&cache, f) > 1);
+    });
+}
+
+#[test]
+fn what_is_not_kept_is_shared_with_those_who_wait() {
+    static BODIES: Count = Count::new();
+    static LEAVE: Gate = Gate::new();
+    #[cache_request(when = |_| false)]
+    async fn f() -> u32 {
+        LEAVE.passed().await;
+        BODIES.next()
+    }
+    ends(|| {
+        let cache = cache();
+        let mut calls: Vec<_> = (0..4).map(|_| Box::pin(scoped(&cache, f()))).collect();
+        for call in &mut calls {
+            assert_eq!(poll(call), None);
+        }
+        LEAVE.open();
+        for call in calls {
+            assert_eq!(block_on(call), 1);
+        }
+        assert_eq!(block_on(scoped(&cache, f())), 2);
+        assert_eq!(stats(&cache, 5).coalesced, 3);
+    });
+}
