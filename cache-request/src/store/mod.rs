@@ -13,12 +13,15 @@ mod shard;
 mod table;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
+
+use seize::{Collector, LocalGuard};
 
 pub(crate) use self::{
     memory_of::memory_of,
@@ -29,10 +32,9 @@ use self::{
     shard::{Shard, Slot},
     table::AnyTable,
 };
-use seize::{Collector, LocalGuard};
-
 use crate::{
     clock::{Clock, NEVER, Nanos},
+    function::discard,
     key::{Lookup, OwnedKey},
 };
 
@@ -58,6 +60,18 @@ pub(crate) struct Store {
 /// Keeps neighbouring locks off one another's cache lines.
 #[repr(align(128))]
 struct Padded<T>(T);
+
+/// See [`Store::defer_drops`].
+pub(crate) struct Deferred<'a>(Option<LocalGuard<'a>>);
+
+impl Drop for Deferred<'_> {
+    fn drop(&mut self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(self.0.take()))) {
+            discard(panic);
+            tracing::error!("cache fault: a value panicked while it was dropped");
+        }
+    }
+}
 
 /// What a `put` came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,9 +99,9 @@ impl Store {
     }
 
     /// Defers the dropping of values for as long as it lives. Their destructors are the user's, and may call annotated
-    /// functions: enter before a lock is taken.
-    pub(crate) fn defer_drops(&self) -> LocalGuard<'_> {
-        self.collector.enter()
+    /// functions, or panic: enter before a lock is taken.
+    pub(crate) fn defer_drops(&self) -> Deferred<'_> {
+        Deferred(Some(self.collector.enter()))
     }
 
     /// A new table whose entries count against this store's limits.
