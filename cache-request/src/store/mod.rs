@@ -11,6 +11,8 @@
 mod memory_of;
 mod shard;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -157,7 +159,7 @@ impl Store {
         Put::Kept
     }
 
-    /// Removes an entry, and remembers why for the counters. Says whether there was one.
+    /// Removes an entry, and remembers why for the counters. Says whether there was one that had not expired.
     pub(crate) fn remove<V: Send + Sync + 'static>(
         &self,
         table: &Table<V>,
@@ -172,7 +174,7 @@ impl Store {
         if shard.is_mostly_stale() {
             shard.sweep(&self.tables());
         }
-        true
+        removed.expires > self.clock.coarse()
     }
 
     /// Why a key that is not there is not there, as far as that is remembered.
@@ -186,7 +188,7 @@ impl Store {
         for home in 0..self.shards.len() {
             let mut shard = self.lock(home);
             let tables = self.tables();
-            while let Some(removed) = shard.evict(&tables, NEVER, None) {
+            while let Some(removed) = shard.evict(&tables, NEVER, None, Farewell::Invalidated) {
                 self.forget(removed);
             }
         }
@@ -213,10 +215,11 @@ impl Store {
             return;
         }
         let now = self.clock.coarse();
+        let spared = (self.limits.entries > 0).then_some(newest);
         for next in 1..=self.shards.len() {
             let tables = self.tables();
             while self.is_over()
-                && let Some(removed) = shard.evict(&tables, now, Some(newest))
+                && let Some(removed) = shard.evict(&tables, now, spared, Farewell::Evicted)
             {
                 self.forget(removed);
             }
