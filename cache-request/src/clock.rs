@@ -42,7 +42,9 @@ impl Clock {
     /// Moves a mocked clock forward. The machine's clock does not obey.
     pub fn advance(&self, by: Duration) {
         if let Some(mock) = &self.0 {
-            mock.elapsed.fetch_add(nanos(by), Ordering::SeqCst);
+            let _ = mock
+                .elapsed
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(nanos(by))));
         }
     }
 

@@ -1,3 +1,5 @@
 //! What the tests share with the programs that they start.
 
+pub mod backends;
 pub mod file_backend;
+pub mod logs;

@@ -1,6 +1,12 @@
 //! What stands between a call and its backend: whatever that does, the call goes on.
 
-use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
+use std::{
+    future::pending,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    time::Duration,
+};
 
 use futures_lite::FutureExt;
 
@@ -10,12 +16,16 @@ use crate::{Error, function::discard, shim::sleep};
 /// A backend that answers within its limit, or fails: it cannot hang, and cannot panic.
 pub(crate) struct Guarded {
     backend: Box<dyn Erased>,
+    /// Asked for when the cache is made: a panic there is no call's.
+    name: &'static str,
+    max_key_bytes: usize,
     limit: Duration,
 }
 
 impl Guarded {
     pub(crate) fn new(backend: impl Backend) -> Self {
-        Self { backend: Box::new(backend), limit: Duration::MAX }
+        let (name, max_key_bytes) = (backend.name(), backend.max_key_bytes());
+        Self { backend: Box::new(backend), name, max_key_bytes, limit: Duration::MAX }
     }
 
     pub(crate) fn within(mut self, limit: Duration) -> Self {
@@ -24,11 +34,11 @@ impl Guarded {
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        self.backend.name()
+        self.name
     }
 
     pub(crate) fn max_key_bytes(&self) -> usize {
-        self.backend.max_key_bytes()
+        self.max_key_bytes
     }
 
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -48,8 +58,9 @@ impl Guarded {
     }
 
     async fn guard<T>(&self, operation: Operation<'_, T>) -> Result<T, Error> {
+        let mut operation = Contained(operation);
         let operation = async {
-            let outcome = AssertUnwindSafe(operation).catch_unwind().await;
+            let outcome = AssertUnwindSafe(&mut operation.0).catch_unwind().await;
             outcome.unwrap_or_else(|panic| {
                 discard(panic);
                 Err(Error::backend(format!("the {} backend panicked", self.name())))
@@ -57,7 +68,7 @@ impl Guarded {
         };
         let limit = async {
             if self.limit == Duration::MAX {
-                std::future::pending::<()>().await;
+                pending::<()>().await;
             }
             sleep(self.limit).await;
             Err(Error::backend(format!("the {} backend took longer than {:?}", self.name(), self.limit)))
@@ -68,10 +79,21 @@ impl Guarded {
 
 type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
+/// An operation that may panic when it is dropped, half way or done.
+struct Contained<'a, T: 'a>(Operation<'a, T>);
+
+impl<'a, T: 'a> Drop for Contained<'a, T> {
+    fn drop(&mut self) {
+        let operation = mem::replace(&mut self.0, Box::pin(pending()));
+        // Nothing is left to be said: it has failed already, or its outcome is known.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(operation))) {
+            discard(panic);
+        }
+    }
+}
+
 /// [`Backend`], for a backend whose type is forgotten.
 trait Erased: Send + Sync {
-    fn name(&self) -> &'static str;
-    fn max_key_bytes(&self) -> usize;
     fn get<'a>(&'a self, key: &'a str) -> Operation<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
@@ -79,14 +101,6 @@ trait Erased: Send + Sync {
 }
 
 impl<B: Backend> Erased for B {
-    fn name(&self) -> &'static str {
-        Backend::name(self)
-    }
-
-    fn max_key_bytes(&self) -> usize {
-        Backend::max_key_bytes(self)
-    }
-
     // In an async block, so that a panic of the method itself comes when the guard is there to catch it.
     fn get<'a>(&'a self, key: &'a str) -> Operation<'a, Option<Vec<u8>>> {
         Box::pin(async move { Backend::get(self, key).await })

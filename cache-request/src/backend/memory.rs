@@ -54,9 +54,7 @@ impl Backend for MemoryBackend {
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let key = Key::of_text(key);
-        let was_there = self.table.read(&key.lookup(), || self.clock.coarse(), |_| ()).is_ok();
-        Ok(self.store.remove(&self.table, &key.lookup(), Farewell::Invalidated) && was_there)
+        Ok(self.store.remove(&self.table, &Key::of_text(key).lookup(), Farewell::Invalidated))
     }
 
     async fn clear(&self) -> Result<(), Error> {

@@ -11,14 +11,19 @@
 mod memory_of;
 mod shard;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
+
+use seize::{Collector, LocalGuard};
 
 pub(crate) use self::{
     memory_of::memory_of,
@@ -29,10 +34,9 @@ use self::{
     shard::{Shard, Slot},
     table::AnyTable,
 };
-use seize::{Collector, LocalGuard};
-
 use crate::{
     clock::{Clock, NEVER, Nanos},
+    function::discard,
     key::{Lookup, OwnedKey},
 };
 
@@ -58,6 +62,18 @@ pub(crate) struct Store {
 /// Keeps neighbouring locks off one another's cache lines.
 #[repr(align(128))]
 struct Padded<T>(T);
+
+/// See [`Store::defer_drops`].
+pub(crate) struct Deferred<'a>(Option<LocalGuard<'a>>);
+
+impl Drop for Deferred<'_> {
+    fn drop(&mut self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(self.0.take()))) {
+            discard(panic);
+            tracing::error!("cache fault: a value panicked while it was dropped");
+        }
+    }
+}
 
 /// What a `put` came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,9 +101,9 @@ impl Store {
     }
 
     /// Defers the dropping of values for as long as it lives. Their destructors are the user's, and may call annotated
-    /// functions: enter before a lock is taken.
-    pub(crate) fn defer_drops(&self) -> LocalGuard<'_> {
-        self.collector.enter()
+    /// functions, or panic: enter before a lock is taken.
+    pub(crate) fn defer_drops(&self) -> Deferred<'_> {
+        Deferred(Some(self.collector.enter()))
     }
 
     /// A new table whose entries count against this store's limits.
@@ -143,7 +159,7 @@ impl Store {
         Put::Kept
     }
 
-    /// Removes an entry, and remembers why for the counters. Says whether there was one.
+    /// Removes an entry, and remembers why for the counters. Says whether there was one that had not expired.
     pub(crate) fn remove<V: Send + Sync + 'static>(
         &self,
         table: &Table<V>,
@@ -158,7 +174,7 @@ impl Store {
         if shard.is_mostly_stale() {
             shard.sweep(&self.tables());
         }
-        true
+        removed.expires > self.clock.coarse()
     }
 
     /// Why a key that is not there is not there, as far as that is remembered.
@@ -172,7 +188,7 @@ impl Store {
         for home in 0..self.shards.len() {
             let mut shard = self.lock(home);
             let tables = self.tables();
-            while let Some(removed) = shard.evict(&tables, NEVER, None) {
+            while let Some(removed) = shard.evict(&tables, NEVER, None, Farewell::Invalidated) {
                 self.forget(removed);
             }
         }
@@ -199,10 +215,11 @@ impl Store {
             return;
         }
         let now = self.clock.coarse();
+        let spared = (self.limits.entries > 0).then_some(newest);
         for next in 1..=self.shards.len() {
             let tables = self.tables();
             while self.is_over()
-                && let Some(removed) = shard.evict(&tables, now, Some(newest))
+                && let Some(removed) = shard.evict(&tables, now, spared, Farewell::Evicted)
             {
                 self.forget(removed);
             }

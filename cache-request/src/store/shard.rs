@@ -76,24 +76,32 @@ impl Shard {
     }
 
     /// Evicts one entry and returns its weight, or `None` if there is none but `spared`.
-    pub(super) fn evict(&mut self, tables: &[Arc<dyn AnyTable>], now: Nanos, spared: Option<Slot>) -> Option<u32> {
-        loop {
+    pub(super) fn evict(
+        &mut self,
+        tables: &[Arc<dyn AnyTable>],
+        now: Nanos,
+        spared: Option<Slot>,
+        farewell: Farewell,
+    ) -> Option<u32> {
+        // Out of the way, lest it come round again and again.
+        let mut held = None;
+        let evicted = loop {
             let small_is_full = self.small.weight * SMALL_SHARE >= self.small.weight + self.main.weight;
-            let from = match (self.small.has_other_than(spared), self.main.has_other_than(spared)) {
-                (true, main) if small_is_full || !main => Queue::Small,
-                (_, true) => Queue::Main,
-                (_, false) => return None,
+            let from = if self.main.slots.is_empty() || (small_is_full && !self.small.slots.is_empty()) {
+                Queue::Small
+            } else {
+                Queue::Main
             };
-            let slot = self.queue(from).slots.pop_front()?;
-            if Some(slot) == spared {
-                self.queue(from).slots.push_back(slot);
-                continue;
-            }
+            let Some(slot) = self.queue(from).slots.pop_front() else { break None };
             let table = &tables[slot.table as usize];
             let Some(entry) = table.look(slot.hash).filter(|entry| entry.queue == from) else {
                 self.stale = self.stale.saturating_sub(1);
                 continue;
             };
+            if Some(slot) == spared {
+                held = Some(from);
+                continue;
+            }
             self.queue(from).weight -= entry.weight as usize;
             if entry.visits > 0 && entry.expires > now {
                 let visits = if from == Queue::Main { entry.visits - 1 } else { 0 };
@@ -101,10 +109,14 @@ impl Shard {
                 self.main.push(slot, entry.weight);
             } else {
                 table.evict(slot.hash);
-                self.remember(slot, Farewell::Evicted);
-                return Some(entry.weight);
+                self.remember(slot, farewell);
+                break Some(entry.weight);
             }
+        };
+        if let Some((queue, slot)) = held.zip(spared) {
+            self.queue(queue).slots.push_back(slot);
         }
+        evicted
     }
 
     fn remember(&mut self, slot: Slot, farewell: Farewell) {
@@ -128,6 +140,16 @@ impl Shard {
         self.stale = 0;
     }
 
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> usize {
+        self.small.weight + self.main.weight
+    }
+
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> usize {
+        self.small.slots.len() + self.main.slots.len()
+    }
+
     fn queue(&mut self, queue: Queue) -> &mut Fifo {
         match queue {
             Queue::Small => &mut self.small,
@@ -137,10 +159,6 @@ impl Shard {
 }
 
 impl Fifo {
-    fn has_other_than(&self, spared: Option<Slot>) -> bool {
-        self.slots.len() > usize::from(self.slots.front().copied() == spared && spared.is_some())
-    }
-
     fn push(&mut self, slot: Slot, weight: u32) {
         if self.slots.len() == self.slots.capacity() {
             // Doubling would leave up to half of it empty: at a million entries that is eight bytes an entry.

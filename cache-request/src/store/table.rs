@@ -41,8 +41,9 @@ pub(crate) struct Entry<V> {
 /// What two bits count to: past this, a read of a hot entry writes nothing, so that its cache line stays shared.
 const MOST_VISITS: u8 = 3;
 
-/// Values of this many bytes are given back to the allocator at once, not in batches.
-const LARGE: u32 = 16 * 1024;
+/// Entries of this many bytes are given back to the allocator at once. Smaller ones wait for one another, up to 32 of each
+/// thread.
+const LARGE: u32 = 4 * 1024;
 
 impl<V> Entry<V> {
     pub(super) fn new(value: V, expires: Nanos, weight: u32, queue: Queue) -> Self {

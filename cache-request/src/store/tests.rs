@@ -1,0 +1,39 @@
+//! The store: its limits, its accounts, what it evicts, and what it really takes.
+
+mod accounts;
+mod expiry;
+mod memory;
+mod traces;
+
+use std::{fmt, sync::Arc};
+
+use super::{Limits, Store, Table, shard::Shard};
+use crate::{clock::Clock, key::Key};
+
+fn store(bytes: usize, entries: usize) -> (Store, Clock) {
+    let clock = Clock::mock();
+    (Store::new(Limits { bytes, entries }, clock.clone()), clock)
+}
+
+fn key(number: u64) -> Key {
+    Key::build(|key| key.part(&number))
+}
+
+fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &Clock, number: u64) -> Option<V> {
+    table.read(&key(number).lookup(), || clock.coarse(), V::clone).ok()
+}
+
+fn shards(store: &Store) -> impl Iterator<Item = std::sync::MutexGuard<'_, Shard>> {
+    (0..store.shards.len()).map(|shard| store.lock(shard))
+}
+
+/// That all that is counted twice is counted alike: by the store, by its tables, by its queues.
+fn consistent<V: Send + Sync + 'static>(store: &Store, tables: &[Arc<Table<V>>]) {
+    fn same<T: PartialEq + fmt::Debug>(one: T, other: T) {
+        assert_eq!(one, other);
+    }
+    same(store.bytes(), tables.iter().map(|table| table.bytes()).sum());
+    same(store.entries(), tables.iter().map(|table| table.entries()).sum());
+    same(store.bytes(), shards(store).map(|shard| shard.weight()).sum());
+    assert!(shards(store).map(|shard| shard.slots()).sum::<usize>() >= store.entries());
+}

@@ -1,0 +1,92 @@
+//! The bytes that the store says it holds, beside those it has from the allocator.
+
+use allocation_counter::measure;
+
+use super::{key, store};
+use crate::clock::NEVER;
+
+/// Of this thread, which does all the work here.
+fn live(work: impl FnOnce()) -> i64 {
+    measure(work).bytes_current
+}
+
+/// What is counted for an entry is what it takes.
+#[test]
+fn the_overhead_of_an_entry_is_what_it_takes() {
+    for (count, length) in [(100_000, 200), (100_000, 20), (70_000, 1000), (130_000, 0)] {
+        let mut kept = None;
+        let mut counted = 0;
+        let taken = live(|| {
+            let (store, _) = store(usize::MAX, usize::MAX);
+            let table = store.table();
+            for number in 0..count {
+                let text = "x".repeat(length);
+                // The allocator's own header, which the counter does not see, is not to be seen in the sum either.
+                store.put(&table, &key(number).lookup(), text, NEVER, size_of::<String>() + length);
+            }
+            counted = store.bytes() as i64 - 8 * i64::try_from(count).unwrap();
+            kept = Some((store, table));
+        });
+        let off = (taken - counted) * 100 / taken;
+        assert!(off.abs() <= 12, "{count} of {length}: {taken} bytes taken, {counted} counted: {off} % off");
+        drop(kept);
+    }
+}
+
+/// What is evicted is given back, and not only when many are.
+#[test]
+fn what_is_evicted_is_given_back_at_once() {
+    for (limit, length) in [(16 << 20, 1 << 20), (16 << 20, 100_000), (4 << 20, 15_000), (1 << 20, 3_000)] {
+        let mut stores = None;
+        let peak = measure(|| {
+            let (store, _) = store(limit, usize::MAX);
+            let table = store.table();
+            for number in 0..(20 * limit / length) as u64 {
+                store.put(&table, &key(number).lookup(), vec![0_u8; length], NEVER, 24 + length);
+            }
+            assert!(store.bytes() <= limit && store.bytes() + 2 * length > limit);
+            stores = Some((store, table));
+        })
+        .bytes_max;
+        // The value that comes, what goes in one batch, and what the map holds on to while it tidies itself up.
+        let room = limit as u64 + 8 * length.max(32 << 10) as u64;
+        assert!(peak <= room, "{length} bytes each: {peak} at the most, where {room} are allowed");
+    }
+}
+
+/// Also when each value has a table of its own.
+#[test]
+fn what_many_functions_evict_is_given_back_at_once() {
+    let (limit, length) = (1 << 20, 10_000);
+    let mut stores = None;
+    let peak = measure(|| {
+        let (store, _) = store(limit, usize::MAX);
+        let tables: Vec<_> = (0..100).map(|_| store.table()).collect();
+        for number in 0..2000 {
+            let table = &tables[number as usize % tables.len()];
+            store.put(table, &key(number).lookup(), vec![0_u8; length], NEVER, 24 + length);
+        }
+        stores = Some((store, tables));
+    })
+    .bytes_max;
+    assert!(peak <= limit as u64 + (512 << 10), "{peak}");
+}
+
+/// A value in the place of another one, again and again.
+#[test]
+fn what_is_replaced_or_removed_is_given_back_at_once() {
+    let mut stores = None;
+    let peak = measure(|| {
+        let (store, _) = store(64 << 20, usize::MAX);
+        let table = store.table();
+        for round in 0..1000 {
+            store.put(&table, &key(1).lookup(), vec![0_u8; 10_000], NEVER, 10_024);
+            if round % 3 == 0 {
+                store.remove(&table, &key(1).lookup(), crate::store::Farewell::Invalidated);
+            }
+        }
+        stores = Some((store, table));
+    })
+    .bytes_max;
+    assert!(peak <= 256 << 10, "{peak}");
+}

@@ -1,0 +1,248 @@
+//! A backend that fails, panics or never answers.
+//!
+//! Nothing here depends on how long anything takes: that it ends is what is asserted.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    thread,
+    time::Duration,
+};
+
+use cache_request::{Cache, Clock, Error, ErrorKind, backend::Backend, cache_request, scoped, scoped_sync};
+use cache_request_tests::{
+    backends::{Bend, Bends, Bent},
+    logs,
+};
+use futures_lite::future::block_on;
+
+use crate::{bodies, body_runs};
+
+#[cache_request(name = "faulty")]
+fn square(number: u64) -> u64 {
+    body_runs();
+    number * number
+}
+
+#[cache_request(name = "faulty-async")]
+async fn cube(number: u64) -> u64 {
+    body_runs();
+    number * number * number
+}
+
+fn bent() -> (Bent, Cache) {
+    let clock = Clock::mock();
+    let backend = Bent::new(&clock);
+    let cache = Cache::builder().backend(backend.clone()).clock(clock).soft_limit(Duration::from_millis(5)).build();
+    (backend, cache)
+}
+
+/// Every way to fail, and what the log says of it.
+const FAILURES: [(Bend, &str); 5] = [
+    (Bend::Errs, "the server is on fire"),
+    (Bend::Panics, "the bent backend panicked"),
+    (Bend::PanicsLater, "the bent backend panicked"),
+    (Bend::Hangs, "the bent backend took longer than 5ms"),
+    (Bend::HangsAndPanics, "the bent backend took longer than 5ms"),
+];
+
+#[test]
+fn a_backend_that_cannot_be_read_is_a_miss() {
+    for (bend, cause) in FAILURES {
+        let (backend, cache) = bent();
+        backend.bend(Bends { get: bend, ..Bends::default() });
+        let (answers, lines) = logs::of(|| {
+            let plain = scoped_sync(&cache, || bodies(|| [square(3), square(3)]));
+            (plain, block_on(scoped(&cache, async { [cube(3).await, cube(3).await] })))
+        });
+        assert_eq!(answers, (([9, 9], 2), [27, 27]), "{cause}");
+        let stats = cache.stats();
+        for name in ["faulty", "faulty-async"] {
+            let function = stats.function(name).unwrap();
+            assert_eq!((function.misses.backend_fault, function.misses.total()), (2, 2), "{cause}: {function:?}");
+            assert_eq!((function.faults, function.bodies), (2, 2), "{cause}: {function:?}");
+            let logged =
+                format!("WARN cache fault: the backend could not be read function={name} cause={cause} count=1");
+            assert!(lines.contains(&logged), "{lines:?}");
+        }
+    }
+}
+
+#[test]
+fn a_backend_that_cannot_be_written_costs_a_miss_later() {
+    for (bend, cause) in FAILURES {
+        let (backend, cache) = bent();
+        backend.bend(Bends { set: bend, ..Bends::default() });
+        let (answers, lines) = logs::of(|| {
+            let plain = scoped_sync(&cache, || bodies(|| [square(3), square(3)]));
+            (plain, block_on(scoped(&cache, async { [cube(3).await, cube(3).await] })))
+        });
+        assert_eq!(answers, (([9, 9], 2), [27, 27]), "{cause}");
+        let stats = cache.stats();
+        for name in ["faulty", "faulty-async"] {
+            let function = stats.function(name).unwrap();
+            assert_eq!((function.misses.never_seen, function.misses.total()), (2, 2), "{cause}: {function:?}");
+            assert_eq!((function.faults, function.written_bytes), (2, 0), "{cause}: {function:?}");
+            let logged = format!("WARN cache fault: a value could not be kept function={name} cause={cause} count=1");
+            assert!(lines.contains(&logged), "{lines:?}");
+        }
+        // And then it is remembered.
+        backend.bend(Bends::default());
+        assert_eq!(scoped_sync(&cache, || bodies(|| [square(3), square(3)])), ([9, 9], 1), "{cause}");
+    }
+}
+
+/// Whoever asks for it gets the error; whoever calls the function does not.
+#[test]
+fn put_and_invalidate_return_the_error() {
+    for (bend, cause) in FAILURES {
+        let (backend, cache) = bent();
+        scoped_sync(&cache, || {
+            assert_eq!(square(3), 9);
+            backend.bend(Bends { set: bend.clone(), delete: bend.clone(), ..Bends::default() });
+            for error in [square_cache(3).put(&10).unwrap_err(), square_cache(3).invalidate().unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::Backend);
+                assert_eq!(error.to_string(), cause);
+            }
+            assert_eq!(block_on(cache.clear()).unwrap_err().to_string(), cause);
+            assert_eq!(bodies(|| square_cache(3).refresh()), (9, 1));
+        });
+        block_on(scoped(&cache, async {
+            assert_eq!(cube_cache(3).put(&10).await.unwrap_err().to_string(), cause);
+            assert_eq!(cube_cache(3).invalidate().await.unwrap_err().to_string(), cause);
+            assert_eq!(cube_cache(3).refresh().await, 27);
+        }));
+    }
+}
+
+#[test]
+fn a_backend_that_cannot_be_read_has_nothing_to_peek_at() {
+    for (bend, cause) in FAILURES {
+        let (backend, cache) = bent();
+        backend.bend(Bends { get: bend.clone(), set: bend.clone(), delete: bend });
+        scoped_sync(&cache, || {
+            assert_eq!(square_cache(3).peek(), None, "{cause}");
+            assert_eq!(bodies(|| square_cache(3).uncached()), (9, 1), "{cause}");
+        });
+    }
+}
+
+/// The waiters of a call whose backend hangs get its answer all the same.
+#[test]
+fn everybody_who_waits_for_a_faulty_backend_is_answered() {
+    for (bend, cause) in FAILURES {
+        let (backend, cache) = bent();
+        backend.bend(Bends { get: bend.clone(), set: bend.clone(), delete: bend });
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| assert_eq!(scoped_sync(&cache, || square(7)), 49, "{cause}"));
+            }
+        });
+        assert_eq!(cache.stats().function("faulty").unwrap().calls(), 16, "{cause}");
+    }
+}
+
+#[test]
+fn a_backend_that_is_down_does_not_flood_the_log() {
+    let (backend, cache) = bent();
+    backend.bend(Bends { get: Bend::Errs, ..Bends::default() });
+    let (_, lines) =
+        logs::of(|| scoped_sync(&cache, || (0..1000).for_each(|number| assert_eq!(square(number), number * number))));
+    assert_eq!(lines.len(), 10, "{lines:?}");
+    assert_eq!(cache.stats().faults(), 1000);
+}
+
+/// Says something else each time it is asked, and panics in the end.
+struct Moody {
+    asked: AtomicUsize,
+}
+
+impl Moody {
+    fn mood(&self) -> usize {
+        let asked = self.asked.fetch_add(1, SeqCst);
+        assert!(asked < 2, "a bug in the backend");
+        asked
+    }
+}
+
+impl Backend for Moody {
+    fn name(&self) -> &'static str {
+        ["calm", "angry"][self.mood()]
+    }
+
+    fn max_key_bytes(&self) -> usize {
+        [250, 0][self.mood()]
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
+        panic!("a bug in the backend");
+    }
+
+    async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        Err(Error::backend("no"))
+    }
+
+    async fn delete(&self, _: &str) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A panic where a backend is only asked for its name would come in the midst of a call.
+#[test]
+fn a_backend_is_asked_for_its_name_and_limit_once() {
+    let cache = Cache::builder().backend(Moody { asked: AtomicUsize::new(0) }).build();
+    assert_eq!(scoped_sync(&cache, || bodies(|| [square(3), square(4)])), ([9, 16], 2));
+    assert!(format!("{cache:?}").contains("calm"));
+    assert_eq!(cache.stats().faults(), 4);
+}
+
+/// A limit that no key can meet is the backend's problem: the key is sent as short as it can be told from others.
+#[test]
+fn a_backend_may_take_no_key_at_all() {
+    struct Short(Bent);
+    impl Backend for Short {
+        fn name(&self) -> &'static str {
+            "short"
+        }
+        fn max_key_bytes(&self) -> usize {
+            0
+        }
+        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+            self.0.get(key).await
+        }
+        async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+            self.0.set(key, value, timeout).await
+        }
+        async fn delete(&self, key: &str) -> Result<bool, Error> {
+            self.0.delete(key).await
+        }
+        async fn clear(&self) -> Result<(), Error> {
+            self.0.clear().await
+        }
+    }
+    let clock = Clock::mock();
+    let cache = Cache::builder().backend(Short(Bent::new(&clock))).clock(clock).build();
+    scoped_sync(&cache, || {
+        assert_eq!(bodies(|| [square(3), square(4), square(3), square(4)]), ([9, 16, 9, 16], 2));
+        assert!(square_cache(3).invalidate().unwrap());
+    });
+}
+
+/// The longest limits there are, which no clock can add to its time.
+#[test]
+fn limits_may_be_for_ever() {
+    for limit in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 40)] {
+        let clock = Clock::mock();
+        let backend = Bent::new(&clock);
+        let cache = Cache::builder().backend(backend).clock(clock).soft_limit(limit).wait_limit(limit).build();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_eq!(scoped_sync(&cache, || square(7)), 49));
+            }
+        });
+        assert_eq!(cache.stats().faults(), 0, "{limit:?}");
+    }
+}
