@@ -111,6 +111,17 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         }
     }
 
+    /// For a plain function. The body's type is forgotten, so that all functions of one type of answer share what follows.
+    #[inline(never)]
+    fn answer_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> R {
+        block_on(self.answer(body))
+    }
+
+    #[inline(never)]
+    fn refresh_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> R {
+        block_on(self.refresh(body))
+    }
+
     /// Nothing is ever kept, so nothing needs forgetting.
     fn is_disabled(&self) -> bool {
         self.target.as_ref().is_some_and(|target| target.cache.is_disabled())
@@ -145,7 +156,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
 
     #[cold]
     fn answer(self) -> R {
-        block_on(self.prepared.answer(async { (self.body)() }))
+        self.prepared.answer_on_this_thread(pin!(async { (self.body)() }))
     }
 
     /// The text of the key, as a backend and the logs see it; empty if no key can be made of the arguments.
@@ -160,7 +171,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
 
     /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
     pub fn refresh(self) -> R {
-        block_on(self.prepared.refresh(async { (self.body)() }))
+        self.prepared.refresh_on_this_thread(pin!(async { (self.body)() }))
     }
 
     /// Forgets what is remembered, and does not keep what a body that runs at this moment returns. Says whether there was

@@ -51,7 +51,19 @@ impl<R, V> Policy<R, V> {
     where
         V: ValueOf<R>,
     {
-        call::hit::<R, V>(&*site.target::<V>(instance)?, key)
+        match site.settled_target(instance) {
+            Some(target) => call::hit::<R, V>(target, key),
+            None => Self::hit_elsewhere(site, instance, key),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hit_elsewhere(site: &'static Site, instance: Instance, key: &Key) -> Option<R>
+    where
+        V: ValueOf<R>,
+    {
+        call::hit::<R, V>(&*site.look_up::<V>(instance)?, key)
     }
 }
 

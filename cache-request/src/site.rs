@@ -113,16 +113,19 @@ impl Site {
     }
 
     /// Where the calls of `instance` go; `None` if the cache that is named is not installed.
-    #[inline]
     pub(crate) fn target<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
-        match self.settled.get() {
-            Some(target) if target.instance == instance.id && !scope::is_scoped() => Some(Resolved::Settled(target)),
-            _ => self.look_up::<V>(instance),
-        }
+        self.settled_target(instance).map(Resolved::Settled).or_else(|| self.look_up::<V>(instance))
+    }
+
+    /// The same, if it is settled: no wrapper to take apart and to drop.
+    #[inline]
+    pub(crate) fn settled_target(&'static self, instance: Instance) -> Option<&'static Target> {
+        self.settled.get().filter(|target| target.instance == instance.id && !scope::is_scoped())
     }
 
     #[cold]
-    fn look_up<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
+    #[inline(never)]
+    pub(crate) fn look_up<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
         let overriding = scope::cache();
         let installed = overriding.is_none();
         let cache = match (overriding, self.cache) {

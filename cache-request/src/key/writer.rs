@@ -24,7 +24,7 @@ impl<'a> Writer<'a> {
     }
 
     /// An integer that fits a word: one word if it fits a payload, and the same for every width.
-    #[inline]
+    #[inline(always)]
     fn integer(self, small: Tag, wide: Tag, magnitude: u64) -> Result<(), Unkeyable> {
         if magnitude <= PAYLOAD {
             self.words.push(small.with(magnitude));

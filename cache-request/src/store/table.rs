@@ -25,6 +25,8 @@ pub(crate) struct Table<V> {
     map: papaya::HashMap<OwnedKey, Entry<V>, BuildHasherDefault<PassThrough>>,
     bytes: AtomicUsize,
     entries: AtomicUsize,
+    /// The map's places, as far as this has asked for them.
+    places: AtomicUsize,
 }
 
 /// One value, and what the store has to know about it.
@@ -48,6 +50,12 @@ const LARGE: u32 = 4 * 1024;
 impl<V> Entry<V> {
     pub(super) fn new(value: V, expires: Nanos, weight: u32, queue: Queue) -> Self {
         Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
+    }
+
+    /// Visited already, as the entry that it replaces was.
+    pub(super) fn visited(mut self, visits: u8) -> Self {
+        *self.visits.get_mut() = visits;
+        self
     }
 
     fn look(&self) -> Look {
@@ -74,8 +82,8 @@ pub(crate) struct Look {
 
 impl<V: Send + Sync + 'static> Table<V> {
     /// Bytes that an entry takes beside its key's and its value's own heap: the node, its pointer and tag in the map (which
-    /// is between three and six eighths full), its slot in a queue, and the allocator's header.
-    pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 18 + 16 + 8;
+    /// is between a quarter and half full), its slot in a queue, and the allocator's header.
+    pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 27 + 16 + 8;
 
     pub(super) fn new(id: u32, collector: Arc<Collector>) -> Self {
         Self {
@@ -83,6 +91,20 @@ impl<V: Send + Sync + 'static> Table<V> {
             map: papaya::HashMap::builder().hasher(PassThrough::build()).shared_collector(collector).build(),
             bytes: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
+            places: AtomicUsize::new(0),
+        }
+    }
+
+    /// Keeps half of the map's places free: left to itself it fills up to nine tenths, and a look-up probes for long, a miss most
+    /// of all.
+    fn make_places(&self, entries: usize, guard: &impl Guard) {
+        let places = self.places.load(Ordering::Relaxed);
+        if entries * 2 > places {
+            let wanted = (entries * 2).max(64).next_power_of_two();
+            if self.places.compare_exchange(places, wanted, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                // The map takes four thirds of what it is asked for, up to a power of two.
+                self.map.reserve((wanted * 3 / 4).saturating_sub(self.map.len()), guard);
+            }
         }
     }
 
@@ -110,7 +132,8 @@ impl<V: Send + Sync + 'static> Table<V> {
     pub(super) fn insert(&self, key: OwnedKey, entry: Entry<V>) -> Option<u32> {
         let guard = self.map.guard();
         self.bytes.fetch_add(entry.weight as usize, Ordering::Relaxed);
-        self.entries.fetch_add(1, Ordering::Relaxed);
+        let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
+        self.make_places(entries, &guard);
         let replaced = self.map.insert(key, entry, &guard)?.weight;
         self.gone(replaced, &guard);
         Some(replaced)
