@@ -157,7 +157,7 @@ mod texts {
             assert_eq!(generic_cache::<_, 2>(1_u8).key(), "companion..texts.generic(u8,2)?item=1");
             assert_eq!(
                 generic_cache::<_, 3>(String::new()).key(),
-                "companion..texts.generic(alloc.string.String,3)?item=%27%27"
+                "companion..texts.generic(alloc.string.String,3)?item='"
             );
         });
     }
@@ -194,6 +194,53 @@ mod texts {
                 "companion..(companion.texts.Pair(u8)%20as%20companion.texts.Label).label?id=1"
             );
         });
+    }
+
+    mod load_cache {
+        use super::*;
+
+        #[cache_request]
+        pub(super) fn load(id: u32) -> u32 {
+            id
+        }
+    }
+
+    mod load {
+        use super::*;
+
+        #[cache_request]
+        pub(super) fn load_cache<T: 'static>(id: u32) -> u32 {
+            let _ = size_of::<T>();
+            id
+        }
+
+        #[cache_request]
+        pub(super) fn load_cache_one(id: u32) -> u32 {
+            id
+        }
+    }
+
+    #[test]
+    fn of_what_is_named_like_a_companion() {
+        struct Load;
+        impl Load {
+            #[cache_request(skip(self))]
+            fn load(&self, id: u32) -> u32 {
+                id
+            }
+        }
+        let (cache, _) = bytes();
+        scoped_sync(&cache, || {
+            assert_eq!(
+                [load_cache::load(1), load::load_cache::<u8>(2), load::load_cache_one(3), Load.load(4)],
+                [1, 2, 3, 4]
+            );
+            assert_eq!(load_cache::load_cache(1).key(), "companion..texts.load_cache.load?id=1");
+            assert_eq!(load::load_cache_cache::<u8>(1).key(), "companion..texts.load.load_cache(u8)?id=1");
+            assert_eq!(load::load_cache_one_cache(1).key(), "companion..texts.load.load_cache_one?id=1");
+            assert_eq!(Load.load_cache(1).key(), "companion..texts.of_what_is_named_like_a_companion.Load.load?id=1");
+        });
+        assert_eq!(cache.stats().functions.iter().map(|function| function.uncached).sum::<u64>(), 0);
     }
 
     #[test]
