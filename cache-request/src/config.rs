@@ -209,7 +209,7 @@ struct Address<'a> {
 impl<'a> Address<'a> {
     /// Errors here show nothing of the address but its scheme: the rest may hold a password.
     fn parse(url: &'a str) -> Result<Self, Error> {
-        let Some((scheme, rest)) = url.split_once("://") else {
+        let Some((scheme, rest)) = split(url) else {
             return Err(Error::config("an address begins with its scheme, such as memory:// or file:///var/cache/app"));
         };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -220,6 +220,12 @@ impl<'a> Address<'a> {
         }
         Ok(Self { scheme, path: decode(scheme, path)?, options })
     }
+}
+
+/// The scheme and the rest. What cannot be a scheme may be a password in the wrong place, and is none.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let in_scheme = |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
+    url.split_once("://").filter(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(in_scheme))
 }
 
 fn decode(scheme: &str, text: &str) -> Result<String, Error> {
@@ -295,7 +301,7 @@ impl FromStr for Span {
 /// Shows no address, as that may hold a password.
 impl fmt::Debug for CacheConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.url.as_deref().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
+        let scheme = self.url.as_deref().and_then(split).map(|(scheme, _)| scheme);
         f.debug_struct("CacheConfig").field("scheme", &scheme).field("options", &self.options.keys()).finish()
     }
 }

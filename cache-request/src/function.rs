@@ -143,10 +143,32 @@ fn path(site: &Site, instance: &str) -> String {
     readable(&without_companion(own, site.function))
 }
 
-/// The body stands in the companion, whose name nobody wants to read in a key.
+/// The body stands in the companion, whose name nobody wants to read in a key. Only the last segment is the function: modules
+/// and types may be named like a companion too.
 fn without_companion(path: &str, function: &str) -> String {
     let function = function.trim_start_matches("r#");
-    path.replacen(&format!("{function}_cache"), function, 1)
+    let (outer, own) = path.split_at(last_segment(path));
+    let rest = own.strip_prefix(function).and_then(|rest| rest.strip_prefix("_cache"));
+    match rest.filter(|rest| rest.is_empty() || rest.starts_with(['<', ':'])) {
+        Some(rest) => format!("{outer}{function}{rest}"),
+        None => path.to_owned(),
+    }
+}
+
+/// Where the last segment begins that stands in no brackets.
+fn last_segment(path: &str) -> usize {
+    let bytes = path.as_bytes();
+    let (mut depth, mut start) = (0_usize, 0);
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            // Not the arrow of a function's type.
+            b'>' if at == 0 || bytes[at - 1] != b'-' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 && path[..at].ends_with(':') && bytes.get(at + 1) != Some(&b'<') => start = at + 1,
+            _ => {}
+        }
+    }
+    start
 }
 
 /// Rust's notation in characters that every backend's keys and consoles take.

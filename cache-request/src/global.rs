@@ -81,7 +81,9 @@ pub fn named(name: &str) -> Option<Cache> {
 #[must_use]
 #[track_caller]
 pub fn current() -> Cache {
-    scope::cache().unwrap_or_else(|| default_as(Origin::Asked(Location::caller())))
+    // Not in the closure, which would be its own caller.
+    let place = Location::caller();
+    scope::cache().unwrap_or_else(|| default_as(Origin::Asked(place)))
 }
 
 /// What the functions of the cache in force here did so far.

@@ -1,0 +1,248 @@
+//! The installed caches. They are the process's own, so each case runs in a process by itself.
+
+use std::{
+    env,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+};
+
+use cache_request::{Cache, Config, cache_request, current, install, install_named, scoped, scoped_sync, stats};
+use futures_lite::future::block_on;
+
+const CASE: &str = "CACHE_REQUEST_TESTS_CASE";
+const CACHE_URL: &str = "CACHE_URL";
+
+/// Runs `case`, which is the test of that name, in a process of its own.
+fn alone(name: &str, url: Option<&str>, case: impl FnOnce()) {
+    if env::var(CASE).is_ok_and(|running| running == name) {
+        return case();
+    }
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args([name, "--exact", "--nocapture"]).env(CASE, name).env_remove(CACHE_URL);
+    if let Some(url) = url {
+        child.env(CACHE_URL, url);
+    }
+    let output = child.output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "no test is called {name}: {text}");
+}
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+fn run() -> u32 {
+    RUNS.fetch_add(1, SeqCst) + 1
+}
+
+const FIRST_LINE: u32 = line!() + 1;
+#[cache_request]
+fn first() -> u32 {
+    run()
+}
+
+#[cache_request]
+async fn later() -> u32 {
+    run()
+}
+
+#[cache_request(cache = "sessions")]
+fn session() -> u32 {
+    run()
+}
+
+#[cache_request(cache = "sessions")]
+async fn later_session() -> u32 {
+    run()
+}
+
+#[test]
+fn what_is_installed_remembers() {
+    alone("what_is_installed_remembers", None, || {
+        let cache = Cache::memory();
+        install(cache.clone()).unwrap();
+        assert_eq!([first(), first()], [1, 1]);
+        assert_eq!([block_on(later()), block_on(later())], [2, 2]);
+        assert_eq!((cache.stats().hits(), cache.stats().misses()), (2, 2));
+        assert_eq!(stats().hits(), 2);
+        assert_eq!(current().stats().hits(), 2);
+    });
+}
+
+#[test]
+fn what_is_installed_wins_over_the_environment() {
+    alone("what_is_installed_wins_over_the_environment", Some("null://"), || {
+        install(Cache::memory()).unwrap();
+        assert_eq!([first(), first()], [1, 1]);
+    });
+}
+
+#[test]
+fn installing_twice_names_the_first_place() {
+    alone("installing_twice_names_the_first_place", None, || {
+        let place = format!("{}:{}", file!(), line!() + 1);
+        install(Cache::memory()).unwrap();
+        for _ in 0..2 {
+            let error = install(Cache::null()).unwrap_err().to_string();
+            assert!(error.contains(&place), "{error}");
+        }
+        assert_eq!([first(), first()], [1, 1]);
+
+        let place = format!("{}:{}", file!(), line!() + 1);
+        install_named("sessions", Cache::memory()).unwrap();
+        let error = install_named("sessions", Cache::null()).unwrap_err().to_string();
+        assert!(error.contains(&place) && error.contains("`sessions`"), "{error}");
+        assert_eq!([session(), session()], [2, 2]);
+        install_named("others", Cache::null()).unwrap();
+    });
+}
+
+#[test]
+fn installing_too_late_names_the_function() {
+    alone("installing_too_late_names_the_function", None, || {
+        assert_eq!(first(), 1);
+        let error = install(Cache::null()).unwrap_err().to_string();
+        assert!(error.contains("global::first"), "{error}");
+        assert!(error.contains(&format!("{}:{FIRST_LINE}", file!())), "{error}");
+        assert_eq!(first(), 1);
+    });
+}
+
+#[test]
+fn installing_after_a_look_names_its_place() {
+    alone("installing_after_a_look_names_its_place", None, || {
+        let place = format!("{}:{}", file!(), line!() + 1);
+        let _ = stats();
+        let error = install(Cache::null()).unwrap_err().to_string();
+        assert!(error.contains(&place), "{error}");
+    });
+}
+
+#[test]
+fn a_scope_is_no_use_of_the_default() {
+    alone("a_scope_is_no_use_of_the_default", None, || {
+        scoped_sync(&Cache::memory(), || {
+            assert_eq!([first(), first()], [1, 1]);
+            let _ = stats();
+        });
+        install(Cache::memory()).unwrap();
+        assert_eq!([first(), first()], [2, 2]);
+    });
+}
+
+#[test]
+fn without_an_address_it_is_memory() {
+    alone("without_an_address_it_is_memory", None, || {
+        assert_eq!([first(), first()], [1, 1]);
+        assert!(!current().is_disabled());
+    });
+}
+
+#[test]
+fn the_environment_may_say_memory() {
+    alone("the_environment_may_say_memory", Some("memory://?max_entries=1"), || {
+        assert_eq!([first(), first()], [1, 1]);
+        for _ in 0..2 {
+            block_on(later());
+            first();
+        }
+        assert_eq!(current().stats().entries, 1);
+    });
+}
+
+#[test]
+fn the_environment_may_say_null() {
+    alone("the_environment_may_say_null", Some("null://"), || {
+        assert_eq!([first(), first()], [1, 2]);
+        assert!(current().is_disabled());
+    });
+}
+
+#[test]
+fn an_address_that_cannot_be_used_caches_nothing() {
+    alone("an_address_that_cannot_be_used_caches_nothing", Some("memory://?max_bytes=much"), || {
+        assert_eq!([first(), first()], [1, 2]);
+        assert_eq!([block_on(later()), block_on(later())], [3, 4]);
+        assert!(current().is_disabled());
+        assert_eq!(stats().function("first").unwrap().uncached, 2);
+    });
+}
+
+#[test]
+fn an_empty_address_cannot_be_used() {
+    alone("an_empty_address_cannot_be_used", Some(""), || {
+        assert_eq!([first(), first()], [1, 2]);
+    });
+}
+
+#[test]
+fn a_named_cache_remembers_once_it_is_installed() {
+    alone("a_named_cache_remembers_once_it_is_installed", None, || {
+        assert_eq!([session(), session()], [1, 2]);
+        assert_eq!([block_on(later_session()), block_on(later_session())], [3, 4]);
+        let error = session_cache().put(&0).unwrap_err().to_string();
+        assert!(error.contains("`sessions`"), "{error}");
+        assert_eq!(session_cache().peek(), None);
+        assert_eq!(session_cache().key(), "");
+
+        let sessions = Cache::memory();
+        install_named("sessions", sessions.clone()).unwrap();
+        assert_eq!([session(), session()], [5, 5]);
+        assert_eq!([block_on(later_session()), block_on(later_session())], [6, 6]);
+        assert_eq!(sessions.stats().hits(), 2);
+        // It was no use of the default cache.
+        install(Cache::memory()).unwrap();
+        assert_eq!([first(), first()], [7, 7]);
+        assert_eq!(sessions.stats().functions.len(), 2);
+    });
+}
+
+#[test]
+fn a_scope_stands_in_for_both() {
+    alone("a_scope_stands_in_for_both", None, || {
+        install(Cache::memory()).unwrap();
+        install_named("sessions", Cache::memory()).unwrap();
+        assert_eq!([first(), session()], [1, 2]);
+        assert_eq!([block_on(later()), block_on(later_session())], [3, 4]);
+
+        let scope = Cache::memory();
+        scoped_sync(&scope, || assert_eq!([first(), session(), first(), session()], [5, 6, 5, 6]));
+        block_on(scoped(&scope, async {
+            assert_eq!([first(), session()], [5, 6]);
+            assert_eq!([later().await, later_session().await], [7, 8]);
+        }));
+        assert_eq!(scope.stats().functions.len(), 4);
+
+        let null = Cache::null();
+        scoped_sync(&null, || assert_eq!([first(), session()], [9, 10]));
+        assert_eq!([first(), session()], [1, 2]);
+        assert_eq!([block_on(later()), block_on(later_session())], [3, 4]);
+    });
+}
+
+#[test]
+fn a_configuration_installs_all_its_caches() {
+    alone("a_configuration_installs_all_its_caches", None, || {
+        let config: Config = serde_json::from_str(r#"{ "url": "null://", "caches": { "sessions": {} } }"#).unwrap();
+        let place = format!("{}:{}", file!(), line!() + 1);
+        config.install().unwrap();
+        assert_eq!([first(), first()], [1, 2]);
+        assert_eq!([session(), session()], [3, 3]);
+        let error = install_named("sessions", Cache::null()).unwrap_err().to_string();
+        assert!(error.contains(&place), "{error}");
+        let error = config.install().unwrap_err().to_string();
+        assert!(error.contains(&place), "{error}");
+    });
+}
+
+#[test]
+fn a_wrong_configuration_installs_nothing() {
+    alone("a_wrong_configuration_installs_nothing", None, || {
+        let text = r#"{ "caches": { "good": {}, "sessions": { "url": "nowhere://" } } }"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        let error = config.install().unwrap_err().to_string();
+        assert!(error.contains("`sessions`") && error.contains("`nowhere://`"), "{error}");
+        install(Cache::memory()).unwrap();
+        install_named("good", Cache::memory()).unwrap();
+        install_named("sessions", Cache::memory()).unwrap();
+    });
+}
