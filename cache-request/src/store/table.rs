@@ -82,8 +82,8 @@ pub(crate) struct Look {
 
 impl<V: Send + Sync + 'static> Table<V> {
     /// Bytes that an entry takes beside its key's and its value's own heap: the node, its pointer and tag in the map (which
-    /// is between a quarter and half full), its slot in a queue, and the allocator's header.
-    pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 27 + 16 + 8;
+    /// is between a quarter and half full), its slot in a queue, its share of the remembered keys, and the allocator's header.
+    pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 27 + 18 + 6 + 8;
 
     pub(super) fn new(id: u32, collector: Arc<Collector>) -> Self {
         Self {

@@ -5,7 +5,7 @@ mod expiry;
 mod memory;
 mod traces;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use super::{Limits, Store, Table, shard::Shard};
 use crate::{clock::Clock, key::Key};
