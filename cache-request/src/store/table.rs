@@ -50,6 +50,11 @@ impl<V> Entry<V> {
         Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
     }
 
+    /// An entry in the place of another one, as popular as that.
+    pub(super) fn instead_of(old: Look, value: V, expires: Nanos, weight: u32) -> Self {
+        Self { visits: AtomicU8::new(old.visits), ..Self::new(value, expires, weight, old.queue) }
+    }
+
     fn look(&self) -> Look {
         let queue = if self.queue.load(Ordering::Relaxed) == Queue::Main as u8 { Queue::Main } else { Queue::Small };
         Look { expires: self.expires, weight: self.weight, visits: self.visits.load(Ordering::Relaxed), queue }
@@ -74,8 +79,9 @@ pub(crate) struct Look {
 
 impl<V: Send + Sync + 'static> Table<V> {
     /// Bytes that an entry takes beside its key's and its value's own heap: the node, its pointer and tag in the map (which
-    /// is between three and six eighths full), its slot in a queue, and the allocator's header.
-    pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 18 + 16 + 8;
+    /// is between three and six eighths full, and for a while there twice when it grows), its slot in a queue, its share of
+    /// the remembered keys, and the allocator's header.
+    pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 20 + 18 + 6 + 8;
 
     pub(super) fn new(id: u32, collector: Arc<Collector>) -> Self {
         Self {

@@ -13,13 +13,14 @@ fn live(work: impl FnOnce()) -> i64 {
 /// What is counted for an entry is what it takes.
 #[test]
 fn the_overhead_of_an_entry_is_what_it_takes() {
-    for (count, length) in [(100_000, 200), (100_000, 20), (70_000, 1000), (130_000, 0)] {
+    for (count, length) in [(100_000, 200), (100_000, 20), (70_000, 1000), (130_000, 0), (50_000, 0), (90_000, 0)] {
         let mut kept = None;
         let mut counted = 0;
         let taken = live(|| {
-            let (store, _) = store(usize::MAX, usize::MAX);
+            let (store, _) = store(usize::MAX, count);
             let table = store.table();
-            for number in 0..count {
+            // More than there is room for, so that what is remembered of those that go is there as well.
+            for number in 0..2 * count as u64 {
                 let text = "x".repeat(length);
                 // The allocator's own header, which the counter does not see, is not to be seen in the sum either.
                 store.put(&table, &key(number).lookup(), text, NEVER, size_of::<String>() + length);
@@ -28,7 +29,7 @@ fn the_overhead_of_an_entry_is_what_it_takes() {
             kept = Some((store, table));
         });
         let off = (taken - counted) * 100 / taken;
-        assert!(off.abs() <= 12, "{count} of {length}: {taken} bytes taken, {counted} counted: {off} % off");
+        assert!(off.abs() <= 10, "{count} of {length}: {taken} bytes taken, {counted} counted: {off} % off");
         drop(kept);
     }
 }

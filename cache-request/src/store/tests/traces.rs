@@ -55,14 +55,15 @@ fn hit_ratio(trace: &[u64], room: usize) -> f64 {
     let (store, clock) = store(usize::MAX, room);
     let table = store.table();
     let mut hits = 0;
-    for &number in trace {
+    // The first half warms it up.
+    for (nth, &number) in trace.iter().enumerate() {
         if read(&table, &clock, number).is_some() {
-            hits += 1;
+            hits += usize::from(nth >= trace.len() / 2);
         } else {
             store.put(&table, &key(number).lookup(), number, NEVER, 0);
         }
     }
-    f64::from(hits) / trace.len() as f64
+    hits as f64 / (trace.len() / 2) as f64
 }
 
 /// What the least recently used entry's eviction comes to, for comparison.
@@ -71,7 +72,7 @@ fn lru_hit_ratio(trace: &[u64], room: usize) -> f64 {
     let mut order = VecDeque::new();
     let mut hits = 0;
     for (time, &number) in trace.iter().enumerate() {
-        hits += i32::from(newest.insert(number, time).is_some());
+        hits += usize::from(newest.insert(number, time).is_some() && time >= trace.len() / 2);
         order.push_back((number, time));
         while newest.len() > room {
             let (oldest, time) = order.pop_front().unwrap();
@@ -80,14 +81,13 @@ fn lru_hit_ratio(trace: &[u64], room: usize) -> f64 {
             }
         }
     }
-    f64::from(hits) / trace.len() as f64
+    hits as f64 / (trace.len() / 2) as f64
 }
 
 #[test]
 fn popular_keys_stay() {
     let trace = zipf(100_000, 0.99, 1_000_000, 1);
     let (ours, lru) = (hit_ratio(&trace, 10_000), lru_hit_ratio(&trace, 10_000));
-    println!("{ours:.4} {lru:.4}");
     assert!(ours >= lru + 0.04, "{ours} beside {lru} of an LRU");
 }
 
@@ -95,7 +95,6 @@ fn popular_keys_stay() {
 fn a_scan_drives_out_little() {
     let trace = with_scans(&zipf(100_000, 0.99, 500_000, 2), 10_000, 5_000);
     let (ours, lru) = (hit_ratio(&trace, 10_000), lru_hit_ratio(&trace, 10_000));
-    println!("{ours:.4} {lru:.4}");
     assert!(ours >= lru + 0.05, "{ours} beside {lru} of an LRU");
 }
 
@@ -103,7 +102,6 @@ fn a_scan_drives_out_little() {
 fn what_grows_popular_comes_in() {
     let trace = drifting(&zipf(100_000, 0.99, 500_000, 3), 100_000, 1000);
     let (ours, lru) = (hit_ratio(&trace, 10_000), lru_hit_ratio(&trace, 10_000));
-    println!("{ours:.4} {lru:.4}");
     assert!(ours >= lru, "{ours} beside {lru} of an LRU");
 }
 
@@ -116,6 +114,20 @@ fn hot_entries_survive_a_scan() {
     for _ in 0..2 {
         (0..500).for_each(|number| assert_eq!(read(&table, &clock, number), Some(number)));
     }
+    (10_000..20_000).for_each(&mut put);
+    let survived = (0..500).filter(|&number| read(&table, &clock, number).is_some()).count();
+    assert_eq!(survived, 500);
+}
+
+/// What is computed anew when its timeout is over is as popular as it was.
+#[test]
+fn hot_entries_survive_their_replacement() {
+    let (store, clock) = store(usize::MAX, 1000);
+    let table = store.table();
+    let mut put = |number| _ = store.put(&table, &key(number).lookup(), number, NEVER, 0);
+    (0..500).for_each(&mut put);
+    (0..500).for_each(|number| assert_eq!(read(&table, &clock, number), Some(number)));
+    (0..500).for_each(&mut put);
     (10_000..20_000).for_each(&mut put);
     let survived = (0..500).filter(|&number| read(&table, &clock, number).is_some()).count();
     assert_eq!(survived, 500);
@@ -137,15 +149,16 @@ fn what_comes_back_is_kept() {
     assert_eq!(kept, 50);
 }
 
-/// A million keys and room for a tenth of them: as large as what the benchmarks compare. Slow without optimisation, so it
+/// A million keys and room for a tenth of them, as the benchmarks compare. Who knew the hundred thousand most popular keys
+/// in advance would find 0.8303 of the first trace; an LRU finds 0.766, 0.467 and 0.762 of the three. Slow without optimisation, so it
 /// is run by hand: `cargo test --release -p cache-request a_million -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes long without optimisation"]
 fn a_million_popular_keys_and_room_for_a_tenth() {
-    let trace = zipf(1_000_000, 0.99, 10_000_000, 4);
+    let trace = zipf(1_000_000, 0.99, 6_000_000, 4);
     let ratio = hit_ratio(&trace, 100_000);
     let scans = hit_ratio(&with_scans(&trace[..5_000_000], 100_000, 50_000), 100_000);
     let drift = hit_ratio(&drifting(&trace[..5_000_000], 1_000_000, 10_000), 100_000);
     println!("zipf {ratio:.4}, with scans {scans:.4}, drifting {drift:.4}");
-    assert!(ratio >= 0.82, "{ratio}");
+    assert!(ratio >= 0.805 && scans >= 0.53 && drift >= 0.775);
 }
