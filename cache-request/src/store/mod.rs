@@ -141,8 +141,7 @@ impl Store {
         match table.look(key.hash) {
             Some(old) => {
                 shard.reweigh(old.queue, old.weight, weight);
-                let entry = Entry::new(value, expires, weight, old.queue).visited(old.visits);
-                if let Some(gone) = table.insert(owned, entry) {
+                if let Some(gone) = table.insert(owned, Entry::instead_of(old, value, expires, weight)) {
                     self.bytes.fetch_sub(gone as usize, Ordering::Relaxed);
                 } else {
                     // Another key with the same 64-bit hash: the two share a slot in the queue.

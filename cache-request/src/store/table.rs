@@ -52,10 +52,9 @@ impl<V> Entry<V> {
         Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
     }
 
-    /// Visited already, as the entry that it replaces was.
-    pub(super) fn visited(mut self, visits: u8) -> Self {
-        *self.visits.get_mut() = visits;
-        self
+    /// An entry in the place of another one, as popular as that.
+    pub(super) fn instead_of(old: Look, value: V, expires: Nanos, weight: u32) -> Self {
+        Self { visits: AtomicU8::new(old.visits), ..Self::new(value, expires, weight, old.queue) }
     }
 
     fn look(&self) -> Look {
