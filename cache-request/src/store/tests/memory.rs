@@ -29,7 +29,8 @@ fn the_overhead_of_an_entry_is_what_it_takes() {
             kept = Some((store, table));
         });
         let off = (taken - counted) * 100 / taken;
-        assert!(off.abs() <= 10, "{count} of {length}: {taken} bytes taken, {counted} counted: {off} % off");
+        // The map is between a quarter and half full, so the average that is counted is off by a few bytes an entry.
+        assert!(off.abs() <= 12, "{count} of {length}: {taken} bytes taken, {counted} counted: {off} % off");
         drop(kept);
     }
 }
