@@ -79,6 +79,12 @@ pub(crate) fn client() -> Option<Arc<str>> {
     SCOPE.with(|scope| scope.borrow().client.clone())
 }
 
+/// Whether a cache stands in for the installed ones.
+#[inline]
+pub(crate) fn replaces_cache() -> bool {
+    is_scoped() && SCOPE.with_borrow(|scope| scope.cache.is_some())
+}
+
 /// The cache that stands in for the installed ones.
 pub(crate) fn cache() -> Option<Cache> {
     SCOPE.with(|scope| scope.borrow().cache.clone())

@@ -120,7 +120,7 @@ impl Site {
     /// The same, if it is settled: no wrapper to take apart and to drop.
     #[inline]
     pub(crate) fn settled_target(&'static self, instance: Instance) -> Option<&'static Target> {
-        self.settled.get().filter(|target| target.instance == instance.id && !scope::is_scoped())
+        self.settled.get().filter(|target| target.instance == instance.id && !scope::replaces_cache())
     }
 
     #[cold]

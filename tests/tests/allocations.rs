@@ -1,0 +1,72 @@
+//! A remembered answer allocates nothing but what cloning its value allocates.
+
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use cache_request::{cache_request, client_scope_sync};
+use futures_lite::future::block_on;
+
+#[cache_request]
+fn text(id: u64) -> String {
+    format!("{id:0>200}")
+}
+
+#[cache_request]
+fn by_text(origin: &str, day: u32, carrier: String) -> Vec<u64> {
+    vec![origin.len() as u64, day.into(), carrier.len() as u64]
+}
+
+#[cache_request]
+fn shared(origin: &str) -> Arc<str> {
+    origin.into()
+}
+
+#[cache_request]
+fn fallible(origin: &str) -> Result<Arc<str>, std::fmt::Error> {
+    Ok(origin.into())
+}
+
+#[cache_request]
+async fn awaited(origin: &str, id: u64) -> Arc<str> {
+    format!("{origin}{id}").into()
+}
+
+#[cache_request]
+async fn awaited_text(origin: String) -> String {
+    origin
+}
+
+/// How often a call allocates that is remembered by now: the first ones fill what outlives them, such as a thread's buffers.
+fn allocations<T>(call: impl Fn() -> T) -> u64 {
+    for _ in 0..3 {
+        call();
+    }
+    measure(|| drop(call())).count_total
+}
+
+#[test]
+fn a_plain_hit_allocates_what_its_clone_does() {
+    let long = "long ".repeat(1000);
+    assert_eq!(allocations(|| text(1)), 1, "the clone's own");
+    assert_eq!(allocations(|| shared("LAX")), 0);
+    assert_eq!(allocations(|| shared(&long)), 0);
+    assert_eq!(allocations(|| fallible("LAX")), 0);
+    // One to make the argument, one to clone the value.
+    assert_eq!(allocations(|| by_text("LAX", 1, "AA".to_owned())), 2);
+    assert_eq!(allocations(|| by_text(&long, 1, String::new())), 1);
+}
+
+#[test]
+fn an_async_hit_allocates_what_its_clone_does() {
+    let long = "long ".repeat(1000);
+    assert_eq!(allocations(|| block_on(awaited("LAX", 1))), 0);
+    assert_eq!(allocations(|| block_on(awaited(&long, u64::MAX))), 0);
+    // One to make the argument, one to clone the value.
+    assert_eq!(allocations(|| block_on(awaited_text("a departure".to_owned()))), 2);
+}
+
+#[test]
+fn a_hit_for_a_client_allocates_no_more() {
+    let client = Arc::<str>::from("acme");
+    assert_eq!(allocations(|| client_scope_sync(Arc::clone(&client), || shared("LAX"))), 0);
+}
