@@ -82,7 +82,7 @@ pub(crate) fn client() -> Option<Arc<str>> {
 /// Whether a cache stands in for the installed ones.
 #[inline]
 pub(crate) fn replaces_cache() -> bool {
-    is_scoped() && SCOPE.with_borrow(|scope| scope.cache.is_some())
+    is_scoped() && SCOPE.with(|scope| scope.borrow().cache.is_some())
 }
 
 /// The cache that stands in for the installed ones.
