@@ -24,7 +24,7 @@ use crate::{
 /// pub fn f<T: Load>(mut id: u32, Query(q): Query<T>) -> R { body }
 ///
 /// // output
-/// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { hit; f_cache::<T>(id, __arg1).call() }
+/// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { hit; f_cache::<T>(id, __arg1).answer() }
 /// pub fn f_cache<T: Load>(mut id: u32, __arg1: Query<T>) -> Handle<R, impl ValueOf<R>, impl FnOnce() -> R> { handle }
 ///
 /// // output with `handle = false`
@@ -55,9 +55,10 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
         }
     });
     let hit = hit(plan);
-    let polled = quote!(#hit ::core::pin::pin!(#handle).call_pinned().await);
+    let call = if hit.is_some() { quote!(answer) } else { quote!(call) };
+    let polled = quote!(#hit ::core::pin::pin!(#handle).#call().await);
     let body = match kind {
-        Kind::Plain => quote!(#hit #handle.call()),
+        Kind::Plain => quote!(#hit #handle.#call()),
         Kind::Async => polled,
         // The arguments wait in the future, and the handle is made where it is polled: a finished handle would be moved
         // into its place, and the future would hold it twice.

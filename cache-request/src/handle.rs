@@ -146,7 +146,6 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
 
     /// Calls the function: what is remembered, else what the body returns.
     #[doc(hidden)]
-    #[inline]
     pub fn call(self) -> R {
         match self.prepared.hit() {
             Some(answer) => answer,
@@ -154,8 +153,10 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
         }
     }
 
+    /// The same, where memory has just been looked in.
+    #[doc(hidden)]
     #[cold]
-    fn answer(self) -> R {
+    pub fn answer(self) -> R {
         self.prepared.answer_on_this_thread(pin!(async { (self.body)() }))
     }
 
@@ -239,12 +240,17 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     /// Calls the function: what is remembered, else what the body returns. It stays where it is pinned, so that a hit moves
     /// none of the body.
     #[doc(hidden)]
-    #[inline]
-    pub async fn call_pinned(self: Pin<&mut Self>) -> R {
-        let this = self.project();
-        if let Some(answer) = this.prepared.hit() {
-            return answer;
+    pub async fn call(self: Pin<&mut Self>) -> R {
+        match self.prepared.hit() {
+            Some(answer) => answer,
+            None => self.answer().await,
         }
+    }
+
+    /// The same, where memory has just been looked in.
+    #[doc(hidden)]
+    pub async fn answer(self: Pin<&mut Self>) -> R {
+        let this = self.project();
         this.prepared.answer(InPlace(this.body)).await
     }
 

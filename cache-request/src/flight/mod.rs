@@ -24,6 +24,7 @@ use std::{
 };
 
 use dashmap::{DashMap, Entry};
+use smallvec::SmallVec;
 
 pub(crate) use self::lineage::Lineage;
 use self::lineage::Waiting;
@@ -50,8 +51,11 @@ impl Hash for FlightKey {
 /// The running bodies of one cache.
 #[derive(Default)]
 pub(crate) struct Flights {
-    running: DashMap<FlightKey, Vec<Running>, BuildHasherDefault<PassThrough>>,
+    running: Map,
 }
+
+/// There is seldom more than one for a key.
+type Map = DashMap<FlightKey, SmallVec<[Running; 1]>, BuildHasherDefault<PassThrough>>;
 
 struct Running {
     flight: Arc<Flight>,
@@ -123,7 +127,7 @@ enum Phase {
 impl Flights {
     /// The map, for one step. What is done under its guards takes no other lock and calls no foreign code, so that no thread
     /// ever waits for a guard longer than a step takes.
-    fn running(&self) -> &DashMap<FlightKey, Vec<Running>, BuildHasherDefault<PassThrough>> {
+    fn running(&self) -> &Map {
         interleave();
         &self.running
     }
@@ -239,13 +243,14 @@ pub(crate) struct Lead<'a> {
     key: FlightKey,
     flight: Arc<Flight>,
     lineage: Arc<Lineage>,
-    landing: Landing,
+    /// How it ended; until then it flies, and is abandoned if it goes away.
+    landing: Option<Landing>,
 }
 
 impl<'a> Lead<'a> {
     fn new(flights: &'a Flights, key: &FlightKey, flight: Arc<Flight>) -> Self {
         let lineage = Lineage::descend(scope::lineage(), flight.id);
-        Self { flights, key: key.clone(), flight, lineage, landing: Landing::Abandoned }
+        Self { flights, key: key.clone(), flight, lineage, landing: None }
     }
 
     /// What the flight's own code runs in, so that it is known to be within this flight wherever it is polled.
@@ -275,17 +280,17 @@ impl<'a> Lead<'a> {
         // question whether anybody does.
         self.flights.leave(&self.key, self.flight.id);
         let is_awaited = self.flight.waiting.load(Ordering::Relaxed) > 0;
-        self.landing = if is_awaited { share().map_or(Landing::Nothing, Landing::Value) } else { Landing::Nothing };
+        let shared = if is_awaited { share() } else { None };
+        self.landing = Some(shared.map_or(Landing::Nothing, Landing::Value));
     }
 }
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let landing = match std::mem::replace(&mut self.landing, Landing::Nothing) {
-            Landing::Abandoned if thread::panicking() => Landing::Nothing,
-            landing => landing,
-        };
-        self.flights.leave(&self.key, self.flight.id);
+        let landing = self.landing.take().unwrap_or_else(|| {
+            self.flights.leave(&self.key, self.flight.id);
+            if thread::panicking() { Landing::Nothing } else { Landing::Abandoned }
+        });
         self.flight.enter(Phase::Landed(landing));
     }
 }

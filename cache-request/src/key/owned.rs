@@ -24,13 +24,10 @@ impl OwnedKey {
         }
     }
 
-    /// The bytes it holds beside itself.
+    /// The bytes that the key of these `words` holds beside itself.
     #[inline]
-    pub(crate) fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Word(_) => 0,
-            Self::Words(words) => size_of_val::<[u64]>(words),
-        }
+    pub(crate) fn heap_bytes(words: &[u64]) -> usize {
+        if let [_] = words { 0 } else { size_of_val(words) }
     }
 
     /// Whether it is the key of these `words`.

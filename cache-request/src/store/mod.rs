@@ -126,8 +126,7 @@ impl Store {
         expires: Nanos,
         payload: usize,
     ) -> Put {
-        let owned = OwnedKey::from(key.words);
-        let weight = payload.saturating_add(owned.heap_bytes()).saturating_add(Table::<V>::OVERHEAD);
+        let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(Table::<V>::OVERHEAD);
         let Some(weight) = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes) else {
             // What was there is older than the value that did not fit.
             self.remove(table, key, Farewell::Evicted);
@@ -138,19 +137,14 @@ impl Store {
         let home = self.home(key.hash);
         let mut shard = self.lock(home);
         let slot = Slot { hash: key.hash, table: table.id };
-        match table.look(key.hash) {
+        let queue = shard.queue_for(slot);
+        match table.insert(key, Entry::new(value, expires, weight, queue)) {
             Some(old) => {
                 shard.reweigh(old.queue, old.weight, weight);
-                if let Some(gone) = table.insert(owned, Entry::instead_of(old, value, expires, weight)) {
-                    self.bytes.fetch_sub(gone as usize, Ordering::Relaxed);
-                } else {
-                    // Another key with the same 64-bit hash: the two share a slot in the queue.
-                    self.entries.fetch_add(1, Ordering::Relaxed);
-                }
+                self.bytes.fetch_sub(old.weight as usize, Ordering::Relaxed);
             }
             None => {
-                let queue = shard.admit(slot, weight);
-                table.insert(owned, Entry::new(value, expires, weight, queue));
+                shard.admit(slot, queue, weight);
                 self.entries.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -51,14 +51,17 @@ struct Fifo {
 }
 
 impl Shard {
-    /// Queues a new entry.
-    pub(super) fn admit(&mut self, slot: Slot, weight: u32) -> Queue {
-        let queue = match self.ghosts.recall(slot) {
+    /// Where a new entry begins.
+    pub(super) fn queue_for(&self, slot: Slot) -> Queue {
+        match self.ghosts.recall(slot) {
             Some(Farewell::Evicted) => Queue::Main,
             Some(Farewell::Invalidated) | None => Queue::Small,
-        };
+        }
+    }
+
+    /// Queues a new entry.
+    pub(super) fn admit(&mut self, slot: Slot, queue: Queue, weight: u32) {
         self.queue(queue).push(slot, weight);
-        queue
     }
 
     /// An entry's weight has changed.
@@ -97,23 +100,24 @@ impl Shard {
             };
             let Some(slot) = self.queue(from).slots.pop_front() else { break None };
             let table = &tables[slot.table as usize];
-            let Some(entry) = table.look(slot.hash).filter(|entry| entry.queue == from) else {
-                self.stale = self.stale.saturating_sub(1);
-                continue;
-            };
-            if Some(slot) == spared {
-                held = Some(from);
-                continue;
-            }
-            self.queue(from).weight -= entry.weight as usize;
-            if entry.visits > 0 && entry.expires > now {
-                let visits = if from == Queue::Main { entry.visits - 1 } else { 0 };
-                table.requeue(slot.hash, Queue::Main, visits);
-                self.main.push(slot, entry.weight);
-            } else {
-                table.evict(slot.hash);
-                self.remember(slot, farewell);
-                break Some(entry.weight);
+            let is_spared = Some(slot) == spared;
+            let mut goes =
+                |entry: Look| entry.queue == from && !is_spared && (entry.visits == 0 || entry.expires <= now);
+            match table.evict_if(slot.hash, &mut goes) {
+                Ok(Some(entry)) => {
+                    self.queue(from).weight -= entry.weight as usize;
+                    self.remember(slot, farewell);
+                    break Some(entry.weight);
+                }
+                Err(entry) if entry.queue != from => self.stale = self.stale.saturating_sub(1),
+                Ok(None) => self.stale = self.stale.saturating_sub(1),
+                Err(_) if is_spared => held = Some(from),
+                Err(entry) => {
+                    self.queue(from).weight -= entry.weight as usize;
+                    let visits = if from == Queue::Main { entry.visits - 1 } else { 0 };
+                    table.requeue(slot.hash, Queue::Main, visits);
+                    self.main.push(slot, entry.weight);
+                }
             }
         };
         if let Some((queue, slot)) = held.zip(spared) {

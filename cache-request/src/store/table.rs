@@ -52,9 +52,9 @@ impl<V> Entry<V> {
         Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
     }
 
-    /// An entry in the place of another one, as popular as that.
-    pub(super) fn instead_of(old: Look, value: V, expires: Nanos, weight: u32) -> Self {
-        Self { visits: AtomicU8::new(old.visits), ..Self::new(value, expires, weight, old.queue) }
+    fn requeue(&self, queue: Queue, visits: u8) {
+        self.queue.store(queue as u8, Ordering::Relaxed);
+        self.visits.store(visits, Ordering::Relaxed);
     }
 
     fn look(&self) -> Look {
@@ -127,14 +127,17 @@ impl<V: Send + Sync + 'static> Table<V> {
         Ok(read(&entry.value))
     }
 
-    /// Puts an entry in, and gives back the weight of the one it replaces.
-    pub(super) fn insert(&self, key: OwnedKey, entry: Entry<V>) -> Option<u32> {
+    /// Puts an entry in, and gives back what it replaces: it stays in that one's queue, and as popular.
+    pub(super) fn insert(&self, key: &Lookup<'_>, entry: Entry<V>) -> Option<Look> {
         let guard = self.map.guard();
         self.bytes.fetch_add(entry.weight as usize, Ordering::Relaxed);
         let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
         self.make_places(entries, &guard);
-        let replaced = self.map.insert(key, entry, &guard)?.weight;
-        self.gone(replaced, &guard);
+        let replaced = self.map.insert(key.words.into(), entry, &guard)?.look();
+        if let Some(entry) = self.map.get(key, &guard) {
+            entry.requeue(replaced.queue, replaced.visits);
+        }
+        self.gone(replaced.weight, &guard);
         Some(replaced)
     }
 
@@ -173,7 +176,8 @@ pub(crate) trait AnyTable: Send + Sync {
     fn look(&self, hash: u64) -> Option<Look>;
     /// Puts an entry into `queue` with so many visits.
     fn requeue(&self, hash: u64, queue: Queue, visits: u8);
-    fn evict(&self, hash: u64);
+    /// Removes an entry if `goes` says so of it, and gives back what it was; what stays, if not.
+    fn evict_if(&self, hash: u64, goes: &mut dyn FnMut(Look) -> bool) -> Result<Option<Look>, Look>;
 }
 
 impl<V: Send + Sync + 'static> AnyTable for Table<V> {
@@ -183,15 +187,17 @@ impl<V: Send + Sync + 'static> AnyTable for Table<V> {
 
     fn requeue(&self, hash: u64, queue: Queue, visits: u8) {
         if let Some(entry) = self.map.get(&ByHash(hash), &self.map.guard()) {
-            entry.queue.store(queue as u8, Ordering::Relaxed);
-            entry.visits.store(visits, Ordering::Relaxed);
+            entry.requeue(queue, visits);
         }
     }
 
-    fn evict(&self, hash: u64) {
+    fn evict_if(&self, hash: u64, goes: &mut dyn FnMut(Look) -> bool) -> Result<Option<Look>, Look> {
         let guard = self.map.guard();
-        if let Some(entry) = self.map.remove(&ByHash(hash), &guard) {
-            self.gone(entry.weight, &guard);
+        let removed = self.map.remove_if(&ByHash(hash), |_, entry| goes(entry.look()), &guard);
+        let removed = removed.map_err(|(_, entry)| entry.look())?.map(|(_, entry)| entry.look());
+        if let Some(removed) = removed {
+            self.gone(removed.weight, &guard);
         }
+        Ok(removed)
     }
 }

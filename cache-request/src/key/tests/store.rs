@@ -9,9 +9,9 @@ fn an_owned_key_is_two_words_and_holds_one_without_the_heap() {
     assert_eq!(size_of::<OwnedKey>(), 16);
     let one = Key::build(|key| key.part("LAX"));
     let two = Key::build(|key| key.part(&u64::MAX));
-    assert_eq!(OwnedKey::from(one.words()).heap_bytes(), 0);
-    assert_eq!(OwnedKey::from(two.words()).heap_bytes(), 16);
-    assert_eq!(OwnedKey::from(Key::new().words()).heap_bytes(), 0);
+    assert_eq!(OwnedKey::heap_bytes(one.words()), 0);
+    assert_eq!(OwnedKey::heap_bytes(two.words()), 16);
+    assert_eq!(OwnedKey::heap_bytes(Key::new().words()), 0);
 }
 
 #[test]
