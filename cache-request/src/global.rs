@@ -99,14 +99,25 @@ pub(crate) fn default_cache(site: &'static Site) -> Cache {
 }
 
 fn default_as(origin: Origin) -> Cache {
-    DEFAULT.get_or_init(|| (from_environment(), origin)).0.clone()
+    let mut unusable = None;
+    let (cache, _) = DEFAULT.get_or_init(|| {
+        let cache = from_environment().unwrap_or_else(|error| {
+            unusable = Some(error);
+            // Not memory: who asked for a shared cache may rely on one process seeing what another one invalidates.
+            Cache::null()
+        });
+        (cache, origin)
+    });
+    // Only now: who logs may call annotated functions, and so come back here.
+    if let Some(error) = unusable {
+        tracing::error!(%error, "{CACHE_URL} cannot be used, so nothing is cached");
+    }
+    cache.clone()
 }
 
-fn from_environment() -> Cache {
-    let Some(url) = env::var_os(CACHE_URL) else { return Cache::memory() };
-    Cache::from_url(&url.to_string_lossy()).unwrap_or_else(|error| {
-        // Not memory: who asked for a shared cache may rely on one process seeing what another one invalidates.
-        tracing::error!(%error, "{CACHE_URL} cannot be used, so nothing is cached");
-        Cache::null()
-    })
+fn from_environment() -> Result<Cache, Error> {
+    match env::var_os(CACHE_URL) {
+        Some(url) => Cache::from_url(&url.to_string_lossy()),
+        None => Ok(Cache::memory()),
+    }
 }
