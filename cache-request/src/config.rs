@@ -9,11 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{
-    Cache, Error,
-    cache::CacheBuilder,
-    global::{install, install_named},
-};
+use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 
 /// The configuration of a program's caches, to be read with any self-describing `serde` format.
 ///
@@ -96,20 +92,16 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As of [`CacheConfig::build`], before anything is installed; and as of [`install`].
+    /// As of [`CacheConfig::build`], [`install`](crate::install) and [`install_named`](crate::install_named). Then none of them
+    /// is installed.
     #[track_caller]
     pub fn install(&self) -> Result<(), Error> {
         let default = self.default.build()?;
         let named = self.caches.iter().map(|(name, config)| {
             let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error}")));
-            named.map(|cache| (name, cache))
+            named.map(|cache| (name.clone(), cache))
         });
-        let named: Vec<_> = named.collect::<Result<_, _>>()?;
-        install(default)?;
-        for (name, cache) in named {
-            install_named(name, cache)?;
-        }
-        Ok(())
+        install_all(default, named.collect::<Result<_, _>>()?)
     }
 }
 

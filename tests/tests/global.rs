@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering::SeqCst},
 };
 
-use cache_request::{Cache, Config, cache_request, current, install, install_named, scoped, scoped_sync, stats};
+use cache_request::{Cache, Config, cache_request, current, install, install_named, named, scoped, scoped_sync, stats};
 use futures_lite::future::block_on;
 
 const CASE: &str = "CACHE_REQUEST_TESTS_CASE";
@@ -244,5 +244,25 @@ fn a_wrong_configuration_installs_nothing() {
         install(Cache::memory()).unwrap();
         install_named("good", Cache::memory()).unwrap();
         install_named("sessions", Cache::memory()).unwrap();
+    });
+}
+
+#[test]
+fn a_configuration_that_cannot_be_installed_installs_nothing() {
+    alone("a_configuration_that_cannot_be_installed_installs_nothing", None, || {
+        let place = format!("{}:{}", file!(), line!() + 1);
+        install_named("sessions", Cache::memory()).unwrap();
+        let text = r#"{ "caches": { "before": {}, "sessions": {}, "then": {} } }"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        let error = config.install().unwrap_err().to_string();
+        assert!(error.contains("`sessions`") && error.contains(&place), "{error}");
+        assert!(named("before").is_none() && named("then").is_none());
+
+        let place = format!("{}:{}", file!(), line!() + 1);
+        install(Cache::memory()).expect("the default one is not installed either");
+        let config: Config = serde_json::from_str(r#"{ "caches": { "before": {} } }"#).unwrap();
+        let error = config.install().unwrap_err().to_string();
+        assert!(error.contains(&place), "{error}");
+        assert!(named("before").is_none());
     });
 }
