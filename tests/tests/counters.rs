@@ -157,7 +157,7 @@ fn bytes_of_another_type() {
     scoped_sync(&after, || {
         assert_eq!([f(), f()], ["five", "five"]);
         // And bytes that are none of ours at all.
-        block_on(shared.set(&f_cache().key(), b"garbage", None)).unwrap();
+        block_on(shared.set(&f_cache().key().unwrap(), b"garbage", None)).unwrap();
         assert_eq!([f(), f()], ["five", "five"]);
     });
     let stats = stats(&after, 4);

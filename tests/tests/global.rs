@@ -182,7 +182,9 @@ fn a_named_cache_remembers_once_it_is_installed() {
         let error = session_cache().put(&0).unwrap_err().to_string();
         assert!(error.contains("`sessions`"), "{error}");
         assert_eq!(session_cache().peek(), None);
-        assert_eq!(session_cache().key(), "");
+        let error = session_cache().key().unwrap_err().to_string();
+        assert!(error.contains("`sessions`"), "{error}");
+        assert!(block_on(later_session_cache().invalidate()).is_err() && later_session_cache().key().is_err());
 
         let sessions = Cache::memory();
         install_named("sessions", sessions.clone()).unwrap();
