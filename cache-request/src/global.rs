@@ -113,6 +113,8 @@ pub fn current() -> Cache {
 }
 
 /// What the functions of the cache in force here did so far.
+///
+/// A [`named`] cache is another one, with [`stats`](Cache::stats) of its own.
 #[must_use]
 #[track_caller]
 pub fn stats() -> Stats {
