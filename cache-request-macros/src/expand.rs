@@ -72,10 +72,21 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
     }
 }
 
-/// The companion as a value: `Self::f_cache::<T, N>`.
+/// The companion as a value.
+///
+/// ```text
+/// // output
+/// Self::f_cache::<T, N>
+///
+/// // output for what looks like a free function
+/// ({ macro_rules! an_associated_function_needs_handle_Self { () => { f_cache::<T, N> } } that!() })
+/// ```
+///
+/// If that is an associated function after all, its companion is not found, and of that error only the names are ours: it shows
+/// the macro that the companion's name stands in. In parentheses the name is a value, called or not, and always at the same place,
+/// so that all of these errors are one.
 fn companion_path(signature: &Signature) -> TokenStream {
-    let name = companion_name(signature);
-    let path = if signature.associated { quote!(Self::#name) } else { quote!(#name) };
+    let mut name = companion_name(signature);
     // Lifetimes are inferred; naming those that are late bound is an error.
     let generics: Vec<&Ident> = signature
         .function
@@ -90,7 +101,18 @@ fn companion_path(signature: &Signature) -> TokenStream {
         })
         .collect();
     let turbofish = (!generics.is_empty()).then(|| quote!(::<#(#generics),*>));
-    quote!(#path #turbofish)
+    if signature.associated {
+        return quote!(Self::#name #turbofish);
+    }
+    name.set_span(name.span().located_at(Span::call_site()));
+    quote! {
+        ({
+            macro_rules! an_associated_function_needs_handle_Self {
+                () => { #name #turbofish };
+            }
+            an_associated_function_needs_handle_Self!()
+        })
+    }
 }
 
 /// ```text

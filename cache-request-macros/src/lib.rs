@@ -53,6 +53,11 @@ mod types;
 ///
 /// In `vary`, the names that a destructuring pattern binds are references.
 ///
+/// Two equal `HashSet`s may be serialised in two orders, and then make two keys: take a `BTreeSet`, or say
+/// `skip(set), vary(set = sorted(set))` with a function that sorts. (Maps are sorted.) The type arguments of a generic function belong to its key even where the
+/// argument is skipped. Each closure has a type of its own, so that with `skip(f)` of an `f: impl Fn()` no two closures share
+/// answers; of an `f: fn()` or an `f: &dyn Fn()` they do.
+///
 /// # The companion
 ///
 /// Beside a function `f` stands `f_cache`, with the same arguments. It calls nothing: it returns a handle on that one
@@ -62,7 +67,8 @@ mod types;
 ///   that is understood.
 /// - In a trait, the companion makes the trait unfit for `dyn`: write `handle = false` there too, if that matters.
 /// - An associated function that neither takes `self` nor says `Self` looks to the attribute like a free function. Write
-///   `handle = Self`, or `handle = false`.
+///   `handle = Self`, or `handle = false`. Else the compiler does not find the companion, and names
+///   `an_associated_function_needs_handle_Self`.
 ///
 /// # Functions that return a future
 ///

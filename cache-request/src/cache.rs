@@ -246,12 +246,14 @@ impl CacheBuilder {
     }
 
     /// How many bytes it may hold in this process's memory, the entries' overhead counted. Default: [`DEFAULT_MAX_BYTES`].
+    /// A cache in memory that may hold none is [`null`](Self::null).
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
     }
 
-    /// How many entries it may hold in this process's memory. Default: any number.
+    /// How many entries it may hold in this process's memory. Default: any number. A cache in memory that may hold none is
+    /// [`null`](Self::null).
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.limits.entries = entries;
         self
@@ -286,6 +288,8 @@ impl CacheBuilder {
     pub fn build(self) -> Cache {
         let mode = match self.mode {
             Mode::Backend(backend) => Mode::Backend(backend.within(self.soft_limit)),
+            // Else each value would be a fault, as one that is too large.
+            Mode::Memory if self.limits.bytes == 0 || self.limits.entries == 0 => Mode::Null,
             mode @ (Mode::Memory | Mode::Null) => mode,
         };
         Cache(Arc::new(Inner {

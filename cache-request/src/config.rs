@@ -1,19 +1,10 @@
 //! A cache chosen by address or by configuration: one table of schemes, and one way to read options.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use serde::Deserialize;
 
-use crate::{
-    Cache, Error,
-    cache::CacheBuilder,
-    global::{install, install_named},
-};
+use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 
 /// The configuration of a program's caches, to be read with any self-describing `serde` format.
 ///
@@ -24,6 +15,8 @@ use crate::{
 /// | `prefix` | all | the first part of keys, where a function names none | the function's crate |
 /// | `wait_limit` | all | how long a caller waits for a body that another one runs, such as `10s` | `10s` |
 /// | `soft_limit` | `file` | how long a call waits for the backend | `250ms` |
+///
+/// An option that its scheme has not is an error, and so is a limit of 0: to keep nothing, there is `null://`.
 ///
 /// In an address the same options are parameters: `file:///var/cache/app?max_bytes=1GiB&soft_limit=1s`.
 ///
@@ -96,20 +89,16 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As of [`CacheConfig::build`], before anything is installed; and as of [`install`].
+    /// As of [`CacheConfig::build`], [`install`](crate::install) and [`install_named`](crate::install_named). Then none of them
+    /// is installed.
     #[track_caller]
     pub fn install(&self) -> Result<(), Error> {
         let default = self.default.build()?;
         let named = self.caches.iter().map(|(name, config)| {
             let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error}")));
-            named.map(|cache| (name, cache))
+            named.map(|cache| (name.clone(), cache))
         });
-        let named: Vec<_> = named.collect::<Result<_, _>>()?;
-        install(default)?;
-        for (name, cache) in named {
-            install_named(name, cache)?;
-        }
-        Ok(())
+        install_all(default, named.collect::<Result<_, _>>()?)
     }
 }
 
@@ -125,22 +114,23 @@ impl CacheConfig {
         for (name, Setting(value)) in &self.options {
             options.give(name, value.clone())?;
         }
-        let Some((_, open)) = SCHEMES.iter().find(|(scheme, _)| *scheme == address.scheme) else {
-            let known: Vec<_> = SCHEMES.iter().map(|(scheme, _)| format!("{scheme}://")).collect();
+        let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == address.scheme) else {
+            let known: Vec<_> = SCHEMES.iter().map(|scheme| format!("{}://", scheme.name)).collect();
             return Err(Error::config(format!(
                 "unknown scheme `{}://`: there is {}",
                 address.scheme,
                 known.join(", ")
             )));
         };
-        let mut builder = open(&address.path, &mut options, Cache::builder())?;
+        // Before anything is opened: what is refused leaves no directory behind.
+        options.known_to(scheme)?;
+        let mut builder = (scheme.open)(&address.path, &mut options, Cache::builder())?;
         if let Some(prefix) = options.take::<String>("prefix")? {
             builder = builder.prefix(prefix);
         }
         if let Some(Span(limit)) = options.take("wait_limit")? {
             builder = builder.wait_limit(limit);
         }
-        options.finish(address.scheme)?;
         Ok(builder.build())
     }
 }
@@ -153,16 +143,37 @@ pub(crate) fn from_url(url: &str) -> Result<Cache, Error> {
 /// Takes a scheme's own options, and says where the cache keeps its values.
 type Open = fn(&str, &mut Options, CacheBuilder) -> Result<CacheBuilder, Error>;
 
+/// What may stand before `://`.
+struct Scheme {
+    name: &'static str,
+    /// Beside those of [`ALL_HAVE`].
+    options: &'static [&'static str],
+    open: Open,
+}
+
 /// All schemes there are.
-const SCHEMES: [(&str, Open); 3] = [("memory", memory), ("null", null), ("file", file)];
+const SCHEMES: [Scheme; 3] = [
+    Scheme { name: "memory", options: &["max_bytes", "max_entries"], open: memory },
+    Scheme { name: "null", options: &[], open: null },
+    Scheme { name: "file", options: &["max_bytes", "max_entries", "soft_limit"], open: file },
+];
+
+/// The options that every scheme has.
+const ALL_HAVE: [&str; 2] = ["prefix", "wait_limit"];
+
+impl Scheme {
+    fn has(&self, option: &str) -> bool {
+        ALL_HAVE.contains(&option) || self.options.contains(&option)
+    }
+}
 
 fn memory(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
     no_path("memory", path)?;
     if let Some(Bytes(bytes)) = options.take("max_bytes")? {
         builder = builder.max_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
-    if let Some(entries) = options.take("max_entries")? {
-        builder = builder.max_entries(entries);
+    if let Some(Entries(entries)) = options.take("max_entries")? {
+        builder = builder.max_entries(usize::try_from(entries).unwrap_or(usize::MAX));
     }
     Ok(builder)
 }
@@ -181,7 +192,7 @@ fn file(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<
     if let Some(Bytes(bytes)) = options.take("max_bytes")? {
         backend = backend.max_bytes(bytes);
     }
-    if let Some(entries) = options.take("max_entries")? {
+    if let Some(Entries(entries)) = options.take("max_entries")? {
         backend = backend.max_entries(entries);
     }
     if let Some(Span(limit)) = options.take("soft_limit")? {
@@ -237,8 +248,6 @@ fn decode(scheme: &str, text: &str) -> Result<String, Error> {
 #[derive(Default)]
 struct Options {
     given: BTreeMap<String, String>,
-    /// All that were asked for: what the error about an unknown one lists.
-    known: BTreeSet<&'static str>,
 }
 
 impl Options {
@@ -250,17 +259,29 @@ impl Options {
     }
 
     fn take<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
-        self.known.insert(name);
         let Some(value) = self.given.remove(name) else { return Ok(None) };
         value.parse().map(Some).map_err(|cause| Error::config(format!("option `{name}`: `{value}`: {cause}")))
     }
 
-    fn finish(self, scheme: &str) -> Result<(), Error> {
-        let Some(unknown) = self.given.keys().next() else { return Ok(()) };
-        let known: Vec<_> = self.known.into_iter().collect();
-        Err(Error::config(format!("unknown option `{unknown}` of `{scheme}://`: there is {}", known.join(", "))))
+    /// Refuses what `scheme` has not, and what no scheme has.
+    fn known_to(&self, scheme: &Scheme) -> Result<(), Error> {
+        let Some(option) = self.given.keys().find(|option| !scheme.has(option)) else { return Ok(()) };
+        let own = scheme.name;
+        let others: Vec<_> =
+            SCHEMES.iter().filter(|other| other.has(option)).map(|other| format!("`{}://`", other.name)).collect();
+        let wrong = if others.is_empty() {
+            format!("unknown option `{option}` of `{own}://`")
+        } else {
+            format!("option `{option}` is one of {}, not of `{own}://`", others.join(" and "))
+        };
+        let mut known: Vec<_> = ALL_HAVE.iter().chain(scheme.options).copied().collect();
+        known.sort_unstable();
+        Err(Error::config(format!("{wrong}: there is {}", known.join(", "))))
     }
 }
+
+/// Why no limit is 0.
+const KEEPS_NOTHING: &str = "nothing could be kept; to keep nothing, write null://";
 
 /// `300`, `64KiB`, `1GB`.
 struct Bytes(u64);
@@ -283,7 +304,24 @@ impl FromStr for Bytes {
             "gib" => 1 << 30,
             _ => return Err(EXPECTED),
         };
-        number.checked_mul(unit).map(Self).ok_or(EXPECTED)
+        match number.checked_mul(unit).ok_or(EXPECTED)? {
+            0 => Err(KEEPS_NOTHING),
+            bytes => Ok(Self(bytes)),
+        }
+    }
+}
+
+/// `10000`.
+struct Entries(u64);
+
+impl FromStr for Entries {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse().map_err(|_| "expected a number, such as 10000")? {
+            0 => Err(KEEPS_NOTHING),
+            entries => Ok(Self(entries)),
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! The installed caches: one by default, and named ones beside it.
 
-use std::{env, fmt, panic::Location};
+use std::{
+    env, fmt,
+    panic::Location,
+    sync::{Mutex, PoisonError},
+};
 
-use dashmap::{DashMap, Entry};
+use dashmap::DashMap;
 use once_cell::sync::{Lazy, OnceCell};
 
 use crate::{Cache, Error, ErrorKind, Stats, scope, site::Site};
@@ -12,6 +16,9 @@ pub const CACHE_URL: &str = "CACHE_URL";
 
 static DEFAULT: OnceCell<(Cache, Origin)> = OnceCell::new();
 static NAMED: Lazy<DashMap<String, (Cache, Origin)>> = Lazy::new(DashMap::default);
+
+/// Held while named caches are added, so that a name found vacant stays so until all are added.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// How a cache came to be installed.
 #[derive(Clone, Copy)]
@@ -56,13 +63,32 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 /// If a cache of this name was installed already; the error says where.
 #[track_caller]
 pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error> {
+    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let name = name.into();
-    match NAMED.entry(name.clone()) {
-        Entry::Occupied(known) => Err(Error::new(ErrorKind::Installed, format!("cache `{name}`: {}", known.get().1))),
-        Entry::Vacant(vacant) => {
-            vacant.insert((cache, Origin::Installed(Location::caller())));
-            Ok(())
-        }
+    vacant(&name)?;
+    NAMED.insert(name, (cache, Origin::Installed(Location::caller())));
+    Ok(())
+}
+
+/// Installs `default` and the named caches, or none of them.
+#[track_caller]
+pub(crate) fn install_all(default: Cache, named: Vec<(String, Cache)>) -> Result<(), Error> {
+    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, _) in &named {
+        vacant(name)?;
+    }
+    install(default)?;
+    let origin = Origin::Installed(Location::caller());
+    for (name, cache) in named {
+        NAMED.insert(name, (cache, origin));
+    }
+    Ok(())
+}
+
+fn vacant(name: &str) -> Result<(), Error> {
+    match NAMED.get(name) {
+        Some(known) => Err(Error::new(ErrorKind::Installed, format!("cache `{name}`: {}", known.1))),
+        None => Ok(()),
     }
 }
 
@@ -87,6 +113,8 @@ pub fn current() -> Cache {
 }
 
 /// What the functions of the cache in force here did so far.
+///
+/// A [`named`] cache is another one, with [`stats`](Cache::stats) of its own.
 #[must_use]
 #[track_caller]
 pub fn stats() -> Stats {

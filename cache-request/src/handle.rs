@@ -54,23 +54,24 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
 
     /// The call, where there is nothing to run instead.
     fn required(&self) -> Result<Call<'_, R, V>, Error> {
-        self.call().ok_or_else(|| match (self.key.error(), self.site.cache) {
+        self.call().ok_or_else(|| self.why_uncached())
+    }
+
+    fn why_uncached(&self) -> Error {
+        match (self.key.error(), self.site.cache) {
             (Some(cause), _) => Error::new(ErrorKind::Codec, format!("no key could be made of the arguments: {cause}")),
             (None, Some(name)) if self.target.is_none() => {
                 Error::new(ErrorKind::Config, format!("no cache named `{name}` is installed"))
             }
             (None, _) => Error::new(ErrorKind::Config, "this function is not cached here"),
-        })
+        }
     }
 
-    fn key(&self) -> String {
-        match (self.key.error(), &self.target) {
-            (None, Some(target)) => {
-                target.function::<V>().map(|function| call::key_text(self.site, function, &self.key))
-            }
-            _ => None,
-        }
-        .unwrap_or_default()
+    fn key(&self) -> Result<String, Error> {
+        let target = self.target.as_ref().filter(|_| self.key.error().is_none());
+        let function = target.and_then(|target| target.function::<V>());
+        let text = function.map(|function| call::key_text(self.site, function, &self.key));
+        text.ok_or_else(|| self.why_uncached())
     }
 
     async fn invalidate(&self) -> Result<bool, Error> {
@@ -160,8 +161,13 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
         self.prepared.answer_on_this_thread(pin!(async { (self.body)() }))
     }
 
-    /// The text of the key, as a backend and the logs see it; empty if no key can be made of the arguments.
-    pub fn key(&self) -> String {
+    /// The text of the key, as a backend and the logs see it.
+    ///
+    /// # Errors
+    ///
+    /// If no key can be made of the arguments, or the function's named cache is not installed: the names in a key are the
+    /// cache's affair.
+    pub fn key(&self) -> Result<String, Error> {
         self.prepared.key()
     }
 
@@ -254,8 +260,13 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
         this.prepared.answer(InPlace(this.body)).await
     }
 
-    /// The text of the key, as a backend and the logs see it; empty if no key can be made of the arguments.
-    pub fn key(&self) -> String {
+    /// The text of the key, as a backend and the logs see it.
+    ///
+    /// # Errors
+    ///
+    /// If no key can be made of the arguments, or the function's named cache is not installed: the names in a key are the
+    /// cache's affair.
+    pub fn key(&self) -> Result<String, Error> {
         self.prepared.key()
     }
 

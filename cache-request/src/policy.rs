@@ -44,13 +44,20 @@ pub(crate) struct Codec<V> {
 type Seal<V> = fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>;
 type Open<V> = fn(&[u8], u64, &str, u64) -> Result<Option<V>, Error>;
 
-impl<R, V> Policy<R, V> {
+impl<R, V: ValueOf<R>> Policy<R, V> {
+    /// Of a value that a cache can hold.
+    ///
+    /// A method of an `impl` with bounds: where they do not hold it is not found, so that nothing after it has a type, and one
+    /// error, which lists what is missing, is all there is.
+    #[inline]
+    #[must_use]
+    pub const fn can_be_kept(self) -> Self {
+        self
+    }
+
     /// The answer, if memory holds it.
     #[inline]
-    pub fn hit(&self, site: &'static Site, instance: Instance, key: &Key) -> Option<R>
-    where
-        V: ValueOf<R>,
-    {
+    pub fn hit(&self, site: &'static Site, instance: Instance, key: &Key) -> Option<R> {
         match site.settled_target(instance) {
             Some(target) => call::hit::<R, V>(target, key),
             None => Self::hit_elsewhere(site, instance, key),
@@ -59,10 +66,7 @@ impl<R, V> Policy<R, V> {
 
     #[cold]
     #[inline(never)]
-    fn hit_elsewhere(site: &'static Site, instance: Instance, key: &Key) -> Option<R>
-    where
-        V: ValueOf<R>,
-    {
+    fn hit_elsewhere(site: &'static Site, instance: Instance, key: &Key) -> Option<R> {
         call::hit::<R, V>(&*site.look_up::<V>(instance)?, key)
     }
 }
@@ -147,15 +151,6 @@ impl<R, V> Policy<R, V> {
     {
         self.codec =
             Some(Codec { seal: codec::seal, open: codec::open, fingerprint: codec::fingerprint::<V>, memory_of });
-        self
-    }
-
-    /// `local`: the value stays in this process.
-    #[must_use]
-    pub const fn local(self) -> Self
-    where
-        V: LocalValue,
-    {
         self
     }
 
@@ -319,17 +314,6 @@ pub trait CacheValue: Value + Serialize + DeserializeOwned {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Value + Serialize + DeserializeOwned> CacheValue for T {}
-
-/// What this process's memory can keep.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be kept in memory",
-    label = "this is what the function's cache would hold",
-    note = "a kept value is `Clone + Send + Sync + 'static`; an `Arc<…>` of it often is"
-)]
-pub trait LocalValue: Value {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Value> LocalValue for T {}
 
 /// What `skip_none` looks at.
 #[diagnostic::on_unimplemented(

@@ -37,11 +37,14 @@ fn quickstart() {
             "Some(2586)",
         ]
     );
-    let [headings, counts, held] = table else { panic!("a table of three lines was expected: {printed}") };
-    let headings: Vec<_> = headings.split("  ").map(str::trim).filter(|heading| !heading.is_empty()).collect();
-    let counts: Vec<_> = counts.split("  ").map(str::trim).filter(|count| !count.is_empty()).collect();
-    let count = |heading| counts[headings.iter().position(|known| *known == heading).expect(heading)];
-    assert_eq!([count("function"), count("hits"), count("new"), count("invalid.")], ["miles", "2", "2", "1"]);
+    let [headings, counts, "", causes, misses, "", held] = table else { panic!("two tables were expected: {printed}") };
+    let cells = |line: &str| -> Vec<String> {
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(String::from).collect()
+    };
+    assert_eq!(cells(headings)[..4], ["function", "hits", "hit %", "misses"]);
+    assert_eq!(cells(counts)[..4], ["miles", "2", "40.0", "3"]);
+    assert_eq!(cells(causes), ["misses", "new", "invalidated"]);
+    assert_eq!(cells(misses), ["miles", "2", "1"]);
     assert!(held.starts_with("2 entries, "), "{held}");
 }
 

@@ -3,6 +3,7 @@
 //! Each test has functions of its own, so that none sees what another one left behind.
 
 use std::{
+    collections::{BTreeSet, HashSet},
     sync::atomic::{AtomicU32, Ordering::SeqCst},
     time::Duration,
 };
@@ -271,7 +272,7 @@ fn the_companion_is_the_same_call() {
     assert_eq!(f_cache(0).peek(), None);
     assert_eq!([f(0), f(0)], [1, 1]);
     assert_eq!(f_cache(0).peek(), Some(1));
-    assert_eq!(f_cache(0).key(), "tests..companion@2?id=0");
+    assert_eq!(f_cache(0).key().unwrap(), "tests..companion@2?id=0");
     assert!(f_cache(0).invalidate().unwrap());
     assert_eq!([f(0), f(0)], [2, 2]);
 }
@@ -284,5 +285,52 @@ fn the_names_in_a_key_are_those_of_the_source() {
         r#type + one
     }
     assert_eq!(f(1, (2, "b")), 3);
-    assert_eq!(f_cache(1, (2, "b")).key(), "tests..names?type=1&one=2&other=b&lang=en");
+    assert_eq!(f_cache(1, (2, "b")).key().unwrap(), "tests..names?type=1&one=2&other=b&lang=en");
+}
+
+#[test]
+fn closures_of_one_type_share_answers() {
+    #[cache_request(skip(f))]
+    fn generic(f: impl Fn() -> u32) -> u32 {
+        f()
+    }
+    #[cache_request(skip(f))]
+    fn named<F: Fn() -> u32>(f: F) -> u32 {
+        f()
+    }
+    #[cache_request(skip(f))]
+    fn pointer(f: fn() -> u32) -> u32 {
+        f()
+    }
+    #[cache_request(skip(f))]
+    fn object(f: &dyn Fn() -> u32) -> u32 {
+        f()
+    }
+    let again = || 1;
+    assert_eq!([generic(again), generic(again), generic(|| 2)], [1, 1, 2]);
+    assert_eq!([named(again), named(again), named(|| 2)], [1, 1, 2]);
+    assert_eq!([pointer(|| 1), pointer(|| 2)], [1, 1]);
+    assert_eq!([object(&|| 1), object(&|| 2)], [1, 1]);
+}
+
+#[test]
+fn a_set_is_sorted_by_its_type_or_by_what_the_key_varies_on() {
+    fn sorted(set: &HashSet<u32>) -> Vec<u32> {
+        let mut all: Vec<_> = set.iter().copied().collect();
+        all.sort_unstable();
+        all
+    }
+    #[cache_request]
+    fn f(set: &BTreeSet<u32>) -> usize {
+        static RUNS: Runs = Runs::new();
+        set.len() + RUNS.next() as usize
+    }
+    #[cache_request(skip(set), vary(set = sorted(set)))]
+    fn g(set: &HashSet<u32>) -> usize {
+        static RUNS: Runs = Runs::new();
+        set.len() + RUNS.next() as usize
+    }
+    assert_eq!([f(&(0..9).collect()), f(&(0..9).rev().collect())], [10, 10]);
+    // Each has an order of its own.
+    assert_eq!([0; 9].map(|_| g(&(0..9).collect())), [10; 9]);
 }

@@ -63,6 +63,57 @@ fn an_unknown_option_is_told_those_there_are() {
     assert!(refused("memory://?MAX_BYTES=1").contains("`MAX_BYTES`"));
 }
 
+/// It may have been right before the address was changed.
+#[test]
+fn an_option_of_another_scheme_is_told_whose_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let unmade = directory.path().join("unmade");
+    for (url, told) in [
+        (
+            "memory://?soft_limit=1s",
+            "option `soft_limit` is one of `file://`, not of `memory://`: there is max_bytes, max_entries, prefix, \
+             wait_limit",
+        ),
+        (
+            "null://?max_bytes=1",
+            "option `max_bytes` is one of `memory://` and `file://`, not of `null://`: there is prefix, wait_limit",
+        ),
+        (
+            &*format!("file://{}?max_byte=1", unmade.display()),
+            "unknown option `max_byte` of `file://`: there is max_bytes, max_entries, prefix, soft_limit, wait_limit",
+        ),
+    ] {
+        assert_eq!(refused(url), told);
+    }
+    let error = config(r#"{ "url": "null://", "max_entries": 5 }"#).default.build().unwrap_err();
+    assert!(told(&error).starts_with("option `max_entries` is one of `memory://` and `file://`"), "{error}");
+    assert!(!unmade.exists(), "what is refused is not made");
+}
+
+#[test]
+fn a_limit_of_nothing_is_told_what_keeps_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    for address in ["memory://".to_owned(), format!("file://{}", directory.path().display())] {
+        for (option, value) in [("max_bytes", "0"), ("max_bytes", "0MiB"), ("max_entries", "0")] {
+            let error = refused(&format!("{address}?{option}={value}"));
+            assert!(error.contains(&format!("option `{option}`: `{value}`")), "{error}");
+            assert!(error.contains("null://"), "{error}");
+        }
+    }
+    assert_eq!(entries(&Cache::from_url("memory://?max_entries=1").unwrap()), 1);
+}
+
+#[test]
+fn in_code_a_limit_of_nothing_keeps_nothing() {
+    for builder in [Cache::builder().max_entries(0), Cache::builder().max_bytes(0)] {
+        let cache = builder.build();
+        assert!(cache.is_disabled());
+        assert_eq!(entries(&cache), 0);
+        let stats = cache.stats();
+        assert_eq!((stats.functions[0].uncached, stats.faults()), (3, 0));
+    }
+}
+
 #[test]
 fn an_option_stands_once() {
     for error in [
@@ -107,7 +158,7 @@ fn values_that_can() {
         "memory://",
         "memory://?",
         "memory://?&",
-        "memory://?max_bytes=0",
+        "memory://?max_bytes=1",
         "memory://?max_bytes=1048576",
         "memory://?max_bytes=64MiB",
         "memory://?max_bytes=64mib&max_entries=10",
@@ -119,11 +170,10 @@ fn values_that_can() {
     }
     assert_eq!(entries(&Cache::from_url("memory://").unwrap()), 2);
     assert_eq!(entries(&Cache::from_url("memory://?max_entries=1").unwrap()), 1);
-    assert_eq!(entries(&Cache::from_url("memory://?max_bytes=0").unwrap()), 0);
     assert!(Cache::from_url("null://").unwrap().is_disabled());
 
     let cache = Cache::from_url("memory://?prefix=shop%2E1").unwrap();
-    scoped_sync(&cache, || assert_eq!(double_cache(1).key(), "shop%2E1..double?number=1"));
+    scoped_sync(&cache, || assert_eq!(double_cache(1).key().unwrap(), "shop%2E1..double?number=1"));
 }
 
 #[test]
@@ -178,7 +228,7 @@ fn a_configuration_is_read_with_its_named_caches() {
     assert_eq!(config.caches.keys().collect::<Vec<_>>(), ["none", "sessions"]);
     let default = config.default.build().unwrap();
     assert_eq!(entries(&default), 1);
-    scoped_sync(&default, || assert_eq!(double_cache(1).key(), "shop..double?number=1"));
+    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..double?number=1"));
     assert_eq!(entries(&config.caches["sessions"].build().unwrap()), 2);
     assert!(config.caches["none"].build().unwrap().is_disabled());
 

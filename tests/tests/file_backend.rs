@@ -137,37 +137,71 @@ fn a_directory_that_is_taken_away_is_made_again() {
     set(&backend, "key", b"value");
     fs::remove_dir_all(&root).unwrap();
     assert_eq!(get(&backend, "key"), None);
-    assert!(!block_on(backend.delete("key")).unwrap());
-    block_on(backend.clear()).unwrap();
     set(&backend, "key", b"value");
     assert_eq!(get(&backend, "key").unwrap(), b"value");
 }
 
+/// It may be a disk that comes back, with all that it held.
+#[test]
+fn nothing_is_known_to_be_deleted_from_a_directory_that_is_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, away) = (directory.path().join("cache"), directory.path().join("away"));
+    let backend = FileBackend::new(&root).unwrap();
+    set(&backend, "key", b"value");
+    fs::rename(&root, &away).unwrap();
+    for error in [
+        block_on(backend.delete("key")).unwrap_err(),
+        block_on(backend.set("key", b"value", Some(Duration::ZERO))).unwrap_err(),
+        block_on(backend.clear()).unwrap_err(),
+    ] {
+        is_a_fault_of_the_disk(&error, &root);
+    }
+    fs::rename(&away, &root).unwrap();
+    assert_eq!(get(&backend, "key").unwrap(), b"value");
+    assert!(block_on(backend.delete("key")).unwrap());
+    // In a directory that is there, absence is no error.
+    assert!(!block_on(backend.delete("key")).unwrap());
+    block_on(backend.clear()).unwrap();
+}
+
 #[cfg(unix)]
 #[test]
-fn a_directory_without_permission_makes_set_an_error() {
+fn a_directory_without_permission_makes_writing_an_error() {
     use std::os::unix::{fs::MetadataExt, fs::PermissionsExt, process::CommandExt};
 
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("cache");
-    fs::create_dir(&root).unwrap();
+    set(&FileBackend::new(&root).unwrap(), "key", b"value");
     let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     // Root has every permission, so that root's test has somebody else write, who must be able to reach the program.
     let program = directory.path().join("child");
     fs::copy(CHILD, &program).unwrap();
     chmod(&program, 0o755);
     chmod(directory.path(), 0o755);
-    chmod(&root, 0o555);
-    let mut child = Command::new(&program);
-    child.args(["once", root.to_str().unwrap(), "10"]);
-    if fs::metadata(&root).unwrap().uid() == 0 {
-        child.uid(65534).gid(65534);
+    let answer = files(&root).into_iter().find(|file| !is_tally(file)).unwrap();
+    let shard = answer.parent().unwrap();
+    chmod(&answer, 0o644);
+    // An answer that can be read and not removed, and one of which not even that much can be known.
+    for mode in [0o555, 0o000] {
+        for doing in [&["once", root.to_str().unwrap(), "10"][..], &["delete", root.to_str().unwrap()]] {
+            chmod(shard, mode);
+            chmod(&root, 0o555);
+            let mut child = Command::new(&program);
+            child.args(doing);
+            if fs::metadata(&root).unwrap().uid() == 0 {
+                child.uid(65534).gid(65534);
+            }
+            let output = child.output().unwrap();
+            chmod(&root, 0o755);
+            chmod(shard, 0o755);
+            let said = String::from_utf8(output.stdout).unwrap();
+            let status = output.status;
+            assert!(status.success(), "{status:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(said.starts_with("Backend(") && said.contains("denied"), "{doing:?}: {said}");
+            assert!(said.contains(root.to_str().unwrap()), "{doing:?}: {said}");
+        }
     }
-    let output = child.output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    assert!(said.starts_with("Backend(") && said.contains("denied") && said.contains(root.to_str().unwrap()), "{said}");
-    chmod(&root, 0o755);
+    assert_eq!(fs::read(&answer).map(|bytes| bytes.ends_with(b"value")).ok(), Some(true));
 }
 
 /// A limit on the size of a file is what a disk without room looks like, and needs no disk: the system takes the first

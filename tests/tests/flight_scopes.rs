@@ -77,7 +77,7 @@ fn key() -> u32 {
 
 /// The client of here and now, as keys show it.
 fn client() -> String {
-    key_cache().key().split('.').nth(1).unwrap().to_owned()
+    key_cache().key().unwrap().split('.').nth(1).unwrap().to_owned()
 }
 
 #[test]

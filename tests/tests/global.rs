@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering::SeqCst},
 };
 
-use cache_request::{Cache, Config, cache_request, current, install, install_named, scoped, scoped_sync, stats};
+use cache_request::{Cache, Config, cache_request, current, install, install_named, named, scoped, scoped_sync, stats};
 use futures_lite::future::block_on;
 
 const CASE: &str = "CACHE_REQUEST_TESTS_CASE";
@@ -182,7 +182,9 @@ fn a_named_cache_remembers_once_it_is_installed() {
         let error = session_cache().put(&0).unwrap_err().to_string();
         assert!(error.contains("`sessions`"), "{error}");
         assert_eq!(session_cache().peek(), None);
-        assert_eq!(session_cache().key(), "");
+        let error = session_cache().key().unwrap_err().to_string();
+        assert!(error.contains("`sessions`"), "{error}");
+        assert!(block_on(later_session_cache().invalidate()).is_err() && later_session_cache().key().is_err());
 
         let sessions = Cache::memory();
         install_named("sessions", sessions.clone()).unwrap();
@@ -269,5 +271,25 @@ fn an_unusable_address_is_logged_when_the_cache_is_there() {
     }
     alone("an_unusable_address_is_logged_when_the_cache_is_there", Some("bogus://"), || {
         assert_eq!(tracing::subscriber::with_default(Asks, first), 2);
+    });
+}
+
+#[test]
+fn a_configuration_that_cannot_be_installed_installs_nothing() {
+    alone("a_configuration_that_cannot_be_installed_installs_nothing", None, || {
+        let place = format!("{}:{}", file!(), line!() + 1);
+        install_named("sessions", Cache::memory()).unwrap();
+        let text = r#"{ "caches": { "before": {}, "sessions": {}, "then": {} } }"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        let error = config.install().unwrap_err().to_string();
+        assert!(error.contains("`sessions`") && error.contains(&place), "{error}");
+        assert!(named("before").is_none() && named("then").is_none());
+
+        let place = format!("{}:{}", file!(), line!() + 1);
+        install(Cache::memory()).expect("the default one is not installed either");
+        let config: Config = serde_json::from_str(r#"{ "caches": { "before": {} } }"#).unwrap();
+        let error = config.install().unwrap_err().to_string();
+        assert!(error.contains(&place), "{error}");
+        assert!(named("before").is_none());
     });
 }

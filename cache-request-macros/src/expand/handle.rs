@@ -87,7 +87,7 @@ pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     let policy = answer_policy(plan)?;
     let [key_, answer_] = ["key", "answer"].map(|name| Ident::new(name, Span::mixed_site()));
     // At the place of all errors about the kept type.
-    let hit = quote_spanned!(place(&plan.signature)=> .hit);
+    let hit = quote_spanned!(place(&plan.signature)=> .can_be_kept().hit);
     Some(quote! {
         {
             let mut #key_ = #private::Key::new();
@@ -216,8 +216,7 @@ fn policy(plan: &Plan) -> TokenStream {
             _ => quote_spanned!(place=> #placed::Policy::of_future(&#body)),
         }
     });
-    let kept =
-        if is_set(&args.local) { quote_spanned!(place=> .local()) } else { quote_spanned!(place=> .serialised()) };
+    let kept = if is_set(&args.local) { None } else { Some(quote_spanned!(place=> .serialised())) };
     let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
     let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
     let per_value = per_value.into_iter().filter_map(|(setter, slot)| {
@@ -230,7 +229,8 @@ fn policy(plan: &Plan) -> TokenStream {
         let setter = Ident::new("skip_none", flag.name.ident.span());
         quote!(.#setter())
     });
-    quote!(#policy #kept #timeout #(#per_value)* #skip_none)
+    let checked = quote_spanned!(place=> .can_be_kept());
+    quote!(#policy #checked #kept #timeout #(#per_value)* #skip_none)
 }
 
 fn timeout_of(timeout: &Timeout) -> TokenStream {

@@ -38,7 +38,8 @@ use crate::{Error, ErrorKind};
 /// readable by its owner alone.
 ///
 /// A disk that is full, missing or forbidden makes every call an error, and no call a panic. An answer that could not be
-/// written leaves no older one behind.
+/// written leaves no older one behind. A directory that is taken away is made again when an answer is written; until then,
+/// to delete something is an error, for it may be a disk that comes back with all that it held.
 ///
 /// Files are read and written on a thread pool of their own, so that any executor will do, or none.
 #[derive(Clone)]
@@ -283,7 +284,7 @@ impl Inner {
             // What can be removed is, even if something before it cannot.
             result = result.and(cleared);
         }
-        result.and(self.sweeper.reset())
+        result.and(self.directory.is_there()).and(self.sweeper.reset())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod counters;
 mod snapshot;
+mod table;
 
 pub(crate) use self::counters::{Count, Counters};
 pub use self::snapshot::{FunctionStats, Misses, Stats};

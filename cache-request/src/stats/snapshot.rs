@@ -1,6 +1,6 @@
-//! A moment's counts, to print or serialise.
+//! A moment's counts, to read or serialise.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,11 +8,12 @@ use super::{Count, Counters};
 
 /// What the functions of one cache did since they were first called.
 ///
-/// `Display` prints an aligned table, one line a function, the busiest first.
+/// `Display` prints one line a function, the busiest first, and below for each that missed why it did. A function that did
+/// nothing is left out, as one whose companion was only asked for a key, and so is a column in which there is nothing.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// One entry for each function that was called, each type of a generic one by itself.
+    /// One entry for each function that was called, or whose companion was, each type of a generic one by itself.
     pub functions: Vec<FunctionStats>,
     /// Bytes that the cache holds in this process's memory, the entries' overhead counted.
     pub held_bytes: u64,
@@ -157,76 +158,5 @@ impl Stats {
     #[must_use]
     pub fn faults(&self) -> u64 {
         self.functions.iter().map(|function| function.faults).sum()
-    }
-}
-
-const HEADINGS: [&str; 15] = [
-    "function",
-    "hits",
-    "hit %",
-    "new",
-    "expired",
-    "evicted",
-    "invalid.",
-    "undecod.",
-    "backend",
-    "coalesced",
-    "uncached",
-    "faults",
-    "body",
-    "entries",
-    "held",
-];
-
-impl fmt::Display for Stats {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<[String; HEADINGS.len()]> =
-            std::iter::once(HEADINGS.map(String::from)).chain(self.functions.iter().map(row)).collect();
-        let mut widths = [0; HEADINGS.len()];
-        for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.chars().count().max(*width);
-            }
-        }
-        for row in &rows {
-            write!(f, "{:<1$}", row[0], widths[0])?;
-            for (cell, width) in row.iter().zip(widths).skip(1) {
-                write!(f, "  {cell:>width$}")?;
-            }
-            writeln!(f)?;
-        }
-        let entries = if self.entries == 1 { "entry" } else { "entries" };
-        write!(f, "{} {entries}, {} in memory", self.entries, bytes(self.held_bytes))
-    }
-}
-
-fn row(function: &FunctionStats) -> [String; HEADINGS.len()] {
-    let misses = &function.misses;
-    [
-        function.name.clone(),
-        function.hits.to_string(),
-        function.hit_ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{:.1}", ratio * 100.0)),
-        misses.never_seen.to_string(),
-        misses.expired.to_string(),
-        misses.evicted.to_string(),
-        misses.invalidated.to_string(),
-        misses.undecodable.to_string(),
-        misses.backend_fault.to_string(),
-        function.coalesced.to_string(),
-        function.uncached.to_string(),
-        function.faults.to_string(),
-        function.mean_body_time().map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}")),
-        function.entries.to_string(),
-        bytes(function.held_bytes),
-    ]
-}
-
-#[expect(clippy::cast_precision_loss, reason = "printed with one decimal")]
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        ..1024 => format!("{bytes} B"),
-        1024..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        0x10_0000..0x4000_0000 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! It runs on tokio, which the library does not need: any executor will do.
 
-use cache_request::{cache_request, client_scope, stats};
+use cache_request::{Error, cache_request, client_scope, stats};
 use tokio::task::{JoinSet, yield_now};
 
 #[cache_request(timeout = "1m")]
@@ -21,7 +21,7 @@ async fn greeting(name: String) -> Result<String, String> {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> Result<(), Error> {
     // The first caller runs the body; all who come meanwhile wait for it, and get what it returns.
     let mut tasks: JoinSet<_> = (0..100).map(|_| greeting("Ann".to_owned())).collect();
     while let Some(answer) = tasks.join_next().await {
@@ -37,8 +37,10 @@ async fn main() {
     for client in ["acme", "globex"] {
         let call = async {
             println!("{:?}", greeting("Ann".to_owned()).await);
-            println!("key: {}", greeting_cache("Ann".to_owned()).key());
+            println!("key: {}", greeting_cache("Ann".to_owned()).key()?);
+            Ok(())
         };
-        client_scope(client, call).await;
+        client_scope(client, call).await?;
     }
+    Ok(())
 }

@@ -52,8 +52,8 @@ fn main() -> Result<(), Error> {
     println!("{} {} {}", north.stock(7), south.stock(7), north.stock(7));
     println!("{} {}", Shop::currency("south"), Shop::currency("south"));
     println!("{} {}", north.tax(8), south.tax(8));
-    println!("key: {}", south.stock_cache(7).key());
-    println!("key: {}", Shop::currency_cache("south").key());
+    println!("key: {}", south.stock_cache(7).key()?);
+    println!("key: {}", Shop::currency_cache("south").key()?);
     println!("forgotten: {}", south.stock_cache(7).invalidate()?);
     println!("{} {}", north.stock(7), south.stock(7));
     Ok(())

@@ -4,8 +4,8 @@
 //! cargo run -p cache-request-examples --bin own_key
 //! ```
 
-use cache_request::cache_request;
 use cache_request::keys::{self, KeyText};
+use cache_request::{Error, cache_request};
 
 /// Not serialisable; the template below needs no more than its one field.
 struct User {
@@ -47,13 +47,14 @@ fn rpc_key(module: &str, function: &str, name: &str, age: &u32) -> KeyText {
     keys::rpc(module, function, &(name, age))
 }
 
-fn main() {
+fn main() -> Result<(), Error> {
     println!("{}", article(5, &User { language: "en" }));
-    println!("{}", article_cache(5, &User { language: "en" }).key());
+    println!("{}", article_cache(5, &User { language: "en" }).key()?);
     println!("{} {}", population("Oslo"), population("OSLO"));
-    println!("{}", population_cache("OSLO").key());
+    println!("{}", population_cache("OSLO").key()?);
     println!("{}", get("/video/5", &[("lang", "en"), ("hd", "1")]));
-    println!("{}", get_cache("/video/5", &[("hd", "1"), ("lang", "en")]).key());
+    println!("{}", get_cache("/video/5", &[("hd", "1"), ("lang", "en")]).key()?);
     println!("{}", call("users", "find", "Ann", 5));
-    println!("{}", call_cache("users", "find", "Ann", 5).key());
+    println!("{}", call_cache("users", "find", "Ann", 5).key()?);
+    Ok(())
 }

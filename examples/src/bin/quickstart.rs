@@ -24,7 +24,7 @@ fn main() -> Result<(), Error> {
 
     // Beside the function stands its companion. It calls nothing: it is a handle on that one call.
     let call = miles_cache("JFK", "SFO");
-    println!("key: {}", call.key());
+    println!("key: {}", call.key()?);
     println!("remembered: {:?}", call.peek());
     println!("forgotten: {}", call.invalidate()?);
     println!("remembered: {:?}", call.peek());

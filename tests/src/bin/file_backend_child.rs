@@ -3,6 +3,7 @@
 //! - `write <directory> <max_bytes> <seed> <rounds>`: sets keys over and over, to values that can be told from halves
 //!   and mixtures; prints a line once it has begun. Without rounds, until it is killed.
 //! - `once <directory> <bytes>`: sets one value and prints what became of it.
+//! - `delete <directory>`: deletes that value and prints what became of it.
 
 use std::{env, path::Path, process::ExitCode};
 
@@ -22,6 +23,13 @@ fn main() -> ExitCode {
             let backend = FileBackend::new(directory).expect("a backend opens on any disk");
             match block_on(backend.set("key", &vec![b'v'; number(bytes) as usize], None)) {
                 Ok(()) => println!("ok"),
+                Err(error) => println!("{error:?}"),
+            }
+        }
+        ["delete", directory] => {
+            let backend = FileBackend::new(directory).expect("a backend opens on any disk");
+            match block_on(backend.delete("key")) {
+                Ok(was_there) => println!("{was_there}"),
                 Err(error) => println!("{error:?}"),
             }
         }

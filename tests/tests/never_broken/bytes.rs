@@ -56,7 +56,7 @@ fn stored(number: u64) -> (String, Vec<u8>) {
     let cache = Cache::builder().backend(backend.clone()).clock(clock).build();
     scoped_sync(&cache, || {
         doubled(number);
-        let key = doubled_cache(number).key();
+        let key = doubled_cache(number).key().unwrap();
         let bytes = block_on(backend.get(&key)).unwrap().unwrap();
         (key, bytes)
     })

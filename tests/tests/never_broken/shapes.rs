@@ -23,7 +23,7 @@ macro_rules! changes {
                 $before
             }
             assert_eq!(f(), $before);
-            f_cache().key()
+            f_cache().key().unwrap()
         };
         let new = || {
             $(#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] $new)*
@@ -33,7 +33,7 @@ macro_rules! changes {
                 $after
             }
             assert_eq!(f(), $after);
-            f_cache().key()
+            f_cache().key().unwrap()
         };
         let what = concat!($(stringify!($old),)* " -> ", $(stringify!($new)),*);
         let (key, ran) = scoped_sync(&before, || bodies(old));

@@ -107,8 +107,21 @@ impl Directory {
     }
 
     /// Removes an answer's file, and says whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// Also if the directory itself is not there.
     pub(super) fn remove(&self, name: &Name) -> Result<bool, Error> {
-        remove(&self.path(name))
+        let was_there = remove(&self.path(name))?;
+        if !was_there {
+            self.is_there()?;
+        }
+        Ok(was_there)
+    }
+
+    /// Where the directory is not, nothing is known of its files: a disk that comes back brings them all.
+    pub(super) fn is_there(&self) -> Result<(), Error> {
+        fs::metadata(&self.root).map(drop).map_err(|error| failed("finding", &self.root, error))
     }
 
     /// The answers in one sub-directory, judged by their names alone. Files that dead processes left half-written are
