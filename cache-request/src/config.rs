@@ -14,8 +14,12 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `max_entries` | `memory`, `file` | entries that may be held | any number |
 /// | `prefix` | all | the first part of keys, where a function names none | the function's crate |
 /// | `wait_limit` | all | how long a caller waits for a body that another one runs, such as `10s` | `10s` |
-/// | `soft_limit` | `file` | how long a call waits for the backend | `250ms` |
+/// | `soft_limit` | all with a backend | how long a call waits for the backend, in all | `250ms` |
+/// | `max_concurrent` | all with a backend | how many operations may be under way at a time; a call beyond that goes without | 4096 |
+/// | `breaker_faults` | all with a backend | after so many faults in a row the backend is left alone | 8 |
+/// | `breaker_pause` | all with a backend | for how long; then one call at a time tries again | `1s` |
 ///
+/// All schemes but `memory` and `null` have a backend.
 /// An option that its scheme has not is an error, and so is a limit of 0: to keep nothing, there is `null://`.
 ///
 /// In an address the same options are parameters: `file:///var/cache/app?max_bytes=1GiB&soft_limit=1s`.
@@ -131,6 +135,9 @@ impl CacheConfig {
         if let Some(Span(limit)) = options.take("wait_limit")? {
             builder = builder.wait_limit(limit);
         }
+        if scheme.has_backend {
+            builder = guarded(&mut options, builder)?;
+        }
         Ok(builder.build())
     }
 }
@@ -146,25 +153,50 @@ type Open = fn(&str, &mut Options, CacheBuilder) -> Result<CacheBuilder, Error>;
 /// What may stand before `://`.
 struct Scheme {
     name: &'static str,
-    /// Beside those of [`ALL_HAVE`].
+    /// Beside those of [`ALL_HAVE`] and [`BACKENDS_HAVE`].
     options: &'static [&'static str],
+    has_backend: bool,
     open: Open,
 }
 
 /// All schemes there are.
 const SCHEMES: [Scheme; 3] = [
-    Scheme { name: "memory", options: &["max_bytes", "max_entries"], open: memory },
-    Scheme { name: "null", options: &[], open: null },
-    Scheme { name: "file", options: &["max_bytes", "max_entries", "soft_limit"], open: file },
+    Scheme { name: "memory", options: &["max_bytes", "max_entries"], has_backend: false, open: memory },
+    Scheme { name: "null", options: &[], has_backend: false, open: null },
+    Scheme { name: "file", options: &["max_bytes", "max_entries"], has_backend: true, open: file },
 ];
 
 /// The options that every scheme has.
 const ALL_HAVE: [&str; 2] = ["prefix", "wait_limit"];
 
+/// The options that every scheme has whose values are kept by a backend.
+const BACKENDS_HAVE: [&str; 4] = ["soft_limit", "max_concurrent", "breaker_faults", "breaker_pause"];
+
 impl Scheme {
-    fn has(&self, option: &str) -> bool {
-        ALL_HAVE.contains(&option) || self.options.contains(&option)
+    fn all_options(&self) -> impl Iterator<Item = &'static str> {
+        let of_backends: &[_] = if self.has_backend { &BACKENDS_HAVE } else { &[] };
+        ALL_HAVE.iter().chain(of_backends).chain(self.options).copied()
     }
+
+    fn has(&self, option: &str) -> bool {
+        self.all_options().any(|own| own == option)
+    }
+}
+
+fn guarded(options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    if let Some(Span(limit)) = options.take("soft_limit")? {
+        builder = builder.soft_limit(limit);
+    }
+    if let Some(Entries(operations)) = options.take("max_concurrent")? {
+        builder = builder.max_concurrent(usize::try_from(operations).unwrap_or(usize::MAX));
+    }
+    if let Some(Entries(faults)) = options.take("breaker_faults")? {
+        builder = builder.breaker_faults(u32::try_from(faults).unwrap_or(u32::MAX));
+    }
+    if let Some(Span(pause)) = options.take("breaker_pause")? {
+        builder = builder.breaker_pause(pause);
+    }
+    Ok(builder)
 }
 
 fn memory(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
@@ -184,7 +216,7 @@ fn null(path: &str, _: &mut Options, builder: CacheBuilder) -> Result<CacheBuild
 }
 
 #[cfg(feature = "file")]
-fn file(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+fn file(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
     if path.is_empty() {
         return Err(Error::config("`file://` needs a directory, such as file:///var/cache/app"));
     }
@@ -194,9 +226,6 @@ fn file(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<
     }
     if let Some(Entries(entries)) = options.take("max_entries")? {
         backend = backend.max_entries(entries);
-    }
-    if let Some(Span(limit)) = options.take("soft_limit")? {
-        builder = builder.soft_limit(limit);
     }
     Ok(builder.backend(backend.build()?))
 }
@@ -274,7 +303,7 @@ impl Options {
         } else {
             format!("option `{option}` is one of {}, not of `{own}://`", others.join(" and "))
         };
-        let mut known: Vec<_> = ALL_HAVE.iter().chain(scheme.options).copied().collect();
+        let mut known: Vec<_> = scheme.all_options().collect();
         known.sort_unstable();
         Err(Error::config(format!("{wrong}: there is {}", known.join(", "))))
     }

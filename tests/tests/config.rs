@@ -53,7 +53,10 @@ fn an_unknown_option_is_told_those_there_are() {
     for (url, known) in [
         ("memory://", "max_bytes, max_entries, prefix, wait_limit"),
         ("null://", "prefix, wait_limit"),
-        (&*file, "max_bytes, max_entries, prefix, soft_limit, wait_limit"),
+        (
+            &*file,
+            "breaker_faults, breaker_pause, max_bytes, max_concurrent, max_entries, prefix, soft_limit, wait_limit",
+        ),
     ] {
         let error = refused(&format!("{url}?max_byte=1"));
         assert!(error.contains("`max_byte`"), "{error}");
@@ -80,7 +83,8 @@ fn an_option_of_another_scheme_is_told_whose_it_is() {
         ),
         (
             &*format!("file://{}?max_byte=1", unmade.display()),
-            "unknown option `max_byte` of `file://`: there is max_bytes, max_entries, prefix, soft_limit, wait_limit",
+            "unknown option `max_byte` of `file://`: there is breaker_faults, breaker_pause, max_bytes, max_concurrent, \
+             max_entries, prefix, soft_limit, wait_limit",
         ),
     ] {
         assert_eq!(refused(url), told);
