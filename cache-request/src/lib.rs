@@ -126,6 +126,8 @@ mod handle;
 mod key;
 pub mod keys;
 mod policy;
+#[cfg(feature = "redis")]
+mod runtime;
 mod scope;
 mod shim;
 mod site;
