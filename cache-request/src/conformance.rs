@@ -10,6 +10,8 @@
 //! #     fn name(&self) -> &'static str { "mine" }
 //! #     async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> { Ok(None) }
 //! #     async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> { Ok(()) }
+//! #     async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> { Ok(false) }
+//! #     async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> { Ok(false) }
 //! #     async fn delete(&self, _: &str) -> Result<bool, Error> { Ok(false) }
 //! #     async fn clear(&self) -> Result<(), Error> { Ok(()) }
 //! # }

@@ -421,6 +421,24 @@ impl Backend for WrongBackend {
         Ok(())
     }
 
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        self.wait().await?;
+        let mut store = self.store();
+        if timeout == Some(Duration::ZERO) || store.get(&self.key(key)).is_some_and(|old| !self.is_over(old)) {
+            return Ok(false);
+        }
+        store.insert(self.key(key), Stored { value: value.to_owned(), end: self.end(timeout) });
+        Ok(true)
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        self.wait().await?;
+        let (key, mut store) = (self.key(key), self.store());
+        let Some(old) = store.get_mut(&key).filter(|old| !self.is_over(old)) else { return Ok(false) };
+        old.end = self.end(timeout);
+        Ok(true)
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         self.wait().await?;
         let key = self.key(key);
