@@ -23,7 +23,16 @@ use crate::{
 /// | `max_entries` | `memory`, `file` | entries that may be held | any number |
 /// | `prefix` | all | the first part of keys, where a function names none | the function's crate |
 /// | `wait_limit` | all | how long a caller waits for a body that another one runs, such as `10s` | `10s` |
-/// | `soft_limit` | `file` | how long a call waits for the backend | `250ms` |
+/// | `soft_limit` | `file`, `redis` … | how long a call waits for the backend | `250ms` |
+/// | `namespace` | `redis` … | what keys begin with on the server, up to a colon | `cache-request` |
+/// | `connect` | `redis` … | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
+/// | `connect_limit` | `redis` … | how long one attempt to connect may take | `1s` |
+/// | `db` | `redis` … but `redis-cluster` | the number of the database, where the path does not name it | `0` |
+/// | `sentinel_user`, `sentinel_password` | `redis-sentinel` | who we are at the sentinels | nobody |
+/// | `tls` | `redis-cluster`, `redis-sentinel` | `true`: connections are encrypted | `false` |
+/// | `tls_ca` | `rediss` and where `tls` is | a file: the certificate to trust, in PEM format | those of the system |
+///
+/// `redis` … are `redis`, `rediss`, `redis+unix`, `redis-cluster` and `redis-sentinel`.
 ///
 /// In an address the same options are parameters: `file:///var/cache/app?max_bytes=1GiB&soft_limit=1s`.
 ///
@@ -154,7 +163,16 @@ pub(crate) fn from_url(url: &str) -> Result<Cache, Error> {
 type Open = fn(&str, &mut Options, CacheBuilder) -> Result<CacheBuilder, Error>;
 
 /// All schemes there are.
-const SCHEMES: [(&str, Open); 3] = [("memory", memory), ("null", null), ("file", file)];
+const SCHEMES: [(&str, Open); 8] = [
+    ("memory", memory),
+    ("null", null),
+    ("file", file),
+    ("redis", |path, options, builder| redis("redis", path, options, builder)),
+    ("rediss", |path, options, builder| redis("rediss", path, options, builder)),
+    ("redis+unix", |path, options, builder| redis("redis+unix", path, options, builder)),
+    ("redis-cluster", |path, options, builder| redis("redis-cluster", path, options, builder)),
+    ("redis-sentinel", |path, options, builder| redis("redis-sentinel", path, options, builder)),
+];
 
 fn memory(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
     no_path("memory", path)?;
@@ -193,6 +211,54 @@ fn file(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<
 #[cfg(not(feature = "file"))]
 fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
     Err(Error::config("`file://` is not compiled in: enable the feature `file` of cache-request"))
+}
+
+#[cfg(feature = "redis")]
+fn redis(scheme: &str, path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    let mut backend = crate::backend::RedisBackend::at(scheme, path);
+    if let Some(namespace) = options.take::<String>("namespace")? {
+        backend = backend.namespace(namespace);
+    }
+    if let Some(connect) = options.take::<Connect>("connect")? {
+        backend = backend.connect_now(connect == Connect::Now);
+    }
+    if let Some(Span(limit)) = options.take("connect_limit")? {
+        backend = backend.connect_limit(limit);
+    }
+    if scheme != "redis-cluster"
+        && let Some(number) = options.take("db")?
+    {
+        backend = backend.database(number);
+    }
+    if scheme == "redis-sentinel" {
+        let user = options.take::<String>("sentinel_user")?;
+        match (user, options.take::<String>("sentinel_password")?) {
+            (None, None) => {}
+            (user, Some(password)) => backend = backend.sentinel_login(user.unwrap_or_default(), password),
+            (Some(_), None) => return Err(Error::config("option `sentinel_user` needs a `sentinel_password`")),
+        }
+    }
+    if matches!(scheme, "redis-cluster" | "redis-sentinel")
+        && let Some(tls) = options.take("tls")?
+    {
+        backend = backend.tls(tls);
+    }
+    if matches!(scheme, "rediss" | "redis-cluster" | "redis-sentinel")
+        && let Some(file) = options.take::<String>("tls_ca")?
+    {
+        let certificate = std::fs::read(&file)
+            .map_err(|cause| Error::config(format!("option `tls_ca`: `{file}`")).with_source(cause))?;
+        backend = backend.authority(certificate);
+    }
+    if let Some(Span(limit)) = options.take("soft_limit")? {
+        builder = builder.soft_limit(limit);
+    }
+    Ok(builder.backend(backend.build()?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(scheme: &str, _: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(Error::config(format!("`{scheme}://` is not compiled in: enable the feature `redis` of cache-request")))
 }
 
 fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
@@ -295,6 +361,27 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         humantime::parse_duration(text).map(Self)
+    }
+}
+
+/// When a server is connected to.
+#[cfg(feature = "redis")]
+#[derive(PartialEq, Eq)]
+enum Connect {
+    Now,
+    Lazy,
+}
+
+#[cfg(feature = "redis")]
+impl FromStr for Connect {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "now" => Ok(Self::Now),
+            "lazy" => Ok(Self::Lazy),
+            _ => Err("expected `now` or `lazy`"),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 mod file;
 mod guard;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use std::time::Duration;
 pub use self::file::{FileBackend, FileBackendBuilder};
 pub(crate) use self::guard::Guarded;
 pub use self::memory::MemoryBackend;
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisBackend, RedisBackendBuilder};
 use crate::Error;
 
 /// A store of bytes by key, shared by whoever reaches it.
