@@ -42,9 +42,20 @@ impl Server {
         arguments: impl Fn(u16, &Path) -> Vec<String>,
         answers: impl Fn(u16, &Path) -> bool,
     ) -> Self {
+        Self::start_at(free_port, program, arguments, answers)
+    }
+
+    /// As [`start`](Self::start), at a port of one's choice: another one for each attempt, if there are others.
+    #[must_use]
+    pub fn start_at(
+        port: impl Fn() -> u16,
+        program: &'static str,
+        arguments: impl Fn(u16, &Path) -> Vec<String>,
+        answers: impl Fn(u16, &Path) -> bool,
+    ) -> Self {
         for _ in 0..10 {
             let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-            let port = free_port();
+            let port = port();
             let arguments = arguments(port, dir.path());
             let child = spawn(program, &arguments, dir.path());
             let mut server = Self { program, arguments, child, dir, port };

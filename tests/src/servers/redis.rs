@@ -25,6 +25,12 @@ impl Redis {
         Self { server: Server::start("redis-server", |port, dir| options(port, dir, arguments), answers) }
     }
 
+    /// Starts one at this port.
+    #[must_use]
+    pub fn start_at(port: u16) -> Self {
+        Self { server: Server::start_at(|| port, "redis-server", |port, dir| options(port, dir, &[]), answers) }
+    }
+
     /// The one that all tests share that ask for it at the same time. It ends with the last of them.
     #[must_use]
     pub fn shared() -> Arc<Self> {

@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// The connection of one runtime.
 pub(super) struct Link {
     state: watch::Receiver<State>,
+    /// Somebody has waited for an attempt in vain, and nobody else need.
+    hopeless: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -63,23 +65,53 @@ impl Link {
     pub(super) fn begin(runtime: &Handle, server: Server, limit: Duration) -> Arc<Self> {
         let (publish, state) = watch::channel(State::Connecting);
         runtime.spawn(keep_up(Connector::new(server), limit, publish));
-        Arc::new(Self { state })
+        Arc::new(Self { state, hopeless: AtomicBool::new(false) })
     }
 
     /// The connection that is up.
     pub(super) async fn live(&self) -> Result<Arc<Live>, Error> {
         let mut state = self.state.borrow().clone();
         if !state.is_settled() {
+            if self.hopeless.load(Ordering::Relaxed) {
+                return Err(Error::backend("not connected: the server takes long to answer"));
+            }
+            let wait = Wait { link: self, since: Instant::now() };
             let settled = self.state.clone().wait_for(State::is_settled).await.map(|state| state.clone());
+            wait.end();
             state = settled.unwrap_or(State::Connecting);
         }
         match state {
             State::Up(live) if live.health.stalled.load(Ordering::Relaxed) => {
                 Err(Error::backend("the server does not answer"))
             }
-            State::Up(live) => Ok(live),
+            State::Up(live) => {
+                if self.hopeless.load(Ordering::Relaxed) {
+                    self.hopeless.store(false, Ordering::Relaxed);
+                }
+                Ok(live)
+            }
             State::Down(why) => Err(Error::backend(format!("not connected: {why}"))),
             State::Connecting => Err(Error::backend("not connected: the runtime that connects has ended")),
+        }
+    }
+}
+
+/// A call that waits for an attempt to connect. Dropped, it was given up.
+struct Wait<'a> {
+    link: &'a Link,
+    since: Instant,
+}
+
+impl Wait<'_> {
+    fn end(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if self.since.elapsed() >= PATIENCE {
+            self.link.hopeless.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -87,7 +119,7 @@ impl Link {
 async fn keep_up(mut connector: Connector, limit: Duration, publish: watch::Sender<State>) {
     let mut failures = 0;
     while !publish.is_closed() {
-        let health = Arc::new(Health::default());
+        let health = Arc::new(Health::new());
         let behind_sentinels = connector.server().is_behind_sentinels();
         let why = match attempt(&mut connector, &health, limit).await {
             Ok(connection) => {
@@ -207,12 +239,11 @@ fn ends_connection(error: &RedisError) -> bool {
 struct Unanswered<'a> {
     health: &'a Health,
     since: Instant,
-    answers: u64,
 }
 
 impl<'a> Unanswered<'a> {
     fn new(health: &'a Health) -> Self {
-        Self { health, since: Instant::now(), answers: health.answers.load(Ordering::Relaxed) }
+        Self { health, since: Instant::now() }
     }
 
     fn end(self) {
@@ -223,7 +254,7 @@ impl<'a> Unanswered<'a> {
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if self.since.elapsed() >= PATIENCE && self.health.answers.load(Ordering::Relaxed) == self.answers {
+        if self.since.elapsed() >= PATIENCE && self.health.since_last_answer() >= PATIENCE {
             self.health.stalled.store(true, Ordering::Relaxed);
         }
         self.health.doubt();
@@ -231,7 +262,6 @@ impl Drop for Unanswered<'_> {
 }
 
 /// What is known about one connection.
-#[derive(Default)]
 pub(super) struct Health {
     lost: AtomicBool,
     /// It will be lost for what was sent over it, so that the next one need not wait.
@@ -239,11 +269,25 @@ pub(super) struct Health {
     doubted: AtomicBool,
     /// Somebody has waited in vain, and there was no answer to anybody since.
     stalled: AtomicBool,
-    answers: AtomicU64,
+    begun: Instant,
+    /// In milliseconds since it began.
+    last_answer: AtomicU64,
     news: Notify,
 }
 
 impl Health {
+    fn new() -> Self {
+        Self {
+            lost: AtomicBool::new(false),
+            excused: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+            begun: Instant::now(),
+            last_answer: AtomicU64::new(0),
+            news: Notify::new(),
+        }
+    }
+
     pub(super) fn lose(&self) {
         if !self.lost.swap(true, Ordering::AcqRel) {
             self.news.notify_one();
@@ -251,10 +295,18 @@ impl Health {
     }
 
     fn answered(&self) {
-        self.answers.fetch_add(1, Ordering::Relaxed);
+        let now = self.begun.elapsed().as_millis() as u64;
+        // Written once a millisecond, as all callers share it.
+        if self.last_answer.load(Ordering::Relaxed) != now {
+            self.last_answer.store(now, Ordering::Relaxed);
+        }
         if self.stalled.load(Ordering::Relaxed) {
             self.stalled.store(false, Ordering::Relaxed);
         }
+    }
+
+    fn since_last_answer(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last_answer.load(Ordering::Relaxed)))
     }
 
     fn doubt(&self) {
