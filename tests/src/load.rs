@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
@@ -139,6 +139,8 @@ pub fn during(cache: &Cache, event: impl FnOnce()) -> Figures {
     figures
 }
 
+static PROBES: AtomicU32 = AtomicU32::new(0);
+
 #[cache_request(timeout = 60)]
 fn probe(number: u32) -> u32 {
     number + 1
@@ -155,7 +157,9 @@ pub fn until_it_works(cache: &Cache) -> Duration {
     let before = hits_of("load.answer");
     super::servers::wait_until("the cache works again", || {
         let hits = hits_of("load.probe");
-        scoped_sync(cache, || [0, 1, 2, 0, 1, 2].map(probe));
+        // New ones each time: that they can be stored is part of it.
+        let first = PROBES.fetch_add(3, Relaxed);
+        scoped_sync(cache, || [0, 1, 2, 0, 1, 2].map(|number| probe(first + number)));
         hits_of("load.probe") >= hits + 3 && hits_of("load.answer") >= before
     });
     begun.elapsed()
