@@ -420,15 +420,15 @@ mod tests {
     use super::*;
 
     /// The worst case of a call that is given up: its thread has done all but the last step, and waits for the key's turn,
-    /// which whoever removes the key has.
-    fn does_not_land_after_its_key_was_removed<'a, T>(
+    /// which another has, who does `meanwhile`.
+    fn give_up<'a, T>(
         backend: &'a FileBackend,
         begin: impl FnOnce() -> Operation<'a, T>,
         has_come_far: impl Fn() -> bool,
+        meanwhile: impl FnOnce(&Directory),
     ) {
         let inner = Arc::clone(&backend.inner);
-        let name = Name::of("key");
-        let turn = inner.turns.take(&inner.directory, &name);
+        let turn = inner.turns.take(&inner.directory, &Name::of("key"));
         let mut call = begin();
         assert!(block_on(poll_once(&mut call)).is_none());
         let begun = Instant::now();
@@ -437,56 +437,62 @@ mod tests {
             thread::yield_now();
         }
         drop(call);
-        inner.directory.remove(&name).unwrap();
+        meanwhile(&inner.directory);
         drop(turn);
-        // Its thread, and the sweep that it asked for, hold the backend until they have ended.
-        while Arc::strong_count(&inner) > 2 {
-            thread::yield_now();
-        }
-        assert_eq!(answers_and_halves(&inner.directory, &name), 0);
+        drop(inner);
+        come_to_rest(backend);
     }
 
     type Operation<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
 
-    fn answers_and_halves(directory: &Directory, name: &Name) -> usize {
-        let path = directory.path(name);
-        let files = fs::read_dir(path.parent().unwrap()).into_iter().flatten();
+    /// The threads of its calls, and the sweeps that they asked for, hold the backend until they have ended.
+    fn come_to_rest(backend: &FileBackend) {
+        while Arc::strong_count(&backend.inner) > 1 {
+            thread::yield_now();
+        }
+    }
+
+    fn answers_and_halves(backend: &FileBackend) -> usize {
+        let (directory, name) = (&backend.inner.directory, Name::of("key"));
+        let files = fs::read_dir(directory.path(&name).parent().unwrap()).into_iter().flatten();
         files.filter(|file| file.as_ref().unwrap().path() != directory.lock_path(name.shard())).count()
     }
 
     #[test]
-    fn a_dropped_set_does_not_land_after_its_key_was_removed() {
-        let root = tempfile::tempdir().unwrap();
-        let backend = FileBackend::new(root.path()).unwrap();
-        does_not_land_after_its_key_was_removed(
-            &backend,
-            || Box::pin(backend.set("key", b"value", None)),
-            || answers_and_halves(&backend.inner.directory, &Name::of("key")) > 0,
-        );
-    }
-
-    #[test]
-    fn a_dropped_add_does_not_land_after_its_key_was_removed() {
-        let root = tempfile::tempdir().unwrap();
-        let backend = FileBackend::new(root.path()).unwrap();
-        does_not_land_after_its_key_was_removed(
-            &backend,
-            || Box::pin(backend.add("key", b"value", None)),
-            || answers_and_halves(&backend.inner.directory, &Name::of("key")) > 0,
-        );
-    }
-
-    #[test]
-    fn a_dropped_touch_does_not_bring_back_what_was_removed() {
-        let root = tempfile::tempdir().unwrap();
-        let backend = FileBackend::new(root.path()).unwrap();
-        block_on(backend.set("key", b"value", None)).unwrap();
-        let noted = || fs::metadata(root.path().join("cache-request.tally")).map_or(0, |tally| tally.len());
-        // The sweep that the first write asked for takes off what was noted.
-        while Arc::strong_count(&backend.inner) > 1 {
-            thread::yield_now();
+    fn a_dropped_set_or_add_does_not_land_after_its_key_was_removed() {
+        let operations: [fn(&FileBackend) -> Operation<'_, ()>; 2] = [
+            |backend| Box::pin(backend.set("key", b"value", None)),
+            |backend| Box::pin(async { backend.add("key", b"value", None).await.map(drop) }),
+        ];
+        for begin in operations {
+            let root = tempfile::tempdir().unwrap();
+            let backend = FileBackend::new(root.path()).unwrap();
+            give_up(
+                &backend,
+                || begin(&backend),
+                || answers_and_halves(&backend) > 0,
+                |directory| assert!(!directory.remove(&Name::of("key")).unwrap()),
+            );
+            assert_eq!(answers_and_halves(&backend), 0);
         }
-        let before = noted();
-        does_not_land_after_its_key_was_removed(&backend, || Box::pin(backend.touch("key", None)), || noted() > before);
+    }
+
+    #[test]
+    fn a_dropped_touch_leaves_what_was_set_after_it() {
+        let root = tempfile::tempdir().unwrap();
+        let backend = FileBackend::new(root.path()).unwrap();
+        block_on(backend.set("key", b"older", None)).unwrap();
+        come_to_rest(&backend);
+        let noted = || fs::metadata(root.path().join("cache-request.tally")).map_or(0, |tally| tally.len());
+        let (name, before) = (Name::of("key"), noted());
+        let newer = entry::encode("key", b"newer", Expiry::after(SystemTime::now(), Some(Duration::from_secs(60))));
+        give_up(
+            &backend,
+            || Box::pin(backend.touch("key", None)),
+            || noted() > before,
+            |directory| directory.put(&name, directory.write_temporary(&name, &newer).unwrap()).unwrap(),
+        );
+        assert_eq!(fs::read(backend.inner.directory.path(&name)).unwrap(), newer);
+        assert_eq!(answers_and_halves(&backend), 1);
     }
 }

@@ -89,7 +89,8 @@ pub trait Backend: Send + Sync + 'static {
         }
     }
 
-    /// [`delete`](Self::delete) for each key, with outcomes as of [`get_many`](Self::get_many).
+    /// [`delete`](Self::delete) for each key, with outcomes as of [`get_many`](Self::get_many). If a key is named twice,
+    /// only one of the two outcomes says that there was anything.
     fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<bool, Error>>> + Send {
         async move {
             let mut outcomes = Vec::with_capacity(keys.len());
