@@ -11,7 +11,7 @@ use std::{
 use cache_request::{backend::RedisBackend, conformance::Harness};
 use cache_request_tests::servers::redis::Redis;
 
-cache_request::conformance! { name: tcp, harness: Namespaces::new(|redis| redis.url()) }
+cache_request::conformance! { name: tcp, harness: Namespaces::new(Redis::url) }
 cache_request::conformance! {
     name: socket,
     harness: Namespaces::new(|redis| format!("redis+unix://{}", redis.socket().display()))
