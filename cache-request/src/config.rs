@@ -19,7 +19,17 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `breaker_faults` | all with a backend | after so many faults in a row the backend is left alone | 8 |
 /// | `breaker_pause` | all with a backend | for how long; then one call at a time tries again | `1s` |
 ///
-/// All schemes but `memory` and `null` have a backend.
+/// | `namespace` | `redis` … | what keys begin with on the server, up to a colon | `cache-request` |
+/// | `connect` | `redis` … | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
+/// | `connect_limit` | `redis` … | how long one attempt to connect may take | `1s` |
+/// | `db` | `redis` … but `redis-cluster` | the number of the database, where the path does not name it | `0` |
+/// | `sentinel_user`, `sentinel_password` | `redis-sentinel` | who we are at the sentinels | nobody |
+/// | `tls` | `redis-cluster`, `redis-sentinel` | `true`: connections are encrypted | `false` |
+/// | `tls_ca` | `rediss` and where `tls` is | a file: the certificate to trust, in PEM format | those of the system |
+///
+/// `redis` … are `redis`, `rediss`, `redis+unix`, `redis-cluster` and `redis-sentinel`. All schemes but `memory` and `null` have a
+/// backend.
+///
 /// An option that its scheme has not is an error, and so is a limit of 0: to keep nothing, there is `null://`.
 ///
 /// In an address the same options are parameters: `file:///var/cache/app?max_bytes=1GiB&soft_limit=1s`.
@@ -160,10 +170,49 @@ struct Scheme {
 }
 
 /// All schemes there are.
-const SCHEMES: [Scheme; 3] = [
+const SCHEMES: [Scheme; 8] = [
     Scheme { name: "memory", options: &["max_bytes", "max_entries"], has_backend: false, open: memory },
     Scheme { name: "null", options: &[], has_backend: false, open: null },
     Scheme { name: "file", options: &["max_bytes", "max_entries"], has_backend: true, open: file },
+    Scheme {
+        name: "redis",
+        options: &["namespace", "connect", "connect_limit", "db"],
+        has_backend: true,
+        open: |path, options, builder| redis("redis", path, options, builder),
+    },
+    Scheme {
+        name: "rediss",
+        options: &["namespace", "connect", "connect_limit", "db", "tls_ca"],
+        has_backend: true,
+        open: |path, options, builder| redis("rediss", path, options, builder),
+    },
+    Scheme {
+        name: "redis+unix",
+        options: &["namespace", "connect", "connect_limit", "db"],
+        has_backend: true,
+        open: |path, options, builder| redis("redis+unix", path, options, builder),
+    },
+    Scheme {
+        name: "redis-cluster",
+        options: &["namespace", "connect", "connect_limit", "tls", "tls_ca"],
+        has_backend: true,
+        open: |path, options, builder| redis("redis-cluster", path, options, builder),
+    },
+    Scheme {
+        name: "redis-sentinel",
+        options: &[
+            "namespace",
+            "connect",
+            "connect_limit",
+            "db",
+            "sentinel_user",
+            "sentinel_password",
+            "tls",
+            "tls_ca",
+        ],
+        has_backend: true,
+        open: |path, options, builder| redis("redis-sentinel", path, options, builder),
+    },
 ];
 
 /// The options that every scheme has.
@@ -233,6 +282,44 @@ fn file(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<Cach
 #[cfg(not(feature = "file"))]
 fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
     Err(Error::config("`file://` is not compiled in: enable the feature `file` of cache-request"))
+}
+
+#[cfg(feature = "redis")]
+fn redis(scheme: &str, path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    let mut backend = crate::backend::RedisBackend::at(scheme, path);
+    if let Some(namespace) = options.take::<String>("namespace")? {
+        backend = backend.namespace(namespace);
+    }
+    if let Some(connect) = options.take::<Connect>("connect")? {
+        backend = backend.connect_now(connect == Connect::Now);
+    }
+    if let Some(Span(limit)) = options.take("connect_limit")? {
+        backend = backend.connect_limit(limit);
+    }
+    // Which of the schemes has which option has been looked at by now.
+    if let Some(number) = options.take("db")? {
+        backend = backend.database(number);
+    }
+    let user = options.take::<String>("sentinel_user")?;
+    match (user, options.take::<String>("sentinel_password")?) {
+        (None, None) => {}
+        (user, Some(password)) => backend = backend.sentinel_login(user.unwrap_or_default(), password),
+        (Some(_), None) => return Err(Error::config("option `sentinel_user` needs a `sentinel_password`")),
+    }
+    if let Some(tls) = options.take("tls")? {
+        backend = backend.tls(tls);
+    }
+    if let Some(file) = options.take::<String>("tls_ca")? {
+        let certificate = std::fs::read(&file)
+            .map_err(|cause| Error::config(format!("option `tls_ca`: `{file}`")).with_source(cause))?;
+        backend = backend.authority(certificate);
+    }
+    Ok(builder.backend(backend.build()?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(scheme: &str, _: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(Error::config(format!("`{scheme}://` is not compiled in: enable the feature `redis` of cache-request")))
 }
 
 fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
@@ -362,6 +449,27 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         humantime::parse_duration(text).map(Self)
+    }
+}
+
+/// When a server is connected to.
+#[cfg(feature = "redis")]
+#[derive(PartialEq, Eq)]
+enum Connect {
+    Now,
+    Lazy,
+}
+
+#[cfg(feature = "redis")]
+impl FromStr for Connect {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "now" => Ok(Self::Now),
+            "lazy" => Ok(Self::Lazy),
+            _ => Err("expected `now` or `lazy`"),
+        }
     }
 }
 

@@ -72,6 +72,9 @@
 //! | `memory://` | this process's memory: the values themselves, bounded |
 //! | `null://` | nothing is kept: every call runs its body |
 //! | `file:///var/cache/app` | a directory that survives restarts, and that several processes may share (feature `file`) |
+//! | `redis://user:password@host:6379/2` | Redis or Valkey; `rediss://` is encrypted, `redis+unix:///run/redis.sock` a socket (features `redis`, `redis-tls`) |
+//! | `redis-cluster://a:6379,b:6379` | a cluster of them (feature `redis`) |
+//! | `redis-sentinel://a:26379,b:26379/main/2` | the master that sentinels name (feature `redis`) |
 //!
 //! A [`Backend`] of one's own is a handful of methods over bytes.
 //!
@@ -103,6 +106,8 @@
 //!
 //! - `macros` (default): the attribute. Without it the crate is the library that the attribute expands to.
 //! - `file`: `file://`, and `backend::FileBackend`.
+//! - `redis`: `redis://` and its kin, and `backend::RedisBackend`.
+//! - `redis-tls`: `rediss://`, and encrypted connections to clusters and sentinels, by rustls.
 //! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
 //!
 //! # Faults

@@ -40,7 +40,7 @@ fn an_unknown_scheme_is_told_all_there_are() {
         let error = refused(url);
         let scheme = url.split_once("://").unwrap().0;
         assert!(error.contains(&format!("`{scheme}://`")), "{error}");
-        for known in ["memory://", "null://", "file://"] {
+        for known in ["memory://", "null://", "file://", "redis://", "redis-cluster://"] {
             assert!(error.contains(known), "{error}");
         }
     }
@@ -56,6 +56,15 @@ fn an_unknown_option_is_told_those_there_are() {
         (
             &*file,
             "breaker_faults, breaker_pause, max_bytes, max_concurrent, max_entries, prefix, soft_limit, wait_limit",
+        ),
+        (
+            "redis://h",
+            "breaker_faults, breaker_pause, connect, connect_limit, db, max_concurrent, namespace, prefix, soft_limit, wait_limit",
+        ),
+        (
+            "redis-cluster://h",
+            "breaker_faults, breaker_pause, connect, connect_limit, max_concurrent, namespace, prefix, soft_limit, tls, tls_ca, \
+             wait_limit",
         ),
     ] {
         let error = refused(&format!("{url}?max_byte=1"));
@@ -261,8 +270,16 @@ fn what_is_wrong_in_a_configuration_is_named() {
 #[test]
 fn no_password_is_shown() {
     for url in [
-        "redis://user:secret@h/",
+        "redsi://user:secret@h/",
         "redis://user:secret@h/?password=secret",
+        "redis://user:secret@h:port/",
+        "redis://user:secret@h/database",
+        "redis://user:secret@127.0.0.1:1/?connect=now",
+        "rediss://user:secret@h?tls_ca=/nowhere",
+        "redis-cluster://user:secret@h/0",
+        "redis-sentinel://user:secret@h",
+        "redis-sentinel://user:secret@h/main?sentinel_password=secret&x=secret",
+        "redis+unix://user:secret@nowhere",
         "memory://secret@x?password=secret",
         "memory://?password=secret",
         "memory://user:secret@h",

@@ -1,0 +1,471 @@
+//! `redis://` and its kin: Redis and Valkey, alone, as a cluster or behind sentinels.
+//!
+//! - [`address`]: what an address says.
+//! - [`server`]: how a connection to it is made.
+//! - [`link`]: how a connection is kept up.
+//! - [`batch`]: what asks for many keys at once.
+//! - [`clear`]: how a namespace is emptied.
+//! - [`tls`]: how connections are encrypted.
+//!
+//! This module says in the server's commands what a cache wants of it. It writes no protocol by hand.
+
+mod address;
+mod batch;
+mod clear;
+mod link;
+mod server;
+mod tls;
+
+use std::{
+    fmt,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{Cmd, RedisError, RedisWrite, ToRedisArgs, Value, cmd};
+
+use self::{
+    address::{Address, Login, Scheme, wrong},
+    link::{Link, Live},
+    server::Server,
+    tls::Tls,
+};
+use super::{Backend, Item};
+use crate::{Error, runtime::PerRuntime, shim::block_on};
+
+/// The largest value that is sent: what a server takes unless its `proto-max-bulk-len` says otherwise. What is larger ends
+/// the connection, and with it what other callers wait for.
+const MAX_VALUE_BYTES: usize = 512 << 20;
+
+/// How long one attempt to connect may take, unless told otherwise.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// What keys begin with on the server, unless told otherwise.
+const NAMESPACE: &str = "cache-request";
+
+/// Redis and Valkey: one server, a cluster, or the master that sentinels name.
+///
+/// All callers of one tokio runtime share one connection, over which their commands go without waiting for one another's
+/// answers. Callers that block their thread, or that run on another executor, share one that threads of this library drive.
+/// A connection that is lost, or that does not answer any more, is replaced in the background; meanwhile calls fail at
+/// once.
+///
+/// Keys stand on the server as `<namespace>:<key>`, and [`clear`](Backend::clear) removes those of the namespace, by `SCAN`
+/// and `UNLINK`. Timeouts are the server's, in milliseconds.
+///
+/// The user of an ACL needs `GET`, `MGET`, `SET`, `PEXPIRE`, `PERSIST`, `EXISTS`, `UNLINK` and, to clear, `SCAN`, for the
+/// keys `<namespace>:*`; in a cluster also `CLUSTER SLOTS`, and behind sentinels `ROLE`.
+pub struct RedisBackend {
+    scheme: Scheme,
+    server: Server,
+    namespace: String,
+    connect_limit: Duration,
+    links: PerRuntime<Arc<Link>>,
+    /// The most bytes that the server took a value of, as far as is known.
+    largest: AtomicUsize,
+}
+
+/// Makes a [`RedisBackend`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct RedisBackendBuilder {
+    address: Result<(Scheme, Address), Error>,
+    namespace: String,
+    database: Option<u32>,
+    connect_now: bool,
+    connect_limit: Duration,
+    sentinel_login: Login,
+    tls: bool,
+    authority: Option<Vec<u8>>,
+}
+
+impl RedisBackend {
+    /// The server at `address`, as [`builder`](Self::builder) begins it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`RedisBackendBuilder::build`].
+    pub fn new(address: &str) -> Result<Self, Error> {
+        Self::builder(address).build()
+    }
+
+    /// Begins a backend on the server at `address`: percent-encoded, without options.
+    ///
+    /// | address | what it is |
+    /// | --- | --- |
+    /// | `redis://user:password@host:6379/2` | one server, and the number of a database |
+    /// | `rediss://user:password@host:6379/2` | the same, encrypted (feature `redis-tls`) |
+    /// | `redis+unix:///run/redis.sock` | one server, by its socket; `redis+unix://user:password@/run/redis.sock` |
+    /// | `redis-cluster://user:password@a:6379,b:6379` | a cluster, of which these are some nodes |
+    /// | `redis-sentinel://user:password@a:26379,b:26379/mymaster/2` | the master that these sentinels name |
+    ///
+    /// User, password, port and database may be left out. Behind sentinels, user and password are the master's.
+    pub fn builder(address: &str) -> RedisBackendBuilder {
+        let parts = match address.split_once("://") {
+            Some((scheme, rest)) => match urlencoding::decode(rest) {
+                Ok(rest) => parse(scheme, &rest),
+                Err(_) => Err(Error::config("the address of the Redis server is percent-encoded wrongly")),
+            },
+            None => Err(Error::config("an address begins with its scheme, such as redis://localhost:6379")),
+        };
+        RedisBackendBuilder::at(parts)
+    }
+
+    /// Begins a backend at an address that is decoded already.
+    pub(crate) fn at(scheme: &str, rest: &str) -> RedisBackendBuilder {
+        RedisBackendBuilder::at(parse(scheme, rest))
+    }
+}
+
+fn parse(scheme: &str, rest: &str) -> Result<(Scheme, Address), Error> {
+    let Some(scheme) = Scheme::of(scheme) else {
+        let known = Scheme::ALL.map(|scheme| format!("{}://", scheme.name()));
+        return Err(Error::config(format!("the address of a Redis server begins with one of {}", known.join(", "))));
+    };
+    Address::parse(scheme, rest).map(|address| (scheme, address))
+}
+
+impl RedisBackendBuilder {
+    fn at(address: Result<(Scheme, Address), Error>) -> Self {
+        Self {
+            address,
+            namespace: NAMESPACE.to_owned(),
+            database: None,
+            connect_now: false,
+            connect_limit: CONNECT_LIMIT,
+            sentinel_login: Login::default(),
+            tls: false,
+            authority: None,
+        }
+    }
+
+    /// What keys begin with on the server: `cache-request` unless said otherwise.
+    ///
+    /// Backends of different namespaces never see one another's keys. It is printable ASCII without a colon, which ends it.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// The number of the database, where the address has no place for it.
+    pub fn database(mut self, number: u32) -> Self {
+        self.database = Some(number);
+        self
+    }
+
+    /// Whether [`build`](Self::build) connects, and fails if it cannot. Otherwise the first call begins to.
+    pub fn connect_now(mut self, now: bool) -> Self {
+        self.connect_now = now;
+        self
+    }
+
+    /// How long one attempt to connect may take: 1 s unless said otherwise. A call never waits longer than its soft limit.
+    pub fn connect_limit(mut self, limit: Duration) -> Self {
+        self.connect_limit = limit;
+        self
+    }
+
+    /// Who we are at the sentinels, if they ask. The user may be empty.
+    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.sentinel_login =
+            Login { user: Some(user.into()).filter(|user| !user.is_empty()), password: Some(password.into()) };
+        self
+    }
+
+    /// Whether connections to the nodes of a cluster, or to sentinels and their master, are encrypted. Those of
+    /// `rediss://` are. Needs the feature `redis-tls`.
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// The certificate of the authority that signed the server's, in PEM format, in the place of those that the system
+    /// trusts.
+    pub fn authority(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.authority = Some(certificate.into());
+        self
+    }
+
+    /// Makes the backend.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address, the namespace or a certificate cannot be meant, or
+    /// if encryption is asked for that is not compiled in.
+    ///
+    /// A server that cannot be reached is an error only with [`connect_now`](Self::connect_now).
+    pub fn build(self) -> Result<RedisBackend, Error> {
+        let (scheme, mut address) = self.address?;
+        if self.namespace.is_empty() || self.namespace.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b':') {
+            return Err(Error::config("a namespace is printable ASCII without spaces and colons, and not empty"));
+        }
+        if let Some(database) = self.database {
+            if scheme == Scheme::Cluster {
+                return Err(wrong(scheme, "has one database only"));
+            }
+            if address.database.replace(database.into()).is_some() {
+                return Err(wrong(scheme, "is given two databases"));
+            }
+        }
+        let tls = self.tls || scheme == Scheme::Rediss;
+        if tls && !matches!(scheme, Scheme::Rediss | Scheme::Cluster | Scheme::Sentinel) {
+            return Err(wrong(scheme, "is not encrypted: rediss:// is"));
+        }
+        if self.authority.is_some() && !tls {
+            return Err(wrong(scheme, "is not encrypted, and needs no certificate"));
+        }
+        let backend = RedisBackend {
+            scheme,
+            server: Server::new(address, self.sentinel_login, tls.then(|| Tls::new(self.authority)).transpose()?),
+            namespace: self.namespace,
+            connect_limit: self.connect_limit,
+            links: PerRuntime::default(),
+            largest: AtomicUsize::new(MAX_VALUE_BYTES),
+        };
+        if self.connect_now {
+            // On the library's own runtime: this thread waits.
+            block_on(async { backend.live().await.map(drop) })?;
+        }
+        Ok(backend)
+    }
+}
+
+impl Backend for RedisBackend {
+    fn name(&self) -> &'static str {
+        self.scheme.name()
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        bytes(self.ask(&self.about("GET", key)).await?)
+    }
+
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        let Some(expiry) = Expiry::of(timeout) else { return self.delete(key).await.map(drop) };
+        if let Some(error) = self.too_large(value) {
+            self.delete(key).await?;
+            return Err(error);
+        }
+        let live = self.live().await?;
+        let Err(error) = live.ask(&self.setting(key, value, expiry)).await else { return Ok(()) };
+        let (error, refused) = self.refused(value, &error);
+        if refused {
+            // It was to replace what is there.
+            self.delete(key).await?;
+        }
+        Err(error)
+    }
+
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        let Some(expiry) = Expiry::of(timeout) else { return Ok(false) };
+        if let Some(error) = self.too_large(value) {
+            return Err(error);
+        }
+        let mut command = self.setting(key, value, expiry);
+        command.arg("NX");
+        let live = self.live().await?;
+        match live.ask(&command).await {
+            Ok(Value::Nil) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(error) => Err(self.refused(value, &error).0),
+        }
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        match Expiry::of(timeout) {
+            Some(Expiry::After(milliseconds)) => {
+                let mut command = self.about("PEXPIRE", key);
+                command.arg(milliseconds);
+                was_there(&self.ask(&command).await?)
+            }
+            Some(Expiry::Never) => {
+                // `PERSIST` says the same of what is not there and of what has no timeout already.
+                let mut pipeline = redis::Pipeline::with_capacity(2);
+                pipeline.add_command(self.about("PERSIST", key)).add_command(self.about("EXISTS", key));
+                let live = self.live().await?;
+                let answers = live.ask_all(&pipeline).await.map_err(|error| self.failed(&error))?;
+                let mut last = Value::Nil;
+                for answer in answers {
+                    last = answer.extract_error().map_err(|error| self.failed(&error))?;
+                }
+                was_there(&last)
+            }
+            None => self.delete(key).await,
+        }
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        was_there(&self.ask(&self.about("UNLINK", key)).await?)
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        let live = self.live().await?;
+        clear::clear(&live, &self.namespace).await.map_err(|error| self.failed(&error))
+    }
+
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
+        batch::get(self, keys).await
+    }
+
+    async fn set_many(&self, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
+        batch::set(self, items).await
+    }
+
+    async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool, Error>> {
+        batch::delete(self, keys).await
+    }
+}
+
+impl RedisBackend {
+    /// The connection of the caller's runtime.
+    async fn live(&self) -> Result<Arc<Live>, Error> {
+        let link = self.links.get(|runtime| Link::begin(runtime, self.server.clone(), self.connect_limit))?;
+        link.live().await.map_err(|error| Error::backend(format!("{}: {error}", self.name())))
+    }
+
+    async fn ask(&self, command: &Cmd) -> Result<Value, Error> {
+        let live = self.live().await?;
+        live.ask(command).await.map_err(|error| self.failed(&error))
+    }
+
+    fn about(&self, command: &str, key: &str) -> Cmd {
+        let mut command = cmd(command);
+        command.arg(self.stored(key));
+        command
+    }
+
+    fn setting(&self, key: &str, value: &[u8], expiry: Expiry) -> Cmd {
+        let mut command = Cmd::with_capacity(5, self.namespace.len() + key.len() + value.len() + 32);
+        command.arg("SET").arg(self.stored(key)).arg(value);
+        if let Expiry::After(milliseconds) = expiry {
+            command.arg("PX").arg(milliseconds);
+        }
+        command
+    }
+
+    /// The key as it stands on the server.
+    fn stored<'a>(&'a self, key: &'a str) -> Stored<'a> {
+        Stored { namespace: &self.namespace, key }
+    }
+
+    fn failed(&self, error: &RedisError) -> Error {
+        Error::backend(format!("{}: {}", self.name(), self.server.explain(error)))
+    }
+
+    fn too_large(&self, value: &[u8]) -> Option<Error> {
+        let largest = self.largest.load(Ordering::Relaxed);
+        (value.len() > largest).then(|| Error::too_large(value.len(), largest))
+    }
+
+    /// What is wrong with storing `value`, and whether that was the server's own decision, while it would do other things.
+    fn refused(&self, value: &[u8], error: &RedisError) -> (Error, bool) {
+        if error.detail().is_some_and(|detail| detail.contains("invalid bulk length")) {
+            let known = self.largest.fetch_min(value.len().saturating_sub(1), Ordering::Relaxed);
+            return (Error::too_large(value.len(), known.min(value.len().saturating_sub(1))), true);
+        }
+        (self.failed(error), error.code() == Some("OOM"))
+    }
+}
+
+fn bytes(answer: Value) -> Result<Option<Vec<u8>>, Error> {
+    match answer {
+        Value::BulkString(bytes) => Ok(Some(bytes)),
+        Value::Nil => Ok(None),
+        Value::SimpleString(text) => Ok(Some(text.into_bytes())),
+        Value::Okay => Ok(Some(b"OK".to_vec())),
+        _ => Err(Error::backend("the server answers with something that is no value")),
+    }
+}
+
+fn was_there(answer: &Value) -> Result<bool, Error> {
+    match answer {
+        Value::Int(count) => Ok(*count > 0),
+        _ => Err(Error::backend("the server answers with something that is no number")),
+    }
+}
+
+/// How long the server keeps a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expiry {
+    Never,
+    After(u64),
+}
+
+impl Expiry {
+    /// `None` if there is nothing to keep.
+    fn of(timeout: Option<Duration>) -> Option<Self> {
+        // The server adds the time that it is, and refuses what overflows an `i64`: 146 million years will do.
+        const LONGEST: u64 = 1 << 62;
+
+        let Some(timeout) = timeout else { return Some(Self::Never) };
+        // A part of a millisecond is one more: nothing ends early, and nothing is rounded down to an end at once.
+        let milliseconds = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST).min(LONGEST);
+        (milliseconds > 0).then_some(Self::After(milliseconds))
+    }
+}
+
+/// `<namespace>:<key>`, as an argument. No namespace has a colon, so that no two of these are alike.
+#[derive(Clone, Copy)]
+struct Stored<'a> {
+    namespace: &'a str,
+    key: &'a str,
+}
+
+impl ToRedisArgs for Stored<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        // What it writes to is memory.
+        let _ = write!(out.writer_for_next_arg(), "{}:{}", self.namespace, self.key);
+    }
+}
+
+impl fmt::Debug for RedisBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBackend")
+            .field("scheme", &self.scheme.name())
+            .field("namespace", &self.namespace)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RedisBackendBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBackendBuilder").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_rounded_up_and_never_to_none() {
+        for (timeout, expiry) in [
+            (None, Some(Expiry::Never)),
+            (Some(Duration::ZERO), None),
+            (Some(Duration::from_nanos(1)), Some(Expiry::After(1))),
+            (Some(Duration::from_millis(1)), Some(Expiry::After(1))),
+            (Some(Duration::from_nanos(1_000_001)), Some(Expiry::After(2))),
+            (Some(Duration::from_secs(1)), Some(Expiry::After(1000))),
+            (Some(Duration::from_secs(31 * 24 * 60 * 60)), Some(Expiry::After(2_678_400_000))),
+            (Some(Duration::MAX), Some(Expiry::After(1 << 62))),
+        ] {
+            assert_eq!(Expiry::of(timeout), expiry, "{timeout:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_shows_a_password() {
+        let builder = RedisBackend::builder("redis://user:secret@localhost/2");
+        assert!(!format!("{builder:?}").contains("secret"));
+        let backend = builder.build().unwrap();
+        assert!(!format!("{backend:?} {}", backend.name()).contains("secret"));
+        let quoted = "unknown command `AUTH`, with args beginning with: `user`, `secret`";
+        for (code, detail) in [(redis::ErrorKind::Extension, quoted), (redis::ErrorKind::Client, "secret is wrong")] {
+            let error = RedisError::from((code, "no", detail.to_owned()));
+            assert!(!backend.failed(&error).to_string().contains("secret"));
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! One server, a cluster, or the master that sentinels name: how a connection to it is made, and what is said when not.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline,
+    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, RedisResult, Value,
+    aio::MultiplexedConnection,
+    cluster::{ClusterClient, ClusterClientBuilder},
+    cluster_async::ClusterConnection,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
+};
+
+use super::{
+    address::{Address, Login, Place},
+    link::Health,
+    tls::Tls,
+};
+
+/// How long a server may leave the simplest question unanswered before its connection is given up.
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// How many calls may stand in line for a connection's writer before the next one waits for room there.
+const QUEUE: usize = 1024;
+
+/// How many bytes a connection gathers before it writes them.
+const GATHERED_BYTES: usize = 64 << 10;
+
+/// Where connections lead to. It has no `Debug`: it holds passwords.
+#[derive(Clone)]
+pub(super) struct Server {
+    place: Place,
+    tls: Option<Tls>,
+    at: RedisConnectionInfo,
+    sentinel_login: Login,
+}
+
+impl Server {
+    pub(super) fn new(address: Address, sentinel_login: Login, tls: Option<Tls>) -> Self {
+        let Address { login, place, database } = address;
+        let at = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_db(database.unwrap_or(0))
+            .set_lib_name("cache-request", env!("CARGO_PKG_VERSION"));
+        Self { place, tls, at: with_login(at, &login), sentinel_login }
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.place, Place::Cluster(_))
+    }
+
+    pub(super) fn is_behind_sentinels(&self) -> bool {
+        matches!(self.place, Place::Sentinels { .. })
+    }
+
+    /// What `error` says, without what it may know of passwords.
+    pub(super) fn explain(&self, error: &RedisError) -> String {
+        if error.kind() == ErrorKind::AuthenticationFailed {
+            return "the server refuses the user or the password".to_owned();
+        }
+        let mut text = match (error.code(), error.detail()) {
+            (Some(code), Some(detail)) => format!("{code} {detail}"),
+            _ => error.to_string(),
+        };
+        // What a server does not understand it quotes, and that may have been the attempt to log in.
+        if let Some(quoted) = text.find(", with args beginning with") {
+            text.truncate(quoted);
+        }
+        for password in [self.at.password(), self.sentinel_login.password.as_deref()].into_iter().flatten() {
+            if text.contains(password) {
+                return format!("{:?}", error.kind());
+            }
+        }
+        text
+    }
+}
+
+/// Makes the connections of one link.
+pub(super) struct Connector {
+    server: Server,
+    /// It keeps its own connections to the sentinels.
+    sentinels: Option<SentinelClient>,
+}
+
+impl Connector {
+    pub(super) fn new(server: Server) -> Self {
+        Self { server, sentinels: None }
+    }
+
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Tries once. Whoever calls this limits how long.
+    pub(super) async fn connect(&mut self, health: &Arc<Health>) -> RedisResult<Connection> {
+        let outcome = self.try_to_connect(health).await;
+        match outcome {
+            Err(error) if self.server.at.protocol() != ProtocolVersion::RESP2 && speaks_only_resp2(&error) => {
+                // An old server, or a proxy: it will not learn until it is replaced.
+                self.server.at = self.server.at.clone().set_protocol(ProtocolVersion::RESP2);
+                self.sentinels = None;
+                self.try_to_connect(health).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_to_connect(&mut self, health: &Arc<Health>) -> RedisResult<Connection> {
+        let Server { place, tls, at, sentinel_login } = &self.server;
+        match place {
+            Place::Host(host, port) => {
+                let address = address(host, *port, tls.as_ref())?;
+                one(Client::open(info(address, at)?)?, at, health).await
+            }
+            Place::Socket(path) => one(Client::open(info(ConnectionAddr::Unix(path.clone()), at)?)?, at, health).await,
+            Place::Cluster(hosts) => {
+                let client = cluster(hosts, at, tls.as_ref())?;
+                client.get_async_connection().await.map(Connection::Cluster)
+            }
+            Place::Sentinels { hosts, master } => {
+                let sentinels = match &mut self.sentinels {
+                    Some(sentinels) => sentinels,
+                    none => none.insert(sentinel(hosts, master, at, sentinel_login, tls.as_ref())?),
+                };
+                one(sentinels.async_get_client().await?, at, health).await
+            }
+        }
+    }
+}
+
+async fn one(client: Client, at: &RedisConnectionInfo, health: &Arc<Health>) -> RedisResult<Connection> {
+    // The soft limit bounds what is asked, and whoever connects bounds that.
+    let mut config = AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(QUEUE)
+        .set_write_backpressure_boundary(GATHERED_BYTES);
+    if at.protocol() == ProtocolVersion::RESP3 {
+        // So that the loss of a connection that nobody uses at the moment is noticed, too.
+        let health = Arc::clone(health);
+        config = config.set_push_sender(move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                health.lose();
+            }
+            Ok::<_, redis::aio::SendError>(())
+        });
+    }
+    client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::One)
+}
+
+fn cluster(hosts: &[(String, u16)], at: &RedisConnectionInfo, tls: Option<&Tls>) -> RedisResult<ClusterClient> {
+    let nodes =
+        hosts.iter().map(|(host, port)| info(address(host, *port, tls)?, at)).collect::<RedisResult<Vec<_>>>()?;
+    let mut builder = ClusterClientBuilder::new(nodes)
+        .use_protocol(at.protocol())
+        .connection_timeout(ANSWER_LIMIT)
+        .response_timeout(ANSWER_LIMIT)
+        .overall_response_timeout(None)
+        .tcp_settings(tcp())
+        .write_backpressure_boundary(GATHERED_BYTES)
+        // Redirections count as well. Whoever waits goes on without after the soft limit.
+        .retries(4)
+        .retry_wait_formula(10, 2)
+        .min_retry_wait(5)
+        .max_retry_wait(80);
+    if let Some(tls) = tls {
+        builder = tls.of_cluster(builder);
+    }
+    builder.build()
+}
+
+fn sentinel(
+    hosts: &[(String, u16)],
+    master: &str,
+    at: &RedisConnectionInfo,
+    login: &Login,
+    tls: Option<&Tls>,
+) -> RedisResult<SentinelClient> {
+    let addresses = hosts.iter().map(|(host, port)| address(host, *port, tls)).collect::<RedisResult<Vec<_>>>()?;
+    let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?
+        .set_client_to_redis_db(at.db())
+        .set_client_to_redis_protocol(at.protocol())
+        .set_client_to_redis_tcp_settings(tcp())
+        .set_client_to_sentinel_tcp_settings(tcp());
+    if let Some(user) = at.username() {
+        builder = builder.set_client_to_redis_username(user);
+    }
+    if let Some(password) = at.password() {
+        builder = builder.set_client_to_redis_password(password);
+    }
+    if let Some(user) = &login.user {
+        builder = builder.set_client_to_sentinel_username(user);
+    }
+    if let Some(password) = &login.password {
+        builder = builder.set_client_to_sentinel_password(password);
+    }
+    if let Some(tls) = tls {
+        builder = tls.of_sentinel(builder);
+    }
+    builder.build()
+}
+
+fn address(host: &str, port: u16, tls: Option<&Tls>) -> RedisResult<ConnectionAddr> {
+    match tls {
+        Some(tls) => tls.address(host, port),
+        None => Ok(ConnectionAddr::Tcp(host.to_owned(), port)),
+    }
+}
+
+fn info(address: ConnectionAddr, at: &RedisConnectionInfo) -> RedisResult<ConnectionInfo> {
+    Ok(address.into_connection_info()?.set_redis_settings(at.clone()).set_tcp_settings(tcp()))
+}
+
+/// Nothing waits to be sent together with what comes next, and a peer that went away without a word is found out, also
+/// while nothing is asked of it.
+fn tcp() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(Duration::from_secs(10));
+    settings
+}
+
+fn with_login(mut at: RedisConnectionInfo, login: &Login) -> RedisConnectionInfo {
+    if let Some(user) = &login.user {
+        at = at.set_username(user);
+    }
+    if let Some(password) = &login.password {
+        at = at.set_password(password);
+    }
+    at
+}
+
+/// Of those that know no `HELLO`, some say so in words, and some in words of their own.
+fn speaks_only_resp2(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::RESP3NotSupported || matches!(error.code(), Some("ERR" | "NOPROTO"))
+}
+
+/// A connection that all callers of one runtime share.
+#[derive(Clone)]
+pub(super) enum Connection {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    pub(super) async fn ask(&mut self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::One(connection) => connection.send_packed_command(command).await?.extract_error(),
+            Self::Cluster(connection) => command.query_async(connection).await,
+        }
+    }
+
+    /// The answers to all commands of the pipeline, of which each may be an error. In a cluster they are all about one slot.
+    pub(super) async fn ask_all(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::One(connection) => connection.send_packed_commands(pipeline, 0, pipeline.len()).await,
+            Self::Cluster(connection) => {
+                redis::aio::ConnectionLike::req_packed_commands(connection, pipeline, 0, pipeline.len()).await
+            }
+        }
+    }
+
+    /// Whether there is an answer, whatever it says.
+    pub(super) async fn answers(&mut self) -> bool {
+        match self {
+            Self::One(connection) => connection.send_packed_command(&redis::cmd("PING")).await.is_ok(),
+            // It looks after the connections to its nodes by itself.
+            Self::Cluster(_) => true,
+        }
+    }
+}

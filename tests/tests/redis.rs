@@ -1,0 +1,12 @@
+//! One Redis server: the whole suite, and what is peculiar to it.
+
+#[path = "redis/conformance.rs"]
+mod conformance;
+#[path = "redis/faults.rs"]
+mod faults;
+#[path = "redis/login.rs"]
+mod login;
+#[path = "redis/runtimes.rs"]
+mod runtimes;
+#[path = "redis/stored.rs"]
+mod stored;

@@ -1,0 +1,163 @@
+//! A cluster of three masters and their replicas: the whole suite, and what happens to its nodes.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use cache_request::{
+    Cache,
+    backend::{Backend, Item, RedisBackend},
+    conformance::{Harness, failures},
+};
+use cache_request_tests::{
+    load::{during, until_it_works},
+    servers::{redis::Cluster, run, wait_until},
+};
+use futures_lite::future::block_on;
+
+const SOFT_LIMIT: Duration = Duration::from_millis(250);
+
+/// While one of several servers does not answer, a call may wait to look, and once more to store.
+const LIMIT: Duration = SOFT_LIMIT.saturating_mul(2);
+
+struct Namespaces {
+    url: String,
+    made: AtomicU64,
+}
+
+impl Harness for Namespaces {
+    type Backend = RedisBackend;
+
+    async fn backend(&self) -> RedisBackend {
+        let namespace = format!("suite{}", self.made.fetch_add(1, Ordering::Relaxed));
+        RedisBackend::builder(&self.url).namespace(namespace).build().unwrap()
+    }
+}
+
+/// In one test, as it takes some seconds until a cluster is ready.
+#[test]
+fn it_passes_the_suite_and_spreads_what_it_keeps() {
+    let cluster = Cluster::new();
+    let harness = Namespaces { url: cluster.url(), made: AtomicU64::new(0) };
+    assert_eq!(failures(&harness), [""; 0]);
+
+    let sizes =
+        || -> Vec<u64> { cluster.masters().iter().map(|master| cluster.nodes[*master].ask(&["DBSIZE"])).collect() };
+    let before = sizes();
+    let backend = RedisBackend::builder(&cluster.url()).namespace("many").build().unwrap();
+    block_on(async {
+        let keys: Vec<String> = (0..3000).map(|number| format!("key{number}")).collect();
+        let items: Vec<_> = keys
+            .iter()
+            .map(|key| Item { key, value: key.as_bytes(), timeout: Some(Duration::from_secs(60)) })
+            .collect();
+        assert!(backend.set_many(&items).await.iter().all(Result::is_ok));
+        let spread: Vec<_> = sizes().iter().zip(&before).map(|(after, before)| after - before).collect();
+        assert!(spread.len() == 3 && spread.iter().all(|keys| *keys > 500), "{spread:?}");
+        let names: Vec<_> = keys.iter().map(String::as_str).collect();
+        let found = backend.get_many(&names).await;
+        for (key, found) in keys.iter().zip(found) {
+            assert_eq!(found.unwrap().as_deref(), Some(key.as_bytes()));
+        }
+        assert!(backend.delete_many(&names[..100]).await.into_iter().all(Result::unwrap));
+        // The later one of two stays.
+        let twice = [b"1", b"2", b"3"].map(|value| Item { key: "twice", value, timeout: None });
+        assert!(backend.set_many(&twice).await.iter().all(Result::is_ok));
+        assert_eq!(backend.get("twice").await.unwrap().as_deref(), Some(&b"3"[..]));
+        backend.clear().await.unwrap();
+    });
+    assert_eq!(sizes(), before);
+}
+
+#[test]
+fn a_master_that_is_killed_is_followed_by_its_replica() {
+    let mut cluster = Cluster::new();
+    let cache = Cache::from_url(&cluster.url()).unwrap();
+    let masters: BTreeSet<_> = cluster.masters().into_iter().collect();
+    let mut took = [Duration::ZERO; 2];
+    let figures = during(&cache, || {
+        until_it_works(&cache);
+        let killed = *masters.first().unwrap();
+        let begun = Instant::now();
+        cluster.nodes[killed].server.kill();
+        wait_until("its replica is a master", || cluster.masters().len() == 3);
+        took[0] = begun.elapsed();
+        took[1] = until_all_work(&cluster);
+        until_it_works(&cache);
+        cluster.nodes[killed].restart();
+        thread::sleep(Duration::from_secs(2));
+        until_it_works(&cache);
+    });
+    println!("master killed: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
+    figures.are_good(LIMIT);
+}
+
+#[test]
+fn a_master_that_is_stopped_is_followed_by_its_replica() {
+    let cluster = Cluster::new();
+    let cache = Cache::from_url(&cluster.url()).unwrap();
+    let stopped = cluster.masters()[0];
+    let mut took = [Duration::ZERO; 2];
+    let figures = during(&cache, || {
+        until_it_works(&cache);
+        let begun = Instant::now();
+        cluster.nodes[stopped].server.stop();
+        let others = || (0..6).filter(|node| *node != stopped);
+        wait_until("its replica is a master", || {
+            others()
+                .filter(|node| cluster.nodes[*node].ask::<String>(&["INFO", "replication"]).contains("role:master"))
+                .count()
+                == 3
+        });
+        took[0] = begun.elapsed();
+        took[1] = until_it_works(&cache);
+        cluster.nodes[stopped].server.go_on();
+        thread::sleep(Duration::from_secs(1));
+        until_it_works(&cache);
+    });
+    println!("master stopped: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
+    figures.are_good(LIMIT);
+}
+
+#[test]
+fn slots_may_move_while_calls_go_on() {
+    let cluster = Cluster::new();
+    let cache = Cache::from_url(&cluster.url()).unwrap();
+    let masters = cluster.masters();
+    let id = |node: usize| cluster.nodes[node].ask::<String>(&["CLUSTER", "MYID"]);
+    let (from, to) = (id(masters[0]), id(masters[1]));
+    let figures = during(&cache, || {
+        until_it_works(&cache);
+        let node = format!("127.0.0.1:{}", cluster.nodes[0].server.port);
+        let dir = cluster.nodes[0].server.dir.path();
+        #[rustfmt::skip]
+        run("redis-cli", &[
+            "--cluster", "reshard", &node, "--cluster-from", &from, "--cluster-to", &to, "--cluster-slots", "2000",
+            "--cluster-yes",
+        ], dir);
+        until_it_works(&cache);
+    });
+    println!("2000 slots moved: {figures}");
+    figures.are_good(LIMIT);
+    assert!(figures.faults < figures.calls / 10, "{figures}");
+}
+
+/// Every slot has a master that a client of its own reaches.
+fn until_all_work(cluster: &Cluster) -> Duration {
+    let begun = Instant::now();
+    wait_until("all slots are served", || {
+        let backend = RedisBackend::builder(&cluster.url()).namespace("probe").build().unwrap();
+        block_on(async {
+            for number in 0..30 {
+                if backend.set(&format!("key{number}"), b"", None).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        })
+    });
+    begun.elapsed()
+}
