@@ -39,7 +39,7 @@ mod types;
 /// | `key = path::to::function` | The whole key is what this returns. It takes every argument by reference, `self` first; those in `skip(…)` are left out. |
 /// | `name = "…"` | Stands for module and function in the key, so that moving the code loses nothing. |
 /// | `version = 2` | Changing it drops what was stored before. |
-/// | `prefix = "…"` | Stands for the crate's name at the head of the key. |
+/// | `prefix = "…"` | Stands at the head of the key, in place of the crate, which then begins the path, unless there is a `name`. |
 /// | `cache = "sessions"` | A named cache instead of the default one. |
 /// | `local` | The value stays in this process's memory and needs no `serde`. |
 /// | `when = \|value\| …` | Stores only values for which it is true. |

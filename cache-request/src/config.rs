@@ -12,7 +12,7 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | --- | --- | --- | --- |
 /// | `max_bytes` | `memory`, `file` | bytes that may be held: a number, or `64MiB`, `1GB`, … | 64 MiB, 1 GiB |
 /// | `max_entries` | `memory`, `file` | entries that may be held | any number |
-/// | `prefix` | all | the first part of keys, where a function names none | the function's crate |
+/// | `prefix` | all | the head of keys, where a function names none | the function's crate |
 /// | `wait_limit` | all | how long a caller waits for a body that another one runs, such as `10s` | `10s` |
 /// | `soft_limit` | `file` | how long a call waits for the backend | `250ms` |
 ///

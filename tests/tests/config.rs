@@ -173,7 +173,7 @@ fn values_that_can() {
     assert!(Cache::from_url("null://").unwrap().is_disabled());
 
     let cache = Cache::from_url("memory://?prefix=shop%2E1").unwrap();
-    scoped_sync(&cache, || assert_eq!(double_cache(1).key().unwrap(), "shop%2E1..double?number=1"));
+    scoped_sync(&cache, || assert_eq!(double_cache(1).key().unwrap(), "shop%2E1..config.double?number=1"));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_configuration_is_read_with_its_named_caches() {
     assert_eq!(config.caches.keys().collect::<Vec<_>>(), ["none", "sessions"]);
     let default = config.default.build().unwrap();
     assert_eq!(entries(&default), 1);
-    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..double?number=1"));
+    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..config.double?number=1"));
     assert_eq!(entries(&config.caches["sessions"].build().unwrap()), 2);
     assert!(config.caches["none"].build().unwrap().is_disabled());
 

@@ -124,13 +124,14 @@ fn site(plan: &Plan) -> TokenStream {
         Some(quote!(.#setter(#text)))
     });
     let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
+    let associated = plan.signature.associated.then(|| quote!(.associated()));
     let local = is_set(&args.local).then(|| quote!(.local()));
     let uncoalesced = args.coalesce.as_ref().filter(|coalesce| !coalesce.value).map(|_| quote!(.uncoalesced()));
     quote! {
         {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ) #(#texts)* #template #local #uncoalesced;
+            ).column(::core::column!()) #(#texts)* #template #associated #local #uncoalesced;
             &SITE
         }
     }
