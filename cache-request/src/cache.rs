@@ -73,7 +73,8 @@ impl Cache {
 
     /// The cache at an address such as `memory://?max_bytes=1GiB`, `null://` or `file:///var/cache/app`.
     ///
-    /// The options are those of [`Config`](crate::Config), as parameters of the address.
+    /// The options are those of [`Config`](crate::Config), as parameters of the address. Capital letters in the scheme make no
+    /// difference, blanks around the address neither. Behind `file://` stands an absolute path, in which `%20` is a space.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! A cache chosen by address or by configuration: one table of schemes, and one way to read options.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+mod read;
 
-use serde::Deserialize;
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 
@@ -16,7 +16,8 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `wait_limit` | all | how long a caller waits for a body that another one runs, such as `10s` | `10s` |
 /// | `soft_limit` | `file` | how long a call waits for the backend | `250ms` |
 ///
-/// An option that its scheme has not is an error, and so is a limit of 0: to keep nothing, there is `null://`.
+/// An option that its scheme has not is an error, and so are one that is given twice and a limit of 0: to keep nothing, there is
+/// `null://`.
 ///
 /// In an address the same options are parameters: `file:///var/cache/app?max_bytes=1GiB&soft_limit=1s`.
 ///
@@ -32,51 +33,28 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// config.install()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The default cache.
-    #[serde(flatten)]
+    /// The default cache: what stands at the top.
     pub default: CacheConfig,
-    /// The named caches beside it.
-    #[serde(default)]
+    /// The named caches beside it: what stands under `caches`.
     pub caches: BTreeMap<String, CacheConfig>,
 }
 
 /// The configuration of one cache.
-#[derive(Clone, Default, PartialEq, Deserialize)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CacheConfig {
     /// The address; `memory://` by default. Options may stand in it, too.
-    #[serde(default)]
     pub url: Option<String>,
     /// The options, by name, as in the table of [`Config`].
-    #[serde(flatten)]
     pub options: BTreeMap<String, Setting>,
 }
 
 /// The value of an option: as text, whatever the format had.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "RawSetting")]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Setting(String);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawSetting {
-    Truth(bool),
-    Number(u64),
-    Text(String),
-}
-
-impl From<RawSetting> for Setting {
-    fn from(raw: RawSetting) -> Self {
-        Self(match raw {
-            RawSetting::Truth(truth) => truth.to_string(),
-            RawSetting::Number(number) => number.to_string(),
-            RawSetting::Text(text) => text,
-        })
-    }
-}
 
 impl<T: fmt::Display> From<&T> for Setting {
     fn from(value: &T) -> Self {
@@ -125,7 +103,7 @@ impl CacheConfig {
         // Before anything is opened: what is refused leaves no directory behind.
         options.known_to(scheme)?;
         let mut builder = (scheme.open)(&address.path, &mut options, Cache::builder())?;
-        if let Some(prefix) = options.take::<String>("prefix")? {
+        if let Some(Prefix(prefix)) = options.take("prefix")? {
             builder = builder.prefix(prefix);
         }
         if let Some(Span(limit)) = options.take("wait_limit")? {
@@ -185,10 +163,7 @@ fn null(path: &str, _: &mut Options, builder: CacheBuilder) -> Result<CacheBuild
 
 #[cfg(feature = "file")]
 fn file(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
-    if path.is_empty() {
-        return Err(Error::config("`file://` needs a directory, such as file:///var/cache/app"));
-    }
-    let mut backend = crate::backend::FileBackend::builder(path);
+    let mut backend = crate::backend::FileBackend::builder(directory(path)?);
     if let Some(Bytes(bytes)) = options.take("max_bytes")? {
         backend = backend.max_bytes(bytes);
     }
@@ -201,6 +176,30 @@ fn file(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<
     Ok(builder.backend(backend.build()?))
 }
 
+/// The directory that an address names. A file's address is `file://`, then the machine, which can only be this one, and then
+/// an absolute path (RFC 8089): what stands there otherwise is taken for neither.
+#[cfg(feature = "file")]
+fn directory(path: &str) -> Result<&str, Error> {
+    const LOCAL: &str = "localhost";
+    let local = |(machine, _): &(&str, &str)| machine.eq_ignore_ascii_case(LOCAL);
+    let path = path.split_at_checked(LOCAL.len()).filter(local).map_or(path, |(_, path)| path);
+    let wrong = if path.is_empty() {
+        "needs a directory"
+    } else if path.starts_with('~') {
+        "knows no `~`: the directory is written in full"
+    } else if !path.starts_with('/') {
+        "takes an absolute path, behind a third slash"
+    } else if path.contains('\0') {
+        "takes no path with a NUL in it"
+    } else if path.split('/').all(|step| matches!(step, "" | "." | "..")) {
+        "does not take the root of all directories"
+    } else {
+        let drive = path.strip_prefix('/').filter(|path| cfg!(windows) && path.get(1..2) == Some(":"));
+        return Ok(drive.unwrap_or(path));
+    };
+    Err(Error::config(format!("`file://` {wrong}, such as file:///var/cache/app")))
+}
+
 #[cfg(not(feature = "file"))]
 fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
     Err(Error::config("`file://` is not compiled in: enable the feature `file` of cache-request"))
@@ -211,25 +210,29 @@ fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
 }
 
 /// `scheme://path?option=value&…`.
-struct Address<'a> {
-    scheme: &'a str,
+struct Address {
+    scheme: String,
     path: String,
     options: Options,
 }
 
-impl<'a> Address<'a> {
+/// What an address is.
+const ADDRESS: &str = "an address, such as memory:// or file:///var/cache/app";
+
+impl Address {
     /// Errors here show nothing of the address but its scheme: the rest may hold a password.
-    fn parse(url: &'a str) -> Result<Self, Error> {
-        let Some((scheme, rest)) = split(url) else {
+    fn parse(url: &str) -> Result<Self, Error> {
+        let Some((scheme, rest)) = split(url.trim()) else {
             return Err(Error::config("an address begins with its scheme, such as memory:// or file:///var/cache/app"));
         };
+        let scheme = &*scheme.to_ascii_lowercase();
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut options = Options::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             options.give(&decode(scheme, name)?, decode(scheme, value)?)?;
         }
-        Ok(Self { scheme, path: decode(scheme, path)?, options })
+        Ok(Self { scheme: scheme.to_owned(), path: decode(scheme, path)?, options })
     }
 }
 
@@ -240,8 +243,12 @@ fn split(url: &str) -> Option<(&str, &str)> {
 }
 
 fn decode(scheme: &str, text: &str) -> Result<String, Error> {
-    let decoded = urlencoding::decode(text);
-    decoded.map(Into::into).map_err(|_| Error::config(format!("the `{scheme}://` address is percent-encoded wrongly")))
+    let is_byte = |two: &[u8]| two.iter().all(u8::is_ascii_hexdigit);
+    let escapes = text.split('%').skip(1).all(|escape| escape.as_bytes().get(..2).is_some_and(is_byte));
+    let decoded = urlencoding::decode(text).ok().filter(|_| escapes);
+    decoded.map(Into::into).ok_or_else(|| {
+        Error::config(format!("the `{scheme}://` address is percent-encoded wrongly: a `%` itself is written `%25`"))
+    })
 }
 
 /// Options as they were given, each to be taken once.
@@ -258,9 +265,15 @@ impl Options {
         }
     }
 
-    fn take<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
+    fn take<T: FromStr<Err = Wrong>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
         let Some(value) = self.given.remove(name) else { return Ok(None) };
-        value.parse().map(Some).map_err(|cause| Error::config(format!("option `{name}`: `{value}`: {cause}")))
+        value.parse().map(Some).map_err(|wrong| {
+            let wrong = match wrong {
+                Wrong::Unexpected => format!("expected {}", expected(name).unwrap_or("something else")),
+                Wrong::Else(wrong) => wrong.to_owned(),
+            };
+            Error::config(format!("option `{name}`: `{value}`: {wrong}"))
+        })
     }
 
     /// Refuses what `scheme` has not, and what no scheme has.
@@ -283,17 +296,34 @@ impl Options {
 /// Why no limit is 0.
 const KEEPS_NOTHING: &str = "nothing could be kept; to keep nothing, write null://";
 
+/// What the value of an option may be; nothing if there is no such option.
+fn expected(option: &str) -> Option<&'static str> {
+    match option {
+        "max_bytes" => Some("bytes, such as 1048576, 64MiB or 1GB"),
+        "max_entries" => Some("a number, such as 10000"),
+        "prefix" => Some("a text"),
+        "wait_limit" | "soft_limit" => Some("a time, such as 250ms, 10s or 1h 30m"),
+        _ => None,
+    }
+}
+
+/// Why a value cannot be meant.
+enum Wrong {
+    /// It is nothing of what is [`expected`].
+    Unexpected,
+    Else(&'static str),
+}
+
 /// `300`, `64KiB`, `1GB`.
 struct Bytes(u64);
 
 impl FromStr for Bytes {
-    type Err = &'static str;
+    type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "expected bytes, such as 1048576, 64MiB or 1GB";
+    fn from_str(text: &str) -> Result<Self, Wrong> {
         let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| EXPECTED)?;
+        let number: u64 = number.parse().map_err(|_| Wrong::Unexpected)?;
         let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
             "" | "b" => 1,
             "kb" => 1_000,
@@ -302,10 +332,10 @@ impl FromStr for Bytes {
             "kib" => 1 << 10,
             "mib" => 1 << 20,
             "gib" => 1 << 30,
-            _ => return Err(EXPECTED),
+            _ => return Err(Wrong::Unexpected),
         };
-        match number.checked_mul(unit).ok_or(EXPECTED)? {
-            0 => Err(KEEPS_NOTHING),
+        match number.checked_mul(unit).ok_or(Wrong::Unexpected)? {
+            0 => Err(Wrong::Else(KEEPS_NOTHING)),
             bytes => Ok(Self(bytes)),
         }
     }
@@ -315,11 +345,11 @@ impl FromStr for Bytes {
 struct Entries(u64);
 
 impl FromStr for Entries {
-    type Err = &'static str;
+    type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse().map_err(|_| "expected a number, such as 10000")? {
-            0 => Err(KEEPS_NOTHING),
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text.parse().map_err(|_| Wrong::Unexpected)? {
+            0 => Err(Wrong::Else(KEEPS_NOTHING)),
             entries => Ok(Self(entries)),
         }
     }
@@ -329,17 +359,33 @@ impl FromStr for Entries {
 struct Span(Duration);
 
 impl FromStr for Span {
-    type Err = humantime::DurationError;
+    type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(text).map(Self)
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "never" => {
+                Err(Wrong::Else("no call waits for ever on the cache's account; a long time is 1day, for example"))
+            }
+            text => humantime::parse_duration(text).map(Self).map_err(|_| Wrong::Unexpected),
+        }
+    }
+}
+
+/// `shop`.
+struct Prefix(String);
+
+impl FromStr for Prefix {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        Ok(Self(text.to_owned()))
     }
 }
 
 /// Shows no address, as that may hold a password.
 impl fmt::Debug for CacheConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.url.as_deref().and_then(split).map(|(scheme, _)| scheme);
+        let scheme = self.url.as_deref().and_then(|url| split(url.trim())).map(|(scheme, _)| scheme);
         f.debug_struct("CacheConfig").field("scheme", &scheme).field("options", &self.options.keys()).finish()
     }
 }

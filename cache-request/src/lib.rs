@@ -65,7 +65,7 @@
 //!
 //! A program [`install`]s a [`Cache`] when it starts: made from an address ([`Cache::from_url`]), in code
 //! ([`Cache::builder`]) or from a configuration ([`Config`], which lists the options). If it installs none, the environment
-//! variable [`CACHE_URL`] names it, and if that is not set, it is `memory://`, of at most 64 MiB.
+//! variable [`CACHE_URL`] names it, and if that is not set or empty, it is `memory://`, of at most 64 MiB.
 //!
 //! | address | what it is |
 //! | --- | --- |
@@ -108,7 +108,7 @@
 //! # Faults
 //!
 //! What goes wrong in a cache never reaches the caller of a function. It is counted ([`FunctionStats::faults`]), and logged
-//! with its cause through `tracing`: without a subscriber nobody sees it.
+//! with its cause through `tracing`: without a subscriber nobody sees it, but for a [`CACHE_URL`] that cannot be used.
 
 pub mod backend;
 mod cache;
