@@ -231,7 +231,23 @@ fn policy(plan: &Plan) -> TokenStream {
         quote!(.#setter())
     });
     let checked = quote_spanned!(place=> .can_be_kept());
-    quote!(#policy #checked #kept #timeout #(#per_value)* #skip_none)
+    let policy = quote!(#policy #checked);
+    let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
+    quote!(#policy #kept #timeout #(#per_value)* #skip_none)
+}
+
+/// The same, of values that weigh what serde finds in them, if it knows them.
+fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
+    let private = private(plan);
+    let [policy_, weigh_] = ["policy", "weigh"].map(|name| Ident::new(name, Span::mixed_site()));
+    quote! {
+        {
+            use #private::{WeighAny as _, WeighSerialised as _};
+            let #policy_ = #policy;
+            let #weigh_ = (&#policy_).weigh();
+            #policy_.weight(#weigh_)
+        }
+    }
 }
 
 fn timeout_of(timeout: &Timeout) -> TokenStream {
