@@ -14,10 +14,10 @@ use crate::{
     backend::{Backend, Guarded},
     clock::Clock,
     config,
-    flight::Flights,
+    flight::{Fence, Flights},
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
-    shim::interleave,
+    shim::{interleave, within},
     site::{Instance, Site},
     stats::Stats,
     store::{Limits, Store},
@@ -114,8 +114,16 @@ impl Cache {
         interleave();
         self.0.store.clear();
         let Mode::Backend(backend) = &self.0.mode else { return Ok(()) };
-        fence.await;
+        self.pass(fence).await;
         backend.clear().await
+    }
+
+    /// Waits until nothing that was fenced is on its way to the backend, for as long as an operation there may take.
+    ///
+    /// Whoever is on the way may be a task that nobody polls. If it goes on one day, it removes what it has stored.
+    pub(crate) async fn pass(&self, fence: Fence) {
+        let limit = self.backend().map_or(Duration::ZERO, Guarded::limit);
+        within(limit, fence).await;
     }
 
     /// Whether this cache keeps nothing.
@@ -154,15 +162,15 @@ impl Cache {
         if let Some(known) = self.0.functions.get(&instance.id) {
             return Arc::clone(&known);
         }
+        let name = Name::of(site, instance, self.0.prefix.as_deref());
+        let kept = match &self.0.mode {
+            Mode::Null => Kept::Nowhere,
+            Mode::Backend(_) if !site.local => self.claim(&name, instance.id, site),
+            Mode::Memory | Mode::Backend(_) => Kept::InMemory,
+        };
         match self.0.functions.entry(instance.id) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(vacant) => {
-                let name = Name::of(site, instance, self.0.prefix.as_deref());
-                let kept = match &self.0.mode {
-                    Mode::Null => Kept::Nowhere,
-                    Mode::Backend(_) if !site.local => self.claim(&name, instance.id, site),
-                    Mode::Memory | Mode::Backend(_) => Kept::InMemory,
-                };
                 let function = Arc::new(Function::<V>::new(&self.0.store, name, kept)) as Arc<dyn AnyFunction>;
                 self.0.listed.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&function));
                 vacant.insert(Arc::clone(&function));

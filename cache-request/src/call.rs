@@ -15,20 +15,21 @@ use std::{
 };
 
 use crate::{
-    Error,
+    Error, ErrorKind,
     backend::Guarded,
     cache::Cache,
     clock::{NEVER, unix_millis},
     codec::FOREVER,
+    contained::{Contained, contain, discard},
     flight::{FlightKey, Join, Landing, Lead, Shared},
-    function::{Function, Kept, discard},
+    function::{Function, Kept},
     key::{Key, Lookup, OwnedKey, text},
     policy::{Codec, Policy, ValueOf},
     scope,
-    shim::{interleave, sleep},
+    shim::{interleave, within},
     site::{Site, Target},
     stats::Count,
-    store::{Absent, Farewell, Put},
+    store::{Absent, Farewell},
 };
 
 /// One call of an annotated function whose cache and key are known.
@@ -80,7 +81,7 @@ pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl F
 /// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
 pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
     let (fence, mut lead) = call.cache.flights().supersede(&call.flight_key());
-    fence.await;
+    call.cache.pass(fence).await;
     scope::within(lead.lineage(), call.fly(&mut lead, body, Replaced::ByAnyValue)).await
 }
 
@@ -96,6 +97,16 @@ enum Replaced {
     IfKept,
     /// Also when there is a new value that is not to be kept.
     ByAnyValue,
+}
+
+/// What became of a body's value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Kept,
+    /// The attribute's conditions are against it.
+    Unwanted,
+    /// The key was invalidated meanwhile.
+    Outdated,
 }
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
@@ -115,9 +126,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Keeps `value` as if a body had just returned it.
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
         let (fence, mut lead) = self.cache.flights().supersede(&self.flight_key());
-        fence.await;
+        self.cache.pass(fence).await;
         scope::within(lead.lineage(), async {
-            let kept = self.try_keep(&lead, value, Replaced::ByAnyValue).await;
+            let kept = self.try_keep(&mut lead, value, Replaced::ByAnyValue).await;
             self.land(&mut lead, Some(value));
             kept
         })
@@ -135,11 +146,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     async fn remove(&self) -> Result<bool, Error> {
         let fence = self.cache.flights().fence(&self.flight_key());
         interleave();
-        let in_memory = self.cache.store().remove(&self.function.table, &self.lookup(), Farewell::Invalidated);
-        let Some(backend) = self.backend() else { return Ok(in_memory) };
         // A value still on its way to the backend must not arrive after the deletion.
-        fence.await;
-        backend.delete(&self.text(backend)).await
+        self.cache.pass(fence).await;
+        self.forget().await
+    }
+
+    async fn forget(&self) -> Result<bool, Error> {
+        match self.backend() {
+            Some(backend) => backend.delete(&self.text(backend)).await,
+            None => Ok(self.cache.store().remove(&self.function.table, &self.lookup(), Farewell::Invalidated)),
+        }
     }
 
     /// Waits for the body that runs for this key, or becomes the one to run it.
@@ -164,7 +180,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             }
             match within(self.cache.wait_limit(), &mut wait).await {
                 Some(Landing::Value(shared)) => {
-                    let value = shared.downcast_ref::<V>().and_then(|value| self.clone_of(value));
+                    let value = shared.downcast_ref().and_then(Contained::get).and_then(|value| self.clone_of(value));
                     let Some(value) = value else { return Joined::Leads(flights.alone(&key)) };
                     self.function.counters.one(Count::Coalesced);
                     return Joined::Answered(value.into_answer());
@@ -251,27 +267,37 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile.
-    async fn try_keep(&self, lead: &Lead<'_>, value: &V, replaced: Replaced) -> Result<(), Error> {
-        let timeout = self.function.guard("`when` or the timeout", || self.policy.keep_for(value)).flatten();
+    async fn try_keep(&self, lead: &mut Lead<'_>, value: &V, replaced: Replaced) -> Result<(), Error> {
+        let outcome = self.keep(lead, value).await;
+        if replaced == Replaced::ByAnyValue && matches!(outcome, Ok(Outcome::Unwanted) | Err(_)) {
+            let forgotten = self.forget().await;
+            // That it could not be kept says more than that the older one could not be removed.
+            return outcome.and(forgotten).map(drop);
+        }
+        outcome.map(drop)
+    }
+
+    async fn keep(&self, lead: &mut Lead<'_>, value: &V) -> Result<Outcome, Error> {
+        let timeout = contained("`when`, or the timeout,", || self.policy.keep_for(value))?;
         match (timeout, self.backend().zip(self.policy.codec())) {
+            (None, _) => Ok(Outcome::Unwanted),
             (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
             (Some(timeout), Some((backend, codec))) => self.keep_in(backend, codec, lead, value, timeout).await,
-            (None, _) if replaced == Replaced::ByAnyValue => self.invalidate().await.map(drop),
-            (None, _) => Ok(()),
         }
     }
 
-    fn keep_in_memory(&self, lead: &Lead<'_>, value: &V, timeout: Duration) -> Result<(), Error> {
-        let Some(weight) = self.function.guard("the value's weight", || self.policy.weight_of(value)) else {
-            return Ok(());
-        };
-        let Some(value) = self.clone_of(value) else { return Ok(()) };
+    fn keep_in_memory(&self, lead: &mut Lead<'_>, value: &V, timeout: Duration) -> Result<Outcome, Error> {
+        let weight = contained("the value's weight", || self.policy.weight_of(value))?;
+        let value = Contained::new(contained("the value's `Clone`", || value.clone())?);
         let expires = if timeout == Duration::MAX { NEVER } else { self.cache.clock().after(timeout) };
-        let _deferred = self.cache.store().defer_drops();
-        let put = lead.keep(|| self.cache.store().put(&self.function.table, &self.lookup(), value, expires, weight));
-        match put {
-            Some(Put::TooLarge) => Err(Error::too_large(weight, self.cache.store().limits().bytes)),
-            Some(Put::Kept) | None => Ok(()),
+        // Values are on their way to backends only.
+        drop(lead.overtake());
+        let store = self.cache.store();
+        let _deferred = store.defer_drops();
+        match lead.keep(|| store.put(&self.function.table, &self.lookup(), value, expires, weight)) {
+            Some(Ok(())) => Ok(Outcome::Kept),
+            Some(Err(_value)) => Err(Error::too_large(weight, store.limits().bytes)),
+            None => Ok(Outcome::Outdated),
         }
     }
 
@@ -279,26 +305,33 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         &self,
         backend: &Guarded,
         codec: &Codec<V>,
-        lead: &Lead<'_>,
+        lead: &mut Lead<'_>,
         value: &V,
         timeout: Duration,
-    ) -> Result<(), Error> {
+    ) -> Result<Outcome, Error> {
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
         let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
         let seal = || (codec.seal)(value, self.function.fingerprint(codec), &text, fresh_until);
-        let sealed = self.function.guard("the value's `Serialize`", seal);
-        let Some(bytes) = sealed.transpose()? else { return Ok(()) };
-        if lead.begin_storing() {
-            backend.set(&text, &bytes, (!forever).then_some(timeout)).await?;
-            self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
+        let bytes = contained("the value's `Serialize`", seal)??;
+        self.cache.pass(lead.overtake()).await;
+        if !lead.begin_storing() {
+            return Ok(Outcome::Outdated);
         }
-        Ok(())
+        let stored = backend.set(&text, &bytes, (!forever).then_some(timeout)).await;
+        if lead.came_too_late() {
+            // Also if that failed: it may be there all the same.
+            backend.delete(&text).await?;
+            return Ok(Outcome::Outdated);
+        }
+        stored?;
+        self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
+        Ok(Outcome::Kept)
     }
 
     /// Ends the flight with a value for those who wait, or with none.
     fn land(&self, lead: &mut Lead<'_>, value: Option<&V>) {
-        lead.land(|| Some(Arc::new(self.clone_of(value?)?) as Shared));
+        lead.land(|| Some(Arc::new(Contained::new(self.clone_of(value?)?)) as Shared));
     }
 
     /// A clone, unless the value's own `Clone` panics.
@@ -325,18 +358,14 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 }
 
+/// Runs the user's code, whose panic is an error of the cache.
+fn contained<T>(what: &str, code: impl FnOnce() -> T) -> Result<T, Error> {
+    contain(code).ok_or_else(|| Error::new(ErrorKind::Panic, format!("{what} panicked")))
+}
+
 /// The key, as it reads where it leaves the process.
 pub(crate) fn key_text<V>(site: &Site, function: &Function<V>, key: &Key) -> String {
     text::render(site, &function.name.naming(), key.words())
-}
-
-/// What `future` returns, or `None` if that takes longer than `limit`.
-async fn within<F: Future + Unpin>(limit: Duration, future: F) -> Option<F::Output> {
-    futures_lite::future::or(async { Some(future.await) }, async {
-        sleep(limit).await;
-        None
-    })
-    .await
 }
 
 impl<R, V> fmt::Debug for Call<'_, R, V> {

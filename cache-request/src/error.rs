@@ -18,6 +18,8 @@ pub enum ErrorKind {
     TooLarge,
     /// A value could not be turned into bytes or back.
     Codec,
+    /// Code of the program's own panicked that the cache ran: a clone, a condition, a serialiser.
+    Panic,
 }
 
 /// An error of the cache. It never reaches the caller of an annotated function.

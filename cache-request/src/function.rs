@@ -4,12 +4,12 @@ mod nested;
 
 use std::{
     any::{Any, TypeId},
-    fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
+    fmt,
     sync::{Arc, OnceLock},
 };
 
 use crate::{
+    contained::contain,
     key::text::{Naming, Path},
     policy::Codec,
     site::{Instance, Site},
@@ -65,21 +65,11 @@ impl<V> Function<V> {
     /// Runs the user's code, of which a panic is a fault of the cache and not of the call.
     #[inline]
     pub(crate) fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {
-        catch_unwind(AssertUnwindSafe(code)).map_err(|panic| self.panicked(what, panic)).ok()
-    }
-
-    #[cold]
-    fn panicked(&self, what: &str, panic: Box<dyn Any + Send>) {
-        discard(panic);
-        self.fault("the user's code panicked", &what);
-    }
-}
-
-/// Drops what a panic carried, unless that might panic once more.
-#[cold]
-pub(crate) fn discard(panic: Box<dyn Any + Send>) {
-    if !panic.is::<&str>() && !panic.is::<String>() {
-        mem::forget(panic);
+        let done = contain(code);
+        if done.is_none() {
+            self.fault("the user's code panicked", &what);
+        }
+        done
     }
 }
 

@@ -128,23 +128,31 @@ pub(crate) fn default_cache(site: &'static Site) -> Cache {
 }
 
 fn default_as(origin: Origin) -> Cache {
-    DEFAULT.get_or_init(|| (from_environment(), origin)).0.clone()
-}
-
-fn from_environment() -> Cache {
-    let url = env::var_os(CACHE_URL).unwrap_or_default();
-    let cache = match url.to_str().map(str::trim) {
-        Some("") => return Cache::memory(),
-        Some(url) => Cache::from_url(url),
-        None => Err(Error::config("an address is UTF-8")),
-    };
-    cache.unwrap_or_else(|error| {
-        // Not memory: who asked for a shared cache may rely on one process seeing what another one invalidates.
+    let mut unusable = None;
+    let (cache, _) = DEFAULT.get_or_init(|| {
+        let cache = from_environment().unwrap_or_else(|error| {
+            unusable = Some(error);
+            // Not memory: who asked for a shared cache may rely on one process seeing what another one invalidates.
+            Cache::null()
+        });
+        (cache, origin)
+    });
+    // Only now: who logs may call annotated functions, and so come back here.
+    if let Some(error) = unusable {
         tracing::error!(%error, "{CACHE_URL} cannot be used, so nothing is cached");
         if !tracing::dispatcher::has_been_set() {
             // Nobody listens, and it is said only once. Should that fail as well, the calls go on.
             let _ = writeln!(io::stderr(), "{CACHE_URL} cannot be used, so nothing is cached: {error}");
         }
-        Cache::null()
-    })
+    }
+    cache.clone()
+}
+
+fn from_environment() -> Result<Cache, Error> {
+    let url = env::var_os(CACHE_URL).unwrap_or_default();
+    match url.to_str().map(str::trim) {
+        Some("") => Ok(Cache::memory()),
+        Some(url) => Cache::from_url(url),
+        None => Err(Error::config("an address is UTF-8")),
+    }
 }

@@ -118,6 +118,7 @@ mod codec;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod contained;
 mod error;
 mod flight;
 mod function;

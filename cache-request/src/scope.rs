@@ -15,7 +15,11 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{cache::Cache, flight::Lineage, shim::thread_local};
+use crate::{
+    cache::Cache,
+    flight::Lineage,
+    shim::{thread_lives, thread_local},
+};
 
 /// What is in force for the running task.
 #[derive(Clone, Default)]
@@ -26,8 +30,10 @@ pub(crate) struct Scope {
 }
 
 thread_local! {
-    /// Whether [`SCOPE`] holds anything: what a hit can afford to ask.
+    /// Whether [`SCOPE`] holds anything: what a look-up can afford to ask.
     static SCOPED: Cell<bool> = const { Cell::new(false) };
+    /// Whether a look-up may go straight to where its call is settled.
+    static STRAIGHT: Cell<bool> = const { Cell::new(false) };
     /// Empty again whenever nothing is in force, so there is nothing to drop, and without a destructor it can be used until
     /// the thread's very end, by the destructors of others.
     static SCOPE: RefCell<ManuallyDrop<Scope>> =
@@ -44,6 +50,7 @@ impl Scope {
 
     fn enter(self) -> Entered {
         SCOPED.with(|scoped| scoped.set(true));
+        STRAIGHT.with(|straight| straight.set(self.cache.is_none() && thread_lives()));
         Entered { outer: put(self) }
     }
 }
@@ -63,6 +70,7 @@ impl Drop for Entered {
         let outer = mem::take(&mut self.outer);
         let scoped = outer.client.is_some() || outer.cache.is_some() || outer.lineage.is_some();
         SCOPED.with(|cell| cell.set(scoped));
+        STRAIGHT.with(|straight| straight.set(outer.cache.is_none() && thread_lives()));
         // What is dropped here may be the last of a cache: not while the cell is borrowed.
         drop(put(outer));
     }
@@ -79,10 +87,18 @@ pub(crate) fn client() -> Option<Arc<str>> {
     SCOPE.with(|scope| scope.borrow().client.clone())
 }
 
-/// Whether a cache stands in for the installed ones.
+/// Whether the installed caches are in force, on a thread that is known to live.
 #[inline]
-pub(crate) fn replaces_cache() -> bool {
-    is_scoped() && SCOPE.with(|scope| scope.borrow().cache.is_some())
+pub(crate) fn is_straight() -> bool {
+    STRAIGHT.with(Cell::get)
+}
+
+/// Whether the running thread may use a cache: not in the destructors of its thread-locals, once those are gone that a cache
+/// needs.
+pub(crate) fn may_use_caches() -> bool {
+    let lives = thread_lives();
+    STRAIGHT.with(|straight| straight.set(lives && cache().is_none()));
+    lives
 }
 
 /// The cache that stands in for the installed ones.
@@ -93,6 +109,12 @@ pub(crate) fn cache() -> Option<Cache> {
 /// The bodies that the running task is in the midst of.
 pub(crate) fn lineage() -> Option<Arc<Lineage>> {
     if is_scoped() { SCOPE.with(|scope| scope.borrow().lineage.clone()) } else { None }
+}
+
+/// The thread is ending.
+#[cfg(not(shuttle))]
+pub(crate) fn end() {
+    STRAIGHT.with(|straight| straight.set(false));
 }
 
 pin_project! {

@@ -4,10 +4,16 @@
 #[cfg(not(shuttle))]
 mod imp {
     use std::{
+        cell::Cell,
+        panic::AssertUnwindSafe,
         pin::pin,
         task::{Context, Poll, Waker},
         time::{Duration, Instant},
     };
+
+    use futures_lite::FutureExt;
+
+    use crate::contained::discard;
 
     pub(crate) use once_cell::sync::Lazy;
     pub(crate) use std::{
@@ -25,12 +31,47 @@ mod imp {
         }
     }
 
-    /// Ready after `duration`, on any executor or none.
+    /// Ready after `duration`, on any executor or none. At once, where there can be no thread that keeps the time.
     pub(crate) async fn sleep(duration: Duration) {
         // The timer counts from now, and has no notion of an end that no clock shows.
-        match Instant::now().checked_add(duration) {
-            Some(_) => futures_timer::Delay::new(duration).await,
-            None => std::future::pending().await,
+        if Instant::now().checked_add(duration).is_none() {
+            std::future::pending::<()>().await;
+        }
+        let timer = AssertUnwindSafe(async { futures_timer::Delay::new(duration).await });
+        if let Err(panic) = timer.catch_unwind().await {
+            discard(panic);
+        }
+    }
+
+    thread_local! {
+        static LIVES: Cell<Option<bool>> = const { Cell::new(None) };
+        static END: End = End::after_what_caches_need();
+    }
+
+    /// Whether the running thread still has the thread-locals that a cache needs. It loses them when it ends; the destructors
+    /// of others come before and after that.
+    pub(crate) fn thread_lives() -> bool {
+        LIVES.get().unwrap_or_else(|| {
+            let lives = END.try_with(|_| ()).is_ok();
+            LIVES.set(Some(lives));
+            lives
+        })
+    }
+
+    struct End;
+
+    impl End {
+        /// Thread-locals are destroyed in the reverse of the order in which they were made, so this one goes first.
+        fn after_what_caches_need() -> Self {
+            drop(seize::Collector::new().enter());
+            Self
+        }
+    }
+
+    impl Drop for End {
+        fn drop(&mut self) {
+            LIVES.set(Some(false));
+            crate::scope::end();
         }
     }
 
@@ -62,6 +103,11 @@ mod imp {
         }
     }
 
+    /// What runs in the model is no thread of the machine's.
+    pub(crate) fn thread_lives() -> bool {
+        true
+    }
+
     /// There is no time in the model: nothing ever takes too long.
     pub(crate) async fn sleep(_: Duration) {
         std::future::pending::<()>().await;
@@ -75,7 +121,18 @@ mod imp {
     }
 }
 
+use std::time::Duration;
+
 pub(crate) use imp::*;
+
+/// What `future` returns, or `None` if that takes longer than `limit`.
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    futures_lite::future::or(async { Some(future.await) }, async {
+        sleep(limit).await;
+        None
+    })
+    .await
+}
 
 /// Locks, whoever panicked before: what these locks guard is never left half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

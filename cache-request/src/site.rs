@@ -131,7 +131,7 @@ impl Site {
         self
     }
 
-    /// Where the calls of `instance` go; `None` if the cache that is named is not installed.
+    /// Where the calls of `instance` go; `None` if the cache that is named is not installed, or the thread is ending.
     pub(crate) fn target<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
         self.settled_target(instance).map(Resolved::Settled).or_else(|| self.look_up::<V>(instance))
     }
@@ -139,12 +139,19 @@ impl Site {
     /// The same, if it is settled: no wrapper to take apart and to drop.
     #[inline]
     pub(crate) fn settled_target(&'static self, instance: Instance) -> Option<&'static Target> {
-        self.settled.get().filter(|target| target.instance == instance.id && !scope::replaces_cache())
+        self.settled.get().filter(|target| target.instance == instance.id && scope::is_straight())
     }
 
     #[cold]
     #[inline(never)]
     pub(crate) fn look_up<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
+        if !scope::may_use_caches() {
+            return None;
+        }
+        // The thread's first call finds what others have settled.
+        if let Some(settled) = self.settled_target(instance) {
+            return Some(Resolved::Settled(settled));
+        }
         let overriding = scope::cache();
         let installed = overriding.is_none();
         let cache = match (overriding, self.cache) {

@@ -6,4 +6,5 @@ mod support;
 mod fences {
     mod backend;
     mod memory;
+    mod unkept;
 }

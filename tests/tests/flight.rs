@@ -6,6 +6,7 @@ mod support;
 mod flight {
     mod apart;
     mod cancelled;
+    mod dropped;
     mod failing;
     mod faults;
     mod nested;

@@ -276,6 +276,31 @@ fn a_wrong_configuration_installs_nothing() {
     });
 }
 
+/// Who logs may ask for the counters, and call remembering functions, in the midst of the first call.
+#[test]
+fn an_unusable_address_is_logged_when_the_cache_is_there() {
+    struct Asks;
+    impl tracing::Subscriber for Asks {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            assert_eq!(stats().functions.len(), 0);
+            assert_eq!(block_on(later()), 1);
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+    alone("an_unusable_address_is_logged_when_the_cache_is_there", Some("bogus://"), || {
+        assert_eq!(tracing::subscriber::with_default(Asks, first), 2);
+    });
+}
+
 #[test]
 fn a_configuration_that_cannot_be_installed_installs_nothing() {
     alone("a_configuration_that_cannot_be_installed_installs_nothing", None, || {

@@ -284,7 +284,7 @@ impl Inner {
             // What can be removed is, even if something before it cannot.
             result = result.and(cleared);
         }
-        result.and(self.sweeper.reset())
+        result.and(self.directory.is_there()).and(self.sweeper.reset())
     }
 }
 

@@ -1,17 +1,15 @@
 //! What stands between a call and its backend: whatever that does, the call goes on.
 
-use std::{
-    future::pending,
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    time::Duration,
-};
+use std::{future::pending, mem, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
 use futures_lite::FutureExt;
 
 use super::Backend;
-use crate::{Error, function::discard, shim::sleep};
+use crate::{
+    Error,
+    contained::{contain, discard},
+    shim::within,
+};
 
 /// A backend that answers within its limit, or fails: it cannot hang, and cannot panic.
 pub(crate) struct Guarded {
@@ -41,6 +39,11 @@ impl Guarded {
         self.max_key_bytes
     }
 
+    /// How long an operation may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         self.guard(self.backend.get(key)).await
     }
@@ -58,7 +61,7 @@ impl Guarded {
     }
 
     async fn guard<T>(&self, operation: Operation<'_, T>) -> Result<T, Error> {
-        let mut operation = Contained(operation);
+        let mut operation = Dropped(operation);
         let operation = async {
             let outcome = AssertUnwindSafe(&mut operation.0).catch_unwind().await;
             outcome.unwrap_or_else(|panic| {
@@ -66,29 +69,23 @@ impl Guarded {
                 Err(Error::backend(format!("the {} backend panicked", self.name())))
             })
         };
-        let limit = async {
-            if self.limit == Duration::MAX {
-                pending::<()>().await;
-            }
-            sleep(self.limit).await;
+        let outcome = within(self.limit, operation).await;
+        outcome.unwrap_or_else(|| {
             Err(Error::backend(format!("the {} backend took longer than {:?}", self.name(), self.limit)))
-        };
-        operation.or(limit).await
+        })
     }
 }
 
 type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// An operation that may panic when it is dropped, half way or done.
-struct Contained<'a, T: 'a>(Operation<'a, T>);
+struct Dropped<'a, T: 'a>(Operation<'a, T>);
 
-impl<'a, T: 'a> Drop for Contained<'a, T> {
+impl<'a, T: 'a> Drop for Dropped<'a, T> {
     fn drop(&mut self) {
         let operation = mem::replace(&mut self.0, Box::pin(pending()));
         // Nothing is left to be said: it has failed already, or its outcome is known.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(operation))) {
-            discard(panic);
-        }
+        contain(|| drop(operation));
     }
 }
 

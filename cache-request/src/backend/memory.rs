@@ -6,8 +6,9 @@ use super::Backend;
 use crate::{
     Error,
     clock::{Clock, NEVER},
+    contained::Contained,
     key::Key,
-    store::{Farewell, Limits, Put, Store, Table},
+    store::{Farewell, Limits, Store, Table},
 };
 
 /// Bytes in this process's memory, bounded.
@@ -47,9 +48,15 @@ impl Backend for MemoryBackend {
             return Ok(());
         }
         let expires = timeout.map_or(NEVER, |timeout| self.clock.after(timeout));
-        match self.store.put(&self.table, &Key::of_text(key).lookup(), value.into(), expires, value.len()) {
-            Put::Kept => Ok(()),
-            Put::TooLarge => Err(Error::too_large(value.len(), self.max_bytes)),
+        match self.store.put(
+            &self.table,
+            &Key::of_text(key).lookup(),
+            Contained::new(value.into()),
+            expires,
+            value.len(),
+        ) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::too_large(value.len(), self.max_bytes)),
         }
     }
 

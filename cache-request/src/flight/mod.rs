@@ -14,6 +14,7 @@ mod model;
 use std::{
     any::Any,
     hash::{BuildHasherDefault, Hash, Hasher},
+    mem,
     pin::Pin,
     sync::{
         Arc,
@@ -29,6 +30,7 @@ use smallvec::SmallVec;
 pub(crate) use self::lineage::Lineage;
 use self::lineage::Waiting;
 use crate::{
+    contained::contain,
     key::{OwnedKey, PassThrough},
     scope,
     shim::{Mutex, interleave, lock},
@@ -71,11 +73,14 @@ impl Running {
     /// Lets nobody join any of them. They stay where they are until they land, for whoever else has to fence them: two who
     /// invalidate at once may each rely on what they fenced themselves, and only on that.
     fn part_with(running: &mut [Self]) -> Vec<Arc<Flight>> {
-        let part = |running: &mut Self| {
+        for running in &mut *running {
             running.joinable = false;
-            Arc::clone(&running.flight)
-        };
-        running.iter_mut().map(part).collect()
+        }
+        Self::flights(running)
+    }
+
+    fn flights(running: &[Self]) -> Vec<Arc<Flight>> {
+        running.iter().map(|running| Arc::clone(&running.flight)).collect()
     }
 }
 
@@ -113,6 +118,8 @@ struct State {
     phase: Phase,
     /// The key was invalidated while the body ran: what it returns is older, and is not kept.
     fenced: bool,
+    /// Whoever fenced it went on before its value had arrived at the backend.
+    unattended: bool,
     wakers: Vec<Waker>,
 }
 
@@ -142,9 +149,10 @@ impl Flights {
             let mut running = self.running().entry(key.clone()).or_default();
             let Some(joinable) = running.iter().find(|running| running.joinable) else {
                 let flight = Flight::start(false);
+                let older = Running::flights(&running);
                 running.push(Running::new(&flight, true));
                 drop(running);
-                return Join::Lead(Lead::new(self, key, flight));
+                return Join::Lead(Lead::new(self, key, flight, older));
             };
             joinable.flight.waiting.fetch_add(1, Ordering::Relaxed);
             Arc::clone(&joinable.flight)
@@ -161,8 +169,13 @@ impl Flights {
     /// Starts a flight that nobody waits for.
     pub(crate) fn alone(&self, key: &FlightKey) -> Lead<'_> {
         let flight = Flight::start(false);
-        self.running().entry(key.clone()).or_default().push(Running::new(&flight, false));
-        Lead::new(self, key, flight)
+        let older = {
+            let mut running = self.running().entry(key.clone()).or_default();
+            let older = Running::flights(&running);
+            running.push(Running::new(&flight, false));
+            older
+        };
+        Lead::new(self, key, flight, older)
     }
 
     /// Fences what runs for `key`, and starts in its place, in one step, a flight whose value is newer than all of that.
@@ -176,7 +189,7 @@ impl Flights {
             running.push(Running::new(&flight, true));
             older
         };
-        (Fence::around(older), Lead::new(self, key, flight))
+        (Fence::around(older), Lead::new(self, key, flight, Vec::new()))
     }
 
     /// Lets nobody wait any longer for a flight that has taken too long: the next to join leads a new one.
@@ -193,13 +206,17 @@ impl Flights {
     /// Await the returned fence before deleting from the backend, so that no value still on its way arrives later. Fence once
     /// more after the deletion: who began in between may have found what was about to go, and would share it.
     pub(crate) fn fence(&self, key: &FlightKey) -> Fence {
-        Fence::around(self.running().get_mut(key).map_or_else(Vec::new, |mut running| Running::part_with(&mut running)))
+        Fence::around(self.part_with(key))
     }
 
     /// Fences everything that runs.
     pub(crate) fn fence_all(&self) -> Fence {
         let keys: Vec<_> = self.running().iter().map(|entry| entry.key().clone()).collect();
-        Fence { storing: keys.iter().flat_map(|key| self.fence(key).storing).collect() }
+        Fence::around(keys.iter().flat_map(|key| self.part_with(key)).collect())
+    }
+
+    fn part_with(&self, key: &FlightKey) -> Vec<Arc<Flight>> {
+        self.running().get_mut(key).map_or_else(Vec::new, |mut running| Running::part_with(&mut running))
     }
 
     fn leave(&self, key: &FlightKey, id: u64) {
@@ -215,7 +232,7 @@ impl Flights {
 impl Flight {
     fn start(supersedes: bool) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let state = State { phase: Phase::Running, fenced: false, wakers: Vec::new() };
+        let state = State { phase: Phase::Running, fenced: false, unattended: false, wakers: Vec::new() };
         Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             supersedes,
@@ -228,11 +245,11 @@ impl Flight {
         let wakers = {
             let mut state = lock(&self.state);
             state.phase = phase;
-            std::mem::take(&mut state.wakers)
+            mem::take(&mut state.wakers)
         };
-        // A waker is foreign code: it may do anything, so it gets no lock of ours.
+        // A waker is foreign code: it may do anything, so it gets no lock of ours, and harms neither us nor the others.
         for waker in wakers {
-            waker.wake();
+            contain(|| waker.wake());
         }
     }
 }
@@ -242,20 +259,29 @@ pub(crate) struct Lead<'a> {
     flights: &'a Flights,
     key: FlightKey,
     flight: Arc<Flight>,
+    /// What ran for the key when this began: its value is older.
+    older: Vec<Arc<Flight>>,
     lineage: Arc<Lineage>,
     /// How it ended; until then it flies, and is abandoned if it goes away.
     landing: Option<Landing>,
 }
 
 impl<'a> Lead<'a> {
-    fn new(flights: &'a Flights, key: &FlightKey, flight: Arc<Flight>) -> Self {
+    fn new(flights: &'a Flights, key: &FlightKey, flight: Arc<Flight>, older: Vec<Arc<Flight>>) -> Self {
         let lineage = Lineage::descend(scope::lineage(), flight.id);
-        Self { flights, key: key.clone(), flight, lineage, landing: None }
+        Self { flights, key: key.clone(), flight, older, lineage, landing: None }
     }
 
     /// What the flight's own code runs in, so that it is known to be within this flight wherever it is polled.
     pub(crate) fn lineage(&self) -> Arc<Lineage> {
         Arc::clone(&self.lineage)
+    }
+
+    /// Keeps the values of older flights from being kept in the place of this one's.
+    ///
+    /// Await the returned fence before writing to the backend.
+    pub(crate) fn overtake(&mut self) -> Fence {
+        Fence::around(mem::take(&mut self.older))
     }
 
     /// Stores with `put`, unless the key has been invalidated since the flight began. An invalidation that comes meanwhile
@@ -272,6 +298,12 @@ impl<'a> Lead<'a> {
             state.phase = Phase::Storing;
         }
         !state.fenced
+    }
+
+    /// Whether the value that has now been sent came too late: the key was invalidated meanwhile, and whoever did that has
+    /// not waited.
+    pub(crate) fn came_too_late(&self) -> bool {
+        lock(&self.flight.state).unattended
     }
 
     /// Nobody joins any more, and those who wait get the value that `share` makes, if anybody does, when this is dropped.
@@ -308,23 +340,32 @@ impl Seat {
     }
 
     /// What `look` finds in the flight's phase; while that is nothing, the flight wakes the task when it lands.
-    fn poll<T>(&mut self, context: &Context<'_>, look: impl FnOnce(&Phase) -> Option<T>) -> Poll<T> {
+    fn poll<T>(&mut self, context: &Context<'_>, look: impl Fn(&Phase) -> Option<T>) -> Poll<T> {
+        let state = lock(&self.flight.state);
+        if let Some(found) = look(&state.phase) {
+            return Poll::Ready(found);
+        }
+        let known = self.place.and_then(|place| state.wakers.get(place));
+        if known.is_some_and(|waker| waker.will_wake(context.waker())) {
+            return Poll::Pending;
+        }
+        drop(state);
+        // A waker is foreign code, also where it is cloned and dropped.
+        let waker = context.waker().clone();
         let mut state = lock(&self.flight.state);
         if let Some(found) = look(&state.phase) {
             return Poll::Ready(found);
         }
-        match self.place.and_then(|place| state.wakers.get_mut(place)) {
-            Some(waker) if waker.will_wake(context.waker()) => {}
-            Some(waker) => {
-                let old = std::mem::replace(waker, context.waker().clone());
-                drop(state);
-                drop(old);
-            }
+        let old = match self.place.and_then(|place| state.wakers.get_mut(place)) {
+            Some(known) => Some(mem::replace(known, waker)),
             None => {
                 self.place = Some(state.wakers.len());
-                state.wakers.push(context.waker().clone());
+                state.wakers.push(waker);
+                None
             }
-        }
+        };
+        drop(state);
+        drop(old);
         Poll::Pending
     }
 }
@@ -334,7 +375,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let mut state = lock(&self.flight.state);
-        let old = state.wakers.get_mut(place).map(|waker| std::mem::replace(waker, Waker::noop().clone()));
+        let old = state.wakers.get_mut(place).map(|waker| mem::replace(waker, Waker::noop().clone()));
         drop(state);
         drop(old);
     }
@@ -382,6 +423,15 @@ impl Fence {
             lock(&flight.state).fenced = true;
         }
         Self { storing: flights.into_iter().map(Seat::at).collect() }
+    }
+}
+
+impl Drop for Fence {
+    /// Whatever is on its way to the backend is for those to remove who sent it.
+    fn drop(&mut self) {
+        for seat in &self.storing {
+            lock(&seat.flight.state).unattended = true;
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl World {
 
     async fn call_async(self: Arc<Self>) -> u32 {
         let cache = self.cache.clone();
-        scoped(&cache, async { pin!(polled(1, policy(), self.body())).call_pinned().await }).await
+        scoped(&cache, async { pin!(polled(1, policy(), self.body())).call().await }).await
     }
 
     /// The companion of a call.

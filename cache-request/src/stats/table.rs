@@ -47,8 +47,10 @@ const MISSES: [Column; 6] = [
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_table(f, "function", &CALLS, self.functions.iter().filter(|function| did_anything(function)))?;
-        write_table(f, "misses", &MISSES, self.functions.iter().filter(|function| function.misses.total() > 0))?;
+        let active: Vec<_> = self.functions.iter().filter(|function| did_anything(function)).collect();
+        write_table(f, "function", &CALLS, &active)?;
+        let missed: Vec<_> = self.functions.iter().filter(|function| function.misses.total() > 0).collect();
+        write_table(f, "misses", &MISSES, &missed)?;
         let entries = if self.entries == 1 { "entry" } else { "entries" };
         write!(f, "{} {entries}, {} in memory", self.entries, Cell::Bytes(self.held_bytes))
     }
@@ -60,25 +62,25 @@ fn did_anything(function: &FunctionStats) -> bool {
 }
 
 /// A table and an empty line, or neither, where it would have no rows.
-fn write_table<'a>(
+fn write_table(
     f: &mut fmt::Formatter<'_>,
     title: &str,
     columns: &[Column],
-    functions: impl Iterator<Item = &'a FunctionStats> + Clone,
+    functions: &[&FunctionStats],
 ) -> fmt::Result {
-    if functions.clone().next().is_none() {
+    if functions.is_empty() {
         return Ok(());
     }
-    let mut lines: Vec<String> =
-        [title].into_iter().chain(functions.clone().map(|function| &*function.name)).map(String::from).collect();
+    let mut lines = vec![title.to_owned()];
+    lines.extend(functions.iter().map(|function| function.name.clone()));
     align(&mut lines, |cell, width| format!("{cell:<width$}"));
     for Column { heading, cell } in columns {
-        let cells = functions.clone().map(cell);
-        if cells.clone().all(|cell| cell.is_left_out()) {
+        let cells: Vec<_> = functions.iter().map(|function| cell(function)).collect();
+        if cells.iter().all(Cell::is_left_out) {
             continue;
         }
-        let mut column: Vec<_> =
-            [(*heading).to_owned()].into_iter().chain(cells.map(|cell| cell.to_string())).collect();
+        let mut column = vec![(*heading).to_owned()];
+        column.extend(cells.iter().map(Cell::to_string));
         align(&mut column, |cell, width| format!("  {cell:>width$}"));
         for (line, cell) in lines.iter_mut().zip(column) {
             line.push_str(&cell);

@@ -15,7 +15,6 @@ mod table;
 mod tests;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
@@ -36,7 +35,7 @@ use self::{
 };
 use crate::{
     clock::{Clock, NEVER, Nanos},
-    function::discard,
+    contained::Contained,
     key::{Lookup, OwnedKey},
 };
 
@@ -63,26 +62,6 @@ pub(crate) struct Store {
 #[repr(align(128))]
 struct Padded<T>(T);
 
-/// See [`Store::defer_drops`].
-pub(crate) struct Deferred<'a>(Option<LocalGuard<'a>>);
-
-impl Drop for Deferred<'_> {
-    fn drop(&mut self) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(self.0.take()))) {
-            discard(panic);
-            tracing::error!("cache fault: a value panicked while it was dropped");
-        }
-    }
-}
-
-/// What a `put` came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Put {
-    Kept,
-    /// Larger than all that the store may hold.
-    TooLarge,
-}
-
 impl Store {
     pub(crate) fn new(limits: Limits, clock: Clock) -> Self {
         // A shard is worth having only while each still holds enough to choose from.
@@ -101,9 +80,9 @@ impl Store {
     }
 
     /// Defers the dropping of values for as long as it lives. Their destructors are the user's, and may call annotated
-    /// functions, or panic: enter before a lock is taken.
-    pub(crate) fn defer_drops(&self) -> Deferred<'_> {
-        Deferred(Some(self.collector.enter()))
+    /// functions: enter before a lock is taken.
+    pub(crate) fn defer_drops(&self) -> LocalGuard<'_> {
+        self.collector.enter()
     }
 
     /// A new table whose entries count against this store's limits.
@@ -117,20 +96,21 @@ impl Store {
 
     /// Keeps `value` until `expires`, in the place of what was there, and evicts what no longer fits.
     ///
-    /// `payload` is what the value holds, in bytes; the entry's own overhead is added here.
+    /// `payload` is what the value holds, in bytes; the entry's own overhead is added here. A value larger than all that may
+    /// be held is given back, and so leaves no older one behind.
     pub(crate) fn put<V: Send + Sync + 'static>(
         &self,
         table: &Table<V>,
         key: &Lookup<'_>,
-        value: V,
+        value: Contained<V>,
         expires: Nanos,
         payload: usize,
-    ) -> Put {
+    ) -> Result<(), Contained<V>> {
         let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(Table::<V>::OVERHEAD);
         let Some(weight) = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes) else {
             // What was there is older than the value that did not fit.
             self.remove(table, key, Farewell::Evicted);
-            return Put::TooLarge;
+            return Err(value);
         };
 
         let _deferred = self.defer_drops();
@@ -150,7 +130,7 @@ impl Store {
         }
         self.bytes.fetch_add(weight as usize, Ordering::Relaxed);
         self.make_room(home, shard, slot);
-        Put::Kept
+        Ok(())
     }
 
     /// Removes an entry, and remembers why for the counters. Says whether there was one that had not expired.

@@ -14,6 +14,7 @@ use seize::Collector;
 use super::shard::Queue;
 use crate::{
     clock::Nanos,
+    contained::Contained,
     key::{ByHash, Lookup, OwnedKey, PassThrough},
 };
 
@@ -37,7 +38,7 @@ pub(crate) struct Entry<V> {
     visits: AtomicU8,
     /// Which queue holds its slot. Written under the shard's lock.
     queue: AtomicU8,
-    value: V,
+    value: Contained<V>,
 }
 
 /// What two bits count to: past this, a read of a hot entry writes nothing, so that its cache line stays shared.
@@ -48,7 +49,7 @@ const MOST_VISITS: u8 = 3;
 const LARGE: u32 = 4 * 1024;
 
 impl<V> Entry<V> {
-    pub(super) fn new(value: V, expires: Nanos, weight: u32, queue: Queue) -> Self {
+    pub(super) fn new(value: Contained<V>, expires: Nanos, weight: u32, queue: Queue) -> Self {
         Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
     }
 
@@ -124,7 +125,7 @@ impl<V: Send + Sync + 'static> Table<V> {
         if visits < MOST_VISITS {
             entry.visits.store(visits + 1, Ordering::Relaxed);
         }
-        Ok(read(&entry.value))
+        entry.value.get().map(read).ok_or(Absent::Missing)
     }
 
     /// Puts an entry in, and gives back what it replaces: it stays in that one's queue, and as popular.

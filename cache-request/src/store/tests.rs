@@ -8,7 +8,11 @@ mod traces;
 use std::sync::Arc;
 
 use super::{Limits, Store, Table, shard::Shard};
-use crate::{clock::Clock, key::Key};
+use crate::{
+    clock::{Clock, Nanos},
+    contained::Contained,
+    key::Key,
+};
 
 fn store(bytes: usize, entries: usize) -> (Store, Clock) {
     let clock = Clock::mock();
@@ -17,6 +21,18 @@ fn store(bytes: usize, entries: usize) -> (Store, Clock) {
 
 fn key(number: u64) -> Key {
     Key::build(|key| key.part(&number))
+}
+
+/// Says whether it was kept.
+fn put<V: Send + Sync + 'static>(
+    store: &Store,
+    table: &Table<V>,
+    number: u64,
+    value: V,
+    expires: Nanos,
+    payload: usize,
+) -> bool {
+    store.put(table, &key(number).lookup(), Contained::new(value), expires, payload).is_ok()
 }
 
 fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &Clock, number: u64) -> Option<V> {

@@ -80,6 +80,13 @@ fn slow() -> (Arc<Slow>, Cache) {
     (slow, cache)
 }
 
+/// As [`slow`], where nobody waits for an operation for long.
+fn impatient() -> (Arc<Slow>, Cache) {
+    let slow = Arc::new(Slow::default());
+    let cache = Cache::builder().soft_limit(Duration::from_millis(20)).backend(Shared(Arc::clone(&slow))).build();
+    (slow, cache)
+}
+
 fn begin<'a, T: Send + 'a>(call: impl Future<Output = T> + Send + 'a) -> Held<'a, T> {
     let mut call: Held<'a, T> = Box::pin(call);
     assert!(poll(&mut call).is_none());
@@ -264,7 +271,8 @@ fn an_invalidation_dropped_half_way() {
         drop(invalidate);
         gate.open();
         assert_eq!(block_on(leader), 1);
-        assert_eq!(block_on(scoped(&cache, f())), 1);
+        // In doubt the value is gone.
+        assert_eq!(block_on(scoped(&cache, f())), 2);
         assert!(block_on(handle.invalidate()).unwrap());
     });
 }
@@ -298,5 +306,37 @@ fn a_value_that_cannot_be_stored_is_nobodys_obstacle() {
         assert!(block_on(scoped_sync(&cache, f_cache).put(&3)).is_err());
         assert_eq!(block_on(scoped(&cache, f())), 2);
         assert_eq!(cache.stats().faults(), 2);
+    });
+}
+
+/// A leader that nobody polls is on its way for ever: no reason to wait for ever.
+#[test]
+fn nobody_waits_for_long_for_what_is_on_its_way() {
+    counted!(f);
+    ends(|| {
+        let (slow, cache) = impatient();
+        let _gate = slow.hold("before set");
+        let handle = || scoped_sync(&cache, f_cache);
+        let _leader = begin(scoped(&cache, f()));
+        assert!(!block_on(handle().invalidate()).unwrap());
+        block_on(cache.clear()).unwrap();
+        block_on(handle().put(&7)).unwrap();
+        assert_eq!(block_on(handle().refresh()), 2);
+    });
+}
+
+/// If it gets there one day, it goes again.
+#[test]
+fn what_arrives_after_the_invalidation_goes_again() {
+    counted!(f);
+    ends(|| {
+        let (slow, cache) = impatient();
+        let gate = slow.hold("before set");
+        let leader = begin(scoped(&cache, f()));
+        assert!(!block_on(scoped_sync(&cache, f_cache).invalidate()).unwrap());
+        gate.open();
+        assert_eq!(block_on(leader), 1);
+        assert!(slow.stored.lock().unwrap().is_empty());
+        assert_eq!(block_on(scoped(&cache, f())), 2);
     });
 }

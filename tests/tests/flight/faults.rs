@@ -1,12 +1,7 @@
 //! The user's code around the body panics: the answer is returned all the same, the fault is counted, and nobody hangs.
 
 use std::{
-    cell::RefCell,
-    sync::{
-        atomic::{AtomicBool, AtomicI32, Ordering::SeqCst},
-        mpsc,
-    },
-    thread,
+    sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst},
     time::Duration,
 };
 
@@ -286,24 +281,4 @@ fn a_value_that_is_dropped_may_call() {
             block_on(cache.clear()).unwrap();
         });
     });
-}
-
-/// Called by what a thread destroys when it ends.
-#[test]
-fn a_thread_that_ends_may_call() {
-    #[cache_request]
-    fn f(id: u32) -> u32 {
-        id
-    }
-    struct Last(Cache, mpsc::Sender<[u32; 2]>);
-    impl Drop for Last {
-        fn drop(&mut self) {
-            let _ = self.1.send(scoped_sync(&self.0, || [f(8), f(8)]));
-        }
-    }
-    thread_local!(static LAST: RefCell<Option<Last>> = const { RefCell::new(None) });
-    let (sender, answers) = mpsc::channel();
-    let last = Last(cache(), sender);
-    thread::spawn(|| LAST.set(Some(last))).join().unwrap();
-    assert_eq!(answers.recv().unwrap(), [8, 8]);
 }

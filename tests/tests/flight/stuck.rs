@@ -99,3 +99,28 @@ fn a_wait_limit_of_nothing_waits_for_nobody() {
         stats(&cache, 16);
     });
 }
+
+/// Whoever was given up on goes on one day, and has an older answer than the one that is kept by then.
+#[test]
+fn a_leader_that_was_given_up_keeps_nothing_over_a_newer_value() {
+    static SOURCE: Count = Count::new();
+    static LEAVE: Gate = Gate::new();
+    #[cache_request]
+    async fn f() -> u32 {
+        let read = SOURCE.next();
+        if read == 1 {
+            LEAVE.passed().await;
+        }
+        read
+    }
+    ends(|| {
+        let cache = Cache::builder().wait_limit(Duration::from_millis(10)).build();
+        let call = || Box::pin(scoped(&cache, f()));
+        let mut held = call();
+        assert_eq!(poll(&mut held), None);
+        assert_eq!(block_on(call()), 2);
+        LEAVE.open();
+        assert_eq!(block_on(held), 1);
+        assert_eq!(block_on(call()), 2);
+    });
+}

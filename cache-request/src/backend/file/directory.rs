@@ -120,7 +120,7 @@ impl Directory {
     }
 
     /// Where the directory is not, nothing is known of its files: a disk that comes back brings them all.
-    fn is_there(&self) -> Result<(), Error> {
+    pub(super) fn is_there(&self) -> Result<(), Error> {
         fs::metadata(&self.root).map(drop).map_err(|error| failed("finding", &self.root, error))
     }
 
@@ -130,7 +130,7 @@ impl Directory {
         let path = self.shard_path(shard);
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.is_there().map(|()| Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             // A foreign file that happens to bear the sub-directory's name holds no answers either.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.root.is_dir() => return Ok(Vec::new()),
             Err(error) => return Err(failed("listing", &path, error)),

@@ -16,9 +16,9 @@ fn nested(cache: &Cache, outer: u32, inner: u32) -> u32 {
 async fn nested_async(cache: Cache, outer: u32, inner: u32) -> u32 {
     let body = async {
         future::yield_now().await;
-        pin!(polled(inner, policy(), async { inner })).call_pinned().await + outer
+        pin!(polled(inner, policy(), async { inner })).call().await + outer
     };
-    scoped(&cache, async { pin!(polled(outer, policy(), body)).call_pinned().await }).await
+    scoped(&cache, async { pin!(polled(outer, policy(), body)).call().await }).await
 }
 
 #[test]
@@ -58,11 +58,11 @@ fn a_body_that_waits_for_several_closes_no_ring_either() {
         let cache = world.cache.clone();
         let both = future::spawn(async move {
             let body = async {
-                let call = |id| async move { pin!(polled(id, policy(), async { id })).call_pinned().await };
+                let call = |id| async move { pin!(polled(id, policy(), async { id })).call().await };
                 let (one, other) = futures_lite::future::zip(call(1), call(2)).await;
                 one + other
             };
-            scoped(&cache, async { pin!(polled(0, policy(), body)).call_pinned().await }).await
+            scoped(&cache, async { pin!(polled(0, policy(), body)).call().await }).await
         });
         let one = thread::spawn({
             let cache = world.cache.clone();

@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 use super::{consistent, key, read, shards, store};
 use crate::{
     clock::NEVER,
-    store::{Absent, Farewell, Put, Store, Table},
+    store::{Absent, Farewell, Store, Table},
 };
 
 /// Bytes that an entry of these tests takes beside its payload.
@@ -49,9 +49,9 @@ proptest! {
             match step {
                 Step::Put { table, number, payload, millis } => {
                     let expires = clock.after(Duration::from_millis(millis));
-                    let put = store.put(&tables[table], &key(number).lookup(), value, expires, payload);
+                    let put = super::put(&store, &tables[table], number, value, expires, payload);
                     let fits = payload + OVERHEAD <= bytes;
-                    prop_assert_eq!(put, if fits { Put::Kept } else { Put::TooLarge });
+                    prop_assert_eq!(put, fits);
                     if !fits || entries == 0 {
                         prop_assert_eq!(read(&tables[table], &clock, number), None, "an older value outlived a newer one");
                         model.remove(&(table, number));
@@ -91,7 +91,7 @@ proptest! {
 
 fn fill(store: &Store, table: &Table<u64>, numbers: impl IntoIterator<Item = u64>, payload: usize) {
     for number in numbers {
-        assert_eq!(store.put(table, &key(number).lookup(), number, NEVER, payload), Put::Kept);
+        assert!(super::put(store, table, number, number, NEVER, payload));
     }
 }
 
@@ -181,7 +181,7 @@ fn threads_keep_the_accounts() {
                     match random >> 60 {
                         0..8 => {
                             let payload = (random >> 20) as usize % 1000;
-                            assert_eq!(store.put(table, &key(number).lookup(), number, NEVER, payload), Put::Kept);
+                            assert!(super::put(store, table, number, number, NEVER, payload));
                         }
                         8..10 => _ = store.remove(table, &key(number).lookup(), Farewell::Invalidated),
                         10 if random >> 50 & 0x3ff == 0 => store.clear(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{key, read, store};
+use super::{key, put, read, store};
 use crate::{
     clock::{Clock, NEVER},
     store::Absent,
@@ -23,7 +23,7 @@ fn an_entry_expires_at_its_moment_and_not_before() {
     ] {
         let (store, clock) = store(1 << 20, usize::MAX);
         let table = store.table();
-        store.put(&table, &key(1).lookup(), 1, clock.after(timeout), 0);
+        put(&store, &table, 1, 1, clock.after(timeout), 0);
         clock.advance(timeout - Duration::from_nanos(1));
         assert_eq!(read(&table, &clock, 1), Some(1), "{timeout:?}");
         clock.advance(Duration::from_nanos(1));
@@ -38,7 +38,7 @@ fn a_timeout_that_no_clock_can_count_to_is_for_ever() {
         let (store, clock) = store(1 << 20, usize::MAX);
         let table = store.table();
         assert_eq!(clock.after(timeout), NEVER);
-        store.put(&table, &key(1).lookup(), 1, clock.after(timeout), 0);
+        put(&store, &table, 1, 1, clock.after(timeout), 0);
         clock.advance(Duration::from_secs(500 * 365 * 24 * 60 * 60));
         assert_eq!(read(&table, &clock, 1), Some(1));
     }
@@ -72,7 +72,7 @@ fn what_is_expired_makes_room_first_when_its_turn_comes() {
     let (store, clock) = store(usize::MAX, 10);
     let table = store.table();
     for number in 0..10 {
-        store.put(&table, &key(number).lookup(), number, clock.after(Duration::from_secs(1)), 0);
+        put(&store, &table, number, number, clock.after(Duration::from_secs(1)), 0);
         for _ in 0..3 {
             read(&table, &clock, number);
         }
@@ -80,7 +80,7 @@ fn what_is_expired_makes_room_first_when_its_turn_comes() {
     clock.advance(Duration::from_secs(1));
     // Hot as it was, none of it is worth keeping.
     for number in 10..20 {
-        store.put(&table, &key(number).lookup(), number, NEVER, 0);
+        put(&store, &table, number, number, NEVER, 0);
     }
     assert!((10..20).all(|number| read(&table, &clock, number) == Some(number)));
 }

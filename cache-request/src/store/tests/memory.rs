@@ -2,7 +2,7 @@
 
 use allocation_counter::measure;
 
-use super::{key, store};
+use super::{key, put, store};
 use crate::clock::NEVER;
 
 /// Of this thread, which does all the work here.
@@ -23,7 +23,7 @@ fn the_overhead_of_an_entry_is_what_it_takes() {
             for number in 0..2 * count as u64 {
                 let text = "x".repeat(length);
                 // The allocator's own header, which the counter does not see, is not to be seen in the sum either.
-                store.put(&table, &key(number).lookup(), text, NEVER, size_of::<String>() + length);
+                put(&store, &table, number, text, NEVER, size_of::<String>() + length);
             }
             counted = store.bytes() as i64 - 8 * i64::try_from(count).unwrap();
             kept = Some((store, table));
@@ -44,7 +44,7 @@ fn what_is_evicted_is_given_back_at_once() {
             let (store, _) = store(limit, usize::MAX);
             let table = store.table();
             for number in 0..(20 * limit / length) as u64 {
-                store.put(&table, &key(number).lookup(), vec![0_u8; length], NEVER, 24 + length);
+                put(&store, &table, number, vec![0_u8; length], NEVER, 24 + length);
             }
             assert!(store.bytes() <= limit && store.bytes() + 2 * length > limit);
             stores = Some((store, table));
@@ -66,7 +66,7 @@ fn what_many_functions_evict_is_given_back_at_once() {
         let tables: Vec<_> = (0..100).map(|_| store.table()).collect();
         for number in 0..2000 {
             let table = &tables[number as usize % tables.len()];
-            store.put(table, &key(number).lookup(), vec![0_u8; length], NEVER, 24 + length);
+            put(&store, table, number, vec![0_u8; length], NEVER, 24 + length);
         }
         stores = Some((store, tables));
     })
@@ -82,7 +82,7 @@ fn what_is_replaced_or_removed_is_given_back_at_once() {
         let (store, _) = store(64 << 20, usize::MAX);
         let table = store.table();
         for round in 0..1000 {
-            store.put(&table, &key(1).lookup(), vec![0_u8; 10_000], NEVER, 10_024);
+            put(&store, &table, 1, vec![0_u8; 10_000], NEVER, 10_024);
             if round % 3 == 0 {
                 store.remove(&table, &key(1).lookup(), crate::store::Farewell::Invalidated);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{key, read, store};
+use super::{read, store};
 use crate::clock::NEVER;
 
 /// A deterministic source of randomness.
@@ -60,7 +60,7 @@ fn hit_ratio(trace: &[u64], room: usize) -> f64 {
         if read(&table, &clock, number).is_some() {
             hits += usize::from(nth >= trace.len() / 2);
         } else {
-            store.put(&table, &key(number).lookup(), number, NEVER, 0);
+            super::put(&store, &table, number, number, NEVER, 0);
         }
     }
     hits as f64 / (trace.len() / 2) as f64
@@ -109,7 +109,7 @@ fn what_grows_popular_comes_in() {
 fn hot_entries_survive_a_scan() {
     let (store, clock) = store(usize::MAX, 1000);
     let table = store.table();
-    let mut put = |number| _ = store.put(&table, &key(number).lookup(), number, NEVER, 0);
+    let mut put = |number| _ = super::put(&store, &table, number, number, NEVER, 0);
     (0..500).for_each(&mut put);
     for _ in 0..2 {
         (0..500).for_each(|number| assert_eq!(read(&table, &clock, number), Some(number)));
@@ -124,7 +124,7 @@ fn hot_entries_survive_a_scan() {
 fn hot_entries_survive_their_replacement() {
     let (store, clock) = store(usize::MAX, 1000);
     let table = store.table();
-    let mut put = |number| _ = store.put(&table, &key(number).lookup(), number, NEVER, 0);
+    let mut put = |number| _ = super::put(&store, &table, number, number, NEVER, 0);
     (0..500).for_each(&mut put);
     (0..500).for_each(|number| assert_eq!(read(&table, &clock, number), Some(number)));
     (0..500).for_each(&mut put);
@@ -138,7 +138,7 @@ fn hot_entries_survive_their_replacement() {
 fn what_comes_back_is_kept() {
     let (store, clock) = store(usize::MAX, 1000);
     let table = store.table();
-    let mut put = |number| _ = store.put(&table, &key(number).lookup(), number, NEVER, 0);
+    let mut put = |number| _ = super::put(&store, &table, number, number, NEVER, 0);
     (0..1500).for_each(&mut put);
     let gone: Vec<u64> = (0..1500).filter(|&number| read(&table, &clock, number).is_none()).take(50).collect();
     assert_eq!(gone.len(), 50);
