@@ -35,7 +35,8 @@
 //! ```
 //!
 //! Keyed arguments are [`serde::Serialize`]. Values are `Clone + Send + Sync + 'static`, and unless the attribute says
-//! `local`, also [`serde::Serialize`] and [`serde::de::DeserializeOwned`], so that any cache can keep them.
+//! `local`, also [`serde::Serialize`] and [`serde::de::DeserializeOwned`], so that any cache can keep them. What a generic function
+//! writes for that is in [`bounds`].
 //!
 //! # The companion
 //!
@@ -111,6 +112,7 @@
 //! with its cause through `tracing`: without a subscriber nobody sees it, but for a [`CACHE_URL`] that cannot be used.
 
 pub mod backend;
+pub mod bounds;
 mod cache;
 mod call;
 mod clock;
