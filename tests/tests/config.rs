@@ -354,16 +354,16 @@ fn numbers_that_cannot_be_meant_are_named() {
         (r#"{ "max_entries": 100000000000000000000 }"#, "expected a number, such as 10000"),
         (r#"{ "wait_limit": 10 }"#, "option `wait_limit`: `10`: expected a time, such as 250ms, 10s"),
     ] {
-        let error = told_of(config(json));
+        let error = told_of(&config(json));
         assert!(error.contains(told), "{error}");
     }
     for text in ["max_bytes = 1.5", "max_bytes = -5"] {
-        let error = told_of(toml::from_str(text).unwrap());
+        let error = told_of(&toml::from_str(text).unwrap());
         assert!(error.contains("option `max_bytes`: `"), "{error}");
     }
 }
 
-fn told_of(config: Config) -> String {
+fn told_of(config: &Config) -> String {
     told(&config.default.build().unwrap_err())
 }
 

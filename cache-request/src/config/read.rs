@@ -124,7 +124,7 @@ struct Value<'a> {
 }
 
 impl Value<'_> {
-    fn text<E: Error>(self, value: impl ToString) -> Result<Option<String>, E> {
+    fn text<E: Error>(self, value: &impl ToString) -> Result<Option<String>, E> {
         if self.name == "url" { Err(self.wrong("no text")) } else { Ok(Some(value.to_string())) }
     }
 
@@ -145,7 +145,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
 macro_rules! scalars {
     ($($method:ident: $type:ty),*) => {
         $(fn $method<E: Error>(self, value: $type) -> Result<Self::Value, E> {
-            self.text(value)
+            self.text(&value)
         })*
     };
 }
