@@ -261,7 +261,8 @@ fn whole_seconds(int: &LitInt) -> syn::Result<Duration> {
         let message = format!("a timeout has no suffix `{suffix}`: the number means seconds");
         return Err(syn::Error::new(int.span(), message));
     }
-    int.base10_parse().map(Duration::from_secs)
+    let too_many = |_| syn::Error::new(int.span(), "no timeout is so long; `never` keeps for ever");
+    int.base10_parse().map(Duration::from_secs).map_err(too_many)
 }
 
 fn skip(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
@@ -338,8 +339,7 @@ fn text(input: ParseStream<'_>) -> syn::Result<String> {
 fn version(input: ParseStream<'_>) -> syn::Result<String> {
     if input.peek2(LitInt) {
         equals(input)?;
-        let int = input.parse::<LitInt>()?;
-        return Ok(int.base10_parse::<u64>()?.to_string());
+        return Ok(input.parse::<LitInt>()?.base10_digits().to_owned());
     }
     text(input).map_err(|error| syn::Error::new(error.span(), "expected a number or a text that is not empty"))
 }

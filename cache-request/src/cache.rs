@@ -37,8 +37,8 @@ struct Inner {
     prefix: Option<String>,
     wait_limit: Duration,
     functions: DashMap<TypeId, Arc<dyn AnyFunction>>,
-    /// Which instance goes by which name on the backend.
-    names: DashMap<Name, TypeId>,
+    /// Which instance's keys begin with which text on the backend.
+    names: DashMap<String, TypeId>,
     /// All functions, in the order of their first calls.
     listed: RwLock<Vec<Arc<dyn AnyFunction>>>,
 }
@@ -73,7 +73,8 @@ impl Cache {
 
     /// The cache at an address such as `memory://?max_bytes=1GiB`, `null://` or `file:///var/cache/app`.
     ///
-    /// The options are those of [`Config`](crate::Config), as parameters of the address.
+    /// The options are those of [`Config`](crate::Config), as parameters of the address. Capital letters in the scheme make no
+    /// difference, blanks around the address neither. Behind `file://` stands an absolute path, in which `%20` is a space.
     ///
     /// # Errors
     ///
@@ -162,7 +163,7 @@ impl Cache {
         if let Some(known) = self.0.functions.get(&instance.id) {
             return Arc::clone(&known);
         }
-        let name = Name::of(site, instance.name, self.0.prefix.as_deref());
+        let name = Name::of(site, instance, self.0.prefix.as_deref());
         let kept = match &self.0.mode {
             Mode::Null => Kept::Nowhere,
             Mode::Backend(_) if !site.local => self.claim(&name, instance.id, site),
@@ -181,7 +182,7 @@ impl Cache {
 
     /// Two functions of one name would read one another's values on a backend: the second one is not cached there.
     fn claim(&self, name: &Name, instance: TypeId, site: &Site) -> Kept {
-        let holder = *self.0.names.entry(name.clone()).or_insert(instance);
+        let holder = *self.0.names.entry(name.naming().head()).or_insert(instance);
         if holder == instance {
             return Kept::InBackend;
         }
@@ -267,7 +268,8 @@ impl CacheBuilder {
         self
     }
 
-    /// The first part of all keys, where a function names no prefix itself. Default: the function's crate.
+    /// The first part of all keys, where a function names no prefix itself. Default: the function's crate, which is the first
+    /// segment of the path where a prefix stands in its place.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self

@@ -2,6 +2,7 @@
 
 use std::{
     env, fmt,
+    io::{self, Write as _},
     panic::Location,
     sync::{Mutex, PoisonError},
 };
@@ -45,7 +46,7 @@ impl fmt::Display for Origin {
 /// Installs `cache` for all annotated functions that name no other, for the rest of the program.
 ///
 /// Call it when the program starts. Without it, the first call of an annotated function installs the cache that the
-/// environment variable [`CACHE_URL`] names, and `memory://` if that is not set.
+/// environment variable [`CACHE_URL`] names, and `memory://` if that is not set or empty.
 ///
 /// # Errors
 ///
@@ -139,13 +140,19 @@ fn default_as(origin: Origin) -> Cache {
     // Only now: who logs may call annotated functions, and so come back here.
     if let Some(error) = unusable {
         tracing::error!(%error, "{CACHE_URL} cannot be used, so nothing is cached");
+        if !tracing::dispatcher::has_been_set() {
+            // Nobody listens, and it is said only once. Should that fail as well, the calls go on.
+            let _ = writeln!(io::stderr(), "{CACHE_URL} cannot be used, so nothing is cached: {error}");
+        }
     }
     cache.clone()
 }
 
 fn from_environment() -> Result<Cache, Error> {
-    match env::var_os(CACHE_URL) {
-        Some(url) => Cache::from_url(&url.to_string_lossy()),
-        None => Ok(Cache::memory()),
+    let url = env::var_os(CACHE_URL).unwrap_or_default();
+    match url.to_str().map(str::trim) {
+        Some("") => Ok(Cache::memory()),
+        Some(url) => Cache::from_url(url),
+        None => Err(Error::config("an address is UTF-8")),
     }
 }

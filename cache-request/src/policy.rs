@@ -245,6 +245,36 @@ impl<R> AnyAnswer for &Probe<R> {
     }
 }
 
+/// `local` without a `weight`, of values that serde knows all the same: they weigh what serde finds in them, as others do.
+pub trait WeighSerialised {
+    /// The value.
+    type Value;
+    /// The bytes that a value holds.
+    fn weigh(&self) -> fn(&Self::Value) -> usize;
+}
+
+impl<R, V: Serialize> WeighSerialised for Policy<R, V> {
+    type Value = V;
+    fn weigh(&self) -> fn(&V) -> usize {
+        memory_of
+    }
+}
+
+/// `local` without a `weight`, of any values: what they point to is not known.
+pub trait WeighAny {
+    /// The value.
+    type Value;
+    /// The bytes that a value holds.
+    fn weigh(&self) -> fn(&Self::Value) -> usize;
+}
+
+impl<R, V> WeighAny for &Policy<R, V> {
+    type Value = V;
+    fn weigh(&self) -> fn(&V) -> usize {
+        size_of_val
+    }
+}
+
 /// What a cache can hold.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept",

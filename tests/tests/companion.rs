@@ -253,7 +253,7 @@ mod texts {
             assert_eq!(named_cache(1).key().unwrap(), "companion..a%2Ename?id=1");
             assert_eq!(named_generic_cache(1_u8).key().unwrap(), "companion..one(texts.named_generic(u8))?item=1");
             assert_eq!(versioned_cache(1).key().unwrap(), "companion..texts.versioned@3?id=1");
-            assert_eq!(prefixed_cache(1).key().unwrap(), "shop..texts.prefixed?id=1");
+            assert_eq!(prefixed_cache(1).key().unwrap(), "shop..companion.texts.prefixed?id=1");
             assert_eq!(all_cache(1).key().unwrap(), "shop..all@b?id=1");
             assert_eq!(template_cache(5, "en").key().unwrap(), "companion..texts.template?article:5:en");
             assert_eq!(own_cache(5, "en").key().unwrap(), "companion..texts.own?nr%205");
@@ -289,8 +289,8 @@ mod texts {
         }
         let cache = Cache::builder().prefix("mine").build();
         scoped_sync(&cache, || {
-            assert_eq!(none_cache().key().unwrap(), "mine..texts.none");
-            assert_eq!(prefixed_cache(1).key().unwrap(), "shop..texts.prefixed?id=1");
+            assert_eq!(none_cache().key().unwrap(), "mine..companion.texts.none");
+            assert_eq!(prefixed_cache(1).key().unwrap(), "shop..companion.texts.prefixed?id=1");
         });
     }
 

@@ -124,13 +124,14 @@ fn site(plan: &Plan) -> TokenStream {
         Some(quote!(.#setter(#text)))
     });
     let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
+    let associated = plan.signature.associated.then(|| quote!(.associated()));
     let local = is_set(&args.local).then(|| quote!(.local()));
     let uncoalesced = args.coalesce.as_ref().filter(|coalesce| !coalesce.value).map(|_| quote!(.uncoalesced()));
     quote! {
         {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ) #(#texts)* #template #local #uncoalesced;
+            ).column(::core::column!()) #(#texts)* #template #associated #local #uncoalesced;
             &SITE
         }
     }
@@ -230,7 +231,23 @@ fn policy(plan: &Plan) -> TokenStream {
         quote!(.#setter())
     });
     let checked = quote_spanned!(place=> .can_be_kept());
-    quote!(#policy #checked #kept #timeout #(#per_value)* #skip_none)
+    let policy = quote!(#policy #checked);
+    let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
+    quote!(#policy #kept #timeout #(#per_value)* #skip_none)
+}
+
+/// The same, of values that weigh what serde finds in them, if it knows them.
+fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
+    let private = private(plan);
+    let [policy_, weigh_] = ["policy", "weigh"].map(|name| Ident::new(name, Span::mixed_site()));
+    quote! {
+        {
+            use #private::{WeighAny as _, WeighSerialised as _};
+            let #policy_ = #policy;
+            let #weigh_ = (&#policy_).weigh();
+            #policy_.weight(#weigh_)
+        }
+    }
 }
 
 fn timeout_of(timeout: &Timeout) -> TokenStream {

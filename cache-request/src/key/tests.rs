@@ -27,7 +27,7 @@ fn key(value: &(impl Serialize + ?Sized)) -> Key {
 /// The text of one value.
 fn text(value: &(impl Serialize + ?Sized)) -> String {
     let site = Site::new("c", "f", &["v"], file!(), line!());
-    let text = render(&site, &Naming::of(&site), key(value).words());
+    let text = render(&site, &Naming::of(&site, None), key(value).words());
     text.strip_prefix("c..f?v=").expect("one value").to_owned()
 }
 
@@ -172,7 +172,7 @@ fn names_do_not_run_together() {
                 for version in or_none() {
                     // A path's dots are its own.
                     for path in [Path::Name(name), Path::Segments(name)] {
-                        let naming = Naming { prefix, path, version };
+                        let naming = Naming { prefix, krate: None, path, version };
                         let key = Key::build(|key| client.into_iter().for_each(|client| key.client(client)));
                         let text = render(&site, &naming, key.words());
                         let before = seen.insert(text, (prefix, client, name, version));

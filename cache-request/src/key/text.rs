@@ -2,6 +2,8 @@
 //!
 //! `<prefix>.<client>.<path>@<version>?<name>=<value>&<name>=<value>`
 //!
+//! - The prefix is the function's crate. Where another one stands in its place, the crate is the first segment of the path, or
+//!   functions of two crates would share keys; unless the path is a name of the user's choice.
 //! - All of it is printable ASCII without spaces, and holds no `~`, which marks a [shortened](shorten) text.
 //! - Prefix, client, path, version and arguments end at the first dot, the second dot, the `@` or `?`, the `?`, and the end;
 //!   none holds what ends it, so they cannot run together. The client's dot is there without a client too.
@@ -22,6 +24,8 @@ use crate::site::Site;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Naming<'a> {
     pub(crate) prefix: &'a str,
+    /// The crate, where it is not the prefix.
+    pub(crate) krate: Option<&'a str>,
     pub(crate) path: Path<'a>,
     pub(crate) version: Option<&'a str>,
 }
@@ -37,17 +41,46 @@ pub(crate) enum Path<'a> {
     Segments(&'a str),
 }
 
-impl Naming<'static> {
-    /// What the attribute says, and by default the crate, the module and the function.
-    pub(crate) fn of(site: &Site) -> Self {
-        let (first, rest) = site.module.split_once("::").unwrap_or((site.module, ""));
+impl<'a> Naming<'a> {
+    /// What the attribute says, then what the cache says, and by default the crate, the module and the function.
+    pub(crate) fn of(site: &Site, prefix: Option<&'a str>) -> Self {
+        let (krate, module) = site.module.split_once("::").unwrap_or((site.module, ""));
+        let prefix = site.prefix.or(prefix);
         Self {
-            prefix: site.prefix.unwrap_or(first),
+            prefix: prefix.unwrap_or(krate),
+            krate: (prefix.is_some() && site.name.is_none()).then_some(krate),
             path: match site.name {
                 Some(name) => Path::Name(name),
-                None => Path::Function { module: rest, function: site.function },
+                None => Path::Function { module, function: site.function },
             },
             version: site.version,
+        }
+    }
+
+    /// What all keys of the function begin with, of a call in no client's scope.
+    pub(crate) fn head(&self) -> String {
+        let mut out = String::with_capacity(128);
+        self.write(&mut out, &mut Reader::new(&[]));
+        out
+    }
+
+    /// Writes what stands before the `?`, and takes from the words what belongs there.
+    fn write(&self, out: &mut String, reader: &mut Reader<'_>) {
+        percent::encode(out, self.prefix.bytes(), percent::segment);
+        out.push('.');
+        client(out, reader);
+        out.push('.');
+        if let Some(krate) = self.krate {
+            percent::encode(out, krate.bytes(), percent::segment);
+            out.push('.');
+        }
+        path(out, self.path);
+        if let Some(more) = reader.tagged_bytes(Tag::OwnPath) {
+            percent::encode(out, more.iter(), percent::readable);
+        }
+        if let Some(version) = self.version {
+            out.push('@');
+            percent::encode(out, version.bytes(), percent::segment);
         }
     }
 }
@@ -57,19 +90,7 @@ pub(crate) fn render(site: &Site, naming: &Naming<'_>, words: &[u64]) -> String 
     let mut out = String::with_capacity(128);
     let mut reader = Reader::new(words);
 
-    percent::encode(&mut out, naming.prefix.bytes(), percent::segment);
-    out.push('.');
-    client(&mut out, &mut reader);
-    out.push('.');
-    path(&mut out, naming.path);
-    if let Some(more) = reader.tagged_bytes(Tag::OwnPath) {
-        percent::encode(&mut out, more.iter(), percent::readable);
-    }
-    if let Some(version) = naming.version {
-        out.push('@');
-        percent::encode(&mut out, version.bytes(), percent::segment);
-    }
-
+    naming.write(&mut out, &mut reader);
     if let Some(text) = reader.tagged_bytes(Tag::OwnText) {
         out.push('?');
         percent::encode(&mut out, text.iter(), percent::readable);

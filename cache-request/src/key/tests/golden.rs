@@ -147,7 +147,7 @@ fn whole_keys() {
         ("departures..web.queries.delays?origin=LAX&carrier=!", two(), parts()),
         ("departures.acme%2Ecom.web.queries.delays?origin=LAX&carrier=AA", two(), of_acme()),
         ("departures..web.queries.delays@2?origin=LAX&carrier=!", two().version("2"), parts()),
-        ("flights..web.queries.delays?origin=LAX&carrier=!", two().prefix("flights"), parts()),
+        ("flights..departures.web.queries.delays?origin=LAX&carrier=!", two().prefix("flights"), parts()),
         ("departures..late%2Eflights?origin=LAX&carrier=!", two().name("late.flights"), parts()),
         ("departures..web.queries.delays?origin=LAX&1=!", site(&["origin"]), parts()),
         ("departures..web.queries.delays?article:LAX:%21", own().template(&["article:", ":", ""]), parts()),
@@ -175,19 +175,24 @@ fn whole_keys() {
     ];
     for (expected, site, key) in table {
         assert_eq!(key.error(), None);
-        assert_eq!(render(site, &Naming::of(site), key.words()), *expected);
+        assert_eq!(render(site, &Naming::of(site, None), key.words()), *expected);
     }
 
     let site = two();
-    let naming = Naming { path: Path::Segments("Repo<u32>.delays"), ..Naming::of(&site) };
+    let naming = Naming { path: Path::Segments("Repo<u32>.delays"), ..Naming::of(&site, None) };
     assert_eq!(render(&site, &naming, none().words()), "departures..Repo<u32>.delays");
+
+    let of_cache = |site: &Site| render(site, &Naming::of(site, Some("mine")), none().words());
+    assert_eq!(of_cache(&two()), "mine..departures.web.queries.delays");
+    assert_eq!(of_cache(&two().prefix("flights")), "flights..departures.web.queries.delays");
+    assert_eq!(of_cache(&two().name("delays")), "mine..delays");
 }
 
 #[test]
 fn a_long_key() {
     let site = Site::new("departures", "delays", &["origin"], "lib.rs", 1);
     let key = Key::build(|key| key.part(&"Los Angeles ".repeat(30)));
-    let text = render(&site, &Naming::of(&site), key.words());
+    let text = render(&site, &Naming::of(&site, None), key.words());
     assert_eq!(super::super::text::shorten(text.clone(), 10_000), text);
     assert_eq!(
         super::super::text::shorten(text, 120),
