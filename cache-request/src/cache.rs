@@ -280,8 +280,8 @@ impl CacheBuilder {
     }
 
     /// The clock that timeouts go by. Default: the machine's.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
         self
     }
 

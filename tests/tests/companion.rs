@@ -6,27 +6,27 @@ mod support;
 use std::{fmt::Debug, time::Duration};
 
 use cache_request::{
-    Cache, Clock, Error, backend::MemoryBackend, cache_request, client_scope, client_scope_sync, keys, scoped,
-    scoped_sync,
+    Cache, Clock, Error, MockClock, backend::MemoryBackend, cache_request, client_scope, client_scope_sync, keys,
+    scoped, scoped_sync,
 };
 use futures_lite::future::block_on;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::support::Count;
 
-fn memory() -> (Cache, Clock) {
+fn memory() -> (Cache, MockClock) {
     let clock = Clock::mock();
     (Cache::builder().clock(clock.clone()).build(), clock)
 }
 
-fn bytes() -> (Cache, Clock) {
+fn bytes() -> (Cache, MockClock) {
     let clock = Clock::mock();
     let backend = MemoryBackend::new(1 << 20, clock.clone());
     (Cache::builder().backend(backend).clock(clock.clone()).build(), clock)
 }
 
 /// Runs `test` in a cache of values, and in one of bytes.
-fn in_both(test: impl Fn(&Clock)) {
+fn in_both(test: impl Fn(&MockClock)) {
     for (cache, clock) in [memory(), bytes()] {
         scoped_sync(&cache, || test(&clock));
         assert_eq!(cache.stats().faults(), 0, "{}", cache.stats());
@@ -419,7 +419,7 @@ fn timeouts() {
     fn never() -> u32 {
         RUNS.next()
     }
-    let lasts = |clock: &Clock, f: fn() -> u32, timeout: Duration| {
+    let lasts = |clock: &MockClock, f: fn() -> u32, timeout: Duration| {
         let first = f();
         assert_eq!(f(), first);
         clock.advance(timeout.checked_sub(Duration::from_millis(1)).unwrap());

@@ -14,7 +14,7 @@ use std::{
 };
 
 use cache_request::{
-    Error, ErrorKind,
+    Error, ErrorKind, MockClock,
     backend::{Backend, FileBackend},
     conformance::{self, BEHAVIOURS, Harness},
 };
@@ -28,14 +28,12 @@ cache_request::conformance! { name: right_in_real_time, new: || async { WrongBac
 struct Files {
     root: tempfile::TempDir,
     made: AtomicU64,
-    now: Arc<Mutex<SystemTime>>,
+    clock: MockClock,
 }
 
 impl Files {
     fn new() -> Self {
-        // At a whole millisecond, as the files count them.
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        Self { root: tempfile::tempdir().unwrap(), made: AtomicU64::new(0), now: Arc::new(Mutex::new(now)) }
+        Self { root: tempfile::tempdir().unwrap(), made: AtomicU64::new(0), clock: cache_request::Clock::mock() }
     }
 }
 
@@ -44,12 +42,11 @@ impl Harness for Files {
 
     async fn backend(&self) -> FileBackend {
         let directory = self.root.path().join(self.made.fetch_add(1, Ordering::Relaxed).to_string());
-        let now = Arc::clone(&self.now);
-        FileBackend::builder(directory).now(move || *now.lock().unwrap()).build().unwrap()
+        FileBackend::builder(directory).clock(&self.clock).build().unwrap()
     }
 
     async fn advance(&self, time: Duration) {
-        *self.now.lock().unwrap() += time;
+        self.clock.advance(time);
     }
 
     fn time_stands_still(&self) -> bool {

@@ -11,8 +11,8 @@ use std::{
 };
 
 use cache_request::{
-    Backend, Cache, Clock, Error, FunctionStats, Misses, Stats, backend::MemoryBackend, cache_request, scoped,
-    scoped_sync,
+    Backend, Cache, Clock, Error, FunctionStats, Misses, MockClock, Stats, backend::MemoryBackend, cache_request,
+    scoped, scoped_sync,
 };
 use futures_lite::future::block_on;
 
@@ -39,11 +39,11 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(clock: &Clock) -> Self {
+    fn new(clock: &MockClock) -> Self {
         Self { bytes: Arc::new(MemoryBackend::new(1 << 20, clock.clone())), down: Arc::default() }
     }
 
-    fn cache(&self, clock: &Clock) -> Cache {
+    fn cache(&self, clock: &MockClock) -> Cache {
         Cache::builder().backend(self.clone()).clock(clock.clone()).build()
     }
 

@@ -26,7 +26,7 @@ use self::{
     sweep::{Due, Limits, Sweeper},
 };
 use super::Backend;
-use crate::{Error, ErrorKind};
+use crate::{Clock, Error, ErrorKind};
 
 /// A directory that holds the answers, one file each.
 ///
@@ -53,10 +53,8 @@ pub struct FileBackend {
 pub struct FileBackendBuilder {
     directory: PathBuf,
     limits: Limits,
-    now: Now,
+    clock: Clock,
 }
-
-type Now = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 impl FileBackend {
     /// Holds the answers in `directory`, with the limits that [`builder`](Self::builder) starts with.
@@ -73,7 +71,7 @@ impl FileBackend {
         FileBackendBuilder {
             directory: directory.into(),
             limits: Limits { bytes: 1 << 30, entries: u64::MAX },
-            now: Arc::new(SystemTime::now),
+            clock: Clock::system(),
         }
     }
 }
@@ -97,9 +95,9 @@ impl FileBackendBuilder {
         self
     }
 
-    /// The clock that timeouts are measured with: [`SystemTime::now`] unless said otherwise. It must not block.
-    pub fn now(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.now = Arc::new(now);
+    /// The clock that timeouts go by, of which the wall-clock time counts. Default: the machine's.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
         self
     }
 
@@ -112,7 +110,7 @@ impl FileBackendBuilder {
     /// A directory that cannot be made is no error here, since no program should fail for its cache's sake: each call
     /// tries again and returns the error.
     pub fn build(self) -> Result<FileBackend, Error> {
-        let Self { directory, limits, now } = self;
+        let Self { directory, limits, clock } = self;
         let root = path::absolute(&directory).map_err(|error| {
             let message = format!("the cache's directory {:?} is not a path", directory.display().to_string());
             Error::new(ErrorKind::Config, message).with_source(error)
@@ -130,7 +128,7 @@ impl FileBackendBuilder {
         // Whoever reads the directory's mode finds it right from the start. Should it fail, each call says why.
         let _ = directory.create();
         let sweeper = Sweeper::new(limits, &directory);
-        Ok(FileBackend { inner: Arc::new(Inner { directory, sweeper, stripes: Stripes::new(), now }) })
+        Ok(FileBackend { inner: Arc::new(Inner { directory, sweeper, stripes: Stripes::new(), clock }) })
     }
 }
 
@@ -140,7 +138,7 @@ impl Backend for FileBackend {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), (self.inner.now)());
+        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
         blocking::unblock(move || inner.get(&key, now)).await
     }
 
@@ -156,7 +154,7 @@ impl Backend for FileBackend {
                 format!("a value of {} bytes exceeds what {} may hold", value.len(), self),
             ));
         }
-        let (inner, name, now) = (Arc::clone(&self.inner), Name::of(key), (self.inner.now)());
+        let (inner, name, now) = (Arc::clone(&self.inner), Name::of(key), self.inner.clock.wall());
         let contents = entry::encode(key, value, Expiry::after(now, timeout));
         let caller = Caller::default();
         let wanted = caller.wanted();
@@ -164,7 +162,7 @@ impl Backend for FileBackend {
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), (self.inner.now)());
+        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
         let caller = Caller::default();
         let wanted = caller.wanted();
         blocking::unblock(move || inner.delete(&key, now, &wanted)).await
@@ -192,11 +190,12 @@ impl fmt::Debug for FileBackend {
 
 impl fmt::Debug for FileBackendBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { directory, limits, now: _ } = self;
+        let Self { directory, limits, clock } = self;
         f.debug_struct("FileBackendBuilder")
             .field("directory", directory)
             .field("limits", limits)
-            .finish_non_exhaustive()
+            .field("clock", clock)
+            .finish()
     }
 }
 
@@ -205,7 +204,7 @@ struct Inner {
     directory: Directory,
     sweeper: Sweeper,
     stripes: Stripes,
-    now: Now,
+    clock: Clock,
 }
 
 impl Inner {

@@ -25,7 +25,8 @@ pub struct MemoryBackend {
 impl MemoryBackend {
     /// A backend that holds at most so many bytes, the entries' overhead counted, and whose timeouts go by `clock`.
     #[must_use]
-    pub fn new(max_bytes: usize, clock: Clock) -> Self {
+    pub fn new(max_bytes: usize, clock: impl Into<Clock>) -> Self {
+        let clock = clock.into();
         let store = Store::new(Limits { bytes: max_bytes, entries: usize::MAX }, clock.clone());
         let table = store.table();
         Self { store, table, clock, max_bytes }
