@@ -100,7 +100,7 @@ impl Config {
     pub fn install(&self) -> Result<(), Error> {
         let default = self.default.build()?;
         let named = self.caches.iter().map(|(name, config)| {
-            let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error}")));
+            let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error:#}")));
             named.map(|cache| (name.clone(), cache))
         });
         install_all(default, named.collect::<Result<_, _>>()?)

@@ -51,7 +51,7 @@ impl<V> Function<V> {
         self.counters.one(Count::Faults);
         let count = self.counters.get(Count::Faults);
         if count.is_power_of_two() {
-            tracing::warn!(function = self.name.path(), %cause, count, "cache fault: {what}");
+            tracing::warn!(function = self.name.path(), cause = %format_args!("{cause:#}"), count, "cache fault: {what}");
         }
     }
 }

@@ -139,10 +139,10 @@ fn default_as(origin: Origin) -> Cache {
     });
     // Only now: who logs may call annotated functions, and so come back here.
     if let Some(error) = unusable {
-        tracing::error!(%error, "{CACHE_URL} cannot be used, so nothing is cached");
+        tracing::error!(error = %format_args!("{error:#}"), "{CACHE_URL} cannot be used, so nothing is cached");
         if !tracing::dispatcher::has_been_set() {
             // Nobody listens, and it is said only once. Should that fail as well, the calls go on.
-            let _ = writeln!(io::stderr(), "{CACHE_URL} cannot be used, so nothing is cached: {error}");
+            let _ = writeln!(io::stderr(), "{CACHE_URL} cannot be used, so nothing is cached: {error:#}");
         }
     }
     cache.clone()

@@ -1,6 +1,6 @@
 //! Addresses and configurations: what they mean, and what is said about those that mean nothing.
 
-use std::{error::Error as _, fs};
+use std::fs;
 
 use cache_request::{Cache, CacheConfig, Config, Error, Setting, cache_request, scoped_sync};
 
@@ -10,13 +10,7 @@ fn refused(url: &str) -> String {
 }
 
 fn told(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    format!("{error:#}")
 }
 
 fn config(json: &str) -> Config {
