@@ -274,7 +274,7 @@ mod texts {
                 "companion.acme.texts.free?id=1&name=!"
             );
             assert_eq!(client_scope_sync("a.b c", || none_cache().key().unwrap()), "companion.a%2Eb%20c.texts.none");
-            assert_eq!(client_scope_sync("", || none_cache().key().unwrap()), "companion..texts.none");
+            assert_eq!(client_scope_sync("", || none_cache().key().unwrap()), "companion.'.texts.none");
             let rest = client_scope_sync("acme", || rest_cache("/video/5", &[]).key().unwrap());
             assert_eq!(rest, "webtv.acme.api?url=/video/5&params=");
             let rpc = block_on(client_scope("acme", async { rpc_cache("Ann", 5).key().unwrap() }));

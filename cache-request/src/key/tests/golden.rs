@@ -146,6 +146,7 @@ fn whole_keys() {
         ("departures..web.queries.delays", two(), none()),
         ("departures..web.queries.delays?origin=LAX&carrier=!", two(), parts()),
         ("departures.acme%2Ecom.web.queries.delays?origin=LAX&carrier=AA", two(), of_acme()),
+        ("departures.'.web.queries.delays", two(), Key::build(|key| key.client(""))),
         ("departures..web.queries.delays@2?origin=LAX&carrier=!", two().version("2"), parts()),
         ("flights..departures.web.queries.delays?origin=LAX&carrier=!", two().prefix("flights"), parts()),
         ("departures..late%2Eflights?origin=LAX&carrier=!", two().name("late.flights"), parts()),
