@@ -17,7 +17,7 @@ use crate::{
     flight::{Fence, Flights},
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
-    shim::{interleave, within},
+    shim::{block_on, interleave, within},
     site::{Instance, Site},
     stats::Stats,
     store::{Limits, Store},
@@ -97,7 +97,8 @@ impl Cache {
         Stats::new(functions, self.0.store.entries(), self.0.store.bytes())
     }
 
-    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that bears its prefix.
+    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that it holds by itself: of
+    /// `file://`, that is the whole directory, whoever stored it there, and under whatever prefix.
     ///
     /// # Errors
     ///
@@ -107,6 +108,15 @@ impl Cache {
         // Nobody joins those any more who have looked before it was gone.
         drop(self.0.flights.fence_all());
         cleared
+    }
+
+    /// The same for a plain program. It blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As of [`clear`](Self::clear).
+    pub fn clear_sync(&self) -> Result<(), Error> {
+        block_on(self.clear())
     }
 
     async fn remove_all(&self) -> Result<(), Error> {

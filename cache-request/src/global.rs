@@ -13,6 +13,9 @@ use once_cell::sync::{Lazy, OnceCell};
 use crate::{Cache, Error, ErrorKind, Stats, scope, site::Site};
 
 /// The environment variable that chooses the default cache where none is installed.
+///
+/// An address that cannot be used is no reason for memory: it is logged as an error, and nothing is cached. A program that
+/// would rather not start says so: `install(Cache::from_url(&std::env::var(CACHE_URL)?)?)?`.
 pub const CACHE_URL: &str = "CACHE_URL";
 
 static DEFAULT: OnceCell<(Cache, Origin)> = OnceCell::new();
@@ -45,8 +48,8 @@ impl fmt::Display for Origin {
 
 /// Installs `cache` for all annotated functions that name no other, for the rest of the program.
 ///
-/// Call it when the program starts. Without it, the first call of an annotated function installs the cache that the
-/// environment variable [`CACHE_URL`] names, and `memory://` if that is not set or empty.
+/// Call it when the program starts. Without it, the first call of an annotated function, of [`current`] or of [`stats`] installs
+/// the cache that the environment variable [`CACHE_URL`] names, and `memory://` if that is not set or empty.
 ///
 /// # Errors
 ///
@@ -105,6 +108,8 @@ pub fn named(name: &str) -> Option<Cache> {
 
 /// The cache in force here: the [`scoped`](crate::scoped) one, else the installed one, else the one that the first call
 /// would install.
+///
+/// In the last case it installs that one itself, as there cannot be two: an [`install`] after it fails.
 #[must_use]
 #[track_caller]
 pub fn current() -> Cache {
@@ -113,7 +118,8 @@ pub fn current() -> Cache {
     scope::cache().unwrap_or_else(|| default_as(Origin::Asked(place)))
 }
 
-/// What the functions of the cache in force here did so far.
+/// What the functions of the cache in force here did so far: `current().stats()`, so that an [`install`] after it fails, see
+/// [`current`].
 ///
 /// A [`named`] cache is another one, with [`stats`](Cache::stats) of its own.
 #[must_use]
