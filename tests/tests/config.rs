@@ -391,7 +391,7 @@ fn a_configuration_may_be_part_of_another() {
     struct Program {
         port: u16,
         cache: Config,
-        sessions: cache_request::CacheConfig,
+        sessions: CacheConfig,
     }
     let program: Program = toml::from_str(
         "port = 80\n[cache]\nmax_entries = 1\n[cache.caches.a]\n[sessions]\nurl = 'null://'\nprefix = true\n",
