@@ -3,7 +3,7 @@
 use std::{
     any::TypeId,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     flight::{Fence, Flights},
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
-    shim::{block_on, interleave, within},
+    shim::{block_on, interleave, unpoisoned, within},
     site::{Instance, Site},
     stats::Stats,
     store::{Limits, Store},
@@ -92,7 +92,7 @@ impl Cache {
     /// What the functions of this cache did so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let listed = self.0.listed.read().unwrap_or_else(PoisonError::into_inner);
+        let listed = unpoisoned(self.0.listed.read());
         let functions = listed.iter().map(|function| function.stats()).collect();
         Stats::new(functions, self.0.store.entries(), self.0.store.bytes())
     }
@@ -182,7 +182,7 @@ impl Cache {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(vacant) => {
                 let function = Arc::new(Function::<V>::new(&self.0.store, name, kept)) as Arc<dyn AnyFunction>;
-                self.0.listed.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&function));
+                unpoisoned(self.0.listed.write()).push(Arc::clone(&function));
                 vacant.insert(Arc::clone(&function));
                 function
             }

@@ -4,13 +4,13 @@ use std::{
     env, fmt,
     io::{self, Write as _},
     panic::Location,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use dashmap::DashMap;
 use once_cell::sync::{Lazy, OnceCell};
 
-use crate::{Cache, Error, ErrorKind, Stats, scope, site::Site};
+use crate::{Cache, Error, ErrorKind, Stats, scope, shim::unpoisoned, site::Site};
 
 /// The environment variable that chooses the default cache where none is installed.
 ///
@@ -67,7 +67,7 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 /// If a cache of this name was installed already; the error says where.
 #[track_caller]
 pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error> {
-    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = unpoisoned(INSTALLING.lock());
     let name = name.into();
     vacant(&name)?;
     NAMED.insert(name, (cache, Origin::Installed(Location::caller())));
@@ -77,7 +77,7 @@ pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error>
 /// Installs `default` and the named caches, or none of them.
 #[track_caller]
 pub(crate) fn install_all(default: Cache, named: Vec<(String, Cache)>) -> Result<(), Error> {
-    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = unpoisoned(INSTALLING.lock());
     for (name, _) in &named {
         vacant(name)?;
     }

@@ -14,7 +14,7 @@ use std::{
     fmt, io,
     path::{self, Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -26,7 +26,7 @@ use self::{
     sweep::{Due, Limits, Sweeper},
 };
 use super::Backend;
-use crate::{Clock, Error, ErrorKind};
+use crate::{Clock, Error, ErrorKind, shim::unpoisoned};
 
 /// A directory that holds the answers, one file each.
 ///
@@ -301,8 +301,7 @@ impl Stripes {
     }
 
     fn lock_shard(&self, shard: u8) -> MutexGuard<'_, ()> {
-        // It guards no data that a panic could have left half-changed.
-        self.0[usize::from(shard)].lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0[usize::from(shard)].lock())
     }
 }
 
