@@ -10,6 +10,8 @@
 //! #     fn name(&self) -> &'static str { "mine" }
 //! #     async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> { Ok(None) }
 //! #     async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> { Ok(()) }
+//! #     async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> { Ok(false) }
+//! #     async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> { Ok(false) }
 //! #     async fn delete(&self, _: &str) -> Result<bool, Error> { Ok(false) }
 //! #     async fn clear(&self) -> Result<(), Error> { Ok(()) }
 //! # }
@@ -25,6 +27,8 @@
 //!
 //! The tests run on a bare `block_on`, without any executor around them: a backend has to work there, too.
 
+mod adding;
+mod batches;
 mod steps;
 
 use std::{
@@ -39,6 +43,19 @@ pub use futures_lite::future::block_on;
 
 use self::steps::{
     after, all, clear, deletes, drop_after, ends, get, holds, missing, noise, on_another_thread, set, stay_apart,
+};
+pub use self::{
+    adding::{
+        add_stores_after_expiry_and_after_delete, add_stores_only_if_nothing_is_there,
+        add_with_a_zero_timeout_stores_nothing, an_added_value_ends_with_its_timeout,
+        of_concurrent_adds_exactly_one_wins, touch_gives_another_timeout, touch_never_changes_the_value,
+        touch_of_a_missing_key_is_false, touch_with_a_zero_timeout_removes,
+    },
+    batches::{
+        a_batch_has_an_outcome_for_each_key_in_order, a_batch_may_name_a_key_twice,
+        a_large_value_in_a_batch_concerns_itself_alone, a_thousand_items_in_one_batch, an_empty_batch_does_nothing,
+        deletes_may_be_repeated, each_item_of_a_batch_has_its_own_timeout, every_key_and_byte_survives_a_batch,
+    },
 };
 use crate::{ErrorKind, backend::Backend};
 
@@ -136,6 +153,23 @@ macro_rules! conformance {
             what_has_expired_is_not_there_to_delete
             clear_removes_everything
             clear_leaves_its_neighbours_alone
+            add_stores_only_if_nothing_is_there
+            add_stores_after_expiry_and_after_delete
+            an_added_value_ends_with_its_timeout
+            add_with_a_zero_timeout_stores_nothing
+            of_concurrent_adds_exactly_one_wins
+            touch_gives_another_timeout
+            touch_with_a_zero_timeout_removes
+            touch_of_a_missing_key_is_false
+            touch_never_changes_the_value
+            a_batch_has_an_outcome_for_each_key_in_order
+            a_batch_may_name_a_key_twice
+            an_empty_batch_does_nothing
+            a_thousand_items_in_one_batch
+            each_item_of_a_batch_has_its_own_timeout
+            a_large_value_in_a_batch_concerns_itself_alone
+            every_key_and_byte_survives_a_batch
+            deletes_may_be_repeated
             a_thousand_keys_at_once
             every_thread_sees_what_was_set
             writers_of_one_key_leave_whole_values

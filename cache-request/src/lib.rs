@@ -129,6 +129,8 @@ mod handle;
 mod key;
 pub mod keys;
 mod policy;
+#[cfg(feature = "redis")]
+mod runtime;
 mod scope;
 mod shim;
 mod site;

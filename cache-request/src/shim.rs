@@ -24,10 +24,31 @@ mod imp {
     /// Drives `future` on this thread. Most are ready at once and need nobody to wake them: a body within a body would
     /// else take a parker of its own.
     pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+        let _blocking = Blocking { outer: BLOCKING.replace(true) };
         let mut future = pin!(future);
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(output) => output,
             Poll::Pending => futures_lite::future::block_on(future),
+        }
+    }
+
+    thread_local! {
+        static BLOCKING: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Whether this thread does nothing else until a future of ours is ready, so that nothing it needs may be driven here.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_blocking() -> bool {
+        BLOCKING.get()
+    }
+
+    struct Blocking {
+        outer: bool,
+    }
+
+    impl Drop for Blocking {
+        fn drop(&mut self) {
+            BLOCKING.set(self.outer);
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Bent {
 pub struct Bends {
     /// Of `get`.
     pub get: Bend,
-    /// Of `set`.
+    /// Of `set`, `add` and `touch`.
     pub set: Bend,
     /// Of `delete` and `clear`.
     pub delete: Bend,
@@ -119,6 +119,27 @@ impl Backend for Bent {
         async move {
             suffer(bend).await?;
             self.memory.set(key, value, timeout).await
+        }
+    }
+
+    fn add(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<bool, Error>> + Send {
+        let bend = early(self.bends().set);
+        async move {
+            suffer(bend).await?;
+            self.memory.add(key, value, timeout).await
+        }
+    }
+
+    fn touch(&self, key: &str, timeout: Option<Duration>) -> impl Future<Output = Result<bool, Error>> + Send {
+        let bend = early(self.bends().set);
+        async move {
+            suffer(bend).await?;
+            self.memory.touch(key, timeout).await
         }
     }
 

@@ -15,25 +15,30 @@ use std::{
 
 use cache_request::{
     Error, ErrorKind, MockClock,
-    backend::{Backend, FileBackend},
+    backend::{Backend, FileBackend, Item, MemoryBackend},
     conformance::{self, BEHAVIOURS, Harness},
 };
 use futures_lite::future::yield_now;
 
-cache_request::conformance! { name: file, harness: Files::new() }
+cache_request::conformance! { name: file, harness: Files::of_at_most(1 << 30) }
+cache_request::conformance! { name: file_with_little_room, harness: Files::of_at_most(16 << 20) }
+cache_request::conformance! { name: memory, harness: Memory::of_at_most(64 << 20) }
+cache_request::conformance! { name: memory_with_little_room, harness: Memory::of_at_most(8 << 20) }
 cache_request::conformance! { name: right, harness: Wrong::by(Fault::None) }
 cache_request::conformance! { name: right_in_real_time, new: || async { WrongBackend::new(Fault::None, Clock::Real) } }
 
 /// File backends in directories beside one another, under a clock that stands still.
 struct Files {
+    max_bytes: u64,
     root: tempfile::TempDir,
     made: AtomicU64,
     clock: MockClock,
 }
 
 impl Files {
-    fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), made: AtomicU64::new(0), clock: cache_request::Clock::mock() }
+    fn of_at_most(max_bytes: u64) -> Self {
+        let clock = cache_request::Clock::mock();
+        Self { max_bytes, root: tempfile::tempdir().unwrap(), made: AtomicU64::new(0), clock }
     }
 }
 
@@ -42,7 +47,35 @@ impl Harness for Files {
 
     async fn backend(&self) -> FileBackend {
         let directory = self.root.path().join(self.made.fetch_add(1, Ordering::Relaxed).to_string());
-        FileBackend::builder(directory).clock(&self.clock).build().unwrap()
+        FileBackend::builder(directory).max_bytes(self.max_bytes).clock(&self.clock).build().unwrap()
+    }
+
+    async fn advance(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    fn time_stands_still(&self) -> bool {
+        true
+    }
+}
+
+/// Backends in this process's memory, under a clock that stands still.
+struct Memory {
+    max_bytes: usize,
+    clock: MockClock,
+}
+
+impl Memory {
+    fn of_at_most(max_bytes: usize) -> Self {
+        Self { max_bytes, clock: cache_request::Clock::mock() }
+    }
+}
+
+impl Harness for Memory {
+    type Backend = MemoryBackend;
+
+    async fn backend(&self) -> MemoryBackend {
+        MemoryBackend::new(self.max_bytes, &self.clock)
     }
 
     async fn advance(&self, time: Duration) {
@@ -56,9 +89,14 @@ impl Harness for Files {
 
 #[test]
 fn no_behaviour_is_left_out_of_the_list() {
-    let source = include_str!("../../cache-request/src/conformance.rs");
+    let sources = [
+        include_str!("../../cache-request/src/conformance.rs"),
+        include_str!("../../cache-request/src/conformance/adding.rs"),
+        include_str!("../../cache-request/src/conformance/batches.rs"),
+    ];
+    let lines = sources.into_iter().flat_map(str::lines);
     let functions: BTreeSet<_> =
-        source.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split(['(', '<']).next()).collect();
+        lines.filter_map(|line| line.strip_prefix("pub async fn ")?.split(['(', '<']).next()).collect();
     assert_eq!(functions, BEHAVIOURS.iter().copied().collect());
 }
 
@@ -139,6 +177,55 @@ enum Fault {
     WritesByHalves,
     MixesWriters,
     DropBreaksIt,
+    AddOverwrites,
+    AddThatLosesOverwrites,
+    AddThatLosesReplacesTheTimeout,
+    AddStoresAndSaysNo,
+    AddTakesEmptyForMissing,
+    AddTakesExpiredForThere,
+    AddsEachKeyOnce,
+    AddForgetsTheTimeout,
+    AddForgetsThereIsNoTimeout,
+    ZeroAddSaysYes,
+    ZeroAddIsForEver,
+    ZeroAddRemoves,
+    AddLooksThenWrites,
+    AddsTheLast,
+    TouchDoesNothing,
+    TouchOnlyProlongs,
+    TouchOnlyShortens,
+    TouchLeavesForEver,
+    TouchWithoutTimeoutDoesNothing,
+    TouchCountsFromTheOldEnd,
+    ZeroTouchIsForEver,
+    ZeroTouchSaysNo,
+    TouchIsAlwaysTrue,
+    TouchIsNeverTrue,
+    TouchStores,
+    TouchRevives,
+    TouchReadsText,
+    TouchEmptiesTheEmpty,
+    ManyInOrderOfKeys,
+    ManyLeaveOutTheMissing,
+    ManyUnderAnotherKey,
+    ManyForgetDuplicates,
+    ManyKeepTheFirst,
+    ManyRemoveTwice,
+    NoneIsAnError,
+    NoneIsOneOutcome,
+    NoneIsAll,
+    ManyAreAHundred,
+    ManyAreAHundredAndSayNothing,
+    ManyHaveOneTimeout,
+    ManyIgnoreZero,
+    OneFailureFailsAll,
+    OneFailureEndsIt,
+    LargeAmongManyKeepsTheOld,
+    LargeAmongManyIsCut,
+    ManyAsText,
+    ManyKeysAsWords,
+    GoneIsAnErrorAmongMany,
+    RepeatedDeleteSaysYes,
 }
 
 const FAULTS: &[(Fault, &[&str])] = &[
@@ -188,6 +275,55 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::WritesByHalves, &["dropped_futures_leave_it_usable"]),
     (Fault::MixesWriters, &["writers_of_one_key_leave_whole_values"]),
     (Fault::DropBreaksIt, &["dropped_futures_leave_it_usable"]),
+    (Fault::AddOverwrites, &["add_stores_only_if_nothing_is_there", "of_concurrent_adds_exactly_one_wins"]),
+    (Fault::AddThatLosesOverwrites, &["add_stores_only_if_nothing_is_there", "of_concurrent_adds_exactly_one_wins"]),
+    (Fault::AddThatLosesReplacesTheTimeout, &["add_stores_only_if_nothing_is_there"]),
+    (Fault::AddStoresAndSaysNo, &["add_stores_only_if_nothing_is_there", "of_concurrent_adds_exactly_one_wins"]),
+    (Fault::AddTakesEmptyForMissing, &["add_stores_only_if_nothing_is_there"]),
+    (Fault::AddTakesExpiredForThere, &["add_stores_after_expiry_and_after_delete"]),
+    (Fault::AddsEachKeyOnce, &["add_stores_after_expiry_and_after_delete"]),
+    (Fault::AddForgetsTheTimeout, &["an_added_value_ends_with_its_timeout"]),
+    (Fault::AddForgetsThereIsNoTimeout, &["an_added_value_ends_with_its_timeout"]),
+    (Fault::ZeroAddSaysYes, &["add_with_a_zero_timeout_stores_nothing"]),
+    (Fault::ZeroAddIsForEver, &["add_with_a_zero_timeout_stores_nothing"]),
+    (Fault::ZeroAddRemoves, &["add_with_a_zero_timeout_stores_nothing"]),
+    (Fault::AddLooksThenWrites, &["of_concurrent_adds_exactly_one_wins"]),
+    (Fault::AddsTheLast, &["of_concurrent_adds_exactly_one_wins"]),
+    (Fault::TouchDoesNothing, &["touch_gives_another_timeout", "touch_with_a_zero_timeout_removes"]),
+    (Fault::TouchOnlyProlongs, &["touch_gives_another_timeout"]),
+    (Fault::TouchOnlyShortens, &["touch_gives_another_timeout"]),
+    (Fault::TouchLeavesForEver, &["touch_gives_another_timeout"]),
+    (Fault::TouchWithoutTimeoutDoesNothing, &["touch_gives_another_timeout"]),
+    (Fault::TouchCountsFromTheOldEnd, &["touch_gives_another_timeout"]),
+    (Fault::ZeroTouchIsForEver, &["touch_with_a_zero_timeout_removes"]),
+    (Fault::ZeroTouchSaysNo, &["touch_with_a_zero_timeout_removes"]),
+    (Fault::TouchIsAlwaysTrue, &["touch_of_a_missing_key_is_false", "touch_with_a_zero_timeout_removes"]),
+    (Fault::TouchIsNeverTrue, &["touch_gives_another_timeout", "touch_never_changes_the_value"]),
+    (Fault::TouchStores, &["touch_of_a_missing_key_is_false"]),
+    (Fault::TouchRevives, &["touch_of_a_missing_key_is_false"]),
+    (Fault::TouchReadsText, &["touch_never_changes_the_value"]),
+    (Fault::TouchEmptiesTheEmpty, &["touch_never_changes_the_value"]),
+    (Fault::ManyInOrderOfKeys, &["a_batch_has_an_outcome_for_each_key_in_order"]),
+    (Fault::ManyLeaveOutTheMissing, &["a_batch_has_an_outcome_for_each_key_in_order"]),
+    (Fault::ManyUnderAnotherKey, &["a_batch_has_an_outcome_for_each_key_in_order"]),
+    (Fault::ManyForgetDuplicates, &["a_batch_may_name_a_key_twice"]),
+    (Fault::ManyKeepTheFirst, &["a_batch_may_name_a_key_twice"]),
+    (Fault::ManyRemoveTwice, &["a_batch_may_name_a_key_twice"]),
+    (Fault::NoneIsAnError, &["an_empty_batch_does_nothing"]),
+    (Fault::NoneIsOneOutcome, &["an_empty_batch_does_nothing"]),
+    (Fault::NoneIsAll, &["an_empty_batch_does_nothing"]),
+    (Fault::ManyAreAHundred, &["a_thousand_items_in_one_batch", "every_key_and_byte_survives_a_batch"]),
+    (Fault::ManyAreAHundredAndSayNothing, &["a_thousand_items_in_one_batch"]),
+    (Fault::ManyHaveOneTimeout, &["each_item_of_a_batch_has_its_own_timeout"]),
+    (Fault::ManyIgnoreZero, &["each_item_of_a_batch_has_its_own_timeout", "a_batch_may_name_a_key_twice"]),
+    (Fault::OneFailureFailsAll, &["a_large_value_in_a_batch_concerns_itself_alone"]),
+    (Fault::OneFailureEndsIt, &["a_large_value_in_a_batch_concerns_itself_alone"]),
+    (Fault::LargeAmongManyKeepsTheOld, &["a_large_value_in_a_batch_concerns_itself_alone"]),
+    (Fault::LargeAmongManyIsCut, &["a_large_value_in_a_batch_concerns_itself_alone"]),
+    (Fault::ManyAsText, &["every_key_and_byte_survives_a_batch", "a_thousand_items_in_one_batch"]),
+    (Fault::ManyKeysAsWords, &["every_key_and_byte_survives_a_batch"]),
+    (Fault::GoneIsAnErrorAmongMany, &["deletes_may_be_repeated"]),
+    (Fault::RepeatedDeleteSaysYes, &["deletes_may_be_repeated"]),
 ];
 
 /// Makes backends with a fault, all on one store, under a clock that stands still.
@@ -254,6 +390,8 @@ struct WrongBackend {
     thread: ThreadId,
     broken: AtomicBool,
     under_way: AtomicU64,
+    /// All keys that were ever added.
+    added: Mutex<BTreeSet<String>>,
 }
 
 impl WrongBackend {
@@ -266,6 +404,7 @@ impl WrongBackend {
             thread: thread::current().id(),
             broken: AtomicBool::new(false),
             under_way: AtomicU64::new(0),
+            added: Mutex::default(),
         }
     }
 
@@ -418,6 +557,85 @@ impl Backend for WrongBackend {
         Ok(())
     }
 
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        self.wait().await?;
+        if self.is(Fault::AddLooksThenWrites) {
+            let free = self.get(key).await?.is_none();
+            return if free { self.set(key, value, timeout).await.map(|()| true) } else { Ok(false) };
+        }
+        let key = self.key(key);
+        let mut store = self.store();
+        if timeout == Some(Duration::ZERO) {
+            if self.is(Fault::ZeroAddRemoves) {
+                store.remove(&key);
+            }
+            if !self.is(Fault::ZeroAddIsForEver) {
+                return Ok(self.is(Fault::ZeroAddSaysYes));
+            }
+        }
+        let new = Stored {
+            value: value.to_owned(),
+            end: match self.fault {
+                Fault::AddForgetsTheTimeout => None,
+                Fault::ZeroAddIsForEver if timeout == Some(Duration::ZERO) => None,
+                Fault::AddForgetsThereIsNoTimeout => self.end(timeout.or(Some(Duration::from_secs(86400)))),
+                _ => self.end(timeout),
+            },
+        };
+        let old = store.get_mut(&key).filter(|old| match self.fault {
+            Fault::AddTakesExpiredForThere => true,
+            Fault::AddTakesEmptyForMissing if old.value.is_empty() => false,
+            _ => !self.is_over(old),
+        });
+        let once = !self.added.lock().unwrap().insert(key.1.clone()) && self.is(Fault::AddsEachKeyOnce);
+        match (self.fault, old) {
+            (Fault::AddThatLosesOverwrites, Some(old)) => *old = new,
+            (Fault::AddsTheLast, Some(old)) if old.value.starts_with(b"of task") => *old = new,
+            (Fault::AddThatLosesReplacesTheTimeout, Some(old)) => old.end = new.end,
+            (fault, old) if fault == Fault::AddOverwrites || old.is_none() && !once => {
+                store.insert(key, new);
+                return Ok(fault != Fault::AddStoresAndSaysNo);
+            }
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        self.wait().await?;
+        let (key, mut store) = (self.key(key), self.store());
+        let revives = self.is(Fault::TouchRevives);
+        let Some(old) = store.get_mut(&key).filter(|old| revives || !self.is_over(old)) else {
+            if self.is(Fault::TouchStores) && timeout != Some(Duration::ZERO) {
+                store.insert(key, Stored { value: Vec::new(), end: self.end(timeout) });
+            }
+            return Ok(self.is(Fault::TouchIsAlwaysTrue));
+        };
+        let new = self.end(timeout);
+        old.end = match (self.fault, old.end, new) {
+            (Fault::TouchDoesNothing, end, _)
+            | (Fault::TouchWithoutTimeoutDoesNothing, end, None)
+            | (Fault::TouchLeavesForEver, end @ None, _) => end,
+            (Fault::TouchOnlyProlongs, Some(old), Some(new)) => Some(old.max(new)),
+            (Fault::TouchOnlyProlongs, ..) => None,
+            (Fault::TouchOnlyShortens, Some(old), Some(new)) => Some(old.min(new)),
+            (Fault::TouchOnlyShortens, old, new) => old.or(new),
+            (Fault::TouchCountsFromTheOldEnd, Some(old), Some(new)) => Some(old + (new - self.now())),
+            (Fault::ZeroTouchIsForEver, _, _) if timeout == Some(Duration::ZERO) => None,
+            _ => new,
+        };
+        match self.fault {
+            Fault::TouchReadsText => old.value = String::from_utf8_lossy(&old.value).into_owned().into_bytes(),
+            Fault::TouchEmptiesTheEmpty if old.value.is_empty() => drop(store.remove(&key)),
+            _ => {}
+        }
+        Ok(match self.fault {
+            Fault::TouchIsNeverTrue => false,
+            Fault::ZeroTouchSaysNo => timeout != Some(Duration::ZERO),
+            _ => true,
+        })
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         self.wait().await?;
         let key = self.key(key);
@@ -444,5 +662,109 @@ impl Backend for WrongBackend {
         });
         self.broken.fetch_or(self.is(Fault::ClearBreaksIt), Ordering::Relaxed);
         Ok(())
+    }
+
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
+        let mut outcomes = Vec::new();
+        for key in self.order(keys, |key| key) {
+            outcomes.push(match self.fault {
+                Fault::ManyKeysAsWords => self.get(key.split(',').next().unwrap()).await,
+                Fault::ManyUnderAnotherKey => self.get(&format!("many.{key}")).await,
+                _ => self.get(key).await,
+            });
+        }
+        if self.is(Fault::ManyLeaveOutTheMissing) {
+            outcomes.retain(|outcome| !matches!(outcome, Ok(None)));
+        }
+        self.all(outcomes)
+    }
+
+    async fn set_many(&self, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
+        let mut outcomes: Vec<Result<(), Error>> = Vec::new();
+        for (number, item) in self.order(items, |item| item.key).into_iter().enumerate() {
+            let mut item = item;
+            let large = item.value.len() > 1_500_000;
+            let text;
+            match self.fault {
+                Fault::ManyHaveOneTimeout => item.timeout = items[0].timeout,
+                Fault::ManyIgnoreZero if item.timeout == Some(Duration::ZERO) => item.timeout = None,
+                Fault::ManyAsText => {
+                    text = String::from_utf8_lossy(item.value).into_owned();
+                    item.value = text.as_bytes();
+                }
+                Fault::LargeAmongManyIsCut if large => item.value = &item.value[..1 << 16],
+                _ => {}
+            }
+            let refused = || Err(Error::new(ErrorKind::TooLarge, "on purpose"));
+            let ended = self.is(Fault::OneFailureEndsIt) && outcomes.iter().any(Result::is_err);
+            outcomes.push(match self.fault {
+                _ if ended => Ok(()),
+                Fault::OneFailureFailsAll if items.iter().any(|item| item.value.len() > 1_500_000) => refused(),
+                Fault::OneFailureEndsIt | Fault::LargeAmongManyKeepsTheOld if large => refused(),
+                Fault::ManyKeepTheFirst if items[..number].iter().any(|earlier| earlier.key == item.key) => Ok(()),
+                Fault::ManyAreAHundredAndSayNothing if number >= 100 => Ok(()),
+                Fault::ManyUnderAnotherKey => self.set(&format!("many.{}", item.key), item.value, item.timeout).await,
+                _ => self.set(item.key, item.value, item.timeout).await,
+            });
+        }
+        self.all(outcomes)
+    }
+
+    async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool, Error>> {
+        if keys.is_empty() && self.is(Fault::NoneIsAll) {
+            let _ = self.clear().await;
+        }
+        let mut there = BTreeSet::new();
+        for key in keys {
+            if self.is(Fault::ManyRemoveTwice) && self.get(key).await.is_ok_and(|found| found.is_some()) {
+                there.insert(*key);
+            }
+        }
+        let mut outcomes = Vec::new();
+        for key in self.order(keys, |key| key) {
+            let gone = match self.fault {
+                Fault::ManyUnderAnotherKey => self.delete(&format!("many.{key}")).await,
+                _ => self.delete(key).await,
+            };
+            outcomes.push(match (self.fault, gone) {
+                (Fault::ManyRemoveTwice, Ok(_)) => Ok(there.contains(key)),
+                (Fault::GoneIsAnErrorAmongMany, Ok(false)) => Err(Error::backend("not there, on purpose")),
+                (Fault::RepeatedDeleteSaysYes, Ok(false)) => Ok(!self.added.lock().unwrap().insert((*key).to_owned())),
+                (_, gone) => gone,
+            });
+        }
+        self.all(outcomes)
+    }
+}
+
+/// How it is wrong about batches.
+impl WrongBackend {
+    /// The keys or items as they are served.
+    fn order<T: Copy>(&self, asked: &[T], key: impl Fn(&T) -> &str) -> Vec<T> {
+        let mut served = asked.to_vec();
+        match self.fault {
+            Fault::ManyInOrderOfKeys => served.sort_by(|one, other| key(one).cmp(key(other))),
+            Fault::ManyForgetDuplicates => {
+                let mut seen = BTreeSet::new();
+                served.retain(|one| seen.insert(key(one).to_owned()));
+            }
+            _ => {}
+        }
+        served
+    }
+
+    fn all<T>(&self, mut outcomes: Vec<Result<T, Error>>) -> Vec<Result<T, Error>> {
+        match self.fault {
+            Fault::NoneIsAnError if outcomes.is_empty() => panic!("no keys, on purpose"),
+            Fault::NoneIsOneOutcome if outcomes.is_empty() => vec![Err(Error::backend("no keys, on purpose"))],
+            Fault::ManyAreAHundred => {
+                outcomes
+                    .iter_mut()
+                    .skip(100)
+                    .for_each(|outcome| *outcome = Err(Error::backend("too many, on purpose")));
+                outcomes
+            }
+            _ => outcomes,
+        }
     }
 }

@@ -65,6 +65,14 @@ impl Backend for Shared {
         self.reach()?.set(key, value, timeout).await
     }
 
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        self.reach()?.add(key, value, timeout).await
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        self.reach()?.touch(key, timeout).await
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         self.reach()?.delete(key).await
     }

@@ -4,8 +4,9 @@
 use std::{
     fs::{self, File},
     future::Future,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
+    pin::Pin,
     process::{Child, Command, Stdio},
     time::{Duration, SystemTime},
 };
@@ -87,6 +88,69 @@ fn removing_what_has_expired_spares_what_replaced_it() {
     }
 }
 
+/// What is left of an answer is nothing, be it expired, cut short, somebody else's or of a later version.
+#[test]
+fn add_takes_the_place_of_what_is_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::mock();
+    let backend = timed(&directory, &clock);
+    block_on(backend.set("key", b"old", Some(HOUR))).unwrap();
+    let file = answers(&directory).remove(0);
+    let whole = fs::read(&file).unwrap();
+    let another_version = [b"cache-request/2\n", &whole[16..]].concat();
+    clock.advance(HOUR);
+    for left in [&whole[..], &whole[..whole.len() - 1], &whole[..20], b"", b"somebody else's", &another_version] {
+        fs::write(&file, left).unwrap();
+        assert!(block_on(backend.add("key", b"new", None)).unwrap(), "{}", left.escape_ascii());
+        assert_eq!(get(&backend, "key").unwrap(), b"new");
+        assert!(!block_on(backend.add("key", b"newer", None)).unwrap());
+        assert_eq!(get(&backend, "key").unwrap(), b"new");
+    }
+    assert!(block_on(backend.delete("key")).unwrap());
+    assert_eq!(files(directory.path()).iter().filter(|file| !is_tally(file) && !is_lock(file)).count(), 0);
+}
+
+/// A file that cannot be looked into may be an answer: nobody is told that there was none.
+#[test]
+fn add_does_not_take_the_place_of_what_it_cannot_look_into() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = open(&directory);
+    set(&backend, "key", b"value");
+    let file = answers(&directory).remove(0);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    for error in
+        [block_on(backend.add("key", b"new", None)).unwrap_err(), block_on(backend.touch("key", None)).unwrap_err()]
+    {
+        is_a_fault_of_the_disk(&error, &file);
+    }
+}
+
+#[test]
+fn add_refuses_what_exceeds_the_limit_and_leaves_what_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = FileBackend::builder(directory.path()).max_bytes(MIB).build().unwrap();
+    let large = vec![b'v'; MIB as usize];
+    assert_eq!(block_on(backend.add("key", &large, None)).unwrap_err().kind(), ErrorKind::TooLarge);
+    set(&backend, "key", b"value");
+    assert_eq!(block_on(backend.add("key", &large, None)).unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(get(&backend, "key").unwrap(), b"value");
+}
+
+/// To touch takes no more room, and what was added counts.
+#[test]
+fn what_is_added_and_touched_stays_within_the_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = FileBackend::builder(directory.path()).max_bytes(MIB).build().unwrap();
+    for number in 0..1000 {
+        let key = format!("key{number}");
+        assert!(block_on(backend.add(&key, &[b'v'; 4_000], None)).unwrap());
+        assert!(block_on(backend.touch(&key, Some(HOUR))).unwrap());
+        assert!(on_disk(&directory) <= MIB, "{} bytes after {number}", on_disk(&directory));
+    }
+    assert!(on_disk(&directory) > MIB / 2, "what fits should stay");
+}
+
 #[test]
 fn a_path_that_is_a_file_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -116,6 +180,8 @@ fn an_impossible_directory_makes_each_call_an_error_and_nothing_worse() {
     let errors = [
         block_on(backend.get("key")).unwrap_err(),
         block_on(backend.set("key", b"value", None)).unwrap_err(),
+        block_on(backend.add("key", b"value", None)).unwrap_err(),
+        block_on(backend.touch("key", None)).unwrap_err(),
         block_on(backend.delete("key")).unwrap_err(),
         block_on(backend.clear()).unwrap_err(),
     ];
@@ -136,6 +202,9 @@ fn a_directory_that_is_taken_away_is_made_again() {
     set(&backend, "key", b"value");
     fs::remove_dir_all(&root).unwrap();
     assert_eq!(get(&backend, "key"), None);
+    assert!(!block_on(backend.touch("key", None)).unwrap());
+    assert!(block_on(backend.add("key", b"value", None)).unwrap());
+    fs::remove_dir_all(&root).unwrap();
     set(&backend, "key", b"value");
     assert_eq!(get(&backend, "key").unwrap(), b"value");
 }
@@ -177,7 +246,7 @@ fn a_directory_without_permission_makes_writing_an_error() {
     fs::copy(CHILD, &program).unwrap();
     chmod(&program, 0o755);
     chmod(directory.path(), 0o755);
-    let answer = files(&root).into_iter().find(|file| !is_tally(file)).unwrap();
+    let answer = files(&root).into_iter().find(|file| !is_tally(file) && !is_lock(file)).unwrap();
     let shard = answer.parent().unwrap();
     chmod(&answer, 0o644);
     // An answer that can be read and not removed, and one of which not even that much can be known.
@@ -224,7 +293,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
     assert!(said.starts_with("Backend(") && said.contains(directory.path().to_str().unwrap()), "{said}");
     assert_eq!(get(&backend, "key"), None, "the older value must not outlive the one that was to replace it");
     assert_eq!(
-        files(directory.path()).iter().filter(|file| !is_tally(file)).count(),
+        files(directory.path()).iter().filter(|file| !is_tally(file) && !is_lock(file)).count(),
         0,
         "{:?}",
         files(directory.path())
@@ -245,7 +314,7 @@ fn only_the_owner_may_read() {
     }
     set(&backend, "key", b"value");
     let files = files(&root);
-    assert_eq!(files.len(), 2, "the answer and the tally: {files:?}");
+    assert_eq!(files.len(), 3, "the answer, the lock and the tally: {files:?}");
     for file in &files {
         assert_eq!(mode(file), 0o600, "{}", file.display());
         if !is_tally(file) {
@@ -399,6 +468,8 @@ fn the_layout_of_a_file_is_pinned() {
     assert_eq!(file.strip_prefix(directory.path()).unwrap().to_str().unwrap(), name);
     block_on(backend.set("a.key", b"value", None)).unwrap();
     assert_eq!(fs::read(&file).unwrap()[16..24], [0xff; 8]);
+    assert!(block_on(backend.touch("a.key", Some(Duration::from_millis(300_001)))).unwrap());
+    assert_eq!(fs::read(&file).unwrap(), expected);
 }
 
 #[test]
@@ -538,6 +609,78 @@ fn processes_that_write_the_same_keys_leave_whole_values() {
     assert!(found > 0 && all_is_whole(&backend) > 0);
 }
 
+/// Each key's place is empty, or holds what has expired or what a power cut left. The processes start together, and each
+/// tries to add all keys, and reads each before, which removes what has expired.
+#[test]
+fn of_processes_that_add_one_key_one_wins() {
+    const ADDED: u64 = 300;
+    let directory = tempfile::tempdir().unwrap();
+    let long_ago = Clock::mock();
+    let backend = timed(&directory, &long_ago);
+    for number in (0..ADDED).filter(|number| number % 4 != 0) {
+        let before = answers(&directory);
+        block_on(backend.set(&key(number), &value(number, 0), Some(HOUR))).unwrap();
+        if number % 20 == 1 {
+            let file = answers(&directory).into_iter().find(|file| !before.contains(file)).unwrap();
+            File::options().write(true).open(file).unwrap().set_len(60).unwrap();
+        }
+    }
+    let mut processes: Vec<(u64, Writer)> = (1..=6)
+        .map(|salt| {
+            let mut command = Command::new(CHILD);
+            command.arg("add").arg(directory.path()).args([salt.to_string(), ADDED.to_string()]);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            (salt, Writer(command.spawn().unwrap()))
+        })
+        .collect();
+    for (_, process) in &mut processes {
+        let mut begun = [0; 6];
+        process.0.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+        assert_eq!(&begun, b"begun\n");
+    }
+    // They wait for its end.
+    processes.iter_mut().for_each(|(_, process)| drop(process.0.stdin.take()));
+    let mut winners: Vec<Vec<u64>> = vec![Vec::new(); ADDED as usize];
+    for (salt, process) in &mut processes {
+        for won in BufReader::new(process.0.stdout.take().unwrap()).lines() {
+            winners[won.unwrap().parse::<usize>().unwrap()].push(*salt);
+        }
+        assert!(process.0.wait().unwrap().success());
+    }
+    let backend = open(&directory);
+    for (number, winners) in (0..).zip(&winners) {
+        let &[winner] = &winners[..] else { panic!("key {number} was added by {winners:?}") };
+        assert_eq!(get(&backend, &key(number)), Some(value(number, winner)), "key {number}");
+    }
+    let each = |salt| winners.iter().flatten().filter(|winner| **winner == salt).count();
+    assert!((1..=6).filter(|salt| each(*salt) > 0).count() > 1, "they did not run at once");
+}
+
+/// Other processes touch what this one replaces and removes: they neither undo it nor tear it.
+#[test]
+fn processes_that_touch_do_not_bring_back_older_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let touching: Vec<Writer> = (0..3)
+        .map(|_| {
+            let mut command = Command::new(CHILD);
+            begun(command.arg("touch").arg(directory.path()))
+        })
+        .collect();
+    let backend = open(&directory);
+    for round in 0..100 {
+        for number in 0..4 {
+            let (key, value) = (key(number), value(number, round));
+            set(&backend, &key, &value);
+            for _ in 0..3 {
+                assert!(get(&backend, &key) == Some(value.clone()), "of what was set, in round {round}");
+            }
+            assert!(block_on(backend.delete(&key)).unwrap(), "in round {round}");
+            assert!(get(&backend, &key).is_none(), "what was deleted came back, in round {round}");
+        }
+    }
+    drop(touching);
+}
+
 #[test]
 fn a_writer_killed_at_any_moment_leaves_whole_values() {
     let directory = tempfile::tempdir().unwrap();
@@ -557,18 +700,25 @@ fn a_writer_killed_at_any_moment_leaves_whole_values() {
     assert!(left <= 20, "at most one half-written file for each that was killed");
 }
 
-/// The future of a `set` is dropped while its thread works. A `delete` that returns after that is the last word.
+/// The future of a call is dropped while its thread works. A `delete` that returns after that is the last word.
 #[test]
-fn a_dropped_set_does_not_outlive_a_later_delete() {
+fn what_is_dropped_does_not_outlive_a_later_delete() {
     let directory = tempfile::tempdir().unwrap();
     let backend = open(&directory);
     let large = vec![b'v'; 200_000];
-    for round in 0..200 {
+    for round in 0..300 {
         let key = format!("key{}", round % 8);
-        let mut set = Box::pin(backend.set(&key, &large, None));
-        let _ = block_on(futures_lite::future::poll_once(&mut set));
-        (0..round % 3 * 10).for_each(|_| std::thread::yield_now());
-        drop(set);
+        let mut call: Pin<Box<dyn Future<Output = ()>>> = match round % 3 {
+            0 => Box::pin(async { backend.set(&key, &large, None).await.unwrap() }),
+            1 => Box::pin(async { assert!(backend.add(&key, &large, None).await.unwrap()) }),
+            _ => {
+                set(&backend, &key, &large);
+                Box::pin(async { assert!(backend.touch(&key, Some(HOUR)).await.unwrap()) })
+            }
+        };
+        let _ = block_on(futures_lite::future::poll_once(&mut call));
+        (0..round % 7 * 5).for_each(|_| std::thread::yield_now());
+        drop(call);
         block_on(backend.delete(&key)).unwrap();
         assert_eq!(get(&backend, &key), None, "in round {round}");
     }
@@ -623,7 +773,7 @@ fn is_a_fault_of_the_disk(error: &cache_request::Error, path: &Path) {
     assert!(source.is::<std::io::Error>(), "{source:?}");
 }
 
-/// A process that writes. It does not outlive its test, even one that fails.
+/// A process at work. It does not outlive its test, even one that fails.
 struct Writer(Child);
 
 impl Writer {
@@ -650,7 +800,11 @@ impl Drop for Writer {
 fn writer(directory: &TempDir, max_bytes: u64, seed: u64, rounds: Option<u64>) -> Writer {
     let mut command = Command::new(CHILD);
     command.arg("write").arg(directory.path()).args([max_bytes.to_string(), seed.to_string()]);
-    command.args(rounds.map(|rounds| rounds.to_string()));
+    begun(command.args(rounds.map(|rounds| rounds.to_string())))
+}
+
+/// Starts a process, and waits until it has begun.
+fn begun(command: &mut Command) -> Writer {
     let mut writer = Writer(command.stdout(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
     BufReader::new(writer.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -692,6 +846,10 @@ fn answers(directory: &TempDir) -> Vec<PathBuf> {
 
 fn is_tally(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name == "cache-request.tally")
+}
+
+fn is_lock(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name == ".cache-request-lock")
 }
 
 /// What the answers take on the disk, in whole blocks.

@@ -2,19 +2,21 @@
 //!
 //! - [`entry`]: what stands in one answer's file.
 //! - [`directory`]: where the files lie, and how they come and go.
+//! - [`turn`]: in which order, where several want to do something to one key.
 //! - [`sweep`]: how the directory stays within its limit.
 //!
-//! This module orders what happens to one key, and keeps all of it off the caller's executor.
+//! This module says what happens to one key, and keeps all of it off the caller's executor.
 
 mod directory;
 mod entry;
 mod sweep;
+mod turn;
 
 use std::{
     fmt, io,
     path::{self, Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -24,14 +26,16 @@ use self::{
     directory::{Directory, Name},
     entry::{Expiry, Found},
     sweep::{Due, Limits, Sweeper},
+    turn::Turns,
 };
 use super::Backend;
-use crate::{Clock, Error, ErrorKind, shim::unpoisoned};
+use crate::{Clock, Error, ErrorKind};
 
 /// A directory that holds the answers, one file each.
 ///
 /// It survives restarts, and several processes may share it. A reader sees an answer whole or not at all, whatever
-/// happens to its writer. What it holds is bounded, see [`max_bytes`](FileBackendBuilder::max_bytes).
+/// happens to its writer. `add` and `touch` hold among processes too, and are an error on a file system whose files cannot
+/// be locked, as some that reach over a network. What it holds is bounded, see [`max_bytes`](FileBackendBuilder::max_bytes).
 ///
 /// The directory is the cache's own as far as its file names go: files with other names are never read or removed. It
 /// must not be writable by people who are not trusted, for whoever can write there decides the answers. It is made
@@ -73,6 +77,13 @@ impl FileBackend {
             limits: Limits { bytes: 1 << 30, entries: u64::MAX },
             clock: Clock::system(),
         }
+    }
+
+    fn fits(&self, key: &str, value: &[u8]) -> Result<(), Error> {
+        if self.inner.sweeper.fits(entry::encoded_len(key, value)) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::TooLarge, format!("a value of {} bytes exceeds what {} may hold", value.len(), self)))
     }
 }
 
@@ -128,7 +139,7 @@ impl FileBackendBuilder {
         // Whoever reads the directory's mode finds it right from the start. Should it fail, each call says why.
         let _ = directory.create();
         let sweeper = Sweeper::new(limits, &directory);
-        Ok(FileBackend { inner: Arc::new(Inner { directory, sweeper, stripes: Stripes::new(), clock }) })
+        Ok(FileBackend { inner: Arc::new(Inner { directory, sweeper, turns: Turns::new(), clock }) })
     }
 }
 
@@ -143,22 +154,40 @@ impl Backend for FileBackend {
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        if timeout == Some(Duration::ZERO) {
             return self.delete(key).await.map(drop);
         }
-        let file_bytes = entry::encoded_len(key, value);
-        if !self.inner.sweeper.fits(file_bytes) {
+        if let Err(too_large) = self.fits(key, value) {
             self.delete(key).await?;
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("a value of {} bytes exceeds what {} may hold", value.len(), self),
-            ));
+            return Err(too_large);
         }
         let (inner, name, now) = (Arc::clone(&self.inner), Name::of(key), self.inner.clock.wall());
         let contents = entry::encode(key, value, Expiry::after(now, timeout));
         let caller = Caller::default();
         let wanted = caller.wanted();
         blocking::unblock(move || inner.set(&name, &contents, now, &wanted)).await
+    }
+
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        if timeout == Some(Duration::ZERO) {
+            return Ok(false);
+        }
+        self.fits(key, value)?;
+        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
+        let contents = entry::encode(&key, value, Expiry::after(now, timeout));
+        let caller = Caller::default();
+        let wanted = caller.wanted();
+        blocking::unblock(move || inner.add(&key, &contents, now, &wanted)).await
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        if timeout == Some(Duration::ZERO) {
+            return self.delete(key).await;
+        }
+        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
+        let caller = Caller::default();
+        let wanted = caller.wanted();
+        blocking::unblock(move || inner.touch(&key, timeout, now, &wanted)).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
@@ -203,7 +232,7 @@ impl fmt::Debug for FileBackendBuilder {
 struct Inner {
     directory: Directory,
     sweeper: Sweeper,
-    stripes: Stripes,
+    turns: Turns,
     clock: Clock,
 }
 
@@ -215,10 +244,8 @@ impl Inner {
             Found::Fresh(opened) => opened.into_value(&path).map(Some),
             Found::Nothing => Ok(None),
             Found::Expired => {
-                let _ordered = self.stripes.lock(&name);
-                // Looked at again, now that no writer of this process can replace it. One of another process still can,
-                // in the instant between the look and the removal, and its answer is lost: a miss, and no wrong answer.
-                // (To move the file away, look, and move it back would bring back what was deleted in between.)
+                let _turn = self.turns.take(&self.directory, &name).taken()?;
+                // Looked at again, now that no writer can replace it.
                 if entry::is_expired(&path, now) {
                     self.directory.remove(&name)?;
                 }
@@ -228,9 +255,9 @@ impl Inner {
     }
 
     fn set(self: Arc<Self>, name: &Name, contents: &[u8], now: SystemTime, wanted: &Wanted) -> Result<(), Error> {
-        let done = self.clone().write(name, contents, now, wanted);
+        let done = self.write(name, contents, now, wanted);
         if done.is_err() {
-            let _ordered = self.stripes.lock(name);
+            let _turn = self.turns.take(&self.directory, name);
             if wanted.still() {
                 // The caller meant to replace what is there. Its own error says more than a second one would.
                 let _ = self.directory.remove(name);
@@ -239,40 +266,94 @@ impl Inner {
         done
     }
 
-    fn write(self: Arc<Self>, name: &Name, contents: &[u8], now: SystemTime, wanted: &Wanted) -> Result<(), Error> {
-        let file_bytes = contents.len() as u64;
+    fn write(self: &Arc<Self>, name: &Name, contents: &[u8], now: SystemTime, wanted: &Wanted) -> Result<(), Error> {
+        self.make_room(contents.len() as u64, now)?;
+        let file = self.directory.write_temporary(name, contents)?;
+        let _turn = self.turns.take(&self.directory, name).taken()?;
+        if wanted.still() { self.directory.put(name, file) } else { Ok(()) }
+    }
+
+    fn add(self: Arc<Self>, key: &str, contents: &[u8], now: SystemTime, wanted: &Wanted) -> Result<bool, Error> {
+        let name = Name::of(key);
+        // Most of those who lose need not write for that.
+        if !self.is_free(&name, key, now)? {
+            return Ok(false);
+        }
+        self.make_room(contents.len() as u64, now)?;
+        let file = self.directory.write_temporary(&name, contents)?;
+        let _turn = self.turns.take(&self.directory, &name).alone()?;
+        if !wanted.still() || !self.is_free(&name, key, now)? {
+            return Ok(false);
+        }
+        self.directory.put(&name, file).map(|()| true)
+    }
+
+    /// Whether there is no answer, but perhaps what is left of one. Of a file that cannot be looked into nobody knows.
+    fn is_free(&self, name: &Name, key: &str, now: SystemTime) -> Result<bool, Error> {
+        match entry::open(&self.directory.path(name), key, now) {
+            Ok(Found::Fresh(_)) => Ok(false),
+            Ok(Found::Nothing | Found::Expired) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the answer anew: what a reader has open never changes.
+    fn touch(
+        self: Arc<Self>,
+        key: &str,
+        timeout: Option<Duration>,
+        now: SystemTime,
+        wanted: &Wanted,
+    ) -> Result<bool, Error> {
+        let name = Name::of(key);
+        let path = self.directory.path(&name);
+        let Found::Fresh(opened) = entry::open(&path, key, now)? else { return Ok(false) };
+        self.make_room(opened.file_bytes(key), now)?;
+        // From here on nobody replaces or removes what is read, which would else come back.
+        let _turn = self.turns.take(&self.directory, &name).alone()?;
+        let Found::Fresh(opened) = entry::open(&path, key, now)? else { return Ok(false) };
+        let contents = entry::encode(key, &opened.into_value(&path)?, Expiry::after(now, timeout));
+        let file = self.directory.write_temporary(&name, &contents)?;
+        if wanted.still() { self.directory.put(&name, file).map(|()| true) } else { Ok(false) }
+    }
+
+    /// Notes that so many bytes are about to be written. A sweep takes turns, so nobody calls this in theirs.
+    fn make_room(self: &Arc<Self>, file_bytes: u64, now: SystemTime) -> Result<(), Error> {
         match self.sweeper.note(file_bytes)? {
             Due::Nothing => {}
-            Due::Now => self.sweeper.sweep_now(file_bytes, &self.directory, &self.stripes, now)?,
+            Due::Now => self.sweeper.sweep_now(file_bytes, &self.directory, &self.turns, now)?,
             Due::Soon => {
-                let inner = Arc::clone(&self);
+                let inner = Arc::clone(self);
                 // Its error would reach nobody. A sweep that cannot be done becomes due `Now`, and is somebody's error.
                 blocking::unblock(move || {
-                    let _ = inner.sweeper.sweep_soon(&inner.directory, &inner.stripes, now);
+                    let _ = inner.sweeper.sweep_soon(&inner.directory, &inner.turns, now);
                 })
                 .detach();
             }
         }
-        let file = self.directory.write_temporary(name, contents)?;
-        let _ordered = self.stripes.lock(name);
-        if wanted.still() { self.directory.put(name, file) } else { Ok(()) }
+        Ok(())
     }
 
     fn delete(&self, key: &str, now: SystemTime, wanted: &Wanted) -> Result<bool, Error> {
         let name = Name::of(key);
-        let _ordered = self.stripes.lock(&name);
+        let turn = self.turns.take(&self.directory, &name);
         if !wanted.still() {
             return Ok(false);
         }
         // An answer that nobody could have got is removed, but was not there. What cannot be understood is removed too.
         let was_there = matches!(entry::open(&self.directory.path(&name), key, now), Ok(Found::Fresh(_)));
-        Ok(self.directory.remove(&name)? && was_there)
+        if !self.directory.remove(&name)? {
+            return Ok(false);
+        }
+        // What is removed out of turn may come back.
+        turn.taken().map(|_| was_there)
     }
 
     fn clear(&self, wanted: &Wanted) -> Result<(), Error> {
         let mut result = Ok(());
         for shard in 0..=u8::MAX {
-            let _ordered = self.stripes.lock_shard(shard);
+            let turn = self.turns.take_shard(&self.directory, shard);
             if !wanted.still() {
                 return Ok(());
             }
@@ -281,27 +362,9 @@ impl Inner {
                 .list(shard)
                 .and_then(|files| files.iter().try_for_each(|file| self.directory.remove(&file.name).map(drop)));
             // What can be removed is, even if something before it cannot.
-            result = result.and(cleared);
+            result = result.and(cleared).and(turn.taken().map(drop));
         }
         result.and(self.directory.is_there()).and(self.sweeper.reset())
-    }
-}
-
-/// Orders what this process does to one key: whoever puts a file in its place or removes it holds the key's stripe. There
-/// is one for each sub-directory.
-struct Stripes([Mutex<()>; 256]);
-
-impl Stripes {
-    fn new() -> Self {
-        Self([const { Mutex::new(()) }; 256])
-    }
-
-    fn lock(&self, name: &Name) -> MutexGuard<'_, ()> {
-        self.lock_shard(name.shard())
-    }
-
-    fn lock_shard(&self, shard: u8) -> MutexGuard<'_, ()> {
-        unpoisoned(self.0[usize::from(shard)].lock())
     }
 }
 
@@ -309,8 +372,8 @@ impl Stripes {
 ///
 /// A future that is dropped cannot stop the thread that works for it. Without this, a `set` dropped midway could be
 /// overtaken by a `delete` of the same key, which finds nothing and returns, and then put the deleted answer there after
-/// all. The thread therefore asks whether the outcome is still wanted while it holds the key's stripe. If it is, then the
-/// drop comes later than that, and a `delete` after the drop waits for the stripe and removes the answer. If it is not,
+/// all. The thread therefore asks whether the outcome is still wanted while it has the key's turn. If it is, then the
+/// drop comes later than that, and a `delete` after the drop waits for its turn and removes the answer. If it is not,
 /// nothing is put.
 #[derive(Default)]
 struct Caller {
@@ -356,33 +419,80 @@ mod tests {
 
     use super::*;
 
-    /// The worst case of a `set` that is given up: its thread has written the value, and waits for the key's stripe,
-    /// which whoever removes the key holds.
+    /// The worst case of a call that is given up: its thread has done all but the last step, and waits for the key's turn,
+    /// which another has, who does `meanwhile`.
+    fn give_up<'a, T>(
+        backend: &'a FileBackend,
+        begin: impl FnOnce() -> Operation<'a, T>,
+        has_come_far: impl Fn() -> bool,
+        meanwhile: impl FnOnce(&Directory),
+    ) {
+        let inner = Arc::clone(&backend.inner);
+        let turn = inner.turns.take(&inner.directory, &Name::of("key"));
+        let mut call = begin();
+        assert!(block_on(poll_once(&mut call)).is_none());
+        let begun = Instant::now();
+        while !has_come_far() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not get there");
+            thread::yield_now();
+        }
+        drop(call);
+        meanwhile(&inner.directory);
+        drop(turn);
+        drop(inner);
+        come_to_rest(backend);
+    }
+
+    type Operation<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
+
+    /// The threads of its calls, and the sweeps that they asked for, hold the backend until they have ended.
+    fn come_to_rest(backend: &FileBackend) {
+        while Arc::strong_count(&backend.inner) > 1 {
+            thread::yield_now();
+        }
+    }
+
+    fn answers_and_halves(backend: &FileBackend) -> usize {
+        let (directory, name) = (&backend.inner.directory, Name::of("key"));
+        let files = fs::read_dir(directory.path(&name).parent().unwrap()).into_iter().flatten();
+        files.filter(|file| file.as_ref().unwrap().path() != directory.lock_path(name.shard())).count()
+    }
+
     #[test]
-    fn a_dropped_set_does_not_land_after_its_key_was_removed() {
+    fn a_dropped_set_or_add_does_not_land_after_its_key_was_removed() {
+        let operations: [fn(&FileBackend) -> Operation<'_, ()>; 2] = [
+            |backend| Box::pin(backend.set("key", b"value", None)),
+            |backend| Box::pin(async { backend.add("key", b"value", None).await.map(drop) }),
+        ];
+        for begin in operations {
+            let root = tempfile::tempdir().unwrap();
+            let backend = FileBackend::new(root.path()).unwrap();
+            give_up(
+                &backend,
+                || begin(&backend),
+                || answers_and_halves(&backend) > 0,
+                |directory| assert!(!directory.remove(&Name::of("key")).unwrap()),
+            );
+            assert_eq!(answers_and_halves(&backend), 0);
+        }
+    }
+
+    #[test]
+    fn a_dropped_touch_leaves_what_was_set_after_it() {
         let root = tempfile::tempdir().unwrap();
         let backend = FileBackend::new(root.path()).unwrap();
-        let inner = Arc::clone(&backend.inner);
-        let name = Name::of("key");
-
-        let stripe = inner.stripes.lock(&name);
-        let mut set = Box::pin(backend.set("key", b"value", None));
-        assert!(block_on(poll_once(&mut set)).is_none());
-        let shard = inner.directory.path(&name).parent().unwrap().to_owned();
-        let begun = Instant::now();
-        while !fs::read_dir(&shard).is_ok_and(|mut files| files.next().is_some()) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "the value is not written");
-            thread::yield_now();
-        }
-        drop(set);
-        assert!(!inner.directory.remove(&name).unwrap());
-        drop(stripe);
-
-        // Its thread, and the sweep that it asked for, hold the backend until they have ended.
-        drop(backend);
-        while Arc::strong_count(&inner) > 1 {
-            thread::yield_now();
-        }
-        assert_eq!(fs::read_dir(&shard).unwrap().count(), 0);
+        block_on(backend.set("key", b"older", None)).unwrap();
+        come_to_rest(&backend);
+        let noted = || fs::metadata(root.path().join("cache-request.tally")).map_or(0, |tally| tally.len());
+        let (name, before) = (Name::of("key"), noted());
+        let newer = entry::encode("key", b"newer", Expiry::after(SystemTime::now(), Some(Duration::from_secs(60))));
+        give_up(
+            &backend,
+            || Box::pin(backend.touch("key", None)),
+            || noted() > before,
+            |directory| directory.put(&name, directory.write_temporary(&name, &newer).unwrap()).unwrap(),
+        );
+        assert_eq!(fs::read(backend.inner.directory.path(&name)).unwrap(), newer);
+        assert_eq!(answers_and_halves(&backend), 1);
     }
 }

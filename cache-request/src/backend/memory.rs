@@ -1,6 +1,10 @@
 //! `memory://` as a backend of bytes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use super::Backend;
 use crate::{
@@ -8,6 +12,7 @@ use crate::{
     clock::{Clock, NEVER},
     contained::Contained,
     key::Key,
+    shim::unpoisoned,
     store::{Farewell, Limits, Store, Table},
 };
 
@@ -20,6 +25,8 @@ pub struct MemoryBackend {
     table: Arc<Table<Arc<[u8]>>>,
     clock: Clock,
     max_bytes: usize,
+    /// Held by whoever writes: to look and to write is one step.
+    writing: Mutex<()>,
 }
 
 impl MemoryBackend {
@@ -29,7 +36,26 @@ impl MemoryBackend {
         let clock = clock.into();
         let store = Store::new(Limits { bytes: max_bytes, entries: usize::MAX }, clock.clone());
         let table = store.table();
-        Self { store, table, clock, max_bytes }
+        Self { store, table, clock, max_bytes, writing: Mutex::default() }
+    }
+
+    fn write(&self) -> MutexGuard<'_, ()> {
+        unpoisoned(self.writing.lock())
+    }
+
+    fn find(&self, key: &Key) -> Option<Arc<[u8]>> {
+        self.table.read(&key.lookup(), || self.clock.coarse(), Arc::clone).ok()
+    }
+
+    fn put(&self, key: &Key, value: Arc<[u8]>, timeout: Option<Duration>) -> Result<(), Error> {
+        let expires = timeout.map_or(NEVER, |timeout| self.clock.after(timeout));
+        let bytes = value.len();
+        let put = self.store.put(&self.table, &key.lookup(), Contained::new(value), expires, bytes);
+        put.map_err(|_| Error::too_large(bytes, self.max_bytes))
+    }
+
+    fn remove(&self, key: &Key) -> bool {
+        self.store.remove(&self.table, &key.lookup(), Farewell::Invalidated)
     }
 }
 
@@ -39,30 +65,41 @@ impl Backend for MemoryBackend {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let key = Key::of_text(key);
-        Ok(self.table.read(&key.lookup(), || self.clock.coarse(), |bytes| bytes.to_vec()).ok())
+        Ok(self.find(&Key::of_text(key)).map(|bytes| bytes.to_vec()))
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        let key = Key::of_text(key);
+        let _writing = self.write();
         if timeout == Some(Duration::ZERO) {
-            self.delete(key).await?;
+            self.remove(&key);
             return Ok(());
         }
-        let expires = timeout.map_or(NEVER, |timeout| self.clock.after(timeout));
-        match self.store.put(
-            &self.table,
-            &Key::of_text(key).lookup(),
-            Contained::new(value.into()),
-            expires,
-            value.len(),
-        ) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Error::too_large(value.len(), self.max_bytes)),
+        self.put(&key, value.into(), timeout)
+    }
+
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        let key = Key::of_text(key);
+        let _writing = self.write();
+        if timeout == Some(Duration::ZERO) || self.find(&key).is_some() {
+            return Ok(false);
         }
+        self.put(&key, value.into(), timeout).map(|()| true)
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        let key = Key::of_text(key);
+        let _writing = self.write();
+        let Some(value) = self.find(&key) else { return Ok(false) };
+        if timeout == Some(Duration::ZERO) {
+            return Ok(self.remove(&key));
+        }
+        self.put(&key, value, timeout).map(|()| true)
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        Ok(self.store.remove(&self.table, &Key::of_text(key).lookup(), Farewell::Invalidated))
+        let _writing = self.write();
+        Ok(self.remove(&Key::of_text(key)))
     }
 
     async fn clear(&self) -> Result<(), Error> {

@@ -38,10 +38,73 @@ pub trait Backend: Send + Sync + 'static {
     fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>)
     -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Stores `value` under `key` if nothing is there, and says whether it did: of several callers at once, exactly one.
+    ///
+    /// What has expired is nothing. A zero timeout stores nothing, and says so.
+    fn add(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Gives what is stored under `key` another timeout, from now on, and says whether there was anything. `None` keeps it
+    /// for ever; a zero timeout removes it.
+    fn touch(&self, key: &str, timeout: Option<Duration>) -> impl Future<Output = Result<bool, Error>> + Send;
+
     /// Removes what is stored under `key`, and says whether there was anything; what has expired is nothing. A key that is
     /// not there is no error.
     fn delete(&self, key: &str) -> impl Future<Output = Result<bool, Error>> + Send;
 
     /// Removes all that this backend's prefix, directory or table holds, and nothing else.
     fn clear(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// [`get`](Self::get) for each key. The outcomes are as many as the keys, and in their order: what fails for some leaves
+    /// the others as they are.
+    ///
+    /// Unless a backend knows better, one after the other. One that has a server asks it once for all of them.
+    fn get_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<Option<Vec<u8>>, Error>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(keys.len());
+            for key in keys {
+                outcomes.push(self.get(key).await);
+            }
+            outcomes
+        }
+    }
+
+    /// [`set`](Self::set) for each item, with outcomes as of [`get_many`](Self::get_many). Of two items of one key, the later
+    /// one stays.
+    fn set_many(&self, items: &[Item<'_>]) -> impl Future<Output = Vec<Result<(), Error>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(items.len());
+            for item in items {
+                outcomes.push(self.set(item.key, item.value, item.timeout).await);
+            }
+            outcomes
+        }
+    }
+
+    /// [`delete`](Self::delete) for each key, with outcomes as of [`get_many`](Self::get_many). If a key is named twice,
+    /// only one of the two outcomes says that there was anything.
+    fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<bool, Error>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(keys.len());
+            for key in keys {
+                outcomes.push(self.delete(key).await);
+            }
+            outcomes
+        }
+    }
+}
+
+/// One of the values that [`Backend::set_many`] stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// As of [`Backend::set`].
+    pub key: &'a str,
+    /// The bytes to store.
+    pub value: &'a [u8],
+    /// How long to keep them; `None` is for ever.
+    pub timeout: Option<Duration>,
 }

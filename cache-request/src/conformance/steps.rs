@@ -10,7 +10,10 @@ use std::{
 use futures_lite::future::block_on;
 
 use super::{HOUR, Harness, MILLISECOND};
-use crate::backend::Backend;
+use crate::{
+    Error,
+    backend::{Backend, Item},
+};
 
 pub(super) async fn get(backend: &impl Backend, key: &str) -> Option<Vec<u8>> {
     backend.get(key).await.unwrap_or_else(|error| panic!("get of {key:?}: {error:?}"))
@@ -19,6 +22,31 @@ pub(super) async fn get(backend: &impl Backend, key: &str) -> Option<Vec<u8>> {
 pub(super) async fn set(backend: &impl Backend, key: &str, value: &[u8], timeout: Option<Duration>) {
     let done = backend.set(key, value, timeout).await;
     done.unwrap_or_else(|error| panic!("set of {key:?}, {} bytes for {timeout:?}: {error:?}", value.len()));
+}
+
+pub(super) async fn adds_or_not(backend: &impl Backend, key: &str, value: &[u8], timeout: Option<Duration>) -> bool {
+    let done = backend.add(key, value, timeout).await;
+    done.unwrap_or_else(|error| panic!("add of {key:?}, {} bytes for {timeout:?}: {error:?}", value.len()))
+}
+
+pub(super) async fn adds(
+    backend: &impl Backend,
+    key: &str,
+    value: &[u8],
+    timeout: Option<Duration>,
+    nothing_was_there: bool,
+) {
+    let says = adds_or_not(backend, key, value, timeout).await;
+    assert_eq!(says, nothing_was_there, "what add of {key:?} for {timeout:?} says");
+}
+
+pub(super) async fn touches_or_not(backend: &impl Backend, key: &str, timeout: Option<Duration>) -> bool {
+    let done = backend.touch(key, timeout).await;
+    done.unwrap_or_else(|error| panic!("touch of {key:?} for {timeout:?}: {error:?}"))
+}
+
+pub(super) async fn touches(backend: &impl Backend, key: &str, timeout: Option<Duration>, was_there: bool) {
+    assert_eq!(touches_or_not(backend, key, timeout).await, was_there, "what touch of {key:?} for {timeout:?} says");
 }
 
 pub(super) async fn deletes_or_not(backend: &impl Backend, key: &str) -> bool {
@@ -45,6 +73,39 @@ pub(super) async fn holds(backend: &impl Backend, key: &str, value: &[u8]) {
         value[..value.len().min(30)].escape_ascii().to_string(),
         value.len(),
     );
+}
+
+pub(super) async fn get_many(backend: &impl Backend, keys: &[&str]) -> Vec<Option<Vec<u8>>> {
+    outcomes("get_many", keys, backend.get_many(keys).await)
+}
+
+pub(super) async fn set_many(backend: &impl Backend, items: &[Item<'_>]) {
+    let keys: Vec<&str> = items.iter().map(|item| item.key).collect();
+    outcomes("set_many", &keys, backend.set_many(items).await);
+}
+
+pub(super) async fn delete_many(backend: &impl Backend, keys: &[&str]) -> Vec<bool> {
+    outcomes("delete_many", keys, backend.delete_many(keys).await)
+}
+
+/// As many as there are keys, and no error among them.
+fn outcomes<T>(operation: &str, keys: &[&str], outcomes: Vec<Result<T, Error>>) -> Vec<T> {
+    assert_eq!(outcomes.len(), keys.len(), "how many outcomes {operation} has for its keys");
+    let checked = outcomes.into_iter().zip(keys);
+    checked.map(|(done, key)| done.unwrap_or_else(|error| panic!("{operation}, of {key:?}: {error:?}"))).collect()
+}
+
+/// What `get_many` finds under each key.
+pub(super) async fn holds_many(backend: &impl Backend, keys: &[&str], values: &[Option<&[u8]>]) {
+    for ((key, value), found) in keys.iter().zip(values).zip(get_many(backend, keys).await) {
+        // Not `assert_eq`, as above.
+        assert!(
+            found.as_deref() == *value,
+            "get_many found {:?} bytes under {key:?} instead of {:?}, or others",
+            found.as_ref().map(Vec::len),
+            value.map(<[u8]>::len),
+        );
+    }
 }
 
 pub(super) async fn missing(backend: &impl Backend, key: &str) {
@@ -100,14 +161,17 @@ pub(super) async fn after(harness: &impl Harness, timeout: Duration) {
 /// Bytes that no two of a few thousand seeds have in common, and that no compression shortens.
 pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
-    let words = std::iter::repeat_with(|| {
+    // Whole words at a time: a large value takes a while even so, in a test that is not optimised.
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
         // xorshift64
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.flatten().take(length).collect()
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
 }
 
 /// Runs all of them at once, on this thread.

@@ -58,6 +58,22 @@ impl Backend for Shared {
         Ok(())
     }
 
+    async fn add(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<bool, Error> {
+        self.0.gate("before add").await;
+        let added = {
+            let mut stored = self.0.stored.lock().unwrap();
+            let free = !stored.contains_key(key);
+            stored.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+            free
+        };
+        self.0.gate("after add").await;
+        Ok(added)
+    }
+
+    async fn touch(&self, key: &str, _: Option<Duration>) -> Result<bool, Error> {
+        Ok(self.0.stored.lock().unwrap().contains_key(key))
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         self.0.gate("before delete").await;
         let was_there = self.0.stored.lock().unwrap().remove(key).is_some();
@@ -291,6 +307,12 @@ fn a_value_that_cannot_be_stored_is_nobodys_obstacle() {
         }
         async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> {
             panic!("the backend's own panic")
+        }
+        async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
+            panic!("the backend's own panic")
+        }
+        async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
+            Ok(false)
         }
         async fn delete(&self, _: &str) -> Result<bool, Error> {
             Ok(false)

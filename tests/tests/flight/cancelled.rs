@@ -52,6 +52,17 @@ impl cache_request::Backend for Yielding {
         set
     }
 
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, cache_request::Error> {
+        yield_now().await;
+        let added = self.0.add(key, value, timeout).await;
+        yield_now().await;
+        added
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, cache_request::Error> {
+        self.0.touch(key, timeout).await
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, cache_request::Error> {
         self.0.delete(key).await
     }

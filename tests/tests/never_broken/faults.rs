@@ -181,6 +181,14 @@ impl Backend for Moody {
         Err(Error::backend("no"))
     }
 
+    async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
+        Err(Error::backend("no"))
+    }
+
+    async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     async fn delete(&self, _: &str) -> Result<bool, Error> {
         Ok(false)
     }
@@ -215,6 +223,12 @@ fn a_backend_may_take_no_key_at_all() {
         }
         async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
             self.0.set(key, value, timeout).await
+        }
+        async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+            self.0.add(key, value, timeout).await
+        }
+        async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+            self.0.touch(key, timeout).await
         }
         async fn delete(&self, key: &str) -> Result<bool, Error> {
             self.0.delete(key).await

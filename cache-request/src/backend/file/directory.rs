@@ -4,12 +4,14 @@
 //! <root>/cache-request.tally                 how much was written since the last sweep, see `sweep`
 //! <root>/3f/3f…<64 hex digits>.cache-request one answer; the name is the key's BLAKE3 hash
 //! <root>/3f/.<random>.cache-request-tmp      an answer being written
+//! <root>/3f/.cache-request-lock              nothing: whose turn it is, see `turn`
 //! ```
 //!
 //! Whatever bears another name is somebody else's, and is neither read nor removed.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -22,6 +24,7 @@ use crate::Error;
 const ENTRY_SUFFIX: &str = ".cache-request";
 const TEMPORARY_PREFIX: &str = ".";
 const TEMPORARY_SUFFIX: &str = ".cache-request-tmp";
+const LOCK: &str = ".cache-request-lock";
 /// No write takes as long: what is older was left by a process that died.
 const TEMPORARY_AGE: Duration = Duration::from_secs(60 * 60);
 
@@ -78,6 +81,32 @@ impl Directory {
         self.root.join(format!("{shard:02x}"))
     }
 
+    pub(super) fn lock_path(&self, shard: u8) -> PathBuf {
+        self.shard_path(shard).join(LOCK)
+    }
+
+    /// Opens a sub-directory's lock, and makes it if need be. `None` if there is no such sub-directory.
+    pub(super) fn open_lock(&self, path: &Path) -> io::Result<Option<File>> {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if self.is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a sub-directory was not found. A foreign file that happens to bear its name is none either.
+    fn is_absent(&self, error: &io::Error) -> bool {
+        match error.kind() {
+            io::ErrorKind::NotFound => true,
+            io::ErrorKind::NotADirectory => self.root.is_dir(),
+            _ => false,
+        }
+    }
+
     /// Makes the directory and its parents, readable by their owner alone. One that is there stays as it is.
     pub(super) fn create(&self) -> io::Result<()> {
         create(&self.root)
@@ -130,9 +159,7 @@ impl Directory {
         let path = self.shard_path(shard);
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            // A foreign file that happens to bear the sub-directory's name holds no answers either.
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.root.is_dir() => return Ok(Vec::new()),
+            Err(error) if self.is_absent(&error) => return Ok(Vec::new()),
             Err(error) => return Err(failed("listing", &path, error)),
         };
         let mut listed = Vec::new();

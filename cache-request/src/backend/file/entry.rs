@@ -118,6 +118,11 @@ pub(super) fn open(path: &Path, key: &str, now: SystemTime) -> Result<Found, Err
 }
 
 impl Opened {
+    /// How many bytes the file has, which is this key's.
+    pub(super) fn file_bytes(&self, key: &str) -> u64 {
+        (HEADER + key.len()) as u64 + self.value_bytes
+    }
+
     pub(super) fn into_value(mut self, path: &Path) -> Result<Vec<u8>, Error> {
         // The file really has that many bytes, so that a garbled length cannot ask for the moon here.
         let length =

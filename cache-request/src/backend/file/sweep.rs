@@ -20,9 +20,9 @@ use std::{
 };
 
 use super::{
-    Stripes,
     directory::{self, Directory, Listed},
     entry, failed,
+    turn::Turns,
 };
 use crate::{Error, shim::unpoisoned};
 
@@ -170,13 +170,13 @@ impl Sweeper {
     }
 
     /// The sweep that [`Due::Soon`] asked for.
-    pub(super) fn sweep_soon(&self, directory: &Directory, stripes: &Stripes, now: SystemTime) -> Result<(), Error> {
+    pub(super) fn sweep_soon(&self, directory: &Directory, turns: &Turns, now: SystemTime) -> Result<(), Error> {
         let _one = unpoisoned(self.sweeping.lock());
         self.scheduled.store(false, Ordering::Release);
         if self.noted() < DUE {
             return Ok(());
         }
-        self.sweep(Held::default(), directory, stripes, now)
+        self.sweep(Held::default(), directory, turns, now)
     }
 
     /// The sweep that [`Due::Now`] asked for: makes room for a file of `file_bytes`.
@@ -184,7 +184,7 @@ impl Sweeper {
         &self,
         file_bytes: u64,
         directory: &Directory,
-        stripes: &Stripes,
+        turns: &Turns,
         now: SystemTime,
     ) -> Result<(), Error> {
         let coming = Held::one(file_bytes);
@@ -193,10 +193,10 @@ impl Sweeper {
         if self.noted() < 2 * DUE && self.limits.share(coming) < DUE {
             return Ok(());
         }
-        self.sweep(coming, directory, stripes, now)
+        self.sweep(coming, directory, turns, now)
     }
 
-    fn sweep(&self, coming: Held, directory: &Directory, stripes: &Stripes, now: SystemTime) -> Result<(), Error> {
+    fn sweep(&self, coming: Held, directory: &Directory, turns: &Turns, now: SystemTime) -> Result<(), Error> {
         let seen = self.noted();
         let mut held = coming;
         let mut files = Vec::new();
@@ -207,7 +207,7 @@ impl Sweeper {
             }
         }
         if self.limits.is_near(&held) {
-            self.cull(files, &mut held, directory, stripes, now)?;
+            self.cull(files, &mut held, directory, turns, now)?;
         }
         // One answer may be nearly as large as the limit. While it is there, each write has to look.
         if !self.limits.is_near(&held) {
@@ -221,16 +221,15 @@ impl Sweeper {
         files: Vec<Listed>,
         held: &mut Held,
         directory: &Directory,
-        stripes: &Stripes,
+        turns: &Turns,
         now: SystemTime,
     ) -> Result<(), Error> {
         // Removes a file that is still the one that was listed, and says how much was gained.
         let remove = |file: &Listed, judge: &dyn Fn(&Path) -> bool| -> Result<Option<Held>, Error> {
             let path = directory.path(&file.name);
-            let _ordered = stripes.lock(&file.name);
+            let _turn = turns.take(directory, &file.name).taken()?;
             match modified(&path) {
                 None => {}
-                // Another process may still put a new answer there right now, and lose it: a cache may forget.
                 Some(modified) if modified == file.modified && judge(&path) => {
                     directory.remove(&file.name)?;
                 }
@@ -280,7 +279,7 @@ mod tests {
         }
         assert_eq!(note(), Due::Now);
 
-        sweeper.sweep_soon(&directory, &Stripes::new(), SystemTime::now()).unwrap();
+        sweeper.sweep_soon(&directory, &Turns::new(), SystemTime::now()).unwrap();
         for write in 0..63 {
             assert_eq!(note(), Due::Nothing, "write {write} after the sweep");
         }

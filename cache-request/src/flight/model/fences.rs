@@ -33,6 +33,23 @@ impl Backend for Wire {
         Ok(())
     }
 
+    async fn add(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<bool, Error> {
+        future::yield_now().await;
+        let added = {
+            let mut stored = lock(&self.0);
+            let free = !stored.contains_key(key);
+            stored.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+            free
+        };
+        future::yield_now().await;
+        Ok(added)
+    }
+
+    async fn touch(&self, key: &str, _: Option<Duration>) -> Result<bool, Error> {
+        future::yield_now().await;
+        Ok(lock(&self.0).contains_key(key))
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         future::yield_now().await;
         let was_there = lock(&self.0).remove(key).is_some();
