@@ -32,19 +32,18 @@ fn misses(misses: &Misses) -> [u64; 6] {
 }
 
 /// Bytes shared by several caches, which can be out of reach.
-#[derive(Clone)]
 struct Shared {
-    bytes: Arc<MemoryBackend>,
-    down: Arc<AtomicBool>,
+    bytes: MemoryBackend,
+    down: AtomicBool,
 }
 
 impl Shared {
-    fn new(clock: &MockClock) -> Self {
-        Self { bytes: Arc::new(MemoryBackend::new(1 << 20, clock.clone())), down: Arc::default() }
+    fn new(clock: &MockClock) -> Arc<Self> {
+        Arc::new(Self { bytes: MemoryBackend::new(1 << 20, clock), down: AtomicBool::new(false) })
     }
 
-    fn cache(&self, clock: &MockClock) -> Cache {
-        Cache::builder().backend(self.clone()).clock(clock.clone()).build()
+    fn cache(self: &Arc<Self>, clock: &MockClock) -> Cache {
+        Cache::builder().backend(Arc::clone(self)).clock(clock).build()
     }
 
     fn reach(&self) -> Result<&MemoryBackend, Error> {
