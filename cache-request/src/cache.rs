@@ -11,7 +11,7 @@ use dashmap::{DashMap, Entry};
 
 use crate::{
     Error,
-    backend::{Backend, Guarded},
+    backend::{Backend, Erased, GuardLimits, Guarded},
     clock::Clock,
     config,
     flight::{Fence, Flights},
@@ -94,7 +94,8 @@ impl Cache {
     pub fn stats(&self) -> Stats {
         let listed = unpoisoned(self.0.listed.read());
         let functions = listed.iter().map(|function| function.stats()).collect();
-        Stats::new(functions, self.0.store.entries(), self.0.store.bytes())
+        let backend = self.backend().map(Guarded::stats);
+        Stats::new(functions, self.0.store.entries(), self.0.store.bytes(), backend)
     }
 
     /// Forgets everything, also what bodies that run at this moment return. On a backend, all that it holds by itself: of
@@ -132,7 +133,7 @@ impl Cache {
     ///
     /// Whoever is on the way may be a task that nobody polls. If it goes on one day, it removes what it has stored.
     pub(crate) async fn pass(&self, fence: Fence) {
-        let limit = self.backend().map_or(Duration::ZERO, Guarded::limit);
+        let limit = self.backend().map_or(Duration::ZERO, |backend| backend.limits().soft_limit);
         within(limit, fence).await;
     }
 
@@ -222,23 +223,30 @@ impl fmt::Debug for Cache {
 /// Makes a [`Cache`].
 #[must_use = "a builder does nothing until it builds"]
 pub struct CacheBuilder {
-    mode: Mode,
+    place: Place,
     clock: Clock,
     limits: Limits,
+    guard: GuardLimits,
     prefix: Option<String>,
     wait_limit: Duration,
-    soft_limit: Duration,
+}
+
+/// Where values are to be kept.
+enum Place {
+    Memory,
+    Null,
+    Backend(Box<dyn Erased>),
 }
 
 impl Default for CacheBuilder {
     fn default() -> Self {
         Self {
-            mode: Mode::Memory,
+            place: Place::Memory,
             clock: Clock::system(),
             limits: Limits { bytes: DEFAULT_MAX_BYTES, entries: usize::MAX },
             prefix: None,
+            guard: GuardLimits::default(),
             wait_limit: DEFAULT_WAIT_LIMIT,
-            soft_limit: DEFAULT_SOFT_LIMIT,
         }
     }
 }
@@ -246,13 +254,13 @@ impl Default for CacheBuilder {
 impl CacheBuilder {
     /// Keeps nothing: every call runs its body.
     pub fn null(mut self) -> Self {
-        self.mode = Mode::Null;
+        self.place = Place::Null;
         self
     }
 
     /// Keeps values in `backend`, as bytes. Values of `local` functions stay in this process's memory.
     pub fn backend(mut self, backend: impl Backend) -> Self {
-        self.mode = Mode::Backend(Guarded::new(backend));
+        self.place = Place::Backend(Box::new(backend));
         self
     }
 
@@ -283,9 +291,29 @@ impl CacheBuilder {
         self
     }
 
-    /// How long a call waits for its backend. Then it goes on without. Default: [`DEFAULT_SOFT_LIMIT`].
+    /// How long a call waits for its backend, in all. Then it goes on without. Default: [`DEFAULT_SOFT_LIMIT`].
+    /// [`Cache::clear`] may take a hundred times as long.
     pub fn soft_limit(mut self, limit: Duration) -> Self {
-        self.soft_limit = limit;
+        self.guard.soft_limit = limit;
+        self
+    }
+
+    /// How many operations of the backend may be under way at a time. A call beyond that goes on without. Default: 4096.
+    pub fn max_concurrent(mut self, operations: usize) -> Self {
+        self.guard.max_concurrent = operations;
+        self
+    }
+
+    /// After how many faults in a row the backend is left alone: calls go on without it, and cost nothing but their bodies.
+    /// Default: 8.
+    pub fn breaker_faults(mut self, faults: u32) -> Self {
+        self.guard.breaker.faults = faults;
+        self
+    }
+
+    /// For how long the backend is left alone. Then one call at a time tries, until one succeeds. Default: 1 second.
+    pub fn breaker_pause(mut self, pause: Duration) -> Self {
+        self.guard.breaker.pause = pause;
         self
     }
 
@@ -298,11 +326,12 @@ impl CacheBuilder {
     /// The cache.
     #[must_use]
     pub fn build(self) -> Cache {
-        let mode = match self.mode {
-            Mode::Backend(backend) => Mode::Backend(backend.within(self.soft_limit)),
+        let mode = match self.place {
+            Place::Backend(backend) => Mode::Backend(Guarded::new(backend, self.guard, self.clock.clone())),
             // Else each value would be a fault, as one that is too large.
-            Mode::Memory if self.limits.bytes == 0 || self.limits.entries == 0 => Mode::Null,
-            mode @ (Mode::Memory | Mode::Null) => mode,
+            Place::Memory if self.limits.bytes == 0 || self.limits.entries == 0 => Mode::Null,
+            Place::Memory => Mode::Memory,
+            Place::Null => Mode::Null,
         };
         Cache(Arc::new(Inner {
             mode,

@@ -9,19 +9,18 @@
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
     Error, ErrorKind,
-    backend::Guarded,
+    backend::{Guarded, Patience},
     cache::Cache,
     clock::{NEVER, unix_millis},
     codec::FOREVER,
-    contained::{Contained, contain, discard},
-    flight::{FlightKey, Join, Landing, Lead, Shared},
+    contained::{Contained, contain},
+    flight::{FlightKey, Join, Landing, Lead, Shared, Wait},
     function::{Function, Kept},
     key::{Key, Lookup, OwnedKey, text},
     policy::{Codec, Policy, ValueOf},
@@ -69,23 +68,28 @@ fn read<R, V: ValueOf<R>>(cache: &Cache, function: &Function<V>, key: &Key) -> R
 
 /// Answers a call that found nothing in memory.
 pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
-    let mut lead = match call.join().await {
-        Joined::Answered(answer) => return answer,
-        Joined::Leads(lead) => lead,
+    let mut patience = call.patience();
+    let mut lead = match call.join() {
+        Join::Lead(lead) => lead,
+        Join::Wait(wait) => match Box::pin(call.wait(wait, &mut patience)).await {
+            Waited::Answered(answer) => return answer,
+            Waited::Leads(lead) => lead,
+        },
     };
     // All of it is part of the flight, so that whatever of the user's code runs in it (the body, conditions, clones,
     // destructors) may call annotated functions, and never waits for itself.
-    scope::within(lead.lineage(), call.look_or_fly(&mut lead, body)).await
+    scope::within(lead.lineage(), call.look_or_fly(&mut lead, body, &mut patience)).await
 }
 
 /// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
 pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
     let (fence, mut lead) = call.cache.flights().supersede(&call.flight_key());
     call.cache.pass(fence).await;
-    scope::within(lead.lineage(), call.fly(&mut lead, body, Replaced::ByAnyValue)).await
+    scope::within(lead.lineage(), call.fly(&mut lead, body, Replaced::ByAnyValue, &mut call.patience())).await
 }
 
-enum Joined<'a, R> {
+/// What a call came to that waited.
+enum Waited<'a, R> {
     Answered(R),
     Leads(Lead<'a>),
 }
@@ -103,7 +107,7 @@ enum Replaced {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Kept,
-    /// The attribute's conditions are against it.
+    /// The attribute's conditions are against it, or the backend has failed this call already.
     Unwanted,
     /// The key was invalidated meanwhile.
     Outdated,
@@ -120,7 +124,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The answer, if it is remembered anywhere. Counts nothing but faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_again().await.ok()
+        self.look_again(&mut self.patience()).await.ok()
     }
 
     /// Keeps `value` as if a body had just returned it.
@@ -128,7 +132,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let (fence, mut lead) = self.cache.flights().supersede(&self.flight_key());
         self.cache.pass(fence).await;
         scope::within(lead.lineage(), async {
-            let kept = self.try_keep(&mut lead, value, Replaced::ByAnyValue).await;
+            let kept = self.try_keep(&mut lead, value, Replaced::ByAnyValue, &mut self.patience()).await;
             self.land(&mut lead, Some(value));
             kept
         })
@@ -158,81 +162,84 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// Waits for the body that runs for this key, or becomes the one to run it.
-    async fn join(&self) -> Joined<'_, R> {
-        let key = self.flight_key();
-        let flights = self.cache.flights();
-        if !self.site.coalesce {
-            return Joined::Leads(flights.alone(&key));
-        }
+    /// Becomes the one to run the body for this key, or one of those who wait for that.
+    fn join(&self) -> Join<'_> {
+        let (key, flights) = (self.flight_key(), self.cache.flights());
+        if self.site.coalesce { flights.join(&key) } else { Join::Lead(flights.alone(&key)) }
+    }
+
+    /// Waits for the body that runs for this key, as long as there is one that is worth it.
+    async fn wait(&self, mut wait: Wait, patience: &mut Patience) -> Waited<'_, R> {
+        let (key, flights) = (self.flight_key(), self.cache.flights());
         loop {
-            let mut wait = match flights.join(&key) {
-                Join::Lead(lead) => return Joined::Leads(lead),
-                Join::Wait(wait) => wait,
-            };
             // Memory has been looked in; what the backend has is good while the newer value is being made.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok(answer) = self.look_again().await
+                && let Ok(answer) = self.look_again(patience).await
             {
                 self.function.counters.one(Count::Hit);
-                return Joined::Answered(answer);
+                return Waited::Answered(answer);
             }
             match within(self.cache.wait_limit(), &mut wait).await {
                 Some(Landing::Value(shared)) => {
                     let value = shared.downcast_ref().and_then(Contained::get).and_then(|value| self.clone_of(value));
-                    let Some(value) = value else { return Joined::Leads(flights.alone(&key)) };
+                    let Some(value) = value else { return Waited::Leads(flights.alone(&key)) };
                     self.function.counters.one(Count::Coalesced);
-                    return Joined::Answered(value.into_answer());
+                    return Waited::Answered(value.into_answer());
                 }
-                Some(Landing::Nothing) => return Joined::Leads(flights.alone(&key)),
+                Some(Landing::Nothing) => return Waited::Leads(flights.alone(&key)),
                 Some(Landing::Abandoned) => {}
                 None => flights.give_up_on(&key, &wait),
             }
+            wait = match flights.join(&key) {
+                Join::Lead(lead) => return Waited::Leads(lead),
+                Join::Wait(wait) => wait,
+            };
         }
     }
 
     /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend.
-    async fn look_again(&self) -> Result<R, Count> {
-        let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
-            return read(self.cache, self.function, self.key).map_err(|absent| match absent {
-                Absent::Expired => Count::Expired,
-                Absent::Missing => match self.cache.store().farewell(self.function.table.id, self.key.hash()) {
-                    Some(Farewell::Evicted) => Count::Evicted,
-                    Some(Farewell::Invalidated) => Count::Invalidated,
-                    None => Count::NeverSeen,
-                },
-            });
+    async fn look_again(&self, patience: &mut Patience) -> Result<R, Count> {
+        match self.backend().zip(self.policy.codec()) {
+            None => self.look_in_memory(),
+            // In a place of its own: a call that needs no backend carries nothing of it, and bodies nest.
+            Some((backend, codec)) => Box::pin(self.look_in(backend, codec, patience)).await,
+        }
+    }
+
+    fn look_in_memory(&self) -> Result<R, Count> {
+        read(self.cache, self.function, self.key).map_err(|absent| match absent {
+            Absent::Expired => Count::Expired,
+            Absent::Missing => match self.cache.store().farewell(self.function.table.id, self.key.hash()) {
+                Some(Farewell::Evicted) => Count::Evicted,
+                Some(Farewell::Invalidated) => Count::Invalidated,
+                None => Count::NeverSeen,
+            },
+        })
+    }
+
+    async fn look_in(&self, backend: &Guarded, codec: &Codec<V>, patience: &mut Patience) -> Result<R, Count> {
+        let unreachable = |error: Error| {
+            self.function.fault("the backend could not be read", &error);
+            Count::BackendFault
         };
+        backend.ready(patience).map_err(unreachable)?;
         let text = self.text(backend);
-        let bytes = match backend.get(&text).await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(Count::NeverSeen),
-            Err(error) => {
-                self.function.fault("the backend could not be read", &error);
-                return Err(Count::BackendFault);
-            }
-        };
+        let bytes = backend.get(&text, patience).await.map_err(unreachable)?.ok_or(Count::NeverSeen)?;
         let now = unix_millis(self.cache.clock().wall());
-        let opened =
-            catch_unwind(AssertUnwindSafe(|| (codec.open)(&bytes, self.function.fingerprint(codec), &text, now)));
-        match opened {
-            Ok(Ok(Some(value))) => Ok(value.into_answer()),
-            Ok(Ok(None)) => Err(Count::Expired),
-            Ok(Err(error)) => {
+        let open = || (codec.open)(&bytes, self.function.fingerprint(codec), &text, now);
+        match contained("the value's `Deserialize`", open).and_then(|opened| opened) {
+            Ok(Some(value)) => Ok(value.into_answer()),
+            Ok(None) => Err(Count::Expired),
+            Err(error) => {
                 self.function.fault("stored bytes cannot be used", &error);
-                Err(Count::Undecodable)
-            }
-            Err(panic) => {
-                discard(panic);
-                self.function.fault("stored bytes cannot be used", &"the value's `Deserialize` panicked");
                 Err(Count::Undecodable)
             }
         }
     }
 
-    async fn look_or_fly(&self, lead: &mut Lead<'_>, body: impl Future<Output = R>) -> R {
-        match self.look_again().await {
+    async fn look_or_fly(&self, lead: &mut Lead<'_>, body: impl Future<Output = R>, patience: &mut Patience) -> R {
+        match self.look_again(patience).await {
             Ok(answer) => {
                 self.function.counters.one(Count::Hit);
                 self.land(lead, V::of(&answer));
@@ -240,11 +247,17 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             }
             Err(miss) => self.function.counters.one(miss),
         }
-        self.fly(lead, body, Replaced::IfKept).await
+        self.fly(lead, body, Replaced::IfKept, patience).await
     }
 
     /// Runs the body, keeps its value, and shares it with those who wait.
-    async fn fly(&self, lead: &mut Lead<'_>, body: impl Future<Output = R>, replaced: Replaced) -> R {
+    async fn fly(
+        &self,
+        lead: &mut Lead<'_>,
+        body: impl Future<Output = R>,
+        replaced: Replaced,
+        patience: &mut Patience,
+    ) -> R {
         let start = Instant::now();
         let answer = body.await;
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -259,7 +272,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 return answer;
             }
         };
-        if let Err(error) = self.try_keep(lead, &value, replaced).await {
+        if let Err(error) = self.try_keep(lead, &value, replaced, patience).await {
             self.function.fault("a value could not be kept", &error);
         }
         self.land(lead, Some(&value));
@@ -267,22 +280,30 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile.
-    async fn try_keep(&self, lead: &mut Lead<'_>, value: &V, replaced: Replaced) -> Result<(), Error> {
-        let outcome = self.keep(lead, value).await;
+    async fn try_keep(
+        &self,
+        lead: &mut Lead<'_>,
+        value: &V,
+        replaced: Replaced,
+        patience: &mut Patience,
+    ) -> Result<(), Error> {
+        let outcome = self.keep(lead, value, patience).await;
         if replaced == Replaced::ByAnyValue && matches!(outcome, Ok(Outcome::Unwanted) | Err(_)) {
-            let forgotten = self.forget().await;
+            let forgotten = Box::pin(self.forget()).await;
             // That it could not be kept says more than that the older one could not be removed.
             return outcome.and(forgotten).map(drop);
         }
         outcome.map(drop)
     }
 
-    async fn keep(&self, lead: &mut Lead<'_>, value: &V) -> Result<Outcome, Error> {
+    async fn keep(&self, lead: &mut Lead<'_>, value: &V, patience: &mut Patience) -> Result<Outcome, Error> {
         let timeout = contained("`when`, or the timeout,", || self.policy.keep_for(value))?;
         match (timeout, self.backend().zip(self.policy.codec())) {
             (None, _) => Ok(Outcome::Unwanted),
             (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
-            (Some(timeout), Some((backend, codec))) => self.keep_in(backend, codec, lead, value, timeout).await,
+            (Some(timeout), Some((backend, codec))) => {
+                Box::pin(self.keep_in(backend, codec, lead, value, timeout, patience)).await
+            }
         }
     }
 
@@ -308,7 +329,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         lead: &mut Lead<'_>,
         value: &V,
         timeout: Duration,
+        patience: &mut Patience,
     ) -> Result<Outcome, Error> {
+        if patience.is_over() {
+            return Ok(Outcome::Unwanted);
+        }
+        backend.ready(patience)?;
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
         let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
@@ -318,7 +344,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if !lead.begin_storing() {
             return Ok(Outcome::Outdated);
         }
-        let stored = backend.set(&text, &bytes, (!forever).then_some(timeout)).await;
+        let stored = backend.set(&text, &bytes, (!forever).then_some(timeout), patience).await;
         if lead.came_too_late() {
             // Also if that failed: it may be there all the same.
             backend.delete(&text).await?;
@@ -338,6 +364,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     #[inline]
     fn clone_of(&self, value: &V) -> Option<V> {
         self.function.guard("the value's `Clone`", || value.clone())
+    }
+
+    fn patience(&self) -> Patience {
+        self.backend().map_or_else(Patience::default, Guarded::patience)
     }
 
     fn backend(&self) -> Option<&Guarded> {

@@ -14,8 +14,12 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `max_entries` | `memory`, `file` | entries that may be held | any number |
 /// | `prefix` | all | the head of keys, where a function names none | the function's crate |
 /// | `wait_limit` | all | how long a caller waits for a body that another one runs, such as `10s` | `10s` |
-/// | `soft_limit` | `file` | how long a call waits for the backend | `250ms` |
+/// | `soft_limit` | all with a backend | how long a call waits for the backend, in all | `250ms` |
+/// | `max_concurrent` | all with a backend | how many operations may be under way at a time; a call beyond that goes without | 4096 |
+/// | `breaker_faults` | all with a backend | after so many faults in a row the backend is left alone | 8 |
+/// | `breaker_pause` | all with a backend | for how long; then one call at a time tries again | `1s` |
 ///
+/// All schemes but `memory` and `null` have a backend.
 /// An option that its scheme has not is an error, and so are one that is given twice and a limit of 0: to keep nothing, there is
 /// `null://`.
 ///
@@ -136,6 +140,9 @@ impl CacheConfig {
         if let Some(Span(limit)) = options.take("wait_limit")? {
             builder = builder.wait_limit(limit);
         }
+        if scheme.has_backend {
+            builder = guarded(&mut options, builder)?;
+        }
         Ok(builder.build())
     }
 }
@@ -151,25 +158,50 @@ type Open = fn(&str, &mut Options, CacheBuilder) -> Result<CacheBuilder, Error>;
 /// What may stand before `://`.
 struct Scheme {
     name: &'static str,
-    /// Beside those of [`ALL_HAVE`].
+    /// Beside those of [`ALL_HAVE`] and [`BACKENDS_HAVE`].
     options: &'static [&'static str],
+    has_backend: bool,
     open: Open,
 }
 
 /// All schemes there are.
 const SCHEMES: [Scheme; 3] = [
-    Scheme { name: "memory", options: &["max_bytes", "max_entries"], open: memory },
-    Scheme { name: "null", options: &[], open: null },
-    Scheme { name: "file", options: &["max_bytes", "max_entries", "soft_limit"], open: file },
+    Scheme { name: "memory", options: &["max_bytes", "max_entries"], has_backend: false, open: memory },
+    Scheme { name: "null", options: &[], has_backend: false, open: null },
+    Scheme { name: "file", options: &["max_bytes", "max_entries"], has_backend: true, open: file },
 ];
 
 /// The options that every scheme has.
 const ALL_HAVE: [&str; 2] = ["prefix", "wait_limit"];
 
+/// The options that every scheme has whose values are kept by a backend.
+const BACKENDS_HAVE: [&str; 4] = ["soft_limit", "max_concurrent", "breaker_faults", "breaker_pause"];
+
 impl Scheme {
-    fn has(&self, option: &str) -> bool {
-        ALL_HAVE.contains(&option) || self.options.contains(&option)
+    fn all_options(&self) -> impl Iterator<Item = &'static str> {
+        let of_backends: &[_] = if self.has_backend { &BACKENDS_HAVE } else { &[] };
+        ALL_HAVE.iter().chain(of_backends).chain(self.options).copied()
     }
+
+    fn has(&self, option: &str) -> bool {
+        self.all_options().any(|own| own == option)
+    }
+}
+
+fn guarded(options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    if let Some(Span(limit)) = options.take("soft_limit")? {
+        builder = builder.soft_limit(limit);
+    }
+    if let Some(Entries(operations)) = options.take("max_concurrent")? {
+        builder = builder.max_concurrent(usize::try_from(operations).unwrap_or(usize::MAX));
+    }
+    if let Some(Entries(faults)) = options.take("breaker_faults")? {
+        builder = builder.breaker_faults(u32::try_from(faults).unwrap_or(u32::MAX));
+    }
+    if let Some(Span(pause)) = options.take("breaker_pause")? {
+        builder = builder.breaker_pause(pause);
+    }
+    Ok(builder)
 }
 
 fn memory(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
@@ -189,16 +221,13 @@ fn null(path: &str, _: &mut Options, builder: CacheBuilder) -> Result<CacheBuild
 }
 
 #[cfg(feature = "file")]
-fn file(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+fn file(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
     let mut backend = crate::backend::FileBackend::builder(directory(path)?);
     if let Some(Bytes(bytes)) = options.take("max_bytes")? {
         backend = backend.max_bytes(bytes);
     }
     if let Some(Entries(entries)) = options.take("max_entries")? {
         backend = backend.max_entries(entries);
-    }
-    if let Some(Span(limit)) = options.take("soft_limit")? {
-        builder = builder.soft_limit(limit);
     }
     Ok(builder.backend(backend.build()?))
 }
@@ -296,7 +325,7 @@ impl Options {
         let Some(value) = self.given.remove(name) else { return Ok(None) };
         value.parse().map(Some).map_err(|wrong| {
             let wrong = match wrong {
-                Wrong::Unexpected => format!("expected {}", expected(name).unwrap_or("something else")),
+                Wrong::Expected(what) => format!("expected {what}"),
                 Wrong::Else(wrong) => wrong.to_owned(),
             };
             Error::config(format!("option `{name}`: `{value}`: {wrong}"))
@@ -314,7 +343,7 @@ impl Options {
         } else {
             format!("option `{option}` is one of {}, not of `{own}://`", others.join(" and "))
         };
-        let mut known: Vec<_> = ALL_HAVE.iter().chain(scheme.options).copied().collect();
+        let mut known: Vec<_> = scheme.all_options().collect();
         known.sort_unstable();
         Err(Error::config(format!("{wrong}: there is {}", known.join(", "))))
     }
@@ -323,21 +352,14 @@ impl Options {
 /// Why no limit is 0.
 const KEEPS_NOTHING: &str = "nothing could be kept; to keep nothing, write null://";
 
-/// What the value of an option may be; nothing if there is no such option.
-fn expected(option: &str) -> Option<&'static str> {
-    match option {
-        "max_bytes" => Some("bytes, such as 1048576, 64MiB or 1GB"),
-        "max_entries" => Some("a number, such as 10000"),
-        "prefix" => Some("a text"),
-        "wait_limit" | "soft_limit" => Some("a time, such as 250ms, 10s or 1h 30m"),
-        _ => None,
-    }
-}
+const BYTES: &str = "bytes, such as 1048576, 64MiB or 1GB";
+const NUMBER: &str = "a number, such as 10000";
+const TIME: &str = "a time, such as 250ms, 10s or 1h 30m";
 
 /// Why a value cannot be meant.
 enum Wrong {
-    /// It is nothing of what is [`expected`].
-    Unexpected,
+    /// It is nothing of this kind.
+    Expected(&'static str),
     Else(&'static str),
 }
 
@@ -350,7 +372,7 @@ impl FromStr for Bytes {
     fn from_str(text: &str) -> Result<Self, Wrong> {
         let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| Wrong::Unexpected)?;
+        let number: u64 = number.parse().map_err(|_| Wrong::Expected(BYTES))?;
         let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
             "" | "b" => 1,
             "kb" => 1_000,
@@ -359,9 +381,9 @@ impl FromStr for Bytes {
             "kib" => 1 << 10,
             "mib" => 1 << 20,
             "gib" => 1 << 30,
-            _ => return Err(Wrong::Unexpected),
+            _ => return Err(Wrong::Expected(BYTES)),
         };
-        match number.checked_mul(unit).ok_or(Wrong::Unexpected)? {
+        match number.checked_mul(unit).ok_or(Wrong::Expected(BYTES))? {
             0 => Err(Wrong::Else(KEEPS_NOTHING)),
             bytes => Ok(Self(bytes)),
         }
@@ -375,7 +397,7 @@ impl FromStr for Entries {
     type Err = Wrong;
 
     fn from_str(text: &str) -> Result<Self, Wrong> {
-        match text.parse().map_err(|_| Wrong::Unexpected)? {
+        match text.parse().map_err(|_| Wrong::Expected(NUMBER))? {
             0 => Err(Wrong::Else(KEEPS_NOTHING)),
             entries => Ok(Self(entries)),
         }
@@ -393,7 +415,7 @@ impl FromStr for Span {
             "never" => {
                 Err(Wrong::Else("no call waits for ever on the cache's account; a long time is 1day, for example"))
             }
-            text => humantime::parse_duration(text).map(Self).map_err(|_| Wrong::Unexpected),
+            text => humantime::parse_duration(text).map(Self).map_err(|_| Wrong::Expected(TIME)),
         }
     }
 }

@@ -12,6 +12,10 @@ pub enum ErrorKind {
     Installed,
     /// The backend could not do what it was asked: unreachable, full, refused.
     Backend,
+    /// The backend took longer than a call waits.
+    Timeout,
+    /// The backend was not asked: it has failed too often, or has too much to do.
+    Unavailable,
     /// The backend's stored bytes are not what was written.
     Corrupt,
     /// The value is larger than the backend takes.

@@ -153,7 +153,7 @@ pub use crate::{
     global::{CACHE_URL, current, install, install_named, named, stats},
     handle::{AsyncHandle, Handle},
     scope::{Scoped, client_scope, client_scope_sync, scoped, scoped_sync},
-    stats::{FunctionStats, Misses, Stats},
+    stats::{BackendStats, FunctionStats, Misses, Stats},
 };
 
 /// The README's examples, compiled and run with those of the documentation.

@@ -47,7 +47,10 @@ fn an_unknown_option_is_told_those_there_are() {
     for (url, known) in [
         ("memory://", "max_bytes, max_entries, prefix, wait_limit"),
         ("null://", "prefix, wait_limit"),
-        (&*file, "max_bytes, max_entries, prefix, soft_limit, wait_limit"),
+        (
+            &*file,
+            "breaker_faults, breaker_pause, max_bytes, max_concurrent, max_entries, prefix, soft_limit, wait_limit",
+        ),
     ] {
         let error = refused(&format!("{url}?max_byte=1"));
         assert!(error.contains("`max_byte`"), "{error}");
@@ -74,7 +77,8 @@ fn an_option_of_another_scheme_is_told_whose_it_is() {
         ),
         (
             &*format!("file://{}?max_byte=1", unmade.display()),
-            "unknown option `max_byte` of `file://`: there is max_bytes, max_entries, prefix, soft_limit, wait_limit",
+            "unknown option `max_byte` of `file://`: there is breaker_faults, breaker_pause, max_bytes, max_concurrent, \
+             max_entries, prefix, soft_limit, wait_limit",
         ),
     ] {
         assert_eq!(refused(url), told);
@@ -322,6 +326,8 @@ fn what_is_no_value_at_all_is_named() {
             r#"{ "max_bytes": null }"#,
             "option `max_bytes`: expected bytes, such as 1048576, 64MiB or 1GB, found nothing",
         ),
+        (r#"{ "breaker_pause": null }"#, "option `breaker_pause`: expected a time, such as"),
+        (r#"{ "prefix": null }"#, "option `prefix`: expected a text or a number, found nothing"),
         (r#"{ "max_entries": [5] }"#, "option `max_entries`: expected a number, such as 10000, found a list"),
         (
             r#"{ "wait_limit": { "s": 5 } }"#,
@@ -333,11 +339,12 @@ fn what_is_no_value_at_all_is_named() {
         ),
         (
             r#"{ "cahces": { "a": {} } }"#,
-            "unknown option `cahces`: there is caches, max_bytes, max_entries, prefix, soft_limit, url, wait_limit",
+            "unknown option `cahces`: there is breaker_faults, breaker_pause, caches, max_bytes, max_concurrent, max_entries, \
+             prefix, soft_limit, url, wait_limit",
         ),
         (
             r#"{ "caches": { "a": { "caches": {} } } }"#,
-            "unknown option `caches`: there is max_bytes, max_entries, prefix, soft_limit, url, wait_limit",
+            "unknown option `caches`: there is breaker_faults, breaker_pause, max_bytes, max_concurrent, max_entries, prefix",
         ),
         (r#"{ "caches": { "a": "redis://:secret@h" } }"#, "an address is the value of `url`"),
         (r#"{ "caches": [] }"#, "expected named caches in `caches`"),
@@ -348,7 +355,7 @@ fn what_is_no_value_at_all_is_named() {
         assert!(!error.contains("secret") && !error.contains("RawSetting"), "{error}");
     }
     let error = toml::from_str::<Config>("[cache]\nurl = 'memory://'\n").unwrap_err().to_string();
-    assert!(error.contains("unknown option `cache`: there is caches, "), "{error}");
+    assert!(error.contains("unknown option `cache`: there is breaker_faults, breaker_pause, caches, "), "{error}");
 }
 
 #[test]

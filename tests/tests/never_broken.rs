@@ -7,6 +7,8 @@ mod bytes;
 mod directories;
 #[path = "never_broken/faults.rs"]
 mod faults;
+#[path = "never_broken/guard.rs"]
+mod guard;
 #[path = "never_broken/shapes.rs"]
 mod shapes;
 #[path = "never_broken/values.rs"]

@@ -1,34 +1,91 @@
 //! What stands between a call and its backend: whatever that does, the call goes on.
 
-use std::{future::pending, mem, panic::AssertUnwindSafe, pin::Pin, time::Duration};
+use std::{
+    future::pending,
+    mem,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use futures_lite::FutureExt;
 
-use super::Backend;
+use super::{
+    Backend, BreakerState,
+    breaker::{self, Breaker},
+};
 use crate::{
-    Error,
+    Error, ErrorKind,
+    clock::Clock,
     contained::{contain, discard},
     shim::within,
+    stats::BackendStats,
 };
 
-/// A backend that answers within its limit, or fails: it cannot hang, and cannot panic.
+/// A backend that answers within its limit, or fails: it cannot hang, cannot panic, and is left alone while it fails.
 pub(crate) struct Guarded {
     backend: Box<dyn Erased>,
     /// Asked for when the cache is made: a panic there is no call's.
     name: &'static str,
     max_key_bytes: usize,
+    limits: Limits,
+    breaker: Breaker,
+    under_way: AtomicUsize,
+}
+
+/// What a backend may cost its callers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// How long a call waits for it in all.
+    pub(crate) soft_limit: Duration,
+    /// How many operations may be under way at a time.
+    pub(crate) max_concurrent: usize,
+    pub(crate) breaker: breaker::Policy,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            soft_limit: Duration::from_millis(250),
+            max_concurrent: 4096,
+            breaker: breaker::Policy { faults: 8, pause: Duration::from_secs(1) },
+        }
+    }
+}
+
+/// To remove everything may take so many times as long as a call waits: 25 seconds, unless told otherwise.
+const CLEAR_MAY_TAKE: u32 = 100;
+
+/// How long one call may still wait for its backend.
+#[derive(Default)]
+pub(crate) struct Patience {
     limit: Duration,
+    left: Duration,
+    /// Once it has failed the call asks no more.
+    is_over: bool,
+}
+
+impl Patience {
+    fn of(limit: Duration) -> Self {
+        Self { limit, left: limit, is_over: false }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
 }
 
 impl Guarded {
-    pub(crate) fn new(backend: impl Backend) -> Self {
-        let (name, max_key_bytes) = (backend.name(), backend.max_key_bytes());
-        Self { backend: Box::new(backend), name, max_key_bytes, limit: Duration::MAX }
-    }
-
-    pub(crate) fn within(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
+    pub(crate) fn new(backend: Box<dyn Erased>, limits: Limits, clock: Clock) -> Self {
+        Self {
+            name: backend.name(),
+            max_key_bytes: backend.max_key_bytes(),
+            backend,
+            limits,
+            breaker: Breaker::new(limits.breaker, clock),
+            under_way: AtomicUsize::new(0),
+        }
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -39,40 +96,105 @@ impl Guarded {
         self.max_key_bytes
     }
 
-    /// How long an operation may take.
-    pub(crate) fn limit(&self) -> Duration {
-        self.limit
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
-    pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.guard(self.backend.get(key)).await
+    pub(crate) fn patience(&self) -> Patience {
+        Patience::of(self.limits.soft_limit)
     }
 
-    pub(crate) async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        self.guard(self.backend.set(key, value, timeout)).await
+    pub(crate) fn stats(&self) -> BackendStats {
+        BackendStats {
+            name: self.name,
+            breaker: self.breaker.state(),
+            opened: self.breaker.opened(),
+            under_way: self.under_way.load(Ordering::Relaxed) as u64,
+        }
+    }
+
+    /// An error at once where an operation would be refused: before anything is prepared for it.
+    pub(crate) fn ready(&self, patience: &mut Patience) -> Result<(), Error> {
+        if self.breaker.state() == BreakerState::Open { Err(self.is_resting(patience)) } else { Ok(()) }
+    }
+
+    pub(crate) async fn get(&self, key: &str, patience: &mut Patience) -> Result<Option<Vec<u8>>, Error> {
+        self.guard(self.backend.get(key), patience).await
+    }
+
+    pub(crate) async fn set(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        patience: &mut Patience,
+    ) -> Result<(), Error> {
+        self.guard(self.backend.set(key, value, timeout), patience).await
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.guard(self.backend.delete(key)).await
+        self.guard(self.backend.delete(key), &mut self.patience()).await
     }
 
+    /// It may have to look at all there is, and is given the time.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
-        self.guard(self.backend.clear()).await
+        let limit = self.limits.soft_limit.saturating_mul(CLEAR_MAY_TAKE);
+        self.guard(self.backend.clear(), &mut Patience::of(limit)).await
     }
 
-    async fn guard<T>(&self, operation: Operation<'_, T>) -> Result<T, Error> {
+    async fn guard<T>(&self, operation: Operation<'_, T>, patience: &mut Patience) -> Result<T, Error> {
         let mut operation = Dropped(operation);
+        let Some(permit) = self.breaker.permit() else { return Err(self.is_resting(patience)) };
+        let _seat = self.seat(patience)?;
+        let begun = Instant::now();
         let operation = async {
             let outcome = AssertUnwindSafe(&mut operation.0).catch_unwind().await;
             outcome.unwrap_or_else(|panic| {
                 discard(panic);
-                Err(Error::backend(format!("the {} backend panicked", self.name())))
+                Err(Error::backend(format!("the {} backend panicked", self.name)))
             })
         };
-        let outcome = within(self.limit, operation).await;
-        outcome.unwrap_or_else(|| {
-            Err(Error::backend(format!("the {} backend took longer than {:?}", self.name(), self.limit)))
-        })
+        let outcome = within(patience.left, operation).await.unwrap_or_else(|| {
+            let limit = patience.limit;
+            Err(Error::new(ErrorKind::Timeout, format!("the {} backend took longer than {limit:?}", self.name)))
+        });
+        match &outcome {
+            Err(error) if matches!(error.kind(), ErrorKind::Backend | ErrorKind::Timeout) => {
+                patience.is_over = true;
+                permit.failed();
+            }
+            // An error about the value is an answer of the backend as well.
+            _ => {
+                patience.left = patience.left.saturating_sub(begun.elapsed());
+                permit.succeeded();
+            }
+        }
+        outcome
+    }
+
+    #[cold]
+    fn is_resting(&self, patience: &mut Patience) -> Error {
+        patience.is_over = true;
+        Error::new(ErrorKind::Unavailable, format!("the {} backend has failed too often and is left alone", self.name))
+    }
+
+    fn seat(&self, patience: &mut Patience) -> Result<Seat<'_>, Error> {
+        let seat = Seat(&self.under_way);
+        if self.under_way.fetch_add(1, Ordering::Relaxed) < self.limits.max_concurrent {
+            return Ok(seat);
+        }
+        patience.is_over = true;
+        let limit = self.limits.max_concurrent;
+        Err(Error::new(ErrorKind::Unavailable, format!("the {} backend has {limit} operations to do", self.name)))
+    }
+}
+
+/// One operation that is under way.
+struct Seat<'a>(&'a AtomicUsize);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -90,7 +212,9 @@ impl<'a, T: 'a> Drop for Dropped<'a, T> {
 }
 
 /// [`Backend`], for a backend whose type is forgotten.
-trait Erased: Send + Sync {
+pub(crate) trait Erased: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn max_key_bytes(&self) -> usize;
     fn get<'a>(&'a self, key: &'a str) -> Operation<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
@@ -98,6 +222,14 @@ trait Erased: Send + Sync {
 }
 
 impl<B: Backend> Erased for B {
+    fn name(&self) -> &'static str {
+        Backend::name(self)
+    }
+
+    fn max_key_bytes(&self) -> usize {
+        Backend::max_key_bytes(self)
+    }
+
     // In an async block, so that a panic of the method itself comes when the guard is there to catch it.
     fn get<'a>(&'a self, key: &'a str) -> Operation<'a, Option<Vec<u8>>> {
         Box::pin(async move { Backend::get(self, key).await })

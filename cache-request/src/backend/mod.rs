@@ -1,5 +1,6 @@
 //! Where answers are kept outside this process: the trait, and the backends that come with the crate.
 
+mod breaker;
 #[cfg(feature = "file")]
 mod file;
 mod guard;
@@ -8,9 +9,10 @@ mod pointer;
 
 use std::time::Duration;
 
+pub use self::breaker::BreakerState;
 #[cfg(feature = "file")]
 pub use self::file::{FileBackend, FileBackendBuilder};
-pub(crate) use self::guard::Guarded;
+pub(crate) use self::guard::{Erased, Guarded, Limits as GuardLimits, Patience};
 pub use self::memory::MemoryBackend;
 use crate::Error;
 

@@ -3,14 +3,17 @@
 //! By hand, so that what is wrong is named, and nothing that is given twice is overlooked. An address may hold a password: no
 //! error shows one.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{ADDRESS, ALL_HAVE, CacheConfig, Config, SCHEMES, Setting, expected};
+use super::{ADDRESS, BYTES, CacheConfig, Config, NUMBER, SCHEMES, Scheme, Setting, TIME};
 
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -26,8 +29,8 @@ impl<'de> Deserialize<'de> for CacheConfig {
 
 impl<'de> Deserialize<'de> for Setting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = deserializer.deserialize_any(Value { name: "", of: Table { has_caches: false } })?;
-        value.map(Self).ok_or_else(|| Error::custom("expected a text or a number, found nothing"))
+        let value = deserializer.deserialize_any(Value { name: None, of: Table { has_caches: false } })?;
+        value.map(Self).ok_or_else(|| Error::custom(format_args!("expected {TEXT}, found nothing")))
     }
 }
 
@@ -40,20 +43,30 @@ struct Table {
 impl Table {
     /// Why an option cannot be what was found.
     fn wrong<E: Error>(self, name: &str, found: &str) -> E {
-        match if name == "url" { Some(ADDRESS) } else { expected(name) } {
-            Some(expected) => E::custom(format_args!("option `{name}`: expected {expected}, found {found}")),
-            None if name.is_empty() => E::custom(format_args!("expected a text or a number, found {found}")),
-            None => {
-                let caches = self.has_caches.then_some("caches");
-                let mut known: Vec<_> = caches.into_iter().chain(["url"]).chain(ALL_HAVE).collect();
-                known.extend(SCHEMES.iter().flat_map(|scheme| scheme.options));
-                known.sort_unstable();
-                known.dedup();
-                E::custom(format_args!("unknown option `{name}`: there is {}", known.join(", ")))
-            }
+        if let Some(expected) = expected(name) {
+            return E::custom(format_args!("option `{name}`: expected {expected}, found {found}"));
         }
+        let caches = self.has_caches.then_some("caches");
+        let known: BTreeSet<_> =
+            caches.into_iter().chain(["url"]).chain(SCHEMES.iter().flat_map(Scheme::all_options)).collect();
+        let known: Vec<_> = known.into_iter().collect();
+        E::custom(format_args!("unknown option `{name}`: there is {}", known.join(", ")))
     }
 }
+
+/// What the value of an option may be; nothing if there is no such option.
+fn expected(option: &str) -> Option<&'static str> {
+    match option {
+        "url" => Some(ADDRESS),
+        "max_bytes" => Some(BYTES),
+        "max_entries" | "max_concurrent" | "breaker_faults" => Some(NUMBER),
+        "wait_limit" | "soft_limit" | "breaker_pause" => Some(TIME),
+        other => SCHEMES.iter().any(|scheme| scheme.has(other)).then_some(TEXT),
+    }
+}
+
+/// What any value may be.
+const TEXT: &str = "a text or a number";
 
 impl<'de> Visitor<'de> for Table {
     type Value = Config;
@@ -72,8 +85,8 @@ impl<'de> Visitor<'de> for Table {
         while let Some(name) = map.next_key::<String>()? {
             let twice = match &*name {
                 "caches" if self.has_caches => caches.replace(map.next_value_seed(Caches)?).is_some(),
-                "url" => url.replace(map.next_value_seed(Value { name: "url", of: self })?).is_some(),
-                _ => match map.next_value_seed(Value { name: &name, of: self })? {
+                "url" => url.replace(map.next_value_seed(Value { name: Some("url"), of: self })?).is_some(),
+                _ => match map.next_value_seed(Value { name: Some(&name), of: self })? {
                     Some(value) => options.insert(name.clone(), Setting(value)).is_some(),
                     None => return Err(self.wrong(&name, "nothing")),
                 },
@@ -119,17 +132,20 @@ impl<'de> Visitor<'de> for Caches {
 /// The value of one option as text, whatever the format has; whether it can be meant is found out when the cache is made, for
 /// addresses and configurations alike. `None` is the format's nothing.
 struct Value<'a> {
-    name: &'a str,
+    name: Option<&'a str>,
     of: Table,
 }
 
 impl Value<'_> {
     fn text<E: Error>(self, value: &impl ToString) -> Result<Option<String>, E> {
-        if self.name == "url" { Err(self.wrong("no text")) } else { Ok(Some(value.to_string())) }
+        if self.name == Some("url") { Err(self.wrong("no text")) } else { Ok(Some(value.to_string())) }
     }
 
     fn wrong<E: Error>(&self, found: &str) -> E {
-        self.of.wrong(self.name, found)
+        match self.name {
+            Some(name) => self.of.wrong(name, found),
+            None => E::custom(format_args!("expected {TEXT}, found {found}")),
+        }
     }
 }
 
@@ -154,7 +170,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or a number")
+        f.write_str(TEXT)
     }
 
     scalars! { visit_bool: bool, visit_i64: i64, visit_i128: i128, visit_u64: u64, visit_u128: u128, visit_f64: f64 }

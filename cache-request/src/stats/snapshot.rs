@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Count, Counters};
+use crate::backend::BreakerState;
 
 /// What the functions of one cache did since they were first called.
 ///
@@ -19,6 +20,22 @@ pub struct Stats {
     pub held_bytes: u64,
     /// Entries that the cache holds in this process's memory.
     pub entries: u64,
+    /// How its backend is; `None` for a cache in memory.
+    pub backend: Option<BackendStats>,
+}
+
+/// How a cache's backend is.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct BackendStats {
+    /// As of [`Backend::name`](crate::Backend::name).
+    pub name: &'static str,
+    /// Whether it is asked at all.
+    pub breaker: BreakerState,
+    /// How often it was found to fail too often, and was left alone.
+    pub opened: u64,
+    /// Operations under way at this moment.
+    pub under_way: u64,
 }
 
 /// What one function's cache did.
@@ -124,9 +141,14 @@ impl FunctionStats {
 }
 
 impl Stats {
-    pub(crate) fn new(mut functions: Vec<FunctionStats>, entries: usize, held_bytes: usize) -> Self {
+    pub(crate) fn new(
+        mut functions: Vec<FunctionStats>,
+        entries: usize,
+        held_bytes: usize,
+        backend: Option<BackendStats>,
+    ) -> Self {
         functions.sort_by(|a, b| b.calls().cmp(&a.calls()).then_with(|| a.name.cmp(&b.name)));
-        Self { functions, held_bytes: held_bytes as u64, entries: entries as u64 }
+        Self { functions, held_bytes: held_bytes as u64, entries: entries as u64, backend }
     }
 
     /// The function of that name: `module.function`, as in its keys, or just its end after a dot.

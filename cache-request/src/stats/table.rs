@@ -5,7 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{FunctionStats, Stats};
+use super::{BackendStats, FunctionStats, Stats};
 
 /// One column but the first, which has the names.
 struct Column {
@@ -52,7 +52,11 @@ impl fmt::Display for Stats {
         let missed: Vec<_> = self.functions.iter().filter(|function| function.misses.total() > 0).collect();
         write_table(f, "misses", &MISSES, &missed)?;
         let entries = if self.entries == 1 { "entry" } else { "entries" };
-        write!(f, "{} {entries}, {} in memory", self.entries, Cell::Bytes(self.held_bytes))
+        write!(f, "{} {entries}, {} in memory", self.entries, Cell::Bytes(self.held_bytes))?;
+        if let Some(BackendStats { name, breaker, opened, .. }) = &self.backend {
+            write!(f, "; the {name} backend's breaker is {breaker}, and has opened {opened} times")?;
+        }
+        Ok(())
     }
 }
 

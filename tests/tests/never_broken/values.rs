@@ -122,7 +122,7 @@ fn conditions_that_panic_keep_nothing() {
     for cache in [in_memory(), in_backend()] {
         let (ran, lines) = twice(&cache, || when(1), &1);
         assert_eq!(ran, 2);
-        logged(&lines, "cause=`when`, or the timeout,");
+        logged(&lines, "cause=`when`, or the timeout, panicked");
         assert_eq!(twice(&cache, || timeout(1), &1).0, 2);
     }
     let (ran, lines) = twice(&in_memory(), || weight(1), &1);

@@ -1,0 +1,207 @@
+//! The circuit breaker: a backend that fails again and again is left alone for a while.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use crate::clock::{Clock, Nanos};
+
+/// When the breaker opens, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    /// So many operations in a row have failed.
+    pub(crate) faults: u32,
+    /// How long nobody asks then.
+    pub(crate) pause: Duration,
+}
+
+/// Whether a cache asks its backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// It does.
+    #[default]
+    Closed,
+    /// It does not: the backend has failed too often, and the pause is not over.
+    Open,
+    /// The pause is over: one operation at a time tries, until one succeeds.
+    HalfOpen,
+}
+
+pub(crate) struct Breaker {
+    policy: Policy,
+    clock: Clock,
+    /// How many operations have failed since the last that did not.
+    faults: AtomicU32,
+    /// When the pause ends; zero while the breaker is closed.
+    closed_until: AtomicU64,
+    probing: AtomicBool,
+    opened: AtomicU64,
+}
+
+const CLOSED: Nanos = 0;
+
+impl Breaker {
+    pub(crate) fn new(policy: Policy, clock: Clock) -> Self {
+        Self {
+            policy,
+            clock,
+            faults: AtomicU32::new(0),
+            closed_until: AtomicU64::new(CLOSED),
+            probing: AtomicBool::new(false),
+            opened: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn state(&self) -> BreakerState {
+        match self.closed_until.load(Ordering::Acquire) {
+            CLOSED => BreakerState::Closed,
+            end if self.clock.coarse() < end => BreakerState::Open,
+            _ => BreakerState::HalfOpen,
+        }
+    }
+
+    /// How often it has opened.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// Leave to ask the backend, or `None`.
+    pub(crate) fn permit(&self) -> Option<Permit<'_>> {
+        let is_probe = match self.state() {
+            BreakerState::Closed => false,
+            BreakerState::Open => return None,
+            BreakerState::HalfOpen => {
+                if self.probing.swap(true, Ordering::AcqRel) {
+                    return None;
+                }
+                true
+            }
+        };
+        Some(Permit { breaker: self, is_probe })
+    }
+
+    fn failed(&self, is_probe: bool) {
+        let faults = self.faults.fetch_add(1, Ordering::AcqRel).saturating_add(1);
+        if is_probe || faults >= self.policy.faults {
+            let end = self.clock.after(self.policy.pause).max(CLOSED + 1);
+            if self.closed_until.swap(end, Ordering::AcqRel) == CLOSED {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn succeeded(&self) {
+        // Written only where it changes, as all threads read it.
+        if self.faults.load(Ordering::Acquire) != 0 {
+            self.faults.store(0, Ordering::Release);
+            self.closed_until.store(CLOSED, Ordering::Release);
+        }
+    }
+}
+
+/// One operation that may ask the backend. Dropped without an outcome, it tells nothing.
+pub(crate) struct Permit<'a> {
+    breaker: &'a Breaker,
+    is_probe: bool,
+}
+
+impl Permit<'_> {
+    pub(crate) fn succeeded(self) {
+        self.breaker.succeeded();
+    }
+
+    pub(crate) fn failed(self) {
+        self.breaker.failed(self.is_probe);
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if self.is_probe {
+            self.breaker.probing.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    fn breaker() -> (Breaker, Clock) {
+        let clock = Clock::mock();
+        (Breaker::new(Policy { faults: 3, pause: PAUSE }, clock.clone()), clock)
+    }
+
+    fn fail(breaker: &Breaker, times: u32) {
+        for _ in 0..times {
+            breaker.permit().expect("it is closed").failed();
+        }
+    }
+
+    #[test]
+    fn it_opens_after_so_many_faults_in_a_row() {
+        let (breaker, _) = breaker();
+        fail(&breaker, 2);
+        breaker.permit().unwrap().succeeded();
+        fail(&breaker, 2);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        fail(&breaker, 1);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        assert!(breaker.permit().is_none());
+        assert_eq!(breaker.opened(), 1);
+    }
+
+    #[test]
+    fn one_at_a_time_tries_after_the_pause() {
+        let (breaker, clock) = breaker();
+        fail(&breaker, 3);
+        clock.advance(PAUSE - Duration::from_nanos(1));
+        assert!(breaker.permit().is_none());
+        clock.advance(Duration::from_nanos(1));
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        let probe = breaker.permit().unwrap();
+        assert!(breaker.permit().is_none());
+        // Dropped half way: somebody else tries.
+        drop(probe);
+        breaker.permit().unwrap().failed();
+        assert_eq!(breaker.state(), BreakerState::Open);
+        clock.advance(PAUSE);
+        breaker.permit().unwrap().succeeded();
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        assert_eq!(breaker.opened(), 1);
+        fail(&breaker, 2);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    /// Operations that were under way when it opened.
+    #[test]
+    fn late_outcomes_count_too() {
+        let (breaker, clock) = breaker();
+        let [one, other] = [breaker.permit().unwrap(), breaker.permit().unwrap()];
+        fail(&breaker, 3);
+        clock.advance(PAUSE / 2);
+        one.failed();
+        clock.advance(PAUSE / 2);
+        assert_eq!(breaker.state(), BreakerState::Open, "the pause begins with the last fault");
+        other.succeeded();
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+}
