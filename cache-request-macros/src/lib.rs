@@ -51,7 +51,11 @@ mod types;
 /// | `handle = Self` | The companion is an associated function; see below. |
 /// | `crate = path` | Where this library is, if it is re-exported. |
 ///
-/// In `vary`, the names that a destructuring pattern binds are references.
+/// In `vary`, the names that a destructuring pattern binds are references. What stands in `vary(…)`, and a function that makes
+/// the `key`, runs once on a hit and may run twice on a miss: it should do no more than look.
+///
+/// Bytes (`&[u8]`, `Vec<u8>`) are to serde a list like any other, whose elements take eight bytes each in the key. For more than
+/// a few, say `skip(data), vary(data = serde_bytes::Bytes::new(data))`, and in a struct `#[serde(with = "serde_bytes")]`.
 ///
 /// # What to know
 ///

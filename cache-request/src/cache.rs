@@ -3,7 +3,7 @@
 use std::{
     any::TypeId,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     flight::{Fence, Flights},
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
-    shim::{interleave, within},
+    shim::{block_on, interleave, unpoisoned, within},
     site::{Instance, Site},
     stats::Stats,
     store::{Limits, Store},
@@ -92,13 +92,14 @@ impl Cache {
     /// What the functions of this cache did so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let listed = self.0.listed.read().unwrap_or_else(PoisonError::into_inner);
+        let listed = unpoisoned(self.0.listed.read());
         let functions = listed.iter().map(|function| function.stats()).collect();
         let backend = self.backend().map(Guarded::stats);
         Stats::new(functions, self.0.store.entries(), self.0.store.bytes(), backend)
     }
 
-    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that bears its prefix.
+    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that it holds by itself: of
+    /// `file://`, that is the whole directory, whoever stored it there, and under whatever prefix.
     ///
     /// # Errors
     ///
@@ -108,6 +109,15 @@ impl Cache {
         // Nobody joins those any more who have looked before it was gone.
         drop(self.0.flights.fence_all());
         cleared
+    }
+
+    /// The same for a plain program. It blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As of [`clear`](Self::clear).
+    pub fn clear_sync(&self) -> Result<(), Error> {
+        block_on(self.clear())
     }
 
     async fn remove_all(&self) -> Result<(), Error> {
@@ -173,7 +183,7 @@ impl Cache {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(vacant) => {
                 let function = Arc::new(Function::<V>::new(&self.0.store, name, kept)) as Arc<dyn AnyFunction>;
-                self.0.listed.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&function));
+                unpoisoned(self.0.listed.write()).push(Arc::clone(&function));
                 vacant.insert(Arc::clone(&function));
                 function
             }
@@ -308,8 +318,8 @@ impl CacheBuilder {
     }
 
     /// The clock that timeouts go by. Default: the machine's.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
         self
     }
 

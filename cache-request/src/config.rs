@@ -65,13 +65,40 @@ pub struct CacheConfig {
     pub options: BTreeMap<String, Setting>,
 }
 
-/// The value of an option: as text, whatever the format had.
+/// The value of an option: a text, a number or a truth value.
+///
+/// ```
+/// # use cache_request::{CacheConfig, Setting};
+/// let mut config = CacheConfig::default();
+/// config.options.insert("max_bytes".into(), "64MiB".into());
+/// config.options.insert("max_entries".into(), Setting::from(10_000));
+/// config.build()?;
+/// # Ok::<(), cache_request::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Setting(String);
 
-impl<T: fmt::Display> From<&T> for Setting {
-    fn from(value: &T) -> Self {
-        Self(value.to_string())
+impl From<&str> for Setting {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Setting {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<u64> for Setting {
+    fn from(number: u64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<bool> for Setting {
+    fn from(truth: bool) -> Self {
+        Self(truth.to_string())
     }
 }
 
@@ -86,7 +113,7 @@ impl Config {
     pub fn install(&self) -> Result<(), Error> {
         let default = self.default.build()?;
         let named = self.caches.iter().map(|(name, config)| {
-            let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error}")));
+            let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error:#}")));
             named.map(|cache| (name.clone(), cache))
         });
         install_all(default, named.collect::<Result<_, _>>()?)
@@ -528,6 +555,13 @@ impl FromStr for Connect {
             "lazy" => Ok(Self::Lazy),
             _ => Err(Wrong::Expected(CONNECT)),
         }
+    }
+}
+
+/// Shows no value, as that may be a password.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Setting").finish_non_exhaustive()
     }
 }
 

@@ -51,7 +51,7 @@ impl<V> Function<V> {
         self.counters.one(Count::Faults);
         let count = self.counters.get(Count::Faults);
         if count.is_power_of_two() {
-            tracing::warn!(function = self.name.path(), %cause, count, "cache fault: {what}");
+            tracing::warn!(function = self.name.path(), cause = %format_args!("{cause:#}"), count, "cache fault: {what}");
         }
     }
 }
@@ -100,8 +100,9 @@ pub(crate) struct Name {
 
 impl Name {
     /// The name of `instance` in a cache with that prefix.
-    pub(crate) fn of(site: &'static Site, instance: Instance, prefix: Option<&str>) -> Self {
-        let Naming { prefix, krate, .. } = Naming::of(site, prefix);
+    pub(crate) fn of(site: &Site, instance: Instance, prefix: Option<&str>) -> Self {
+        let krate = site.module.split("::").next().unwrap_or_default();
+        let prefix = site.prefix.or(prefix);
         let own = own_path(site, instance.name);
         let path = path(&own);
         let generic = path.contains('(');
@@ -113,7 +114,14 @@ impl Name {
             Some(name) => name.to_owned(),
             None => path,
         };
-        Self { prefix: prefix.to_owned(), krate: krate.map(str::to_owned), path, chosen, version: site.version, place }
+        Self {
+            prefix: prefix.unwrap_or(krate).to_owned(),
+            krate: (prefix.is_some() && site.name.is_none()).then(|| krate.to_owned()),
+            path,
+            chosen,
+            version: site.version,
+            place,
+        }
     }
 
     /// Module and function.

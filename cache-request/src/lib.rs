@@ -93,7 +93,7 @@
 //! }
 //!
 //! let clock = Clock::mock();
-//! let cache = Cache::builder().clock(clock.clone()).build();
+//! let cache = Cache::builder().clock(&clock).build();
 //! scoped_sync(&cache, || {
 //!     assert_eq!(rate("EUR", || 117), 117);
 //!     assert_eq!(rate("EUR", || 120), 117);
@@ -152,7 +152,7 @@ pub use cache_request_macros::cache_request;
 pub use crate::{
     backend::Backend,
     cache::{Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT},
-    clock::Clock,
+    clock::{Clock, MockClock},
     config::{CacheConfig, Config, Setting},
     error::{Error, ErrorKind},
     global::{CACHE_URL, current, install, install_named, named, stats},

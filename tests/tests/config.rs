@@ -1,8 +1,8 @@
 //! Addresses and configurations: what they mean, and what is said about those that mean nothing.
 
-use std::{error::Error as _, fs};
+use std::fs;
 
-use cache_request::{Cache, Config, Error, cache_request, scoped_sync};
+use cache_request::{Cache, CacheConfig, Config, Error, Setting, cache_request, scoped_sync};
 
 /// What is said about `url`, with all causes.
 fn refused(url: &str) -> String {
@@ -10,13 +10,7 @@ fn refused(url: &str) -> String {
 }
 
 fn told(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    format!("{error:#}")
 }
 
 fn config(json: &str) -> Config {
@@ -302,6 +296,17 @@ fn a_configuration_is_read_with_its_named_caches() {
 }
 
 #[test]
+fn a_configuration_is_made_in_code_with_texts_numbers_and_truths() {
+    let mut config = CacheConfig::default();
+    config.options.insert("max_bytes".into(), "1MiB".into());
+    config.options.insert("prefix".into(), String::from("shop").into());
+    config.options.insert("max_entries".into(), 1.into());
+    assert_eq!(entries(&config.build().unwrap()), 1);
+    assert_eq!(Setting::from(1), "1".into());
+    assert_eq!(Setting::from(true), "true".into());
+}
+
+#[test]
 fn what_is_wrong_in_a_configuration_is_named() {
     for (json, parts) in [
         (r#"{ "caches": { "sessions": { "url": "redsi://" } } }"#, ["cache `sessions`", "`redsi://`"]),
@@ -402,7 +407,7 @@ fn a_configuration_may_be_part_of_another() {
     struct Program {
         port: u16,
         cache: Config,
-        sessions: cache_request::CacheConfig,
+        sessions: CacheConfig,
     }
     let program: Program = toml::from_str(
         "port = 80\n[cache]\nmax_entries = 1\n[cache.caches.a]\n[sessions]\nurl = 'null://'\nprefix = true\n",
@@ -447,6 +452,8 @@ fn no_password_is_shown() {
             r#"{{ "url": "{url}", "password": "secret", "caches": {{ "a": {{ "url": "{url}", "password": "secret" }} }} }}"#
         ));
         assert!(!format!("{both:?} {both:#?} {:?}", both.default).contains("secret"), "{url}: {both:?}");
+        let options = &both.default.options;
+        assert!(!format!("{options:?} {options:#?}").contains("secret"), "{options:?}");
         let error = both.install().unwrap_err();
         assert!(!format!("{} {error:?}", told(&error)).contains("secret"), "{url}: {error:?}");
     }

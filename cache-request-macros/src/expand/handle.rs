@@ -19,7 +19,7 @@ use crate::{
 /// {
 ///     let site = { static SITE: Site = Site::new(…); &SITE };
 ///     let mut key = Key::new();
-///     key.fill(|key| { key.part(&id); … });
+///     Key::fill(&mut key, |key| { key.part(&id); … });
 ///     let body = move || -> R { body };
 ///     let instance = Instance::of(&f_cache);
 ///     let policy = …;
@@ -54,7 +54,7 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
         quote! {
             let #site_ = #site;
             let mut #key_ = #private::Key::new();
-            #key_.fill(#fill);
+            #private::Key::fill(&mut #key_, #fill);
             let #body_ = #body;
             let #instance_ = #private::Instance::of(&#known_by);
             let #policy_ = #policy;
@@ -71,7 +71,7 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
 /// {
 ///     let site = …;
 ///     let mut key = Key::new();
-///     key.fill(|key| { key.part(&id); … });
+///     Key::fill(&mut key, |key| { key.part(&id); … });
 ///     if let Some(answer) = policy.hit(site, Instance::of(&f_cache), &key) {
 ///         return answer;
 ///     }
@@ -91,7 +91,7 @@ pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     Some(quote! {
         {
             let mut #key_ = #private::Key::new();
-            #key_.fill(#fill);
+            #private::Key::fill(&mut #key_, #fill);
             if let ::core::option::Option::Some(#answer_) =
                 #policy #hit (#site, #private::Instance::of(&#companion), &#key_)
             {
@@ -197,7 +197,7 @@ fn answer_policy(plan: &Plan) -> Option<TokenStream> {
             Delimiter::Brace,
             quote! {
                 use #private::{AnyAnswer as _, ResultAnswer as _};
-                (&#private::Probe::<#answer>::new()).policy()
+                (&#private::Probe::<#answer>::new()).__cache_request_policy()
             },
         );
         probe.set_span(place);

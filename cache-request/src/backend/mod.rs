@@ -5,6 +5,7 @@ mod breaker;
 mod file;
 mod guard;
 mod memory;
+mod pointer;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -27,6 +28,8 @@ use crate::Error;
 /// Keys are printable ASCII without spaces, at most [`max_key_bytes`](Self::max_key_bytes) long. Values are any bytes.
 ///
 /// An error is counted and logged by the caller, and means a miss; a backend neither retries nor logs by itself.
+///
+/// An [`Arc`](std::sync::Arc) or a `Box` of a backend is a backend, too.
 pub trait Backend: Send + Sync + 'static {
     /// The name that logs, counters and errors use: the address's scheme.
     fn name(&self) -> &'static str;

@@ -35,28 +35,11 @@ pub(crate) struct Naming<'a> {
 pub(crate) enum Path<'a> {
     /// A name of the user's choice: one segment, so that it cannot be taken for a module path.
     Name(&'a str),
-    /// A function in a module, below the crate.
-    Function { module: &'a str, function: &'a str },
-    /// The segments as they shall stand there, dots between: of a method, or an instance of a generic function.
+    /// Module and function below the crate, with dots between.
     Segments(&'a str),
 }
 
-impl<'a> Naming<'a> {
-    /// What the attribute says, then what the cache says, and by default the crate, the module and the function.
-    pub(crate) fn of(site: &Site, prefix: Option<&'a str>) -> Self {
-        let (krate, module) = site.module.split_once("::").unwrap_or((site.module, ""));
-        let prefix = site.prefix.or(prefix);
-        Self {
-            prefix: prefix.unwrap_or(krate),
-            krate: (prefix.is_some() && site.name.is_none()).then_some(krate),
-            path: match site.name {
-                Some(name) => Path::Name(name),
-                None => Path::Function { module, function: site.function },
-            },
-            version: site.version,
-        }
-    }
-
+impl Naming<'_> {
     /// What all keys of the function begin with, of a call in no client's scope.
     pub(crate) fn head(&self) -> String {
         let mut out = String::with_capacity(128);
@@ -142,13 +125,6 @@ fn path(out: &mut String, path: Path<'_>) {
     match path {
         Path::Name(name) => percent::encode(out, name.bytes(), percent::segment),
         Path::Segments(segments) => percent::encode(out, segments.bytes(), percent::path),
-        Path::Function { module, function } => {
-            for segment in module.split("::").filter(|segment| !segment.is_empty()) {
-                percent::encode(out, segment.bytes(), percent::path);
-                out.push('.');
-            }
-            percent::encode(out, function.bytes(), percent::path);
-        }
     }
 }
 

@@ -24,7 +24,7 @@ async fn cube(n: u32) -> u32 {
     n * n * n
 }
 
-fn guarded() -> (Bent, Cache, Clock) {
+fn guarded() -> (Bent, Cache, MockClock) {
     let clock = Clock::mock();
     let backend = Bent::new(&clock);
     let cache = Cache::builder()
