@@ -368,7 +368,7 @@ impl Address {
         };
         let scheme = &*scheme.to_ascii_lowercase();
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut options = Options::default();
+        let mut options = Options { hidden: query.contains('@'), ..Options::default() };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             options.give(&decode(scheme, name)?, decode(scheme, value)?)?;
@@ -396,12 +396,16 @@ fn decode(scheme: &str, text: &str) -> Result<String, Error> {
 #[derive(Default)]
 struct Options {
     given: BTreeMap<String, String>,
+    /// Errors show no name and no value that was given: behind the `?` of the address stands an `@`, so that what looks like
+    /// an option may be the end of a password.
+    hidden: bool,
 }
 
 impl Options {
     fn give(&mut self, name: &str, value: String) -> Result<(), Error> {
         match self.given.insert(name.to_owned(), value) {
             None => Ok(()),
+            Some(_) if self.hidden => Err(Error::config("an option is given twice")),
             Some(_) => Err(Error::config(format!("option `{name}` is given twice"))),
         }
     }
@@ -417,7 +421,11 @@ impl Options {
                 Wrong::Expected(what) => format!("expected {what}"),
                 Wrong::Else(wrong) => wrong.to_owned(),
             };
-            Error::config(format!("option `{name}`: `{value}`: {wrong}"))
+            Error::config(if self.hidden {
+                format!("option `{name}` cannot have this value: {wrong}")
+            } else {
+                format!("option `{name}`: `{value}`: {wrong}")
+            })
         })
     }
 
@@ -427,7 +435,9 @@ impl Options {
         let own = scheme.name;
         let others: Vec<_> =
             SCHEMES.iter().filter(|other| other.has(option)).map(|other| format!("`{}://`", other.name)).collect();
-        let wrong = if others.is_empty() {
+        let wrong = if self.hidden {
+            format!("unknown option of `{own}://`")
+        } else if others.is_empty() {
             format!("unknown option `{option}` of `{own}://`")
         } else {
             format!("option `{option}` is one of {}, not of `{own}://`", others.join(" and "))

@@ -420,6 +420,29 @@ fn a_configuration_may_be_part_of_another() {
     assert_eq!(config(r#"{ "url": null }"#), Config::default());
 }
 
+/// An `@` behind the `?` is the end of a password in which a `?` was not encoded, or may be.
+#[test]
+fn no_end_of_a_password_is_taken_for_an_option_to_show() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = format!("file://{}", directory.path().display());
+    for scheme in ["memory://", "null://", &file] {
+        for rest in [
+            "?secret@host",
+            "?a:secret@host/x?y=z",
+            "?secret=x@host",
+            "?a=b&secret@host",
+            "?secret&secret&@host",
+            "?max_bytes=secret@host",
+            "?wait_limit=1secret@host",
+        ] {
+            let error = refused(&format!("{scheme}{rest}"));
+            assert!(!error.contains("secret"), "{rest}: {error}");
+        }
+        assert!(refused(&format!("{scheme}?max_byte=@")).contains("wait_limit"), "what there is, is told all the same");
+    }
+    Cache::from_url("memory://?prefix=a@b").unwrap();
+}
+
 #[test]
 fn no_password_is_shown() {
     for url in [

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cache_request::{
-    Cache, Clock, ErrorKind, FunctionStats, backend::BreakerState, cache_request, scoped, scoped_sync,
+    Cache, Clock, ErrorKind, FunctionStats, MockClock, backend::BreakerState, cache_request, scoped, scoped_sync,
 };
 use cache_request_tests::backends::{Bend, Bends, Bent};
 use futures_lite::future::{block_on, poll_once};
