@@ -5,6 +5,7 @@ mod golden;
 mod model;
 mod properties;
 mod store;
+mod strategies;
 
 use std::{any::TypeId, collections::HashMap};
 

@@ -6,8 +6,10 @@ use serde::Serialize;
 use super::{
     super::{KeyText, text::shorten},
     Key, key,
-    model::{Meaning, Value, value},
-    render, text,
+    model::{Meaning, Value},
+    render,
+    strategies::value,
+    text,
 };
 use crate::{keys, site::Site};
 
