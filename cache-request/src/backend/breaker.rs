@@ -148,7 +148,7 @@ mod tests {
 
     fn breaker() -> (Breaker, MockClock) {
         let clock = Clock::mock();
-        (Breaker::new(Policy { faults: 3, pause: PAUSE }, clock.clone().into()), clock)
+        (Breaker::new(Policy { faults: 3, pause: PAUSE }, (&clock).into()), clock)
     }
 
     fn fail(breaker: &Breaker, times: u32) {
