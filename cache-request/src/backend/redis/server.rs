@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    Pipeline, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, RedisResult, Value,
     aio::MultiplexedConnection,
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
@@ -237,6 +237,13 @@ fn speaks_only_resp2(error: &RedisError) -> bool {
     error.kind() == ErrorKind::RESP3NotSupported || matches!(error.code(), Some("ERR" | "NOPROTO"))
 }
 
+/// By what a server knows a connection.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) number: String,
+    pub(super) address: String,
+}
+
 /// A connection that all callers of one runtime share.
 #[derive(Clone)]
 pub(super) enum Connection {
@@ -260,6 +267,15 @@ impl Connection {
                 redis::aio::ConnectionLike::req_packed_commands(connection, pipeline, 0, pipeline.len()).await
             }
         }
+    }
+
+    /// None, if the server does not tell.
+    pub(super) async fn identity(&mut self) -> RedisResult<Option<Identity>> {
+        let Self::One(connection) = self else { return Ok(None) };
+        let told = connection.send_packed_command(redis::cmd("CLIENT").arg("INFO")).await?;
+        let Ok(told) = String::from_redis_value(told) else { return Ok(None) };
+        let field = |name| told.split_whitespace().find_map(|field| field.strip_prefix(name)).map(str::to_owned);
+        Ok(field("id=").zip(field("addr=")).map(|(number, address)| Identity { number, address }))
     }
 
     /// Whether there is an answer, whatever it says.
