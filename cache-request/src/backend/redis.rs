@@ -33,7 +33,7 @@ use redis::{Cmd, RedisError, RedisWrite, ToRedisArgs, Value, cmd};
 use self::{
     address::{Address, Login, Scheme, wrong},
     late::LateWrites,
-    link::{Link, Live},
+    link::{Link, Live, Shared},
     server::Server,
     tls::Tls,
 };
@@ -62,16 +62,15 @@ const NAMESPACE: &str = "cache-request";
 ///
 /// The user of an ACL needs `GET`, `MGET`, `SET`, `PEXPIRE`, `PERSIST`, `EXISTS`, `UNLINK` and, to clear, `SCAN`, for the
 /// keys `<namespace>:*`; in a cluster also `CLUSTER SLOTS`, and behind sentinels `ROLE`. With `CLIENT INFO` and `CLIENT KILL`,
-/// what was written over a connection that had to be given up cannot come after what is written over the next one.
+/// what was written over a connection that had to be given up cannot come after what is written over the next one. With
+/// `CONFIG GET`, a value that is larger than the server takes is not sent to it, which would end the connection.
 pub struct RedisBackend {
     scheme: Scheme,
     server: Server,
     namespace: String,
     connect_limit: Duration,
     links: PerRuntime<Arc<Link>>,
-    late: Arc<LateWrites>,
-    /// The most bytes that the server took a value of, as far as is known.
-    largest: AtomicUsize,
+    shared: Arc<Shared>,
 }
 
 /// Makes a [`RedisBackend`].
@@ -228,8 +227,7 @@ impl RedisBackendBuilder {
             namespace: self.namespace,
             connect_limit: self.connect_limit,
             links: PerRuntime::default(),
-            late: Arc::default(),
-            largest: AtomicUsize::new(MAX_VALUE_BYTES),
+            shared: Arc::new(Shared { late: LateWrites::default(), largest: AtomicUsize::new(MAX_VALUE_BYTES) }),
         };
         if self.connect_now {
             // On the library's own runtime: this thread waits.
@@ -250,11 +248,11 @@ impl Backend for RedisBackend {
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
         let Some(expiry) = Expiry::of(timeout) else { return self.delete(key).await.map(drop) };
+        let live = self.live().await?;
         if let Some(error) = self.too_large(value) {
             self.delete(key).await?;
             return Err(error);
         }
-        let live = self.live().await?;
         let Err(error) = live.change(&self.setting(key, value, expiry)).await else { return Ok(()) };
         let (error, refused) = self.refused(value, &error);
         if refused {
@@ -266,12 +264,12 @@ impl Backend for RedisBackend {
 
     async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
         let Some(expiry) = Expiry::of(timeout) else { return Ok(false) };
+        let live = self.live().await?;
         if let Some(error) = self.too_large(value) {
             return Err(error);
         }
         let mut command = self.setting(key, value, expiry);
         command.arg("NX");
-        let live = self.live().await?;
         match live.change(&command).await {
             Ok(Value::Nil) => Ok(false),
             Ok(_) => Ok(true),
@@ -329,7 +327,7 @@ impl RedisBackend {
     async fn live(&self) -> Result<Arc<Live>, Error> {
         let link = self
             .links
-            .get(|runtime| Link::begin(runtime, self.server.clone(), self.connect_limit, Arc::clone(&self.late)))?;
+            .get(|runtime| Link::begin(runtime, self.server.clone(), self.connect_limit, Arc::clone(&self.shared)))?;
         link.live().await.map_err(|error| Error::backend(format!("{}: {error}", self.name())))
     }
 
@@ -368,14 +366,14 @@ impl RedisBackend {
     }
 
     fn too_large(&self, value: &[u8]) -> Option<Error> {
-        let largest = self.largest.load(Ordering::Relaxed);
+        let largest = self.shared.largest.load(Ordering::Relaxed);
         (value.len() > largest).then(|| Error::too_large(value.len(), largest))
     }
 
     /// What is wrong with storing `value`, and whether that was the server's own decision, while it would do other things.
     fn refused(&self, value: &[u8], error: &RedisError) -> (Error, bool) {
         if error.detail().is_some_and(|detail| detail.contains("invalid bulk length")) {
-            let known = self.largest.fetch_min(value.len().saturating_sub(1), Ordering::Relaxed);
+            let known = self.shared.largest.fetch_min(value.len().saturating_sub(1), Ordering::Relaxed);
             return (Error::too_large(value.len(), known.min(value.len().saturating_sub(1))), true);
         }
         (self.failed(error), error.code() == Some("OOM"))

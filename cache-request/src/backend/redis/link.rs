@@ -8,7 +8,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     late::LateWrites,
-    server::{ANSWER_LIMIT, Connection, Connector, Identity, Server},
+    server::{ANSWER_LIMIT, Connection, Connector, Greeting, Identity, Server},
 };
 use crate::Error;
 
@@ -35,6 +35,13 @@ const STEADY: Duration = Duration::from_secs(1);
 
 /// Who gives up later than this, and saw no answer to anybody meanwhile, did so because there was none.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What all connections of a backend share.
+pub(super) struct Shared {
+    pub(super) late: LateWrites,
+    /// The most bytes that the server takes of a value, as far as is known.
+    pub(super) largest: AtomicUsize,
+}
 
 /// The connection of one runtime.
 pub(super) struct Link {
@@ -65,9 +72,9 @@ impl State {
 
 impl Link {
     /// Begins to connect.
-    pub(super) fn begin(runtime: &Handle, server: Server, limit: Duration, late: Arc<LateWrites>) -> Arc<Self> {
+    pub(super) fn begin(runtime: &Handle, server: Server, limit: Duration, shared: Arc<Shared>) -> Arc<Self> {
         let (publish, state) = watch::channel(State::Connecting);
-        runtime.spawn(keep_up(Connector::new(server), limit, late, publish));
+        runtime.spawn(keep_up(Connector::new(server), limit, shared, publish));
         Arc::new(Self { state, hopeless: AtomicBool::new(false) })
     }
 
@@ -119,26 +126,29 @@ impl Drop for Wait<'_> {
     }
 }
 
-async fn keep_up(mut connector: Connector, limit: Duration, late: Arc<LateWrites>, publish: watch::Sender<State>) {
+async fn keep_up(mut connector: Connector, limit: Duration, shared: Arc<Shared>, publish: watch::Sender<State>) {
     let mut failures = 0;
     while !publish.is_closed() {
         let health = Arc::new(Health::new());
         let behind_sentinels = connector.server().is_behind_sentinels();
         let why = match attempt(&mut connector, &health, limit).await {
-            Ok((connection, identity)) => {
+            Ok((connection, greeting)) => {
+                if let Some(largest) = greeting.largest {
+                    shared.largest.store(largest, Ordering::Relaxed);
+                }
                 let begun = Instant::now();
                 let live = Live {
                     connection: connection.clone(),
                     health: Arc::clone(&health),
                     behind_sentinels,
-                    identity,
-                    late: Arc::clone(&late),
+                    identity: greeting.identity,
+                    shared: Arc::clone(&shared),
                 };
                 publish.send_replace(State::Up(Arc::new(live)));
                 let until_closed = async {
                     publish.closed().await;
                 };
-                watch_over(connection, &health, &late).or(until_closed).await;
+                watch_over(connection, &health, &shared.late).or(until_closed).await;
                 health.lose();
                 if begun.elapsed() >= STEADY || health.excused.load(Ordering::Acquire) {
                     failures = 0;
@@ -162,11 +172,11 @@ async fn attempt(
     connector: &mut Connector,
     health: &Arc<Health>,
     limit: Duration,
-) -> Result<(Connection, Option<Identity>), String> {
+) -> Result<(Connection, Greeting), String> {
     let connect = async {
         let mut connection = connector.connect(health).await?;
-        let identity = connection.identity().await?;
-        Ok::<_, RedisError>((connection, identity))
+        let greeting = connection.greet().await?;
+        Ok::<_, RedisError>((connection, greeting))
     };
     match timeout(limit, connect).await {
         Ok(Ok(connected)) => Ok(connected),
@@ -210,7 +220,7 @@ pub(super) struct Live {
     health: Arc<Health>,
     behind_sentinels: bool,
     identity: Option<Identity>,
-    late: Arc<LateWrites>,
+    shared: Arc<Shared>,
 }
 
 impl Live {
@@ -258,7 +268,7 @@ impl Live {
     }
 
     pub(super) async fn wait_for_late_writes(&self) -> RedisResult<()> {
-        self.late.wait(self).await
+        self.shared.late.wait(self).await
     }
 
     /// Takes note of a connection that is lost, or that lets its caller wait for longer than that has time.
@@ -308,7 +318,7 @@ impl Drop for Write<'_> {
     fn drop(&mut self) {
         // A cluster's connections are its own, and not known here.
         if matches!(self.live.connection, Connection::One(_)) {
-            self.live.late.note(self.live);
+            self.live.shared.late.note(self.live);
             self.live.health.doubt();
         }
     }

@@ -1,6 +1,6 @@
 //! One server, a cluster, or the master that sentinels name: how a connection to it is made, and what is said when not.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
@@ -237,6 +237,14 @@ fn speaks_only_resp2(error: &RedisError) -> bool {
     error.kind() == ErrorKind::RESP3NotSupported || matches!(error.code(), Some("ERR" | "NOPROTO"))
 }
 
+/// What a server tells.
+#[derive(Default)]
+pub(super) struct Greeting {
+    pub(super) identity: Option<Identity>,
+    /// The most bytes of a value.
+    pub(super) largest: Option<usize>,
+}
+
 /// By what a server knows a connection.
 #[derive(Clone)]
 pub(super) struct Identity {
@@ -269,13 +277,20 @@ impl Connection {
         }
     }
 
-    /// None, if the server does not tell.
-    pub(super) async fn identity(&mut self) -> RedisResult<Option<Identity>> {
-        let Self::One(connection) = self else { return Ok(None) };
-        let told = connection.send_packed_command(redis::cmd("CLIENT").arg("INFO")).await?;
-        let Ok(told) = String::from_redis_value(told) else { return Ok(None) };
-        let field = |name| told.split_whitespace().find_map(|field| field.strip_prefix(name)).map(str::to_owned);
-        Ok(field("id=").zip(field("addr=")).map(|(number, address)| Identity { number, address }))
+    /// What the server tells of itself and of this connection, as far as we may ask.
+    pub(super) async fn greet(&mut self) -> RedisResult<Greeting> {
+        let Self::One(connection) = self else { return Ok(Greeting::default()) };
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.cmd("CLIENT").arg("INFO").cmd("CONFIG").arg("GET").arg("proto-max-bulk-len");
+        let mut told = connection.send_packed_commands(&pipeline, 0, 2).await?.into_iter();
+        let mut next = || told.next().unwrap_or(Value::Nil);
+        let about_us = String::from_redis_value(next()).unwrap_or_default();
+        let limits = HashMap::<String, usize>::from_redis_value(next()).unwrap_or_default();
+        let field = |name| about_us.split_whitespace().find_map(|field| field.strip_prefix(name)).map(str::to_owned);
+        Ok(Greeting {
+            identity: field("id=").zip(field("addr=")).map(|(number, address)| Identity { number, address }),
+            largest: limits.into_values().next(),
+        })
     }
 
     /// Whether there is an answer, whatever it says.
