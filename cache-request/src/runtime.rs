@@ -56,7 +56,7 @@ type Connections<C> = DashMap<Id, Kept<C>>;
 struct Kept<C> {
     connection: C,
     /// The task that tells when the runtime ends.
-    until: AbortHandle,
+    until: Option<AbortHandle>,
 }
 
 impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
@@ -67,19 +67,24 @@ impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
         if let Some(kept) = self.connections.get(&id) {
             return Ok(kept.connection.clone());
         }
-        match self.connections.entry(id) {
-            Entry::Occupied(kept) => Ok(kept.get().connection.clone()),
+        let connection = match self.connections.entry(id) {
+            Entry::Occupied(kept) => return Ok(kept.get().connection.clone()),
             Entry::Vacant(vacant) => {
                 let connection = connect(&runtime);
-                let ends = EndsWithRuntime { id, connections: Arc::downgrade(&self.connections) };
-                let until = runtime.spawn(async move {
-                    let _ends = ends;
-                    pending::<()>().await;
-                });
-                vacant.insert(Kept { connection: connection.clone(), until: until.abort_handle() });
-                Ok(connection)
+                vacant.insert(Kept { connection: connection.clone(), until: None });
+                connection
             }
+        };
+        // Not while the map is locked: a runtime that is ending drops the task at once, and the task looks into the map.
+        let ends = EndsWithRuntime { id, connections: Arc::downgrade(&self.connections) };
+        let until = runtime.spawn(async move {
+            let _ends = ends;
+            pending::<()>().await;
+        });
+        if let Some(mut kept) = self.connections.get_mut(&id) {
+            kept.until = Some(until.abort_handle());
         }
+        Ok(connection)
     }
 }
 
@@ -91,7 +96,9 @@ impl<C> Default for PerRuntime<C> {
 
 impl<C> Drop for Kept<C> {
     fn drop(&mut self) {
-        self.until.abort();
+        if let Some(until) = &self.until {
+            until.abort();
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`server`]: how a connection to it is made.
 //! - [`link`]: how a connection is kept up.
 //! - [`batch`]: what asks for many keys at once.
+//! - [`late`]: what was given up, and may still happen.
 //! - [`clear`]: how a namespace is emptied.
 //! - [`tls`]: how connections are encrypted.
 //!
@@ -12,6 +13,7 @@
 mod address;
 mod batch;
 mod clear;
+mod late;
 mod link;
 mod server;
 mod tls;
@@ -30,7 +32,8 @@ use redis::{Cmd, RedisError, RedisWrite, ToRedisArgs, Value, cmd};
 
 use self::{
     address::{Address, Login, Scheme, wrong},
-    link::{Link, Live},
+    late::LateWrites,
+    link::{Link, Live, Shared},
     server::Server,
     tls::Tls,
 };
@@ -58,15 +61,16 @@ const NAMESPACE: &str = "cache-request";
 /// and `UNLINK`. Timeouts are the server's, in milliseconds.
 ///
 /// The user of an ACL needs `GET`, `MGET`, `SET`, `PEXPIRE`, `PERSIST`, `EXISTS`, `UNLINK` and, to clear, `SCAN`, for the
-/// keys `<namespace>:*`; in a cluster also `CLUSTER SLOTS`, and behind sentinels `ROLE`.
+/// keys `<namespace>:*`; in a cluster also `CLUSTER SLOTS`, and behind sentinels `ROLE`. With `CLIENT INFO` and `CLIENT KILL`,
+/// what was written over a connection that had to be given up cannot come after what is written over the next one. With
+/// `CONFIG GET`, a value that is larger than the server takes is not sent to it, which would end the connection.
 pub struct RedisBackend {
     scheme: Scheme,
     server: Server,
     namespace: String,
     connect_limit: Duration,
     links: PerRuntime<Arc<Link>>,
-    /// The most bytes that the server took a value of, as far as is known.
-    largest: AtomicUsize,
+    shared: Arc<Shared>,
 }
 
 /// Makes a [`RedisBackend`].
@@ -223,7 +227,7 @@ impl RedisBackendBuilder {
             namespace: self.namespace,
             connect_limit: self.connect_limit,
             links: PerRuntime::default(),
-            largest: AtomicUsize::new(MAX_VALUE_BYTES),
+            shared: Arc::new(Shared { late: LateWrites::default(), largest: AtomicUsize::new(MAX_VALUE_BYTES) }),
         };
         if self.connect_now {
             // On the library's own runtime: this thread waits.
@@ -244,12 +248,12 @@ impl Backend for RedisBackend {
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
         let Some(expiry) = Expiry::of(timeout) else { return self.delete(key).await.map(drop) };
+        let live = self.live().await?;
         if let Some(error) = self.too_large(value) {
             self.delete(key).await?;
             return Err(error);
         }
-        let live = self.live().await?;
-        let Err(error) = live.ask(&self.setting(key, value, expiry)).await else { return Ok(()) };
+        let Err(error) = live.change(&self.setting(key, value, expiry)).await else { return Ok(()) };
         let (error, refused) = self.refused(value, &error);
         if refused {
             // It was to replace what is there.
@@ -260,13 +264,13 @@ impl Backend for RedisBackend {
 
     async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
         let Some(expiry) = Expiry::of(timeout) else { return Ok(false) };
+        let live = self.live().await?;
         if let Some(error) = self.too_large(value) {
             return Err(error);
         }
         let mut command = self.setting(key, value, expiry);
         command.arg("NX");
-        let live = self.live().await?;
-        match live.ask(&command).await {
+        match live.change(&command).await {
             Ok(Value::Nil) => Ok(false),
             Ok(_) => Ok(true),
             Err(error) => Err(self.refused(value, &error).0),
@@ -278,14 +282,14 @@ impl Backend for RedisBackend {
             Some(Expiry::After(milliseconds)) => {
                 let mut command = self.about("PEXPIRE", key);
                 command.arg(milliseconds);
-                was_there(&self.ask(&command).await?)
+                was_there(&self.change(&command).await?)
             }
             Some(Expiry::Never) => {
                 // `PERSIST` says the same of what is not there and of what has no timeout already.
                 let mut pipeline = redis::Pipeline::with_capacity(2);
                 pipeline.add_command(self.about("PERSIST", key)).add_command(self.about("EXISTS", key));
                 let live = self.live().await?;
-                let answers = live.ask_all(&pipeline).await.map_err(|error| self.failed(&error))?;
+                let answers = live.change_all(&pipeline).await.map_err(|error| self.failed(&error))?;
                 let mut last = Value::Nil;
                 for answer in answers {
                     last = answer.extract_error().map_err(|error| self.failed(&error))?;
@@ -297,7 +301,7 @@ impl Backend for RedisBackend {
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        was_there(&self.ask(&self.about("UNLINK", key)).await?)
+        was_there(&self.change(&self.about("UNLINK", key)).await?)
     }
 
     async fn clear(&self) -> Result<(), Error> {
@@ -321,13 +325,20 @@ impl Backend for RedisBackend {
 impl RedisBackend {
     /// The connection of the caller's runtime.
     async fn live(&self) -> Result<Arc<Live>, Error> {
-        let link = self.links.get(|runtime| Link::begin(runtime, self.server.clone(), self.connect_limit))?;
+        let link = self
+            .links
+            .get(|runtime| Link::begin(runtime, self.server.clone(), self.connect_limit, Arc::clone(&self.shared)))?;
         link.live().await.map_err(|error| Error::backend(format!("{}: {error}", self.name())))
     }
 
     async fn ask(&self, command: &Cmd) -> Result<Value, Error> {
         let live = self.live().await?;
         live.ask(command).await.map_err(|error| self.failed(&error))
+    }
+
+    async fn change(&self, command: &Cmd) -> Result<Value, Error> {
+        let live = self.live().await?;
+        live.change(command).await.map_err(|error| self.failed(&error))
     }
 
     fn about(&self, command: &str, key: &str) -> Cmd {
@@ -355,14 +366,14 @@ impl RedisBackend {
     }
 
     fn too_large(&self, value: &[u8]) -> Option<Error> {
-        let largest = self.largest.load(Ordering::Relaxed);
+        let largest = self.shared.largest.load(Ordering::Relaxed);
         (value.len() > largest).then(|| Error::too_large(value.len(), largest))
     }
 
     /// What is wrong with storing `value`, and whether that was the server's own decision, while it would do other things.
     fn refused(&self, value: &[u8], error: &RedisError) -> (Error, bool) {
         if error.detail().is_some_and(|detail| detail.contains("invalid bulk length")) {
-            let known = self.largest.fetch_min(value.len().saturating_sub(1), Ordering::Relaxed);
+            let known = self.shared.largest.fetch_min(value.len().saturating_sub(1), Ordering::Relaxed);
             return (Error::too_large(value.len(), known.min(value.len().saturating_sub(1))), true);
         }
         (self.failed(error), error.code() == Some("OOM"))

@@ -5,11 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache_request::{Cache, ErrorKind, cache_request, scoped_sync};
+use cache_request::{
+    Cache, ErrorKind,
+    backend::{Backend, RedisBackend},
+    cache_request, scoped_sync,
+};
 use cache_request_tests::{
     load::{during, until_it_works},
     servers::{free_port, redis::Redis},
 };
+
+use futures_lite::future::block_on;
+use futures_util::future::join_all;
 
 const SOFT_LIMIT: Duration = Duration::from_millis(250);
 
@@ -133,4 +140,73 @@ fn there_is_no_storm_of_attempts() {
     figures.are_good(LIMIT);
     // 0, 100, 300, 700, 1500 ms and so on, or up to twice as often by chance; once more where RESP2 is tried.
     assert!((2..=60).contains(&attempts), "{attempts}");
+}
+
+/// A write that nobody waits for any more may still be on its way. What is deleted after that stays deleted, whichever
+/// connection the deletion takes, and whether the first one goes on or was given up meanwhile.
+#[test]
+fn a_late_write_does_not_undo_a_deletion() {
+    const KEYS: usize = 100;
+
+    for stopped in [Duration::ZERO, Duration::from_millis(2500)] {
+        let redis = Redis::start(&[]);
+        let backend = &RedisBackend::new(&redis.url()).unwrap();
+        let key = |number: usize| format!("key{number}");
+        let value = &vec![b'x'; 20_000];
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async { backend.get("key").await }).unwrap();
+        block_on(async { backend.get("key").await }).unwrap();
+
+        redis.server.stop();
+        runtime.block_on(async {
+            let sets = (0..KEYS).map(|number| async move { backend.set(&key(number), value, None).await });
+            let given_up = tokio::time::timeout(Duration::from_millis(150), join_all(sets)).await;
+            assert!(given_up.is_err(), "the server is stopped");
+        });
+        thread::sleep(stopped);
+        let told = thread::scope(|threads| {
+            let deletions: Vec<_> = (0..KEYS)
+                .map(|number| {
+                    threads.spawn(move || {
+                        // As often as it takes until the server is told.
+                        while block_on(backend.delete(&key(number))).is_err() {
+                            thread::sleep(Duration::from_millis(5));
+                        }
+                    })
+                })
+                .collect();
+            thread::sleep(Duration::from_millis(300));
+            redis.server.go_on();
+            deletions.into_iter().map(|deletion| deletion.join().unwrap()).count()
+        });
+        assert_eq!(told, KEYS);
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(redis.ask::<Vec<String>>(&["KEYS", "*"]), [""; 0], "after {stopped:?}");
+        let killed = redis.ask::<String>(&["INFO", "commandstats"]).contains("client|kill");
+        assert!(killed, "a connection that does not answer is ended");
+    }
+}
+
+/// The same, where the write's connection is driven by a runtime that nobody enters again for a while.
+#[test]
+fn a_write_that_a_runtime_has_not_sent_is_never_done() {
+    let redis = Redis::start(&[]);
+    let backend = RedisBackend::new(&redis.url()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        backend.get("key").await.unwrap();
+        // Begun, and left behind: the connection's task has it, and does not run any more.
+        let mut set = Box::pin(backend.set("key", b"late", None));
+        assert!(futures_lite::future::poll_once(&mut set).await.is_none());
+    });
+    assert!(!block_on(backend.delete("key")).unwrap());
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
+    assert_eq!(redis.ask::<Option<String>>(&["GET", "cache-request:key"]), None);
+    // It has another connection by now.
+    runtime.block_on(async {
+        while backend.set("key", b"value", None).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert_eq!(block_on(backend.get("key")).unwrap().as_deref(), Some(&b"value"[..]));
 }

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, ops::Range};
 
 use futures_util::future::join_all;
-use redis::{Pipeline, Value, cmd};
+use redis::{Pipeline, RedisResult, Value, cmd};
 
 use super::{Expiry, Live, RedisBackend, bytes, was_there};
 use crate::{
@@ -39,7 +39,7 @@ pub(super) async fn get(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<Opt
             }
             pipeline.add_command(command);
         }
-        let answers = ask(backend, &live, &pipeline, keys.chunks(KEYS_AT_ONCE).len()).await;
+        let answers = all(backend, live.ask_all(&pipeline), keys.chunks(KEYS_AT_ONCE).len()).await;
         for (keys, answer) in keys.chunks(KEYS_AT_ONCE).zip(answers) {
             match answer {
                 Ok(Value::Array(values)) if values.len() == keys.len() => {
@@ -81,7 +81,7 @@ pub(super) async fn set(backend: &RedisBackend, items: &[Item<'_>]) -> Vec<Resul
                 _ => backend.about("UNLINK", item.key),
             });
         }
-        let answers = ask(backend, &live, &pipeline, items.len()).await;
+        let answers = all(backend, live.change_all(&pipeline), items.len()).await;
         for (item, answer) in items.iter().zip(answers) {
             outcomes.push(match (answer, backend.too_large(item.value)) {
                 (Ok(_), Some(error)) if Expiry::of(item.timeout).is_some() => Err(error),
@@ -113,7 +113,7 @@ pub(super) async fn delete(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<
         for key in keys {
             pipeline.add_command(backend.about("UNLINK", key));
         }
-        let answers = ask(backend, &live, &pipeline, keys.len()).await;
+        let answers = all(backend, live.change_all(&pipeline), keys.len()).await;
         outcomes.extend(answers.into_iter().map(|answer| was_there(&answer.map_err(Error::backend)?)));
     }
     outcomes
@@ -125,11 +125,12 @@ async fn live<T>(backend: &RedisBackend, count: usize) -> Result<std::sync::Arc<
 }
 
 /// As many answers as there are commands: where they fail all together, each of them does.
-async fn ask(backend: &RedisBackend, live: &Live, pipeline: &Pipeline, count: usize) -> Vec<Result<Value, String>> {
-    if count == 0 {
-        return Vec::new();
-    }
-    match live.ask_all(pipeline).await {
+async fn all(
+    backend: &RedisBackend,
+    asked: impl Future<Output = RedisResult<Vec<Value>>>,
+    count: usize,
+) -> Vec<Result<Value, String>> {
+    match asked.await {
         Ok(answers) if answers.len() == count => answers
             .into_iter()
             .map(|answer| answer.extract_error().map_err(|error| backend.failed(&error).to_string()))

@@ -17,13 +17,15 @@ type Page = (u64, Vec<Vec<u8>>);
 
 pub(super) async fn clear(live: &Live, namespace: &str) -> RedisResult<()> {
     let pattern = pattern(namespace);
+    // Also where there is nothing yet to be removed.
+    live.wait_for_late_writes().await?;
     match live.connection() {
         Connection::One(_) => {
             let mut cursor = 0;
             loop {
                 let (next, keys) = Page::from_redis_value(live.ask(&scan(cursor, &pattern)).await?)?;
                 if !keys.is_empty() {
-                    live.ask(cmd("UNLINK").arg(keys)).await?;
+                    live.change(cmd("UNLINK").arg(keys)).await?;
                 }
                 if next == 0 {
                     return Ok(());
@@ -53,7 +55,7 @@ async fn clear_node(
         let (next, keys) = Page::from_redis_value(page)?;
         if !keys.is_empty() {
             // One command for the caller, and one for each slot on its way.
-            live.ask(cmd("UNLINK").arg(keys)).await?;
+            live.change(cmd("UNLINK").arg(keys)).await?;
         }
         if next == 0 {
             return Ok(());

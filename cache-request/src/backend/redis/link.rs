@@ -8,7 +8,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -21,7 +21,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::server::{ANSWER_LIMIT, Connection, Connector, Server};
+use super::{
+    late::LateWrites,
+    server::{ANSWER_LIMIT, Connection, Connector, Greeting, Identity, Server},
+};
 use crate::Error;
 
 /// Pauses between attempts double from the first to the last of these.
@@ -31,7 +34,14 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2
 const STEADY: Duration = Duration::from_secs(1);
 
 /// Who gives up later than this, and saw no answer to anybody meanwhile, did so because there was none.
-const PATIENCE: Duration = Duration::from_millis(100);
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What all connections of a backend share.
+pub(super) struct Shared {
+    pub(super) late: LateWrites,
+    /// The most bytes that the server takes of a value, as far as is known.
+    pub(super) largest: AtomicUsize,
+}
 
 /// The connection of one runtime.
 pub(super) struct Link {
@@ -62,9 +72,9 @@ impl State {
 
 impl Link {
     /// Begins to connect.
-    pub(super) fn begin(runtime: &Handle, server: Server, limit: Duration) -> Arc<Self> {
+    pub(super) fn begin(runtime: &Handle, server: Server, limit: Duration, shared: Arc<Shared>) -> Arc<Self> {
         let (publish, state) = watch::channel(State::Connecting);
-        runtime.spawn(keep_up(Connector::new(server), limit, publish));
+        runtime.spawn(keep_up(Connector::new(server), limit, shared, publish));
         Arc::new(Self { state, hopeless: AtomicBool::new(false) })
     }
 
@@ -116,20 +126,30 @@ impl Drop for Wait<'_> {
     }
 }
 
-async fn keep_up(mut connector: Connector, limit: Duration, publish: watch::Sender<State>) {
+async fn keep_up(mut connector: Connector, limit: Duration, shared: Arc<Shared>, publish: watch::Sender<State>) {
     let mut failures = 0;
     while !publish.is_closed() {
         let health = Arc::new(Health::new());
         let behind_sentinels = connector.server().is_behind_sentinels();
         let why = match attempt(&mut connector, &health, limit).await {
-            Ok(connection) => {
+            Ok((connection, greeting)) => {
+                if let Some(largest) = greeting.largest {
+                    shared.largest.store(largest, Ordering::Relaxed);
+                }
                 let begun = Instant::now();
-                let live = Live { connection: connection.clone(), health: Arc::clone(&health), behind_sentinels };
+                let live = Live {
+                    connection: connection.clone(),
+                    health: Arc::clone(&health),
+                    behind_sentinels,
+                    identity: greeting.identity,
+                    shared: Arc::clone(&shared),
+                };
                 publish.send_replace(State::Up(Arc::new(live)));
                 let until_closed = async {
                     publish.closed().await;
                 };
-                watch_over(connection, &health).or(until_closed).await;
+                watch_over(connection, &health, &shared.late).or(until_closed).await;
+                health.lose();
                 if begun.elapsed() >= STEADY || health.excused.load(Ordering::Acquire) {
                     failures = 0;
                     publish.send_replace(State::Connecting);
@@ -148,16 +168,25 @@ async fn keep_up(mut connector: Connector, limit: Duration, publish: watch::Send
     }
 }
 
-async fn attempt(connector: &mut Connector, health: &Arc<Health>, limit: Duration) -> Result<Connection, String> {
-    match timeout(limit, connector.connect(health)).await {
-        Ok(Ok(connection)) => Ok(connection),
+async fn attempt(
+    connector: &mut Connector,
+    health: &Arc<Health>,
+    limit: Duration,
+) -> Result<(Connection, Greeting), String> {
+    let connect = async {
+        let mut connection = connector.connect(health).await?;
+        let greeting = connection.greet().await?;
+        Ok::<_, RedisError>((connection, greeting))
+    };
+    match timeout(limit, connect).await {
+        Ok(Ok(connected)) => Ok(connected),
         Ok(Err(error)) => Err(connector.server().explain(&error)),
         Err(_) => Err(format!("the server does not answer within {limit:?}")),
     }
 }
 
 /// Ends when the connection is lost, or does not answer any more.
-async fn watch_over(mut connection: Connection, health: &Health) {
+async fn watch_over(mut connection: Connection, health: &Arc<Health>, late: &LateWrites) {
     loop {
         health.news.notified().await;
         if health.lost.load(Ordering::Acquire) {
@@ -165,8 +194,12 @@ async fn watch_over(mut connection: Connection, health: &Health) {
         }
         // A call that was given up may have been its caller's own choice. So the server is asked.
         if health.doubted.swap(false, Ordering::AcqRel) {
+            let asked = late.now();
             match timeout(ANSWER_LIMIT, connection.answers()).await {
-                Ok(true) => health.answered(),
+                Ok(true) => {
+                    health.answered();
+                    late.settle(health, asked);
+                }
                 Ok(false) | Err(_) => return,
             }
         }
@@ -186,9 +219,19 @@ pub(super) struct Live {
     connection: Connection,
     health: Arc<Health>,
     behind_sentinels: bool,
+    identity: Option<Identity>,
+    shared: Arc<Shared>,
 }
 
 impl Live {
+    pub(super) fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
     pub(super) fn connection(&self) -> Connection {
         self.connection.clone()
     }
@@ -199,8 +242,33 @@ impl Live {
     }
 
     pub(super) async fn ask_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+        if pipeline.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut connection = self.connection();
         self.watched(connection.ask_all(pipeline)).await
+    }
+
+    /// As [`ask`](Self::ask), of what writes: after all that was written over other connections.
+    pub(super) async fn change(&self, command: &Cmd) -> RedisResult<Value> {
+        self.wait_for_late_writes().await?;
+        let write = Write { live: self };
+        let outcome = self.ask(command).await;
+        write.end();
+        outcome
+    }
+
+    /// As [`change`](Self::change).
+    pub(super) async fn change_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+        self.wait_for_late_writes().await?;
+        let write = Write { live: self };
+        let outcome = self.ask_all(pipeline).await;
+        write.end();
+        outcome
+    }
+
+    pub(super) async fn wait_for_late_writes(&self) -> RedisResult<()> {
+        self.shared.late.wait(self).await
     }
 
     /// Takes note of a connection that is lost, or that lets its caller wait for longer than that has time.
@@ -233,6 +301,27 @@ impl Live {
 /// Whether a server that says this closes the connection, for what it was sent and for no fault of its own.
 fn ends_connection(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.starts_with("Protocol error"))
+}
+
+/// A write that has no answer yet. Dropped, it was given up, and may still be done.
+struct Write<'a> {
+    live: &'a Live,
+}
+
+impl Write<'_> {
+    fn end(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Write<'_> {
+    fn drop(&mut self) {
+        // A cluster's connections are its own, and not known here.
+        if matches!(self.live.connection, Connection::One(_)) {
+            self.live.shared.late.note(self.live);
+            self.live.health.doubt();
+        }
+    }
 }
 
 /// A call that has no answer yet. Dropped, it was given up.
@@ -286,6 +375,10 @@ impl Health {
             last_answer: AtomicU64::new(0),
             news: Notify::new(),
         }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
     }
 
     pub(super) fn lose(&self) {

@@ -1,10 +1,10 @@
 //! One server, a cluster, or the master that sentinels name: how a connection to it is made, and what is said when not.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    Pipeline, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, RedisResult, Value,
     aio::MultiplexedConnection,
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
@@ -237,6 +237,21 @@ fn speaks_only_resp2(error: &RedisError) -> bool {
     error.kind() == ErrorKind::RESP3NotSupported || matches!(error.code(), Some("ERR" | "NOPROTO"))
 }
 
+/// What a server tells.
+#[derive(Default)]
+pub(super) struct Greeting {
+    pub(super) identity: Option<Identity>,
+    /// The most bytes of a value.
+    pub(super) largest: Option<usize>,
+}
+
+/// By what a server knows a connection.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) number: String,
+    pub(super) address: String,
+}
+
 /// A connection that all callers of one runtime share.
 #[derive(Clone)]
 pub(super) enum Connection {
@@ -260,6 +275,22 @@ impl Connection {
                 redis::aio::ConnectionLike::req_packed_commands(connection, pipeline, 0, pipeline.len()).await
             }
         }
+    }
+
+    /// What the server tells of itself and of this connection, as far as we may ask.
+    pub(super) async fn greet(&mut self) -> RedisResult<Greeting> {
+        let Self::One(connection) = self else { return Ok(Greeting::default()) };
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.cmd("CLIENT").arg("INFO").cmd("CONFIG").arg("GET").arg("proto-max-bulk-len");
+        let mut told = connection.send_packed_commands(&pipeline, 0, 2).await?.into_iter();
+        let mut next = || told.next().unwrap_or(Value::Nil);
+        let about_us = String::from_redis_value(next()).unwrap_or_default();
+        let limits = HashMap::<String, usize>::from_redis_value(next()).unwrap_or_default();
+        let field = |name| about_us.split_whitespace().find_map(|field| field.strip_prefix(name)).map(str::to_owned);
+        Ok(Greeting {
+            identity: field("id=").zip(field("addr=")).map(|(number, address)| Identity { number, address }),
+            largest: limits.into_values().next(),
+        })
     }
 
     /// Whether there is an answer, whatever it says.

@@ -1,0 +1,124 @@
+//! Writes that nobody waits for any more, and that a server may still come to.
+//!
+//! Over one connection commands are done in their order, so that a later one is never overtaken. Over two they are not: a
+//! `SET` that its caller gave up could be done after another connection's `UNLINK`, and bring back what was deleted. So
+//! whoever writes first sees to it that nothing is under way over any other connection.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures_lite::FutureExt;
+use redis::{RedisError, RedisResult, cmd};
+
+use super::{
+    link::{Health, Live, PATIENCE},
+    server::{Connection, Identity},
+};
+use crate::shim::{Mutex, lock, sleep};
+
+/// The late writes of all connections of a backend.
+#[derive(Default)]
+pub(super) struct LateWrites {
+    /// How many connections have some: what everybody looks at.
+    count: AtomicUsize,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    next: Number,
+    late: Vec<Late>,
+}
+
+/// Orders late writes and what was asked after them.
+type Number = u64;
+
+/// A connection with late writes.
+#[derive(Clone)]
+struct Late {
+    /// Of the last of them.
+    number: Number,
+    connection: Connection,
+    health: Arc<Health>,
+    identity: Option<Identity>,
+}
+
+impl LateWrites {
+    /// A write over this connection was given up.
+    pub(super) fn note(&self, live: &Live) {
+        let mut known = lock(&self.known);
+        let number = known.next;
+        known.next += 1;
+        let (connection, identity) = (live.connection(), live.identity().cloned());
+        let late = Late { number, connection, health: Arc::clone(live.health()), identity };
+        match known.late.iter_mut().find(|known| Arc::ptr_eq(&known.health, live.health())) {
+            Some(known) => *known = late,
+            None => known.late.push(late),
+        }
+        self.count.store(known.late.len(), Ordering::Release);
+    }
+
+    /// What a connection is asked from now on comes after all that was noted before this.
+    pub(super) fn now(&self) -> Number {
+        lock(&self.known).next
+    }
+
+    /// The connection has answered something that it was asked at `asked` or later.
+    pub(super) fn settle(&self, health: &Arc<Health>, asked: Number) {
+        let mut known = lock(&self.known);
+        known.late.retain(|late| !Arc::ptr_eq(&late.health, health) || late.number >= asked);
+        self.count.store(known.late.len(), Ordering::Release);
+    }
+
+    /// Waits until nothing is under way over any other connection than this one.
+    pub(super) async fn wait(&self, live: &Live) -> RedisResult<()> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        let (asked, others) = {
+            let known = lock(&self.known);
+            let others = known.late.iter().filter(|late| !Arc::ptr_eq(&late.health, live.health()));
+            (known.next, others.cloned().collect::<Vec<_>>())
+        };
+        for mut late in others {
+            if late.health.is_lost() || !late.answers().await {
+                late.end(live).await?;
+            }
+            self.settle(&late.health, asked);
+        }
+        Ok(())
+    }
+}
+
+impl Late {
+    /// Whether the server answers soon. If it does not, the cause may also be a runtime that nobody drives at the moment:
+    /// then the connection's task has yet to send what is late.
+    async fn answers(&mut self) -> bool {
+        let in_vain = async {
+            sleep(PATIENCE).await;
+            false
+        };
+        self.connection.answers().or(in_vain).await
+    }
+
+    /// Has the server drop a connection that we have dropped, with all that it has not read of it.
+    async fn end(&self, live: &Live) -> RedisResult<()> {
+        self.health.lose();
+        let Some(Identity { number, address }) = &self.identity else { return Ok(()) };
+        // By address, too: on another server, somebody else may have the number.
+        let mut command = cmd("CLIENT");
+        command.arg("KILL").arg("ID").arg(number).arg("ADDR").arg(address);
+        let killed = live.connection().ask(&command).await;
+        match killed {
+            // Whoever may not is told so, and has to do without.
+            Err(error) if is_refusal(&error) => Ok(()),
+            killed => killed.map(drop),
+        }
+    }
+}
+
+fn is_refusal(error: &RedisError) -> bool {
+    error.code().is_some() && !error.is_io_error()
+}
