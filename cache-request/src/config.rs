@@ -435,12 +435,12 @@ impl Options {
         let own = scheme.name;
         let others: Vec<_> =
             SCHEMES.iter().filter(|other| other.has(option)).map(|other| format!("`{}://`", other.name)).collect();
-        let wrong = if self.hidden {
-            format!("unknown option of `{own}://`")
-        } else if others.is_empty() {
-            format!("unknown option `{option}` of `{own}://`")
-        } else {
-            format!("option `{option}` is one of {}, not of `{own}://`", others.join(" and "))
+        let wrong = match &others[..] {
+            _ if self.hidden => format!("unknown option of `{own}://`"),
+            [] => format!("unknown option `{option}` of `{own}://`"),
+            [one] => format!("option `{option}` is one of {one}, not of `{own}://`"),
+            [one, other] => format!("option `{option}` is one of {one} and {other}, not of `{own}://`"),
+            _ => format!("option `{option}` is one of other schemes, not of `{own}://`"),
         };
         let mut known: Vec<_> = scheme.all_options().collect();
         known.sort_unstable();
