@@ -1,4 +1,4 @@
-//! Values as bytes: `MessagePack` with named fields, in an envelope that tells whether they can be trusted.
+//! Values as bytes: [`message_pack`], in an envelope that tells whether they can be trusted.
 //!
 //! The envelope is checked before anything is decoded. All numbers are little-endian.
 //!
@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | 2 | `cR`, so that foreign bytes are known at once |
 //! | 1 | version of this format |
-//! | 1 | codec of the payload: 1 is `MessagePack` with named fields |
+//! | 1 | codec of the payload: 1 is [`message_pack`] |
 //! | 8 | fingerprint of the value's type: its name and its [`shape`] |
 //! | 8 | fresh until, in milliseconds since 1970; all ones is for ever |
 //! | 8 | stale until, likewise; equal to fresh until as long as nothing is served stale |
@@ -15,7 +15,12 @@
 //! | … | payload |
 //!
 //! The key is part of the checksum, so bytes that a backend returns under another key are refused as well.
+//!
+//! Bytes that would come back as another value are not stored. Nobody can know that of every type; but of those whose
+//! `Deserialize` guesses from the data (`untagged`, `flatten`, `tag`), each value is read back and compared first.
 
+mod digest;
+mod message_pack;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -39,32 +44,71 @@ const TAG: usize = 16;
 /// For ever, as the envelope says it.
 pub(crate) const FOREVER: u64 = u64::MAX;
 
+/// What is known of a type whose values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Tells the types of values apart, so that what was stored before a type has changed is not taken for a value of the new
+    /// one: `MessagePack` alone would make a silent `None` of an added `Option`.
+    pub(crate) fingerprint: u64,
+    /// A value may come back as another one. Each is tried before it is stored.
+    doubtful: bool,
+}
+
+impl Kind {
+    /// It takes a while: several runs of the type's `Deserialize`.
+    pub(crate) fn of<V: DeserializeOwned>() -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(type_name::<V>().as_bytes());
+        let doubtful = shape::trace::<V>(&mut hasher);
+        Self { fingerprint: number(hasher.finalize().as_bytes(), 0), doubtful }
+    }
+}
+
 /// Encodes `value`, fresh until a moment in milliseconds since 1970, to be stored under `key`.
-pub(crate) fn seal<V: Serialize>(value: &V, fingerprint: u64, key: &str, fresh_until: u64) -> Result<Vec<u8>, Error> {
+pub(crate) fn seal<V: Serialize + DeserializeOwned>(
+    value: &V,
+    kind: Kind,
+    key: &str,
+    fresh_until: u64,
+) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::with_capacity(HEADER + 64);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&[FORMAT, MESSAGE_PACK]);
-    bytes.extend_from_slice(&fingerprint.to_le_bytes());
+    bytes.extend_from_slice(&kind.fingerprint.to_le_bytes());
     bytes.extend_from_slice(&fresh_until.to_le_bytes());
     bytes.extend_from_slice(&fresh_until.to_le_bytes());
     bytes.extend_from_slice(&0_u16.to_le_bytes());
     bytes.extend_from_slice(&[0; 8]);
-    rmp_serde::encode::write_named(&mut bytes, value)
-        .map_err(|cause| Error::new(ErrorKind::Codec, "the value cannot be encoded").with_source(cause))?;
+    message_pack::encode(value, &mut bytes).map_err(|cause| unfit("the value cannot be encoded").with_source(cause))?;
+    if kind.doubtful {
+        try_out(value, &bytes[HEADER..])?;
+    }
     let checksum = checksum(key, &bytes[..CHECKSUM], &bytes[HEADER..]);
     bytes[CHECKSUM..HEADER].copy_from_slice(&checksum);
     Ok(bytes)
 }
 
+/// Checks that `payload` is read as `value`, as far as `value` says what it is.
+fn try_out<V: Serialize + DeserializeOwned>(value: &V, payload: &[u8]) -> Result<(), Error> {
+    let unreadable = |cause| unfit("the encoded value would not be read back").with_source(cause);
+    let read: V = message_pack::decode(payload).map_err(unreadable)?;
+    if digest::alike(value, &read).map_err(unreadable)? {
+        return Ok(());
+    }
+    Err(unfit(
+        "the encoded value would be read back as another one: two variants of an `untagged` enum, or two fields of a \
+         `flatten`, look alike to its `Deserialize`",
+    ))
+}
+
+fn unfit(what: &str) -> Error {
+    Error::new(ErrorKind::Codec, what)
+}
+
 /// Decodes what [`seal`] made for the same key and type.
 ///
 /// An envelope whose time is over is none; everything else that is not as it should be is an error.
-pub(crate) fn open<V: DeserializeOwned>(
-    bytes: &[u8],
-    fingerprint: u64,
-    key: &str,
-    now: u64,
-) -> Result<Option<V>, Error> {
+pub(crate) fn open<V: DeserializeOwned>(bytes: &[u8], kind: Kind, key: &str, now: u64) -> Result<Option<V>, Error> {
     let corrupt = |what: &str| Err(Error::new(ErrorKind::Corrupt, format!("stored bytes refused: {what}")));
     let Some((header, _)) = bytes.split_at_checked(HEADER) else { return corrupt("too short for an envelope") };
     if header[..2] != MAGIC {
@@ -82,25 +126,16 @@ pub(crate) fn open<V: DeserializeOwned>(
     if header[3] != MESSAGE_PACK {
         return corrupt("another codec");
     }
-    if number(header, 4) != fingerprint {
+    if number(header, 4) != kind.fingerprint {
         return corrupt("a value of another type");
     }
     let fresh_until = number(header, 12);
     if fresh_until <= now {
         return Ok(None);
     }
-    let value = rmp_serde::from_slice(payload)
+    let value = message_pack::decode(payload)
         .map_err(|cause| Error::new(ErrorKind::Corrupt, "the stored value does not decode").with_source(cause))?;
     Ok(Some(value))
-}
-
-/// Tells the types of values apart, so that what was stored before a type has changed is not taken for a value of the new
-/// one: `MessagePack` alone would make a silent `None` of an added `Option`.
-pub(crate) fn fingerprint<V: DeserializeOwned>() -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(type_name::<V>().as_bytes());
-    shape::hash::<V>(&mut hasher);
-    number(hasher.finalize().as_bytes(), 0)
 }
 
 fn checksum(key: &str, head: &[u8], payload: &[u8]) -> [u8; 8] {

@@ -1,4 +1,6 @@
 //! Stored bytes: pinned, round, and refused whatever was done to them.
 
 mod envelope;
+mod message_pack;
+mod round_trip;
 mod shape;

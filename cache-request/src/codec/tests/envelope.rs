@@ -29,13 +29,18 @@ fn price() -> Price {
     Price { item: 5, name: "Käse".to_owned(), cents: Some(1_099), tags }
 }
 
+/// A type that is taken at its word.
+fn kind(fingerprint: u64) -> codec::Kind {
+    codec::Kind { fingerprint, doubtful: false }
+}
+
 /// A value that is fresh up to the first millisecond of 2025.
 fn sealed() -> Vec<u8> {
-    codec::seal(&price(), 0x0123_4567_89ab_cdef, KEY, 1_735_689_600_000).unwrap()
+    codec::seal(&price(), kind(0x0123_4567_89ab_cdef), KEY, 1_735_689_600_000).unwrap()
 }
 
 fn open<V: DeserializeOwned>(bytes: &[u8]) -> Result<Option<V>, ErrorKind> {
-    codec::open(bytes, 0x0123_4567_89ab_cdef, KEY, 1_735_689_599_999).map_err(|error| error.kind())
+    codec::open(bytes, kind(0x0123_4567_89ab_cdef), KEY, 1_735_689_599_999).map_err(|error| error.kind())
 }
 
 /// The bytes of format 1. A change here drops whatever programs have stored, and needs a new format version.
@@ -52,11 +57,11 @@ fn stored_bytes_are_pinned() {
 
 #[test]
 fn a_value_is_fresh_up_to_its_millisecond() {
-    let open = |now| codec::open::<Price>(&sealed(), 0x0123_4567_89ab_cdef, KEY, now).unwrap();
+    let open = |now| codec::open::<Price>(&sealed(), kind(0x0123_4567_89ab_cdef), KEY, now).unwrap();
     assert_eq!(open(1_735_689_599_999), Some(price()));
     assert_eq!(open(1_735_689_600_000), None);
-    let for_ever = codec::seal(&1_u8, 0, KEY, codec::FOREVER).unwrap();
-    assert_eq!(codec::open::<u8>(&for_ever, 0, KEY, u64::MAX - 1).unwrap(), Some(1));
+    let for_ever = codec::seal(&1_u8, kind(0), KEY, codec::FOREVER).unwrap();
+    assert_eq!(codec::open::<u8>(&for_ever, kind(0), KEY, u64::MAX - 1).unwrap(), Some(1));
 }
 
 #[test]
@@ -89,7 +94,7 @@ fn forged(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn refusal(bytes: &[u8], fingerprint: u64, key: &str) -> String {
-    let error = codec::open::<Price>(bytes, fingerprint, key, 0).unwrap_err();
+    let error = codec::open::<Price>(bytes, kind(fingerprint), key, 0).unwrap_err();
     format!("{error:#}")
 }
 
@@ -162,9 +167,9 @@ proptest! {
 
     #[test]
     fn what_was_sealed_opens(value in nested(), fingerprint: u64, key in "[!-~]{0,300}", until in 1_u64..) {
-        let bytes = codec::seal(&value, fingerprint, &key, until).unwrap();
-        prop_assert_eq!(codec::open(&bytes, fingerprint, &key, until - 1).unwrap(), Some(value));
-        prop_assert_eq!(codec::open::<Nested>(&bytes, fingerprint, &key, until).unwrap(), None);
+        let bytes = codec::seal(&value, kind(fingerprint), &key, until).unwrap();
+        prop_assert_eq!(codec::open(&bytes, kind(fingerprint), &key, until - 1).unwrap(), Some(value));
+        prop_assert_eq!(codec::open::<Nested>(&bytes, kind(fingerprint), &key, until).unwrap(), None);
     }
 
     #[test]
