@@ -1,5 +1,6 @@
 //! Stored bytes: pinned, round, and refused whatever was done to them.
 
+mod depth;
 mod envelope;
 mod message_pack;
 mod round_trip;

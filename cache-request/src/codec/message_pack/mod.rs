@@ -18,8 +18,8 @@ use std::fmt;
 
 pub(super) use self::{decode::decode, encode::encode};
 
-/// How deep values may be nested: as deep as `serde_json` reads. A level takes a few kilobytes of stack in a debug build, and
-/// whoever calls may stand on a thread of two mebibytes that is half used.
+/// How deep values may be nested: as deep as `serde_json` reads. In a debug build a level takes up to seven kilobytes of stack,
+/// and whoever calls may have used half of a thread's two mebibytes already.
 pub(super) const MOST_DEPTH: usize = 128;
 
 /// Stands before the inside of a `Some` that would be taken for a `None` otherwise.

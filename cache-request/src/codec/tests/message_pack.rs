@@ -50,8 +50,8 @@ fn shape() -> impl Strategy<Value = Shape> {
         (any::<i16>(), any::<u16>()).prop_map(|(from, to)| Shape::Line(from.into(), to.into())),
         (any::<i32>(), any::<u32>()).prop_map(|(from, to)| Shape::Line(from.into(), to.into())),
     ];
-    leaf.prop_recursive(5, 60, 20, |inner| {
-        (".{0,300}", vec(inner, 0..20)).prop_map(|(name, of)| Shape::Named { name, of })
+    leaf.prop_recursive(3, 20, 17, |inner| {
+        ("[a-zé]{0,40}", vec(inner, 0..18)).prop_map(|(name, of)| Shape::Named { name, of })
     })
 }
 
