@@ -153,6 +153,7 @@ pub use crate::{
     backend::Backend,
     cache::{Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT},
     clock::{Clock, MockClock},
+    codec::DEFAULT_MAX_VALUE_BYTES,
     config::{CacheConfig, Config, Setting},
     error::{Error, ErrorKind},
     global::{CACHE_URL, current, install, install_named, named, stats},

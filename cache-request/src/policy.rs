@@ -5,7 +5,8 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error, call, codec,
+    Error, call,
+    codec::{self, Packing},
     key::Key,
     site::{Instance, Site},
     store::memory_of,
@@ -41,8 +42,8 @@ pub(crate) struct Codec<V> {
     memory_of: fn(&V) -> usize,
 }
 
-type Seal<V> = fn(&V, codec::Kind, &str, u64) -> Result<Vec<u8>, Error>;
-type Open<V> = fn(&[u8], codec::Kind, &str, u64) -> Result<Option<V>, Error>;
+type Seal<V> = fn(&V, codec::Kind, &str, u64, &Packing) -> Result<Vec<u8>, Error>;
+type Open<V> = fn(&[u8], codec::Kind, &str, u64, &Packing) -> Result<Option<V>, Error>;
 
 impl<R, V: ValueOf<R>> Policy<R, V> {
     /// Of a value that a cache can hold.

@@ -1,5 +1,7 @@
 //! Stored bytes: pinned, round, and refused whatever was done to them.
 
+mod authentication;
+mod compression;
 mod depth;
 mod envelope;
 mod message_pack;
