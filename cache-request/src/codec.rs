@@ -41,7 +41,7 @@ pub use self::packing::DEFAULT_MAX_VALUE_BYTES;
 pub(crate) use self::packing::Packing;
 #[cfg(feature = "zstd")]
 pub(crate) use self::zstd::COMPRESS_LEVELS;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, contained::contain};
 
 const MAGIC: [u8; 2] = *b"cR";
 const FORMAT: u8 = 1;
@@ -128,7 +128,10 @@ fn compressed(payload: &[u8], packing: &Packing) -> Option<Vec<u8>> {
 /// Checks that `payload` is read as `value`, as far as `value` says what it is.
 fn try_out<V: Serialize + DeserializeOwned>(value: &V, payload: &[u8]) -> Result<(), Error> {
     let unreadable = |cause| unfit("the encoded value would not be read back").with_source(cause);
-    let read: V = message_pack::decode(payload).map_err(unreadable)?;
+    let Some(read) = contain(|| message_pack::decode::<V>(payload)) else {
+        return Err(unfit("the encoded value would not be read back: its `Deserialize` panicked"));
+    };
+    let read = read.map_err(unreadable)?;
     if digest::alike(value, &read).map_err(unreadable)? {
         return Ok(());
     }
