@@ -20,8 +20,9 @@
 //! has put into the backend is a miss, and is not decoded. An older envelope of the same key is still its own: whoever can
 //! write to the backend can put it back, until its time is over.
 //!
-//! Bytes that would come back as another value are not stored. Nobody can know that of every type; but of those whose
-//! `Deserialize` guesses from the data (`untagged`, `flatten`, `tag`), each value is read back and compared first.
+//! Bytes that would come back as another value are not stored. Of the types whose `Deserialize` looks at the data first
+//! (`untagged`, `flatten`, `tag`) each value is read back and compared before. What serde writes of two values in the very same
+//! way, such as one with a skipped field, nobody can tell apart.
 
 mod digest;
 mod message_pack;

@@ -81,3 +81,17 @@ mod enabled {
         }
     }
 }
+
+#[cfg(all(test, not(feature = "zstd")))]
+mod tests {
+    use crate::Cache;
+
+    #[test]
+    fn compression_that_is_not_compiled_in_names_the_feature() {
+        for option in ["compress_over=4KiB", "compress_level=3"] {
+            let error = Cache::from_url(&format!("file:///nowhere?{option}")).unwrap_err();
+            let why = "compression is not compiled in: enable the feature `zstd` of cache-request";
+            assert_eq!(error.to_string(), why);
+        }
+    }
+}

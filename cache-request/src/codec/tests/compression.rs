@@ -32,7 +32,7 @@ fn forged(len: u64, compressed: &[u8]) -> Vec<u8> {
 fn refusal(bytes: &[u8]) -> String {
     let error = open(bytes, &Packing::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    error.to_string()
+    format!("{error:#}")
 }
 
 #[test]
