@@ -13,6 +13,7 @@ use crate::{
     Error,
     backend::{Backend, Erased, GuardLimits, Guarded},
     clock::Clock,
+    codec::Packing,
     config,
     flight::{Fence, Flights},
     function::{AnyFunction, Function, Kept, Name},
@@ -35,6 +36,7 @@ struct Inner {
     flights: Flights,
     clock: Clock,
     prefix: Option<String>,
+    packing: Packing,
     wait_limit: Duration,
     functions: DashMap<TypeId, Arc<dyn AnyFunction>>,
     /// Which instance's keys begin with which text on the backend.
@@ -157,6 +159,10 @@ impl Cache {
         &self.0.clock
     }
 
+    pub(crate) fn packing(&self) -> &Packing {
+        &self.0.packing
+    }
+
     pub(crate) fn wait_limit(&self) -> Duration {
         self.0.wait_limit
     }
@@ -228,6 +234,7 @@ pub struct CacheBuilder {
     limits: Limits,
     guard: GuardLimits,
     prefix: Option<String>,
+    packing: Packing,
     wait_limit: Duration,
 }
 
@@ -246,6 +253,7 @@ impl Default for CacheBuilder {
             limits: Limits { bytes: DEFAULT_MAX_BYTES, entries: usize::MAX },
             prefix: None,
             guard: GuardLimits::default(),
+            packing: Packing::default(),
             wait_limit: DEFAULT_WAIT_LIMIT,
         }
     }
@@ -317,6 +325,65 @@ impl CacheBuilder {
         self
     }
 
+    /// How large an encoded value may be, in bytes: a larger one is not kept, and bytes that claim to be one are not unpacked.
+    /// Default: [`DEFAULT_MAX_VALUE_BYTES`](crate::DEFAULT_MAX_VALUE_BYTES).
+    pub fn max_value_bytes(mut self, bytes: usize) -> Self {
+        self.packing.max_value_bytes = bytes;
+        self
+    }
+
+    /// Compresses encoded values of more than so many bytes, if that makes them smaller. Default: compresses nothing.
+    ///
+    /// A program whose library is compiled without the feature `zstd` cannot read them: to it they are misses.
+    #[cfg(feature = "zstd")]
+    pub fn compress_over(mut self, bytes: usize) -> Self {
+        self.packing.compress_over = Some(bytes);
+        self
+    }
+
+    /// How hard to compress: a level of Zstandard, from -7 (fast) to 22 (small). Default: 3.
+    #[cfg(feature = "zstd")]
+    pub fn compress_level(mut self, level: i32) -> Self {
+        self.packing.compress_level = level;
+        self
+    }
+
+    /// Authenticates what is stored in the backend: only bytes that a cache with the same secret has stored, for the same
+    /// call, are decoded. All others are misses, counted and logged as [`ErrorKind::Forged`](crate::ErrorKind::Forged); and
+    /// a cache without a secret takes no bytes of one that has it. Default: nothing is authenticated.
+    ///
+    /// It is meant for a backend that others can write to. Let the secret be random and of 16 bytes or more. It is
+    /// kept as a key derived from it, and shown nowhere.
+    ///
+    /// What it does not prevent: that values are read, as nothing is encrypted; that they are deleted; and that an older
+    /// answer of the same call is put back, as long as that is fresh.
+    ///
+    /// # Panics
+    ///
+    /// If the secret is empty, for then anybody knows it.
+    #[track_caller]
+    pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        assert!(!secret.as_ref().is_empty(), "the secret of a cache is empty");
+        self.packing.secrets.set(secret.as_ref());
+        self
+    }
+
+    /// A secret that is accepted beside [`secret`](Self::secret) when bytes are read, and has no meaning without it.
+    /// May be called for several.
+    ///
+    /// To change secrets without a moment in which some programs refuse what others store, let all accept the new one as
+    /// if it were an old one, then let all use the new one and accept the old one, then forget the old one.
+    ///
+    /// # Panics
+    ///
+    /// If the secret is empty.
+    #[track_caller]
+    pub fn secret_old(mut self, secret: impl AsRef<[u8]>) -> Self {
+        assert!(!secret.as_ref().is_empty(), "an old secret of a cache is empty");
+        self.packing.secrets.accept(secret.as_ref());
+        self
+    }
+
     /// The clock that timeouts go by. Default: the machine's.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
@@ -339,6 +406,7 @@ impl CacheBuilder {
             flights: Flights::default(),
             clock: self.clock,
             prefix: self.prefix,
+            packing: self.packing,
             wait_limit: self.wait_limit,
             functions: DashMap::default(),
             names: DashMap::default(),

@@ -227,7 +227,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let text = self.text(backend);
         let bytes = backend.get(&text, patience).await.map_err(unreachable)?.ok_or(Count::NeverSeen)?;
         let now = unix_millis(self.cache.clock().wall());
-        let open = || (codec.open)(&bytes, self.function.fingerprint(codec), &text, now);
+        let open = || (codec.open)(&bytes, self.function.kind(codec), &text, now, self.cache.packing());
         match contained("the value's `Deserialize`", open).and_then(|opened| opened) {
             Ok(Some(value)) => Ok(value.into_answer()),
             Ok(None) => Err(Count::Expired),
@@ -338,7 +338,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
         let fresh_until = self.cache.clock().wall().checked_add(timeout).map_or(FOREVER, unix_millis);
-        let seal = || (codec.seal)(value, self.function.fingerprint(codec), &text, fresh_until);
+        let seal = || (codec.seal)(value, self.function.kind(codec), &text, fresh_until, self.cache.packing());
         let bytes = contained("the value's `Serialize`", seal)??;
         self.cache.pass(lead.overtake()).await;
         if !lead.begin_storing() {

@@ -1,4 +1,4 @@
-//! Values as bytes: `MessagePack` with named fields, in an envelope that tells whether they can be trusted.
+//! Values as bytes: [`message_pack`], in an envelope that tells whether they can be trusted.
 //!
 //! The envelope is checked before anything is decoded. All numbers are little-endian.
 //!
@@ -6,54 +6,144 @@
 //! | --- | --- |
 //! | 2 | `cR`, so that foreign bytes are known at once |
 //! | 1 | version of this format |
-//! | 1 | codec of the payload: 1 is `MessagePack` with named fields |
+//! | 1 | codec of the payload: 1 is [`message_pack`]; 16 more if it is compressed, 32 more if it is authenticated |
 //! | 8 | fingerprint of the value's type: its name and its [`shape`] |
 //! | 8 | fresh until, in milliseconds since 1970; all ones is for ever |
 //! | 8 | stale until, likewise; equal to fresh until as long as nothing is served stale |
 //! | 2 | number of tags; each is 8 bytes of its name's hash and 8 of its generation |
-//! | 8 | checksum: BLAKE3 of the key and of all other bytes |
-//! | … | payload |
+//! | 8 or 32 | checksum: BLAKE3 of the key and of all other bytes; if authenticated, keyed and in full |
+//! | … | payload; if compressed, 8 bytes of its length and then a Zstandard frame of it |
 //!
 //! The key is part of the checksum, so bytes that a backend returns under another key are refused as well.
+//!
+//! A cache with a secret takes nothing for its own but what was authenticated with it, for the same key: what somebody else
+//! has put into the backend is a miss, and is not decoded. An older envelope of the same key is still its own: whoever can
+//! write to the backend can put it back, until its time is over.
+//!
+//! Bytes that would come back as another value are not stored. Of the types whose `Deserialize` looks at the data first
+//! (`untagged`, `flatten`, `tag`) each value is read back and compared before. What serde writes of two values in the very same
+//! way, such as one with a skipped field, nobody can tell apart.
 
+mod digest;
+mod message_pack;
+mod packing;
 mod shape;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(feature = "zstd", path = "codec/zstd/enabled.rs")]
+#[cfg_attr(not(feature = "zstd"), path = "codec/zstd/disabled.rs")]
+mod zstd;
 
-use std::any::type_name;
+use std::{any::type_name, borrow::Cow};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, ErrorKind};
+pub use self::packing::DEFAULT_MAX_VALUE_BYTES;
+pub(crate) use self::packing::Packing;
+#[cfg(feature = "zstd")]
+pub(crate) use self::zstd::COMPRESS_LEVELS;
+use crate::{Error, ErrorKind, contained::contain};
 
 const MAGIC: [u8; 2] = *b"cR";
 const FORMAT: u8 = 1;
 const MESSAGE_PACK: u8 = 1;
+const COMPRESSED: u8 = 16;
+const AUTHENTICATED: u8 = 32;
 
-/// Bytes before the payload, when there are no tags.
-const HEADER: usize = 38;
-/// Where the checksum stands when there are no tags.
-const CHECKSUM: usize = 30;
+/// Bytes before the tags.
+const HEAD: usize = 30;
 const TAG: usize = 16;
+const CHECKSUM: usize = 8;
+const MAC: usize = blake3::OUT_LEN;
 
 /// For ever, as the envelope says it.
 pub(crate) const FOREVER: u64 = u64::MAX;
 
+/// What is known of a type whose values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Tells the types of values apart, so that what was stored before a type has changed is not taken for a value of the new
+    /// one: `MessagePack` alone would make a silent `None` of an added `Option`.
+    pub(crate) fingerprint: u64,
+    /// A value may come back as another one. Each is tried before it is stored.
+    pub(crate) doubtful: bool,
+}
+
+impl Kind {
+    /// It takes a while: several runs of the type's `Deserialize`.
+    pub(crate) fn of<V: DeserializeOwned>() -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(type_name::<V>().as_bytes());
+        let doubtful = shape::trace::<V>(&mut hasher);
+        Self { fingerprint: number(hasher.finalize().as_bytes(), 0), doubtful }
+    }
+}
+
 /// Encodes `value`, fresh until a moment in milliseconds since 1970, to be stored under `key`.
-pub(crate) fn seal<V: Serialize>(value: &V, fingerprint: u64, key: &str, fresh_until: u64) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::with_capacity(HEADER + 64);
+pub(crate) fn seal<V: Serialize + DeserializeOwned>(
+    value: &V,
+    kind: Kind,
+    key: &str,
+    fresh_until: u64,
+    packing: &Packing,
+) -> Result<Vec<u8>, Error> {
+    let secret = packing.secrets.current();
+    let (flag, checksum) = if secret.is_some() { (AUTHENTICATED, MAC) } else { (0, CHECKSUM) };
+    let mut bytes = Vec::with_capacity(HEAD + MAC + 64);
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&[FORMAT, MESSAGE_PACK]);
-    bytes.extend_from_slice(&fingerprint.to_le_bytes());
+    bytes.extend_from_slice(&[FORMAT, MESSAGE_PACK | flag]);
+    bytes.extend_from_slice(&kind.fingerprint.to_le_bytes());
     bytes.extend_from_slice(&fresh_until.to_le_bytes());
     bytes.extend_from_slice(&fresh_until.to_le_bytes());
     bytes.extend_from_slice(&0_u16.to_le_bytes());
-    bytes.extend_from_slice(&[0; 8]);
-    rmp_serde::encode::write_named(&mut bytes, value)
-        .map_err(|cause| Error::new(ErrorKind::Codec, "the value cannot be encoded").with_source(cause))?;
-    let checksum = checksum(key, &bytes[..CHECKSUM], &bytes[HEADER..]);
-    bytes[CHECKSUM..HEADER].copy_from_slice(&checksum);
+    bytes.resize(HEAD + checksum, 0);
+    message_pack::encode(value, &mut bytes).map_err(|cause| unfit("the value cannot be encoded").with_source(cause))?;
+    let payload = &bytes[HEAD + checksum..];
+    if payload.len() > packing.max_value_bytes {
+        return Err(Error::too_large(payload.len(), packing.max_value_bytes));
+    }
+    if kind.doubtful {
+        try_out(value, payload)?;
+    }
+    if let Some(smaller) = compressed(payload, packing) {
+        bytes.truncate(HEAD + checksum);
+        bytes.extend_from_slice(&smaller);
+        bytes[3] |= COMPRESSED;
+    }
+    let (head, payload) = bytes.split_at(HEAD + checksum);
+    let sum = digest_of(secret, key, &head[..HEAD], payload);
+    bytes[HEAD..HEAD + checksum].copy_from_slice(&sum.as_bytes()[..checksum]);
     Ok(bytes)
+}
+
+/// The payload's length and a compressed form of it, if that is wanted and smaller.
+fn compressed(payload: &[u8], packing: &Packing) -> Option<Vec<u8>> {
+    if payload.len() <= packing.compress_over? {
+        return None;
+    }
+    let mut bytes = (payload.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(zstd::compress(payload, packing.compress_level)?);
+    (bytes.len() < payload.len()).then_some(bytes)
+}
+
+/// Checks that `payload` is read as `value`, as far as `value` says what it is.
+fn try_out<V: Serialize + DeserializeOwned>(value: &V, payload: &[u8]) -> Result<(), Error> {
+    let unreadable = |cause| unfit("the encoded value would not be read back").with_source(cause);
+    let Some(read) = contain(|| message_pack::decode::<V>(payload)) else {
+        return Err(unfit("the encoded value would not be read back: its `Deserialize` panicked"));
+    };
+    let read = read.map_err(unreadable)?;
+    if digest::alike(value, &read).map_err(unreadable)? {
+        return Ok(());
+    }
+    Err(unfit(
+        "the encoded value would be read back as another one: two variants of an `untagged` enum, or two fields of a \
+         `flatten`, look alike to its `Deserialize`",
+    ))
+}
+
+fn unfit(what: &str) -> Error {
+    Error::new(ErrorKind::Codec, what)
 }
 
 /// Decodes what [`seal`] made for the same key and type.
@@ -61,12 +151,12 @@ pub(crate) fn seal<V: Serialize>(value: &V, fingerprint: u64, key: &str, fresh_u
 /// An envelope whose time is over is none; everything else that is not as it should be is an error.
 pub(crate) fn open<V: DeserializeOwned>(
     bytes: &[u8],
-    fingerprint: u64,
+    kind: Kind,
     key: &str,
     now: u64,
+    packing: &Packing,
 ) -> Result<Option<V>, Error> {
-    let corrupt = |what: &str| Err(Error::new(ErrorKind::Corrupt, format!("stored bytes refused: {what}")));
-    let Some((header, _)) = bytes.split_at_checked(HEADER) else { return corrupt("too short for an envelope") };
+    let Some((header, _)) = bytes.split_at_checked(HEAD) else { return corrupt("too short for an envelope") };
     if header[..2] != MAGIC {
         return corrupt("no envelope");
     }
@@ -74,39 +164,70 @@ pub(crate) fn open<V: DeserializeOwned>(
         return corrupt("another format version");
     }
     let tags = usize::from(u16::from_le_bytes([header[28], header[29]])) * TAG;
-    let Some((head, rest)) = bytes.split_at_checked(CHECKSUM + tags) else { return corrupt("cut off") };
-    let Some((stored, payload)) = rest.split_at_checked(8) else { return corrupt("cut off") };
-    if stored != checksum(key, head, payload) {
+    let authenticated = header[3] & AUTHENTICATED != 0;
+    let Some((head, rest)) = bytes.split_at_checked(HEAD + tags) else { return corrupt("cut off") };
+    let checksum = if authenticated { MAC } else { CHECKSUM };
+    let Some((checksum, payload)) = rest.split_at_checked(checksum) else { return corrupt("cut off") };
+    if authenticated {
+        authenticate(checksum, key, head, payload, packing)?;
+    } else if packing.secrets.in_use() {
+        return forged("they are not authenticated, and this cache has a secret");
+    } else if checksum != &digest_of(None, key, head, payload).as_bytes()[..CHECKSUM] {
         return corrupt("wrong checksum");
     }
-    if header[3] != MESSAGE_PACK {
+    if header[3] & !(AUTHENTICATED | COMPRESSED) != MESSAGE_PACK {
         return corrupt("another codec");
     }
-    if number(header, 4) != fingerprint {
+    if number(header, 4) != kind.fingerprint {
         return corrupt("a value of another type");
     }
     let fresh_until = number(header, 12);
     if fresh_until <= now {
         return Ok(None);
     }
-    let value = rmp_serde::from_slice(payload)
+    let payload = if header[3] & COMPRESSED == 0 { payload.into() } else { decompressed(payload, packing)? };
+    let value = message_pack::decode(&payload)
         .map_err(|cause| Error::new(ErrorKind::Corrupt, "the stored value does not decode").with_source(cause))?;
     Ok(Some(value))
 }
 
-/// Tells the types of values apart, so that what was stored before a type has changed is not taken for a value of the new
-/// one: `MessagePack` alone would make a silent `None` of an added `Option`.
-pub(crate) fn fingerprint<V: DeserializeOwned>() -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(type_name::<V>().as_bytes());
-    shape::hash::<V>(&mut hasher);
-    number(hasher.finalize().as_bytes(), 0)
+fn corrupt<T>(what: &str) -> Result<T, Error> {
+    Err(Error::new(ErrorKind::Corrupt, format!("stored bytes refused: {what}")))
 }
 
-fn checksum(key: &str, head: &[u8], payload: &[u8]) -> [u8; 8] {
-    let mut hasher = blake3::Hasher::new();
+fn forged<T>(what: &str) -> Result<T, Error> {
+    Err(Error::new(ErrorKind::Forged, format!("stored bytes refused: {what}")))
+}
+
+/// Checks that one of the secrets vouches for the bytes. How long that takes says nothing of how much of them is right.
+fn authenticate(mac: &[u8], key: &str, head: &[u8], payload: &[u8], packing: &Packing) -> Result<(), Error> {
+    if !packing.secrets.in_use() {
+        return corrupt("they are authenticated with a secret, and this cache has none");
+    }
+    let genuine = |secret| digest_of(Some(secret), key, head, payload) == *mac;
+    if packing.secrets.accepted().any(genuine) {
+        Ok(())
+    } else {
+        forged("this cache's secret does not vouch for them, under this key")
+    }
+}
+
+fn decompressed<'a>(payload: &[u8], packing: &Packing) -> Result<Cow<'a, [u8]>, Error> {
+    let Some((len, compressed)) = payload.split_first_chunk() else { return corrupt("cut off") };
+    let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
+    if len > packing.max_value_bytes {
+        return corrupt("a larger value than this cache takes");
+    }
+    let refused = |cause| Error::new(ErrorKind::Corrupt, "the stored value cannot be decompressed").with_source(cause);
+    zstd::decompress(compressed, len).map(Cow::Owned).map_err(refused)
+}
+
+/// Of the key and of all bytes but itself. Lengths keep what follows one another apart: that of the key stands here, that of
+/// the head follows from the head.
+fn digest_of(secret: Option<&[u8; 32]>, key: &str, head: &[u8], payload: &[u8]) -> blake3::Hash {
+    let mut hasher = secret.map_or_else(blake3::Hasher::new, blake3::Hasher::new_keyed);
     hasher.update(&(key.len() as u64).to_le_bytes()).update(key.as_bytes()).update(head).update(payload);
-    number(hasher.finalize().as_bytes(), 0).to_le_bytes()
+    hasher.finalize()
 }
 
 /// The eight bytes at `at`, which the caller knows to be there.

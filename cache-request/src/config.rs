@@ -1,5 +1,6 @@
 //! A cache chosen by address or by configuration: one table of schemes, and one way to read options.
 
+mod packed;
 mod read;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
@@ -18,6 +19,11 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `max_concurrent` | all with a backend | how many operations may be under way at a time; a call beyond that goes without | 4096 |
 /// | `breaker_faults` | all with a backend | after so many faults in a row the backend is left alone | 8 |
 /// | `breaker_pause` | all with a backend | for how long; then one call at a time tries again | `1s` |
+/// | `max_value_bytes` | all with a backend | how many bytes an encoded value may have | 64 MiB |
+/// | `compress_over` | all with a backend | values of more bytes are compressed (feature `zstd`), such as `4KiB` | none are |
+/// | `compress_level` | all with a backend | how hard, from -7 to 22 (feature `zstd`) | 3 |
+/// | `secret`, `secret_env` | all with a backend | [authenticates] what is stored; the variable that holds the secret | no |
+/// | `secret_old`, `secret_old_env` | all with a backend | is good for reading, too; the variable that holds it | none |
 /// | `namespace` | `redis` … | what keys begin with on the server, up to a colon | `cache-request` |
 /// | `connect` | `redis` … | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
 /// | `connect_limit` | `redis` … | how long one attempt to connect may take | `1s` |
@@ -25,6 +31,8 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `sentinel_user`, `sentinel_password` | `redis-sentinel` | who we are at the sentinels | nobody |
 /// | `tls` | `redis-cluster`, `redis-sentinel` | `true`: connections are encrypted | `false` |
 /// | `tls_ca` | `rediss` and where `tls` is | a file: the certificate to trust, in PEM format | those of the system |
+///
+/// [authenticates]: CacheBuilder::secret
 ///
 /// `redis` … are `redis`, `rediss`, `redis+unix`, `redis-cluster` and `redis-sentinel`. All schemes but `memory` and `null` have a
 /// backend.
@@ -142,7 +150,11 @@ impl CacheConfig {
         };
         // Before anything is opened: what is refused leaves no directory behind.
         options.known_to(scheme)?;
-        let mut builder = (scheme.open)(&address.path, &mut options, Cache::builder())?;
+        let mut builder = Cache::builder();
+        if scheme.has_backend {
+            builder = packed::take(&mut options, builder)?;
+        }
+        builder = (scheme.open)(&address.path, &mut options, builder)?;
         if let Some(prefix) = options.text("prefix") {
             builder = builder.prefix(prefix);
         }
@@ -223,7 +235,19 @@ const SCHEMES: [Scheme; 8] = [
 const ALL_HAVE: [&str; 2] = ["prefix", "wait_limit"];
 
 /// The options that every scheme has whose values are kept by a backend.
-const BACKENDS_HAVE: [&str; 4] = ["soft_limit", "max_concurrent", "breaker_faults", "breaker_pause"];
+const BACKENDS_HAVE: [&str; 11] = [
+    "soft_limit",
+    "max_concurrent",
+    "breaker_faults",
+    "breaker_pause",
+    "max_value_bytes",
+    "compress_over",
+    "compress_level",
+    "secret",
+    "secret_env",
+    "secret_old",
+    "secret_old_env",
+];
 
 impl Scheme {
     fn all_options(&self) -> impl Iterator<Item = &'static str> {

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The backend's stored bytes are not what was written.
     Corrupt,
+    /// The stored bytes are not vouched for by the cache's secret: somebody else wrote them, or put them under another key.
+    Forged,
     /// The value is larger than the backend takes.
     TooLarge,
     /// A value could not be turned into bytes or back.

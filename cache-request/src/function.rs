@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    codec,
     contained::contain,
     key::text::{Naming, Path},
     policy::Codec,
@@ -23,7 +24,7 @@ pub(crate) struct Function<V> {
     pub(crate) name: Name,
     pub(crate) kept: Kept,
     pub(crate) counters: Counters,
-    fingerprint: OnceLock<u64>,
+    kind: OnceLock<codec::Kind>,
 }
 
 /// Where a function's values are kept.
@@ -39,7 +40,7 @@ pub(crate) enum Kept {
 
 impl<V: Send + Sync + 'static> Function<V> {
     pub(crate) fn new(store: &Store, name: Name, kept: Kept) -> Self {
-        Self { table: store.table(), name, kept, counters: Counters::default(), fingerprint: OnceLock::new() }
+        Self { table: store.table(), name, kept, counters: Counters::default(), kind: OnceLock::new() }
     }
 }
 
@@ -57,9 +58,12 @@ impl<V> Function<V> {
 }
 
 impl<V> Function<V> {
-    /// What the function's values are known by in stored bytes.
-    pub(crate) fn fingerprint(&self, codec: &Codec<V>) -> u64 {
-        *self.fingerprint.get_or_init(|| self.name.fingerprint((codec.fingerprint)()))
+    /// What is known of the function's values in stored bytes.
+    pub(crate) fn kind(&self, codec: &Codec<V>) -> codec::Kind {
+        *self.kind.get_or_init(|| {
+            let of_type = (codec.kind)();
+            codec::Kind { fingerprint: self.name.fingerprint(of_type.fingerprint), ..of_type }
+        })
     }
 
     /// Runs the user's code, of which a panic is a fault of the cache and not of the call.

@@ -109,6 +109,7 @@
 //! - `file`: `file://`, and `backend::FileBackend`.
 //! - `redis`: `redis://` and its kin, and `backend::RedisBackend`.
 //! - `redis-tls`: `rediss://`, and encrypted connections to clusters and sentinels, by rustls.
+//! - `zstd`: large values are compressed in a backend, where [`CacheBuilder`] or the options say so. Compiles a C library.
 //! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
 //!
 //! # Faults
@@ -153,6 +154,7 @@ pub use crate::{
     backend::Backend,
     cache::{Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT},
     clock::{Clock, MockClock},
+    codec::DEFAULT_MAX_VALUE_BYTES,
     config::{CacheConfig, Config, Setting},
     error::{Error, ErrorKind},
     global::{CACHE_URL, current, install, install_named, named, stats},

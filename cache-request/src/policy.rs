@@ -5,7 +5,8 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error, call, codec,
+    Error, call,
+    codec::{self, Packing},
     key::Key,
     site::{Instance, Site},
     store::memory_of,
@@ -36,13 +37,13 @@ pub(crate) struct Codec<V> {
     pub(crate) seal: Seal<V>,
     /// [`codec::open`].
     pub(crate) open: Open<V>,
-    /// [`codec::fingerprint`]. It takes a while: ask the [`Function`](crate::function::Function), which asks once.
-    pub(crate) fingerprint: fn() -> u64,
+    /// [`codec::Kind::of`]. It takes a while: ask the [`Function`](crate::function::Function), which asks once.
+    pub(crate) kind: fn() -> codec::Kind,
     memory_of: fn(&V) -> usize,
 }
 
-type Seal<V> = fn(&V, u64, &str, u64) -> Result<Vec<u8>, Error>;
-type Open<V> = fn(&[u8], u64, &str, u64) -> Result<Option<V>, Error>;
+type Seal<V> = fn(&V, codec::Kind, &str, u64, &Packing) -> Result<Vec<u8>, Error>;
+type Open<V> = fn(&[u8], codec::Kind, &str, u64, &Packing) -> Result<Option<V>, Error>;
 
 impl<R, V: ValueOf<R>> Policy<R, V> {
     /// Of a value that a cache can hold.
@@ -149,8 +150,7 @@ impl<R, V> Policy<R, V> {
     where
         V: CacheValue,
     {
-        self.codec =
-            Some(Codec { seal: codec::seal, open: codec::open, fingerprint: codec::fingerprint::<V>, memory_of });
+        self.codec = Some(Codec { seal: codec::seal, open: codec::open, kind: codec::Kind::of::<V>, memory_of });
         self
     }
 

@@ -49,15 +49,18 @@ fn an_unknown_option_is_told_those_there_are() {
         ("null://", "prefix, wait_limit"),
         (
             &*file,
-            "breaker_faults, breaker_pause, max_bytes, max_concurrent, max_entries, prefix, soft_limit, wait_limit",
+            "breaker_faults, breaker_pause, compress_level, compress_over, max_bytes, max_concurrent, max_entries, \
+             max_value_bytes, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, wait_limit",
         ),
         (
             "redis://h",
-            "breaker_faults, breaker_pause, connect, connect_limit, db, max_concurrent, namespace, prefix, soft_limit, wait_limit",
+            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, max_concurrent, \
+             max_value_bytes, namespace, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, wait_limit",
         ),
         (
             "redis-cluster://h",
-            "breaker_faults, breaker_pause, connect, connect_limit, max_concurrent, namespace, prefix, soft_limit, tls, tls_ca, \
+            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, max_concurrent, \
+             max_value_bytes, namespace, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, tls, tls_ca, \
              wait_limit",
         ),
     ] {
@@ -86,8 +89,9 @@ fn an_option_of_another_scheme_is_told_whose_it_is() {
         ),
         (
             &*format!("file://{}?max_byte=1", unmade.display()),
-            "unknown option `max_byte` of `file://`: there is breaker_faults, breaker_pause, max_bytes, max_concurrent, \
-             max_entries, prefix, soft_limit, wait_limit",
+            "unknown option `max_byte` of `file://`: there is breaker_faults, breaker_pause, compress_level, \
+             compress_over, max_bytes, max_concurrent, max_entries, max_value_bytes, prefix, secret, secret_env, \
+             secret_old, secret_old_env, soft_limit, wait_limit",
         ),
     ] {
         assert_eq!(refused(url), told);
@@ -207,7 +211,7 @@ fn an_address_may_stand_in_blanks_and_shout() {
     }
     assert!(Cache::from_url(" NULL:// ").unwrap().is_disabled());
     assert!(refused("REDSI://").contains("`redsi://`"));
-    let config = config(r#"{ "url": " Memory://secret " }"#).default;
+    let config = config(r#"{ "url": " Memory://hush " }"#).default;
     assert!(format!("{config:?}").contains("Memory"), "{config:?}");
 }
 
@@ -231,7 +235,7 @@ fn a_directory_is_absolute_and_on_this_machine() {
     for (url, wrong) in [
         ("file://relative/path", "an absolute path"),
         ("file://./relative", "an absolute path"),
-        ("file://secret@host/path", "an absolute path"),
+        ("file://hush@host/path", "an absolute path"),
         ("file://localhosts/path", "an absolute path"),
         ("file://~/cache", "knows no `~`"),
         ("file:///", "the root of all directories"),
@@ -242,7 +246,7 @@ fn a_directory_is_absolute_and_on_this_machine() {
     ] {
         let error = refused(url);
         assert!(error.contains(wrong) && error.ends_with("such as file:///var/cache/app"), "{url}: {error}");
-        assert!(!error.contains("secret"), "{error}");
+        assert!(!error.contains("hush"), "{error}");
     }
     let directory = tempfile::tempdir().unwrap();
     for (machine, name) in [("localhost", "a"), ("LOCALHOST", "b"), ("", "c")] {
@@ -351,13 +355,13 @@ fn what_is_no_value_at_all_is_named() {
             r#"{ "caches": { "a": { "caches": {} } } }"#,
             "unknown option `caches`: there is breaker_faults, breaker_pause, ",
         ),
-        (r#"{ "caches": { "a": "redis://:secret@h" } }"#, "an address is the value of `url`"),
+        (r#"{ "caches": { "a": "redis://:hush@h" } }"#, "an address is the value of `url`"),
         (r#"{ "caches": [] }"#, "expected named caches in `caches`"),
         (r#"[]"#, "expected the options of a cache"),
     ] {
         let error = unread(json);
         assert!(error.contains(told), "{error}");
-        assert!(!error.contains("secret") && !error.contains("RawSetting"), "{error}");
+        assert!(!error.contains("hush") && !error.contains("RawSetting"), "{error}");
     }
     let error = toml::from_str::<Config>("[cache]\nurl = 'memory://'\n").unwrap_err().to_string();
     assert!(error.contains("unknown option `cache`: there is breaker_faults, breaker_pause, caches, "), "{error}");
@@ -423,16 +427,16 @@ fn no_end_of_a_password_is_taken_for_an_option_to_show() {
     let file = format!("file://{}", directory.path().display());
     for scheme in ["memory://", "null://", &file] {
         for rest in [
-            "?secret@host",
-            "?a:secret@host/x?y=z",
-            "?secret=x@host",
-            "?a=b&secret@host",
-            "?secret&secret&@host",
-            "?max_bytes=secret@host",
-            "?wait_limit=1secret@host",
+            "?hush@host",
+            "?a:hush@host/x?y=z",
+            "?hush=x@host",
+            "?a=b&hush@host",
+            "?hush&hush&@host",
+            "?max_bytes=hush@host",
+            "?wait_limit=1hush@host",
         ] {
             let error = refused(&format!("{scheme}{rest}"));
-            assert!(!error.contains("secret"), "{rest}: {error}");
+            assert!(!error.contains("hush"), "{rest}: {error}");
         }
         assert!(refused(&format!("{scheme}?max_byte=@")).contains("wait_limit"), "what there is, is told all the same");
     }
@@ -442,38 +446,38 @@ fn no_end_of_a_password_is_taken_for_an_option_to_show() {
 #[test]
 fn no_password_is_shown() {
     for url in [
-        "redsi://user:secret@h/",
-        "redis://user:secret@h/?password=secret",
-        "redis://user:secret@h:port/",
-        "redis://user:secret@h/database",
-        "redis://user:secret@127.0.0.1:1/?connect=now",
-        "rediss://user:secret@h?tls_ca=/nowhere",
-        "redis-cluster://user:secret@h/0",
-        "redis-sentinel://user:secret@h",
-        "redis-sentinel://user:secret@h/main?sentinel_password=secret&x=secret",
-        "redis+unix://user:secret@nowhere",
-        "memory://secret@x?password=secret",
-        "memory://?password=secret",
-        "memory://user:secret@h",
-        "null://user:secret@h?prefix=secret&prefix=secret",
-        "file://?password=secret",
-        "redis:user:secret@h",
-        "user:secret@redis://h",
-        "user:secret@h/?next=http://h",
-        "redis://user:secret%FF@h",
-        "memory://?max_entries=1&password=secret&password=secret",
+        "redsi://user:hush@h/",
+        "redis://user:hush@h/?password=hush",
+        "redis://user:hush@h:port/",
+        "redis://user:hush@h/database",
+        "redis://user:hush@127.0.0.1:1/?connect=now",
+        "rediss://user:hush@h?tls_ca=/nowhere",
+        "redis-cluster://user:hush@h/0",
+        "redis-sentinel://user:hush@h",
+        "redis-sentinel://user:hush@h/main?sentinel_password=hush&x=hush",
+        "redis+unix://user:hush@nowhere",
+        "memory://hush@x?password=hush",
+        "memory://?password=hush",
+        "memory://user:hush@h",
+        "null://user:hush@h?prefix=hush&prefix=hush",
+        "file://?password=hush",
+        "redis:user:hush@h",
+        "user:hush@redis://h",
+        "user:hush@h/?next=http://h",
+        "redis://user:hush%FF@h",
+        "memory://?max_entries=1&password=hush&password=hush",
     ] {
         let error = Cache::from_url(url).unwrap_err();
-        assert!(!told(&error).contains("secret"), "{url}: {error}");
-        assert!(!format!("{error:?} {error:#?}").contains("secret"), "{url}: {error:?}");
+        assert!(!told(&error).contains("hush"), "{url}: {error}");
+        assert!(!format!("{error:?} {error:#?}").contains("hush"), "{url}: {error:?}");
 
         let both = config(&format!(
-            r#"{{ "url": "{url}", "password": "secret", "caches": {{ "a": {{ "url": "{url}", "password": "secret" }} }} }}"#
+            r#"{{ "url": "{url}", "password": "hush", "caches": {{ "a": {{ "url": "{url}", "password": "hush" }} }} }}"#
         ));
-        assert!(!format!("{both:?} {both:#?} {:?}", both.default).contains("secret"), "{url}: {both:?}");
+        assert!(!format!("{both:?} {both:#?} {:?}", both.default).contains("hush"), "{url}: {both:?}");
         let options = &both.default.options;
-        assert!(!format!("{options:?} {options:#?}").contains("secret"), "{options:?}");
+        assert!(!format!("{options:?} {options:#?}").contains("hush"), "{options:?}");
         let error = both.install().unwrap_err();
-        assert!(!format!("{} {error:?}", told(&error)).contains("secret"), "{url}: {error:?}");
+        assert!(!format!("{} {error:?}", told(&error)).contains("hush"), "{url}: {error:?}");
     }
 }

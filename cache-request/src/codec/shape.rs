@@ -7,10 +7,13 @@
 //! What a `Deserialize` finds out by looking at the data stays unseen: the insides of `flatten`, of untagged enums and of
 //! those with their tag inside, and what is written by hand. Whatever it does, a panic included, ends the run there, and
 //! does so in every process alike.
+//!
+//! A type that asks what the data is may take it for something else than what was written: it is doubtful, and so is one that
+//! was not seen to its end.
 
 use std::{
     any::type_name,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -29,21 +32,50 @@ const MOST_STEPS: usize = 1 << 16;
 const MOST_RUNS: usize = 1 << 12;
 
 /// Texts and bytes to try on a type that refuses empty ones.
-const TEXTS: [&str; 4] = ["", "1", "2000-01-01T00:00:00Z", "2000-01-01"];
+const TEXTS: [&str; 14] = [
+    "",
+    "1",
+    "127.0.0.1",
+    "::1",
+    "127.0.0.1:1",
+    "[::1]:1",
+    "00000000-0000-4000-8000-000000000000",
+    "2000-01-01T00:00:00Z",
+    "2000-01-01T00:00:00",
+    "2000-01-01",
+    "00:00:00",
+    "1.0.0",
+    "http://localhost/",
+    "UTC",
+];
 const BYTES: [&[u8]; 2] = [&[], &[0; 16]];
 
-/// Adds the shape of `V` to what `hasher` has seen.
-pub(super) fn hash<V: DeserializeOwned>(hasher: &mut blake3::Hasher) {
-    let mut notes = Notes { hasher, answers: HashMap::new(), within: Vec::new(), steps: 0, more: true, changed: false };
+/// Adds the shape of `V` to what `hasher` has seen, and says whether it is doubtful that a value comes back as it went.
+pub(super) fn trace<V: DeserializeOwned>(hasher: &mut blake3::Hasher) -> bool {
+    let mut notes = Notes {
+        hasher,
+        answers: HashMap::new(),
+        within: Vec::new(),
+        explored: HashSet::new(),
+        steps: 0,
+        more: true,
+        changed: false,
+        doubtful: false,
+    };
+    let mut ended = false;
     for _ in 0..MOST_RUNS {
         if !notes.more {
             break;
         }
         (notes.more, notes.changed) = (false, false);
         notes.within.clear();
+        notes.explored.clear();
         let run = catch_unwind(AssertUnwindSafe(|| V::deserialize(Tracer { notes: &mut notes, depth: 0 }).is_ok()));
-        notes.write(if run.unwrap_or(false) { "end" } else { "stop" });
+        ended = run.unwrap_or(false);
+        notes.write(if ended { "end" } else { "stop" });
+        notes.turn();
     }
+    notes.doubtful || notes.more || !ended
 }
 
 struct Notes<'a> {
@@ -51,15 +83,19 @@ struct Notes<'a> {
     answers: HashMap<Place, Answer>,
     /// The named types that this run is in the midst of.
     within: Vec<&'static str>,
+    /// The enums of which this run has taken a variant whose turn it was, and how many turns they have.
+    explored: HashSet<(Place, usize)>,
     steps: usize,
     /// There is something left to try in another run.
     more: bool,
     /// This run's failure has led to another answer already.
     changed: bool,
+    /// Something asked what the data is, or was passed over without having been seen to its end.
+    doubtful: bool,
 }
 
-/// A type, known by its visitor, and what of it.
-type Place = (&'static str, &'static str);
+/// A type, known by its visitor, what of it, and the named type it stands in, where that matters.
+type Place = (&'static str, &'static str, &'static str);
 
 #[derive(Default)]
 struct Answer {
@@ -94,6 +130,32 @@ impl Notes<'_> {
             (self.more, self.changed) = (true, true);
         }
     }
+
+    /// What is at `place` was refused, and is left out from now on. Unless that is because it is the very type it stands in,
+    /// nobody has seen all of it.
+    fn left_out(&mut self, place: Place, why: Stop) {
+        self.doubtful |= !self.changed && why == Stop::Refused;
+        self.refused(place, 2);
+    }
+
+    /// Ends a run: it is the next variants' turn. If there is another answer to try, it is tried with the same ones first, for
+    /// it may be their contents' wherever those stand.
+    fn turn(&mut self) {
+        if self.changed {
+            return;
+        }
+        for (place, variants) in self.explored.drain() {
+            let answer = self.answers.entry(place).or_default();
+            answer.next += 1;
+            let turns = if answer.refused { 2 } else { 1 };
+            self.more |= answer.next < variants * turns;
+        }
+    }
+
+    /// The named type that this run is in.
+    fn innermost(&self) -> &'static str {
+        self.within.last().copied().unwrap_or_default()
+    }
 }
 
 /// The deserialiser that asks back.
@@ -106,7 +168,12 @@ impl<'n> Tracer<'_, 'n> {
     fn note(&mut self, what: &str) -> Result<(), Stop> {
         self.notes.steps += 1;
         self.notes.write(what);
-        if self.depth < MOST_DEPTH && self.notes.steps < MOST_STEPS { Ok(()) } else { Err(Stop) }
+        if self.depth < MOST_DEPTH && self.notes.steps < MOST_STEPS {
+            Ok(())
+        } else {
+            self.notes.doubtful = true;
+            Err(Stop::Refused)
+        }
     }
 
     fn inner(&mut self) -> Tracer<'_, 'n> {
@@ -115,16 +182,31 @@ impl<'n> Tracer<'_, 'n> {
 
     /// Gives the first of `count` answers that is not refused.
     fn attempt<V, T>(
-        mut self,
+        self,
         of: &'static str,
         count: usize,
-        visit: impl FnOnce(Tracer<'_, 'n>, usize) -> Result<T, Stop>,
+        visit: impl FnOnce(usize) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
-        let place = (type_name::<V>(), of);
-        let due = self.notes.due(place);
-        let result = visit(self.inner(), due);
+        let place = (type_name::<V>(), of, "");
+        let result = visit(self.notes.due(place));
         if result.is_err() {
             self.notes.refused(place, count);
+        }
+        result
+    }
+
+    /// Gives an inside, unless it is refused: then none. A type that is refused within itself is not for that refused
+    /// elsewhere.
+    fn perhaps<V, T>(
+        mut self,
+        of: &'static str,
+        visit: impl FnOnce(Tracer<'_, 'n>, bool) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        let place = (type_name::<V>(), of, self.notes.innermost());
+        let full = self.notes.due(place) == 0;
+        let result = visit(self.inner(), full);
+        if let (Err(why), true) = (&result, full) {
+            self.notes.left_out(place, *why);
         }
         result
     }
@@ -133,7 +215,7 @@ impl<'n> Tracer<'_, 'n> {
     fn enter<V, T>(mut self, visit: impl FnOnce(Tracer<'_, 'n>) -> Result<T, Stop>) -> Result<T, Stop> {
         let name = type_name::<V>();
         if self.notes.within.contains(&name) {
-            return Err(Stop);
+            return Err(Stop::Within);
         }
         self.notes.within.push(name);
         let result = visit(self.inner());
@@ -152,8 +234,8 @@ impl<'n> Tracer<'_, 'n> {
         let mut access = Fields { tracer: self.inner(), of, left: fields, given: None };
         let result = visitor.visit_map(&mut access);
         // A field whose value nobody asked for is one too many: another name of an earlier one.
-        if let (Err(Stop), Some(field)) = (&result, access.given) {
-            self.notes.refused((of, field), 2);
+        if let (Err(_), Some(field)) = (&result, access.given) {
+            self.notes.refused((of, field, ""), 2);
         }
         result
     }
@@ -172,7 +254,7 @@ impl<'de> Deserializer<'de> for Tracer<'_, '_> {
     type Error = Stop;
 
     scalars! {
-        deserialize_any: visit_unit(), deserialize_ignored_any: visit_unit(), deserialize_unit: visit_unit(),
+        deserialize_ignored_any: visit_unit(), deserialize_unit: visit_unit(),
         deserialize_bool: visit_bool(true), deserialize_char: visit_char('1'),
         deserialize_i8: visit_i8(1), deserialize_i16: visit_i16(1), deserialize_i32: visit_i32(1),
         deserialize_i64: visit_i64(1), deserialize_i128: visit_i128(1),
@@ -181,9 +263,15 @@ impl<'de> Deserializer<'de> for Tracer<'_, '_> {
         deserialize_f32: visit_f32(1.0), deserialize_f64: visit_f64(1.0), deserialize_identifier: visit_str("")
     }
 
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Stop> {
+        self.note("any")?;
+        self.notes.doubtful = true;
+        visitor.visit_unit()
+    }
+
     fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Stop> {
         self.note("text")?;
-        self.attempt::<V, _>("text", TEXTS.len(), |_, nth| visitor.visit_str(TEXTS[nth]))
+        self.attempt::<V, _>("text", TEXTS.len(), |nth| visitor.visit_str(TEXTS[nth]))
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
@@ -192,7 +280,7 @@ impl<'de> Deserializer<'de> for Tracer<'_, '_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Stop> {
         self.note("bytes")?;
-        self.attempt::<V, _>("bytes", BYTES.len(), |_, nth| visitor.visit_bytes(BYTES[nth]))
+        self.attempt::<V, _>("bytes", BYTES.len(), |nth| visitor.visit_bytes(BYTES[nth]))
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
@@ -201,20 +289,20 @@ impl<'de> Deserializer<'de> for Tracer<'_, '_> {
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Stop> {
         self.note("option")?;
-        self.attempt::<V, _>("option", 2, |inner, nth| match nth {
-            0 => visitor.visit_some(inner),
-            _ => visitor.visit_none(),
-        })
+        self.perhaps::<V, _>(
+            "option",
+            |inner, full| if full { visitor.visit_some(inner) } else { visitor.visit_none() },
+        )
     }
 
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Stop> {
         self.note("seq")?;
-        self.attempt::<V, _>("seq", 2, |inner, nth| inner.elements(1 - nth, visitor))
+        self.perhaps::<V, _>("seq", |inner, full| inner.elements(full.into(), visitor))
     }
 
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Stop> {
         self.note("map")?;
-        self.attempt::<V, _>("map", 2, |inner, nth| visitor.visit_map(Elements { tracer: inner, left: 1 - nth }))
+        self.perhaps::<V, _>("map", |inner, full| visitor.visit_map(Elements { tracer: inner, left: full.into() }))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(mut self, len: usize, visitor: V) -> Result<V::Value, Stop> {
@@ -267,13 +355,13 @@ impl<'de> Deserializer<'de> for Tracer<'_, '_> {
         self.note("enum")?;
         self.notes.write(name);
         self.notes.write_all(variants);
-        let place = (type_name::<V>(), "variants");
+        let place = (type_name::<V>(), "variants", "");
         let nested = self.notes.within.contains(&place.0);
         let answer = self.notes.answers.entry(place).or_default();
         let due = answer.next;
         let turns = if answer.refused { 2 } else { 1 };
         let explores = !nested && due < variants.len() * turns;
-        let variant = if explores { due % variants.len() } else { answer.good.ok_or(Stop)? };
+        let variant = if explores { due % variants.len() } else { answer.good.ok_or(Stop::Within)? };
 
         let changed = self.notes.changed;
         self.notes.within.push(place.0);
@@ -281,23 +369,22 @@ impl<'de> Deserializer<'de> for Tracer<'_, '_> {
         self.notes.within.pop();
 
         let changed = changed != self.notes.changed;
+        // Its second turn, and still nobody has seen all of it.
+        self.notes.doubtful |= result.is_err() && explores && !changed && due >= variants.len();
         let answer = self.notes.answers.entry(place).or_default();
         match result {
             Ok(_) => _ = answer.good.get_or_insert(variant),
-            Err(Stop) => answer.refused = true,
+            Err(_) => answer.refused = true,
         }
-        // A variant that has another answer inside to try keeps its turn.
-        if explores && !changed {
-            answer.next += 1;
+        if explores {
+            self.notes.explored.insert((place, variants.len()));
         }
-        let turns = if answer.refused { 2 } else { 1 };
-        self.notes.more |= answer.next < variants.len() * turns;
         result
     }
 
-    /// As the codec's own is not.
+    /// As the codec's own is.
     fn is_human_readable(&self) -> bool {
-        false
+        true
     }
 }
 
@@ -351,7 +438,7 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
         self.given = None;
         while let [field, left @ ..] = self.left {
             self.left = left;
-            if self.tracer.notes.due((self.of, field)) == 0 {
+            if self.tracer.notes.due((self.of, field, "")) == 0 {
                 self.given = Some(field);
                 return seed.deserialize((*field).into_deserializer()).map(Some);
             }
@@ -360,11 +447,12 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Stop> {
-        let field = self.given.take().ok_or(Stop)?;
+        let field = self.given.take().ok_or(Stop::Refused)?;
         self.tracer.notes.write(field);
         let result = seed.deserialize(self.tracer.inner());
-        if result.is_err() {
-            self.tracer.notes.refused((self.of, field), 2);
+        // What is within itself is known when its enum has its second turn.
+        if let Err(why @ Stop::Refused) = result {
+            self.tracer.notes.left_out((self.of, field, ""), why);
         }
         result
     }
@@ -413,8 +501,13 @@ impl<'de> VariantAccess<'de> for Tracer<'_, '_> {
 }
 
 /// The run ends here. What a type says about it may differ from process to process, so it is not noted.
-#[derive(Debug)]
-struct Stop;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// The type stands within itself, and is being seen already.
+    Within,
+    /// The type takes no answer.
+    Refused,
+}
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -426,6 +519,6 @@ impl std::error::Error for Stop {}
 
 impl de::Error for Stop {
     fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
+        Self::Refused
     }
 }

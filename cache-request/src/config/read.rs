@@ -58,7 +58,7 @@ impl Table {
 fn expected(option: &str) -> Option<&'static str> {
     match option {
         "url" => Some(ADDRESS),
-        "max_bytes" => Some(BYTES),
+        "max_bytes" | "max_value_bytes" | "compress_over" => Some(BYTES),
         "max_entries" | "max_concurrent" | "breaker_faults" | "db" => Some(NUMBER),
         "wait_limit" | "soft_limit" | "breaker_pause" | "connect_limit" => Some(TIME),
         "connect" => Some(CONNECT),

@@ -80,7 +80,7 @@ pub struct Misses {
     pub evicted: u64,
     /// It was invalidated.
     pub invalidated: u64,
-    /// What was stored is garbage, or of another version or type.
+    /// What was stored is garbage, of another version or type, or not vouched for by the cache's secret.
     pub undecodable: u64,
     /// The backend did not answer.
     pub backend_fault: u64,

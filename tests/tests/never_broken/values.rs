@@ -102,6 +102,67 @@ fn a_value_that_cannot_be_encoded_or_decoded_is_computed_anew() {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Flat { width: u32 },
+    Deep { width: u32, depth: u32 },
+}
+
+#[cache_request]
+fn size(depth: Option<u32>) -> Vec<Size> {
+    body_runs();
+    vec![depth.map_or(Size::Flat { width: 1 }, |depth| Size::Deep { width: 1, depth })]
+}
+
+/// Of two variants that look alike to serde the first one comes back.
+#[test]
+fn a_value_that_would_come_back_as_another_is_computed_anew() {
+    let cache = in_backend();
+    let deep = vec![Size::Deep { width: 1, depth: 2 }];
+    let (ran, lines) = twice(&cache, || size(Some(2)), &deep);
+    assert_eq!(ran, 2);
+    logged(
+        &lines,
+        "a value could not be kept function=values.size cause=the encoded value would be read back as another one: ",
+    );
+    let stats = cache.stats();
+    let function = stats.function("values.size").unwrap();
+    assert_eq!((function.faults, function.bodies, function.misses.undecodable), (2, 2, 0));
+    let error = scoped_sync(&cache, || size_cache(Some(2)).put(&deep)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Codec);
+
+    assert_eq!(twice(&cache, || size(None), &vec![Size::Flat { width: 1 }]).0, 1);
+    // Memory has no use for bytes.
+    assert_eq!(twice(&in_memory(), || size(Some(2)), &deep).0, 1);
+}
+
+#[cache_request]
+fn nickname(user: u32) -> Option<Option<String>> {
+    body_runs();
+    (user < 10).then(|| (user < 5).then(|| format!("nick-{user}")))
+}
+
+#[cache_request]
+fn is_member(user: u32) -> Option<()> {
+    body_runs();
+    (user < 10).then_some(())
+}
+
+/// A user without a nickname is no missing user.
+#[test]
+fn some_of_nothing_is_remembered_as_that() {
+    for cache in [in_memory(), in_backend()] {
+        for (user, right) in [(1, Some(Some("nick-1".to_owned()))), (5, Some(None)), (10, None)] {
+            assert_eq!(twice(&cache, || nickname(user), &right).0, 1);
+        }
+        for (user, right) in [(1, Some(())), (10, None)] {
+            assert_eq!(twice(&cache, || is_member(user), &right).0, 1);
+        }
+        assert_eq!(cache.stats().function("values.nickname").unwrap().faults, 0);
+    }
+}
+
 #[test]
 fn conditions_that_panic_keep_nothing() {
     #[cache_request(when = |value| *value == 0 || panic!("no condition"))]
