@@ -18,6 +18,14 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `max_concurrent` | all with a backend | how many operations may be under way at a time; a call beyond that goes without | 4096 |
 /// | `breaker_faults` | all with a backend | after so many faults in a row the backend is left alone | 8 |
 /// | `breaker_pause` | all with a backend | for how long; then one call at a time tries again | `1s` |
+/// | `namespace` | `sqlite`, `postgres` | whose rows these are in the table | `cache-request` |
+/// | `table` | `sqlite`, `postgres` | the table's name | `cache_request` |
+/// | `connections` | `sqlite`, `postgres` | how many connections there may be | 8 |
+/// | `connect` | `sqlite`, `postgres` | `now`: an error where it cannot be reached; `lazy`: with the first call | `lazy` |
+/// | `connect_limit` | `sqlite`, `postgres` | how long one attempt to connect may take | `1s` |
+/// | `cull_every` | `sqlite`, `postgres` | how often rows that have expired are removed | `60s` |
+/// | `socket` | `postgres` | the directory of the server's socket, in the place of a host | – |
+/// | `sslmode` | `postgres` | as PostgreSQL calls it: `disable`, `prefer`, `require`, `verify-full` … | `prefer` |
 ///
 /// All schemes but `memory` and `null` have a backend.
 /// An option that its scheme has not is an error, and so is a limit of 0: to keep nothing, there is `null://`.
@@ -160,11 +168,18 @@ struct Scheme {
 }
 
 /// All schemes there are.
-const SCHEMES: [Scheme; 3] = [
+const SCHEMES: [Scheme; 6] = [
     Scheme { name: "memory", options: &["max_bytes", "max_entries"], has_backend: false, open: memory },
     Scheme { name: "null", options: &[], has_backend: false, open: null },
     Scheme { name: "file", options: &["max_bytes", "max_entries"], has_backend: true, open: file },
+    Scheme { name: "sqlite", options: &SQL_HAS, has_backend: true, open: sqlite },
+    Scheme { name: "postgres", options: &POSTGRES_HAS, has_backend: true, open: postgres },
+    Scheme { name: "postgresql", options: &POSTGRES_HAS, has_backend: true, open: postgres },
 ];
+
+const SQL_HAS: [&str; 6] = ["connect", "connect_limit", "connections", "cull_every", "namespace", "table"];
+const POSTGRES_HAS: [&str; 8] =
+    ["connect", "connect_limit", "connections", "cull_every", "namespace", "socket", "sslmode", "table"];
 
 /// The options that every scheme has.
 const ALL_HAVE: [&str; 2] = ["prefix", "wait_limit"];
@@ -233,6 +248,63 @@ fn file(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<Cach
 #[cfg(not(feature = "file"))]
 fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
     Err(Error::config("`file://` is not compiled in: enable the feature `file` of cache-request"))
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    if path.is_empty() {
+        return Err(Error::config("`sqlite://` needs a file, such as sqlite:///var/cache/app.db"));
+    }
+    sql(crate::backend::SqlBackend::sqlite(path), options, builder)
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(Error::config("`sqlite://` is not compiled in: enable the feature `sqlite` of cache-request"))
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(rest: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    let mut backend = crate::backend::SqlBackend::postgres_at(rest);
+    if let Some(directory) = options.take::<String>("socket")? {
+        backend = backend.socket(directory);
+    }
+    if let Some(mode) = options.take::<String>("sslmode")? {
+        backend = backend.ssl_mode(&mode);
+    }
+    sql(backend, options, builder)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(Error::config("`postgres://` is not compiled in: enable the feature `postgres` of cache-request"))
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn sql(
+    mut backend: crate::backend::SqlBackendBuilder,
+    options: &mut Options,
+    builder: CacheBuilder,
+) -> Result<CacheBuilder, Error> {
+    if let Some(namespace) = options.take::<String>("namespace")? {
+        backend = backend.namespace(namespace);
+    }
+    if let Some(table) = options.take::<String>("table")? {
+        backend = backend.table(table);
+    }
+    if let Some(Entries(connections)) = options.take("connections")? {
+        backend = backend.connections(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    if let Some(connect) = options.take::<Connect>("connect")? {
+        backend = backend.connect_now(connect == Connect::Now);
+    }
+    if let Some(Span(limit)) = options.take("connect_limit")? {
+        backend = backend.connect_limit(limit);
+    }
+    if let Some(Span(pause)) = options.take("cull_every")? {
+        backend = backend.cull_every(pause);
+    }
+    Ok(builder.backend(backend.build()?))
 }
 
 fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
@@ -362,6 +434,27 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         humantime::parse_duration(text).map(Self)
+    }
+}
+
+/// When a server is connected to.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[derive(PartialEq, Eq)]
+enum Connect {
+    Now,
+    Lazy,
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+impl FromStr for Connect {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "now" => Ok(Self::Now),
+            "lazy" => Ok(Self::Lazy),
+            _ => Err("expected `now` or `lazy`"),
+        }
     }
 }
 

@@ -72,6 +72,8 @@
 //! | `memory://` | this process's memory: the values themselves, bounded |
 //! | `null://` | nothing is kept: every call runs its body |
 //! | `file:///var/cache/app` | a directory that survives restarts, and that several processes may share (feature `file`) |
+//! | `sqlite:///var/cache/app.db` | a table in a file, which several processes may share (feature `sqlite`) |
+//! | `postgres://user:password@host:5432/database` | a table in a PostgreSQL database (feature `postgres`; encrypted: `postgres-tls`) |
 //!
 //! A [`Backend`] of one's own is a handful of methods over bytes.
 //!
@@ -103,6 +105,8 @@
 //!
 //! - `macros` (default): the attribute. Without it the crate is the library that the attribute expands to.
 //! - `file`: `file://`, and `backend::FileBackend`.
+//! - `sqlite`: `sqlite://`, and `backend::SqlBackend`. It brings SQLite along.
+//! - `postgres`: `postgres://`, and `backend::SqlBackend`. `postgres-tls`: encrypted, by rustls.
 //! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
 //!
 //! # Faults
@@ -127,7 +131,8 @@ mod handle;
 mod key;
 pub mod keys;
 mod policy;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "a pool is driven by the library's own runtime only"))]
 mod runtime;
 mod scope;
 mod shim;

@@ -2,4 +2,6 @@
 
 pub mod backends;
 pub mod file_backend;
+pub mod load;
 pub mod logs;
+pub mod servers;

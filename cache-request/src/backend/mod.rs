@@ -5,6 +5,8 @@ mod breaker;
 mod file;
 mod guard;
 mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ pub use self::breaker::BreakerState;
 pub use self::file::{FileBackend, FileBackendBuilder};
 pub(crate) use self::guard::{Erased, Guarded, Limits as GuardLimits, Patience};
 pub use self::memory::MemoryBackend;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::sql::{SqlBackend, SqlBackendBuilder};
 use crate::Error;
 
 /// A store of bytes by key, shared by whoever reaches it.

@@ -1,0 +1,188 @@
+//! Servers that a test starts for itself, and that end with it: on free ports of the loopback, in directories of their own.
+
+pub mod postgres;
+pub mod redis;
+
+use std::{
+    fs::File,
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long a server may take to do what is waited for. Much longer than it does, as other tests run beside it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server process. It is killed when this is dropped, whatever the test came to.
+#[derive(Debug)]
+pub struct Server {
+    program: &'static str,
+    arguments: Vec<String>,
+    child: Child,
+    /// Where it keeps its files, and `log`.
+    pub dir: Arc<TempDir>,
+    /// Where it listens on the loopback.
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts a program, with the arguments that it needs to listen at a port, and waits until `answers` says that it does.
+    ///
+    /// # Panics
+    ///
+    /// If the program is missing, with the command that installs it, or if it does not start.
+    #[must_use]
+    pub fn start(
+        program: &'static str,
+        arguments: impl Fn(u16, &Path) -> Vec<String>,
+        answers: impl Fn(u16, &Path) -> bool,
+    ) -> Self {
+        Self::start_at(free_port, program, arguments, answers)
+    }
+
+    /// As [`start`](Self::start), at a port of one's choice: another one for each attempt, if there are others.
+    #[must_use]
+    pub fn start_at(
+        port: impl Fn() -> u16,
+        program: &'static str,
+        arguments: impl Fn(u16, &Path) -> Vec<String>,
+        answers: impl Fn(u16, &Path) -> bool,
+    ) -> Self {
+        for _ in 0..10 {
+            let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+            let port = port();
+            let arguments = arguments(port, dir.path());
+            let child = spawn(program, &arguments, dir.path());
+            let mut server = Self { program, arguments, child, dir, port };
+            if server.waits_until(&answers) {
+                return server;
+            }
+            // It has ended: somebody was quicker to listen at this port.
+            eprintln!("{program} has ended: {}", server.log());
+        }
+        panic!("{program} does not start");
+    }
+
+    /// Whether it answers, before it ends.
+    fn waits_until(&mut self, answers: &impl Fn(u16, &Path) -> bool) -> bool {
+        let begun = Instant::now();
+        while !answers(self.port, self.dir.path()) {
+            if self.child.try_wait().expect("its state").is_some() {
+                return false;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{} does not answer: {}", self.program, self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again where it was, after [`kill`](Self::kill).
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn restart(&mut self, answers: impl Fn(u16, &Path) -> bool) {
+        let begun = Instant::now();
+        loop {
+            self.kill();
+            self.child = spawn(self.program, &self.arguments, self.dir.path());
+            if self.waits_until(&answers) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{} does not start again: {}", self.program, self.log());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Stops it (`SIGSTOP`): its port accepts, and nobody answers.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`stop`](Self::stop).
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the process is ours");
+    }
+
+    /// What it has written.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(program: &'static str, arguments: &[String], dir: &Path) -> Child {
+    let log = File::options().create(true).append(true).open(dir.join("log")).expect("a file for what it writes");
+    Command::new(program)
+        .args(arguments)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("the same file"))
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|cause| missing(program, &cause))
+}
+
+/// Runs a program to its end, and returns what it wrote.
+///
+/// # Panics
+///
+/// If the program is missing or fails.
+pub fn run(program: &'static str, arguments: &[&str], dir: &Path) -> String {
+    let output = Command::new(program).args(arguments).current_dir(dir).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|cause| missing(program, &cause));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {told}{}", String::from_utf8_lossy(&output.stderr));
+    told
+}
+
+fn missing(program: &str, cause: &std::io::Error) -> ! {
+    panic!("{program} cannot be run ({cause}): `scripts/need {program}` installs it")
+}
+
+/// A port that nobody listens at now. Somebody else may be quicker to take it: be ready to try another one.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its number").port()
+}
+
+/// Waits until it is so.
+///
+/// # Panics
+///
+/// If it takes longer than [`PATIENCE`].
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
