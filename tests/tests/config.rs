@@ -40,7 +40,7 @@ fn an_unknown_scheme_is_told_all_there_are() {
         let error = refused(url);
         let scheme = url.split_once("://").unwrap().0;
         assert!(error.contains(&format!("`{scheme}://`")), "{error}");
-        for known in ["memory://", "null://", "file://"] {
+        for known in ["memory://", "null://", "file://", "sqlite://", "postgres://"] {
             assert!(error.contains(known), "{error}");
         }
     }
@@ -56,6 +56,16 @@ fn an_unknown_option_is_told_those_there_are() {
         (
             &*file,
             "breaker_faults, breaker_pause, max_bytes, max_concurrent, max_entries, prefix, soft_limit, wait_limit",
+        ),
+        (
+            "sqlite:///unmade",
+            "breaker_faults, breaker_pause, connect, connect_limit, connections, cull_every, max_concurrent, namespace, \
+             prefix, soft_limit, table, wait_limit",
+        ),
+        (
+            "postgres://h",
+            "breaker_faults, breaker_pause, connect, connect_limit, connections, cull_every, max_concurrent, namespace, \
+             prefix, socket, soft_limit, sslmode, table, wait_limit",
         ),
     ] {
         let error = refused(&format!("{url}?max_byte=1"));
@@ -74,8 +84,8 @@ fn an_option_of_another_scheme_is_told_whose_it_is() {
     for (url, told) in [
         (
             "memory://?soft_limit=1s",
-            "option `soft_limit` is one of `file://`, not of `memory://`: there is max_bytes, max_entries, prefix, \
-             wait_limit",
+            "option `soft_limit` is one of `file://` and `sqlite://` and `postgres://` and `postgresql://`, not of \
+             `memory://`: there is max_bytes, max_entries, prefix, wait_limit",
         ),
         (
             "null://?max_bytes=1",
@@ -263,6 +273,11 @@ fn no_password_is_shown() {
     for url in [
         "redis://user:secret@h/",
         "redis://user:secret@h/?password=secret",
+        "postgres://user:secret@h:port/",
+        "postgres://user:secret@h/a/b",
+        "postgres://user:secret@127.0.0.1:1/?connect=now",
+        "postgres://user:secret@h/?password=secret",
+        "sqlite://secret@h?password=secret",
         "memory://secret@x?password=secret",
         "memory://?password=secret",
         "memory://user:secret@h",
