@@ -37,8 +37,7 @@ const MAX_KEY_BYTES: usize = 2048;
 /// The largest value that is sent. Both databases end somewhat below 1 GB, of all that a statement says.
 const MAX_VALUE_BYTES: usize = 512 << 20;
 
-/// So many keys, and values of so many bytes, are in one statement: SQLite takes 32,766 parameters, three of each item.
-const MOST_ITEMS: usize = 8192;
+/// Values of so many bytes are in one statement, or a single one.
 const MOST_BYTES: usize = 64 << 20;
 
 /// However many are asked for: a semaphore counts no further than some of these.
@@ -461,7 +460,7 @@ impl Backend for SqlBackend {
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
         let mut outcomes = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MOST_ITEMS) {
+        for keys in keys.chunks(self.statements().most_items()) {
             match self.read(self.statements().get_many(sorted(keys), self.now())).await {
                 Ok(answer) => {
                     let mut left: HashMap<&str, usize> = HashMap::new();
@@ -501,7 +500,8 @@ impl Backend for SqlBackend {
         while kept.peek().is_some() {
             let (mut chunk, mut bytes) = (Vec::new(), 0);
             while let Some(place) = kept.next_if(|place| {
-                chunk.is_empty() || (chunk.len() < MOST_ITEMS && bytes + items[*place].value.len() <= MOST_BYTES)
+                chunk.is_empty()
+                    || (chunk.len() < self.statements().most_items() && bytes + items[*place].value.len() <= MOST_BYTES)
             }) {
                 bytes += items[place].value.len();
                 chunk.push(place);
@@ -525,7 +525,7 @@ impl Backend for SqlBackend {
 
     async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool, Error>> {
         let mut outcomes = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MOST_ITEMS) {
+        for keys in keys.chunks(self.statements().most_items()) {
             let now = self.now();
             match self.write(keys.iter().copied(), self.statements().delete_many(sorted(keys))).await {
                 Ok(answer) => {

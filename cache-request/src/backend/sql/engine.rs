@@ -44,6 +44,8 @@ pub(super) struct Dialect {
     pub(super) lock_free: &'static str,
     /// Whether one parameter may stand for many values.
     arrays: bool,
+    /// So many items are in one statement.
+    pub(super) most_items: usize,
 }
 
 impl Dialect {
@@ -81,7 +83,15 @@ impl Engine {
         match self {
             // One writer at a time has all of the file.
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => Dialect { text: "TEXT", bytes: "BLOB", lock: "", lock_free: "", arrays: false },
+            Self::Sqlite(_) => Dialect {
+                text: "TEXT",
+                bytes: "BLOB",
+                lock: "",
+                lock_free: "",
+                arrays: false,
+                // It looks for each parameter from the first on: 20,000 items take 11 s by 8192, and 0.3 s so.
+                most_items: 256,
+            },
             // In the order of the bytes, which is that of the keys in our batches.
             #[cfg(feature = "postgres")]
             Self::Postgres { .. } => Dialect {
@@ -90,6 +100,7 @@ impl Engine {
                 lock: " FOR UPDATE",
                 lock_free: " FOR UPDATE SKIP LOCKED",
                 arrays: true,
+                most_items: 8192,
             },
         }
     }

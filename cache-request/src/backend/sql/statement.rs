@@ -60,6 +60,11 @@ impl Statements {
         Self { dialect, table: format!("\"{table}\""), index: format!("\"{table}_expires\""), namespace }
     }
 
+    /// So many keys or items at most are in one of them.
+    pub(super) fn most_items(&self) -> usize {
+        self.dialect.most_items
+    }
+
     /// Fails unless the table is there, with the columns that the others speak of.
     pub(super) fn probe(&self) -> Statement {
         let Self { table, .. } = self;
