@@ -198,7 +198,7 @@ impl SqlBackendBuilder {
     /// The directory of the server's socket, in the place of a host.
     #[cfg(feature = "postgres")]
     pub fn socket(self, directory: impl AsRef<std::path::Path>) -> Self {
-        self.of_postgres("socket", |options| Ok(options.socket(directory)))
+        self.of_postgres(|options| Ok(options.socket(directory)))
     }
 
     /// Whether connections are encrypted, as PostgreSQL calls it: `disable`, `allow`, `prefer`, `require`, `verify-ca` or
@@ -206,13 +206,12 @@ impl SqlBackendBuilder {
     #[cfg(feature = "postgres")]
     pub fn ssl_mode(self, mode: &str) -> Self {
         let mode = address::ssl_mode(mode);
-        self.of_postgres("sslmode", |options| mode.map(|mode| options.ssl_mode(mode)))
+        self.of_postgres(|options| mode.map(|mode| options.ssl_mode(mode)))
     }
 
     #[cfg(feature = "postgres")]
     fn of_postgres(
         mut self,
-        option: &str,
         change: impl FnOnce(sqlx::postgres::PgConnectOptions) -> Result<sqlx::postgres::PgConnectOptions, Error>,
     ) -> Self {
         self.engine = match self.engine {
@@ -220,10 +219,9 @@ impl SqlBackendBuilder {
                 change(*options).map(|options| Engine::Postgres { options: options.into(), password })
             }
             #[cfg(feature = "sqlite")]
-            Ok(Engine::Sqlite(_)) => Err(Error::config(format!("SQLite has no `{option}`"))),
+            Ok(Engine::Sqlite(_)) => Err(Error::config("a SQLite file has neither a socket nor a mode of encryption")),
             Err(error) => Err(error),
         };
-        let _ = option;
         self
     }
 

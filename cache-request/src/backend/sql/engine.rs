@@ -1,8 +1,10 @@
 //! The databases: how one is connected to, how it is spoken to, and in which words it differs from the others.
 
 #[cfg(feature = "sqlite")]
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use futures_lite::StreamExt;
 #[cfg(feature = "postgres")]
