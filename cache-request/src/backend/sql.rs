@@ -63,6 +63,8 @@ const MOST_CONNECTIONS: usize = 10_000;
 ///
 /// A SQLite file is in WAL mode, beside which two more files lie, and must not be on a file system that reaches over a
 /// network. It does not become smaller; its room is used again. It is made readable by its owner alone.
+/// A disk that is full and a file that is spoilt make calls errors, and no call a panic; a spoilt one stays so until it is
+/// removed.
 ///
 /// A user of PostgreSQL who may not make tables needs one that is there, and may `SELECT`, `INSERT`, `UPDATE` and `DELETE`:
 ///

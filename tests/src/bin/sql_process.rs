@@ -17,8 +17,8 @@ fn large(number: u32) -> Vec<u32> {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [kind, address, command, namespace, count] = &arguments[..] else { panic!("five arguments: {arguments:?}") };
-    let builder = || if kind == "sqlite" { SqlBackend::sqlite(address) } else { SqlBackend::postgres(address) };
-    let backend = builder().namespace(namespace).connect_limit(Duration::from_secs(20)).build().expect("a backend");
+    let builder = if kind == "sqlite" { SqlBackend::sqlite(address) } else { SqlBackend::postgres(address) };
+    let backend = builder.namespace(namespace).connect_limit(Duration::from_secs(20)).build().expect("a backend");
     let count: u32 = count.parse().expect("a count");
     let own = std::process::id().to_string();
     block_on(async {
@@ -57,8 +57,8 @@ fn main() {
                     }
                 });
                 println!("bodies {}, {} faults", cache.stats().bodies(), cache.stats().faults());
-                let backend = builder().table("another").build().expect("a backend");
-                backend.clear().await.expect("clear");
+                // Another file, which is not full yet.
+                let backend = SqlBackend::sqlite(format!("{address}.another")).build().expect("a backend");
                 backend.set("old", b"older", None).await.expect("set");
                 backend.set("old", &vec![1; 5 << 20], None).await.expect_err("there is no room");
                 assert_eq!(backend.get("old").await.expect("get"), None, "an older value is left");
