@@ -2,9 +2,19 @@
 
 mod packed;
 mod read;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
+#[cfg(feature = "redis")]
+use self::redis::open as redis;
+#[cfg(feature = "postgres")]
+use self::sql::postgres;
+#[cfg(feature = "sqlite")]
+use self::sql::sqlite;
 use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 
 /// The configuration of a program's caches, to be read with any self-describing `serde` format.
@@ -24,13 +34,18 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `compress_level` | all with a backend | how hard, from -7 to 22 (feature `zstd`) | 3 |
 /// | `secret`, `secret_env` | all with a backend | [authenticates] what is stored; the variable that holds the secret | no |
 /// | `secret_old`, `secret_old_env` | all with a backend | is good for reading, too; the variable that holds it | none |
-/// | `namespace` | `redis` … | what keys begin with on the server, up to a colon | `cache-request` |
-/// | `connect` | `redis` … | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
-/// | `connect_limit` | `redis` … | how long one attempt to connect may take | `1s` |
+/// | `namespace` | `redis` …, `sqlite`, `postgres` | whose keys these are on the server: what they begin with, or a column | `cache-request` |
+/// | `connect` | `redis` …, `sqlite`, `postgres` | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
+/// | `connect_limit` | `redis` …, `sqlite`, `postgres` | how long one attempt to connect may take | `1s` |
 /// | `db` | `redis` … but `redis-cluster` | the number of the database, where the path does not name it | `0` |
 /// | `sentinel_user`, `sentinel_password` | `redis-sentinel` | who we are at the sentinels | nobody |
 /// | `tls` | `redis-cluster`, `redis-sentinel` | `true`: connections are encrypted | `false` |
 /// | `tls_ca` | `rediss` and where `tls` is | a file: the certificate to trust, in PEM format | those of the system |
+/// | `table` | `sqlite`, `postgres` | the table's name | `cache_request` |
+/// | `connections` | `sqlite`, `postgres` | how many connections there may be | 8 |
+/// | `cull_every` | `sqlite`, `postgres` | how often rows that have expired are removed | `60s` |
+/// | `socket` | `postgres` | the directory of the server's socket, in the place of a host | – |
+/// | `sslmode` | `postgres` | as PostgreSQL calls it: `disable`, `prefer`, `require`, `verify-full` … | `prefer` |
 ///
 /// [authenticates]: CacheBuilder::secret
 ///
@@ -186,7 +201,7 @@ struct Scheme {
 }
 
 /// All schemes there are.
-const SCHEMES: [Scheme; 8] = [
+const SCHEMES: [Scheme; 11] = [
     Scheme { name: "memory", options: &["max_bytes", "max_entries"], has_backend: false, open: memory },
     Scheme { name: "null", options: &[], has_backend: false, open: null },
     Scheme { name: "file", options: &["max_bytes", "max_entries"], has_backend: true, open: file },
@@ -229,7 +244,14 @@ const SCHEMES: [Scheme; 8] = [
         has_backend: true,
         open: |path, options, builder| redis("redis-sentinel", path, options, builder),
     },
+    Scheme { name: "sqlite", options: &SQL_HAS, has_backend: true, open: sqlite },
+    Scheme { name: "postgres", options: &POSTGRES_HAS, has_backend: true, open: postgres },
+    Scheme { name: "postgresql", options: &POSTGRES_HAS, has_backend: true, open: postgres },
 ];
+
+const SQL_HAS: [&str; 6] = ["connect", "connect_limit", "connections", "cull_every", "namespace", "table"];
+const POSTGRES_HAS: [&str; 8] =
+    ["connect", "connect_limit", "connections", "cull_every", "namespace", "socket", "sslmode", "table"];
 
 /// The options that every scheme has.
 const ALL_HAVE: [&str; 2] = ["prefix", "wait_limit"];
@@ -330,44 +352,27 @@ fn directory(path: &str) -> Result<&str, Error> {
 
 #[cfg(not(feature = "file"))]
 fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
-    Err(Error::config("`file://` is not compiled in: enable the feature `file` of cache-request"))
-}
-
-#[cfg(feature = "redis")]
-fn redis(scheme: &str, path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
-    let mut backend = crate::backend::RedisBackend::at(scheme, path);
-    if let Some(namespace) = options.text("namespace") {
-        backend = backend.namespace(namespace);
-    }
-    if let Some(connect) = options.take::<Connect>("connect")? {
-        backend = backend.connect_now(connect == Connect::Now);
-    }
-    if let Some(Span(limit)) = options.take("connect_limit")? {
-        backend = backend.connect_limit(limit);
-    }
-    // Which of the schemes has which option has been looked at by now.
-    if let Some(Number(number)) = options.take("db")? {
-        backend = backend.database(number);
-    }
-    match (options.text("sentinel_user"), options.text("sentinel_password")) {
-        (None, None) => {}
-        (user, Some(password)) => backend = backend.sentinel_login(user.unwrap_or_default(), password),
-        (Some(_), None) => return Err(Error::config("option `sentinel_user` needs a `sentinel_password`")),
-    }
-    if let Some(Truth(tls)) = options.take("tls")? {
-        backend = backend.tls(tls);
-    }
-    if let Some(file) = options.text("tls_ca") {
-        let certificate = std::fs::read(&file)
-            .map_err(|cause| Error::config(format!("option `tls_ca`: `{file}`")).with_source(cause))?;
-        backend = backend.authority(certificate);
-    }
-    Ok(builder.backend(backend.build()?))
+    Err(not_compiled_in("file", "file"))
 }
 
 #[cfg(not(feature = "redis"))]
 fn redis(scheme: &str, _: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
-    Err(Error::config(format!("`{scheme}://` is not compiled in: enable the feature `redis` of cache-request")))
+    Err(not_compiled_in(scheme, "redis"))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(not_compiled_in("sqlite", "sqlite"))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(not_compiled_in("postgres", "postgres"))
+}
+
+#[allow(dead_code, reason = "all features may be enabled")]
+fn not_compiled_in(scheme: &str, feature: &str) -> Error {
+    Error::config(format!("`{scheme}://` is not compiled in: enable the feature `{feature}` of cache-request"))
 }
 
 fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
@@ -572,14 +577,14 @@ impl FromStr for Truth {
 }
 
 /// When a server is connected to.
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 #[derive(PartialEq, Eq)]
 enum Connect {
     Now,
     Lazy,
 }
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 impl FromStr for Connect {
     type Err = Wrong;
 

@@ -76,6 +76,8 @@
 //! | `redis://user:password@host:6379/2` | Redis or Valkey; `rediss://` is encrypted, `redis+unix:///run/redis.sock` a socket (features `redis`, `redis-tls`) |
 //! | `redis-cluster://a:6379,b:6379` | a cluster of them (feature `redis`) |
 //! | `redis-sentinel://a:26379,b:26379/main/2` | the master that sentinels name (feature `redis`) |
+//! | `sqlite:///var/cache/app.db` | a table in a file, which several processes may share (feature `sqlite`) |
+//! | `postgres://user:password@host:5432/database` | a table in a PostgreSQL database (feature `postgres`; encrypted: `postgres-tls`) |
 //!
 //! A [`Backend`] of one's own is a handful of methods over bytes.
 //!
@@ -110,6 +112,8 @@
 //! - `redis`: `redis://` and its kin, and `backend::RedisBackend`.
 //! - `redis-tls`: `rediss://`, and encrypted connections to clusters and sentinels, by rustls.
 //! - `zstd`: large values are compressed in a backend, where [`CacheBuilder`] or the options say so. Compiles a C library.
+//! - `sqlite`: `sqlite://`, and `backend::SqlBackend`. It brings SQLite along.
+//! - `postgres`: `postgres://`, and `backend::SqlBackend`. `postgres-tls`: encrypted, by rustls.
 //! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
 //!
 //! # Faults
@@ -135,7 +139,8 @@ mod handle;
 mod key;
 pub mod keys;
 mod policy;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "a pool is driven by the library's own runtime only"))]
 mod runtime;
 mod scope;
 mod shim;

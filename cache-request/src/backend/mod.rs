@@ -8,6 +8,8 @@ mod memory;
 mod pointer;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ pub(crate) use self::guard::{Erased, Guarded, Limits as GuardLimits, Patience};
 pub use self::memory::MemoryBackend;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisBackend, RedisBackendBuilder};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::sql::{SqlBackend, SqlBackendBuilder};
 use crate::Error;
 
 /// A store of bytes by key, shared by whoever reaches it.

@@ -10,7 +10,7 @@ use std::{
 
 use csv::ByteRecord;
 use flate2::read::GzDecoder;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, DatabaseName, params, serialize::Data};
 use tokio::{sync::Semaphore, task};
 
 use crate::watch;
@@ -38,10 +38,10 @@ const TABLES: &str = "
 /// Made after the load, which is faster than keeping it up to date row by row.
 const INDEX: &str = "CREATE INDEX flights_by_route ON flights (origin, destination)";
 
-/// A pool of connections to one read-only image of the database in memory.
+/// A pool of connections, each to a read-only copy of the database in memory.
 #[derive(Clone)]
 pub(crate) struct Db {
-    image: &'static [u8],
+    loaded: Arc<Mutex<Connection>>,
     idle: Arc<Mutex<Vec<Connection>>>,
     free: Arc<Semaphore>,
 }
@@ -68,7 +68,7 @@ impl Db {
 
     fn take(&self) -> rusqlite::Result<Connection> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| open(self.image), Ok)
+        idle.map_or_else(|| copy(&self.loaded.lock().unwrap_or_else(PoisonError::into_inner)), Ok)
     }
 
     fn give_back(&self, connection: Connection) {
@@ -76,9 +76,12 @@ impl Db {
     }
 }
 
-fn open(image: &'static [u8]) -> rusqlite::Result<Connection> {
+fn copy(loaded: &Connection) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
-    connection.deserialize_bytes("main", image)?;
+    // What lies in memory anyway is not copied to be shared, but for us.
+    if let Data::Owned(image) = loaded.serialize(DatabaseName::Main)? {
+        connection.deserialize(DatabaseName::Main, image, true)?;
+    }
     Ok(connection)
 }
 
@@ -91,9 +94,11 @@ pub(crate) fn load() -> Result<Db, Box<dyn Error + Send + Sync>> {
     load_flights(&transaction)?;
     transaction.execute_batch(INDEX)?;
     transaction.commit()?;
-    // Leaked on purpose: every connection reads these same bytes, for as long as the program runs.
-    let image = Vec::leak(connection.serialize("main")?.to_vec());
-    Ok(Db { image, idle: Arc::default(), free: Arc::new(Semaphore::new(CONNECTIONS)) })
+    Ok(Db {
+        loaded: Arc::new(Mutex::new(connection)),
+        idle: Arc::default(),
+        free: Arc::new(Semaphore::new(CONNECTIONS)),
+    })
 }
 
 fn load_airports(connection: &Connection) -> Result<(), Box<dyn Error + Send + Sync>> {

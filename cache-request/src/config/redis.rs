@@ -1,0 +1,40 @@
+//! The options of `redis://` and its kin.
+
+use super::{Connect, Number, Options, Span, Truth};
+use crate::{Error, backend::RedisBackend, cache::CacheBuilder};
+
+/// Which of the schemes has which option has been looked at by now.
+pub(super) fn open(
+    scheme: &str,
+    path: &str,
+    options: &mut Options,
+    builder: CacheBuilder,
+) -> Result<CacheBuilder, Error> {
+    let mut backend = RedisBackend::at(scheme, path);
+    if let Some(namespace) = options.text("namespace") {
+        backend = backend.namespace(namespace);
+    }
+    if let Some(connect) = options.take::<Connect>("connect")? {
+        backend = backend.connect_now(connect == Connect::Now);
+    }
+    if let Some(Span(limit)) = options.take("connect_limit")? {
+        backend = backend.connect_limit(limit);
+    }
+    if let Some(Number(number)) = options.take("db")? {
+        backend = backend.database(number);
+    }
+    match (options.text("sentinel_user"), options.text("sentinel_password")) {
+        (None, None) => {}
+        (user, Some(password)) => backend = backend.sentinel_login(user.unwrap_or_default(), password),
+        (Some(_), None) => return Err(Error::config("option `sentinel_user` needs a `sentinel_password`")),
+    }
+    if let Some(Truth(tls)) = options.take("tls")? {
+        backend = backend.tls(tls);
+    }
+    if let Some(file) = options.text("tls_ca") {
+        let certificate = std::fs::read(&file)
+            .map_err(|cause| Error::config(format!("option `tls_ca`: `{file}`")).with_source(cause))?;
+        backend = backend.authority(certificate);
+    }
+    Ok(builder.backend(backend.build()?))
+}

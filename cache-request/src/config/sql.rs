@@ -1,0 +1,50 @@
+//! The options of `sqlite://` and `postgres://`.
+
+use super::{Connect, Entries, Options, Span};
+use crate::{
+    Error,
+    backend::{SqlBackend, SqlBackendBuilder},
+    cache::CacheBuilder,
+};
+
+#[cfg(feature = "sqlite")]
+pub(super) fn sqlite(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    if path.is_empty() {
+        return Err(Error::config("`sqlite://` needs a file, such as sqlite:///var/cache/app.db"));
+    }
+    open(SqlBackend::sqlite(path), options, builder)
+}
+
+#[cfg(feature = "postgres")]
+pub(super) fn postgres(rest: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    let mut backend = SqlBackend::postgres_at(rest);
+    if let Some(directory) = options.text("socket") {
+        backend = backend.socket(directory);
+    }
+    if let Some(mode) = options.text("sslmode") {
+        backend = backend.ssl_mode(&mode);
+    }
+    open(backend, options, builder)
+}
+
+fn open(mut backend: SqlBackendBuilder, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    if let Some(namespace) = options.text("namespace") {
+        backend = backend.namespace(namespace);
+    }
+    if let Some(table) = options.text("table") {
+        backend = backend.table(table);
+    }
+    if let Some(Entries(connections)) = options.take("connections")? {
+        backend = backend.connections(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    if let Some(connect) = options.take::<Connect>("connect")? {
+        backend = backend.connect_now(connect == Connect::Now);
+    }
+    if let Some(Span(limit)) = options.take("connect_limit")? {
+        backend = backend.connect_limit(limit);
+    }
+    if let Some(Span(pause)) = options.take("cull_every")? {
+        backend = backend.cull_every(pause);
+    }
+    Ok(builder.backend(backend.build()?))
+}

@@ -1,0 +1,98 @@
+//! The suite, in time that passes and in time that a test moves.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use cache_request::{
+    Clock, MockClock,
+    backend::{SqlBackend, SqlBackendBuilder},
+    conformance::Harness,
+};
+use cache_request_tests::servers::postgres::Postgres;
+use tempfile::TempDir;
+
+cache_request::conformance! { name: sqlite, harness: Namespaces::of_sqlite(Clock::system()) }
+cache_request::conformance! { name: sqlite_to_the_millisecond, harness: Standing::new(Namespaces::of_sqlite) }
+cache_request::conformance! { name: postgres, harness: Namespaces::of_postgres(Clock::system()) }
+cache_request::conformance! {
+    name: postgres_to_the_millisecond,
+    harness: Standing::new(Namespaces::of_postgres)
+}
+
+/// Namespaces of one table.
+struct Namespaces<P> {
+    place: P,
+    clock: Clock,
+    begin: fn(&P) -> SqlBackendBuilder,
+}
+
+impl Namespaces<TempDir> {
+    fn of_sqlite(clock: Clock) -> Self {
+        let begin = |directory: &TempDir| SqlBackend::sqlite(directory.path().join("cache.db"));
+        Self { place: tempfile::tempdir().unwrap(), clock, begin }
+    }
+}
+
+impl Namespaces<Arc<Postgres>> {
+    fn of_postgres(clock: Clock) -> Self {
+        Self { place: Postgres::shared(), clock, begin: |postgres| SqlBackend::postgres(&postgres.url()) }
+    }
+}
+
+impl<P: Sync> Namespaces<P> {
+    fn build(&self) -> SqlBackend {
+        static NAMESPACE: AtomicU64 = AtomicU64::new(0);
+
+        let namespace = format!("suite{}", NAMESPACE.fetch_add(1, Ordering::Relaxed));
+        // Tests run at once: each with a few connections.
+        (self.begin)(&self.place)
+            .namespace(namespace)
+            .connections(3)
+            .clock(self.clock.clone())
+            .connect_limit(Duration::from_secs(20))
+            .build()
+            .unwrap()
+    }
+}
+
+impl<P: Sync> Harness for Namespaces<P> {
+    type Backend = SqlBackend;
+
+    async fn backend(&self) -> SqlBackend {
+        self.build()
+    }
+}
+
+/// Time moves when a test says so.
+struct Standing<P> {
+    namespaces: Namespaces<P>,
+    clock: MockClock,
+}
+
+impl<P> Standing<P> {
+    fn new(namespaces: impl FnOnce(Clock) -> Namespaces<P>) -> Self {
+        let clock = Clock::mock();
+        Self { namespaces: namespaces((&clock).into()), clock }
+    }
+}
+
+impl<P: Sync> Harness for Standing<P> {
+    type Backend = SqlBackend;
+
+    async fn backend(&self) -> SqlBackend {
+        self.namespaces.build()
+    }
+
+    async fn advance(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    fn time_stands_still(&self) -> bool {
+        true
+    }
+}
