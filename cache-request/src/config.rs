@@ -18,14 +18,15 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `max_concurrent` | all with a backend | how many operations may be under way at a time; a call beyond that goes without | 4096 |
 /// | `breaker_faults` | all with a backend | after so many faults in a row the backend is left alone | 8 |
 /// | `breaker_pause` | all with a backend | for how long; then one call at a time tries again | `1s` |
-///
-/// | `namespace` | `redis` … | what keys begin with on the server, up to a colon | `cache-request` |
-/// | `connect` | `redis` … | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
+/// | `namespace` | `redis` …, `memcached` | what keys begin with on the server, up to a colon | `cache-request` |
+/// | `connect` | `redis` …, `memcached` | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
 /// | `connect_limit` | `redis` … | how long one attempt to connect may take | `1s` |
 /// | `db` | `redis` … but `redis-cluster` | the number of the database, where the path does not name it | `0` |
 /// | `sentinel_user`, `sentinel_password` | `redis-sentinel` | who we are at the sentinels | nobody |
 /// | `tls` | `redis-cluster`, `redis-sentinel` | `true`: connections are encrypted | `false` |
 /// | `tls_ca` | `rediss` and where `tls` is | a file: the certificate to trust, in PEM format | those of the system |
+/// | `answer_limit` | `memcached` | how long a server may take to answer, before it counts as lost | 0.8 of `soft_limit` |
+/// | `max_connections` | `memcached` | how many connections to each server one runtime may have | 32 |
 ///
 /// `redis` … are `redis`, `rediss`, `redis+unix`, `redis-cluster` and `redis-sentinel`. All schemes but `memory` and `null` have a
 /// backend.
@@ -170,7 +171,7 @@ struct Scheme {
 }
 
 /// All schemes there are.
-const SCHEMES: [Scheme; 8] = [
+const SCHEMES: [Scheme; 9] = [
     Scheme { name: "memory", options: &["max_bytes", "max_entries"], has_backend: false, open: memory },
     Scheme { name: "null", options: &[], has_backend: false, open: null },
     Scheme { name: "file", options: &["max_bytes", "max_entries"], has_backend: true, open: file },
@@ -212,6 +213,12 @@ const SCHEMES: [Scheme; 8] = [
         ],
         has_backend: true,
         open: |path, options, builder| redis("redis-sentinel", path, options, builder),
+    },
+    Scheme {
+        name: "memcached",
+        options: &["namespace", "connect", "answer_limit", "max_connections"],
+        has_backend: true,
+        open: memcached,
     },
 ];
 
@@ -322,6 +329,32 @@ fn redis(scheme: &str, _: &str, _: &mut Options, _: CacheBuilder) -> Result<Cach
     Err(Error::config(format!("`{scheme}://` is not compiled in: enable the feature `redis` of cache-request")))
 }
 
+#[cfg(feature = "memcached")]
+fn memcached(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    let mut backend = crate::backend::MemcachedBackend::at(path);
+    if let Some(namespace) = options.take::<String>("namespace")? {
+        backend = backend.namespace(namespace);
+    }
+    if let Some(connect) = options.take::<Connect>("connect")? {
+        backend = backend.connect_now(connect == Connect::Now);
+    }
+    if let Some(Entries(connections)) = options.take("max_connections")? {
+        backend = backend.max_connections(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    if let Some(Span(limit)) = options.take("answer_limit")? {
+        backend = backend.answer_limit(limit);
+    } else if let Some(Span(limit)) = options.look("soft_limit")? {
+        // A server is to be given up before its caller is.
+        backend = backend.answer_limit(limit.mul_f64(0.8));
+    }
+    Ok(builder.backend(backend.build()?))
+}
+
+#[cfg(not(feature = "memcached"))]
+fn memcached(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(Error::config("`memcached://` is not compiled in: enable the feature `memcached` of cache-request"))
+}
+
 fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
     if path.is_empty() { Ok(()) } else { Err(Error::config(format!("`{scheme}://` takes no path"))) }
 }
@@ -377,6 +410,15 @@ impl Options {
     fn take<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
         let Some(value) = self.given.remove(name) else { return Ok(None) };
         value.parse().map(Some).map_err(|cause| Error::config(format!("option `{name}`: `{value}`: {cause}")))
+    }
+
+    /// As [`take`](Self::take), and leaves it for somebody else.
+    #[cfg(feature = "memcached")]
+    fn look<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
+        let value = self.given.get(name).cloned();
+        let looked = self.take(name);
+        self.given.extend(value.map(|value| (name.to_owned(), value)));
+        looked
     }
 
     /// Refuses what `scheme` has not, and what no scheme has.
@@ -453,14 +495,14 @@ impl FromStr for Span {
 }
 
 /// When a server is connected to.
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "memcached", feature = "redis"))]
 #[derive(PartialEq, Eq)]
 enum Connect {
     Now,
     Lazy,
 }
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "memcached", feature = "redis"))]
 impl FromStr for Connect {
     type Err = &'static str;
 

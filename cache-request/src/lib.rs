@@ -75,6 +75,7 @@
 //! | `redis://user:password@host:6379/2` | Redis or Valkey; `rediss://` is encrypted, `redis+unix:///run/redis.sock` a socket (features `redis`, `redis-tls`) |
 //! | `redis-cluster://a:6379,b:6379` | a cluster of them (feature `redis`) |
 //! | `redis-sentinel://a:26379,b:26379/main/2` | the master that sentinels name (feature `redis`) |
+//! | `memcached://a:11211,b:11211` | memcached: one, or several among which the keys are divided (feature `memcached`) |
 //!
 //! A [`Backend`] of one's own is a handful of methods over bytes.
 //!
@@ -108,6 +109,7 @@
 //! - `file`: `file://`, and `backend::FileBackend`.
 //! - `redis`: `redis://` and its kin, and `backend::RedisBackend`.
 //! - `redis-tls`: `rediss://`, and encrypted connections to clusters and sentinels, by rustls.
+//! - `memcached`: `memcached://`, and `backend::MemcachedBackend`.
 //! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
 //!
 //! # Faults
@@ -132,7 +134,7 @@ mod handle;
 mod key;
 pub mod keys;
 mod policy;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "memcached", feature = "redis"))]
 mod runtime;
 mod scope;
 mod shim;

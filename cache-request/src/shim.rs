@@ -37,7 +37,7 @@ mod imp {
     }
 
     /// Whether this thread does nothing else until a future of ours is ready, so that nothing it needs may be driven here.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "memcached", feature = "redis"))]
     pub(crate) fn is_blocking() -> bool {
         BLOCKING.get()
     }
