@@ -40,7 +40,7 @@ fn an_unknown_scheme_is_told_all_there_are() {
         let error = refused(url);
         let scheme = url.split_once("://").unwrap().0;
         assert!(error.contains(&format!("`{scheme}://`")), "{error}");
-        for known in ["memory://", "null://", "file://", "redis://", "redis-cluster://"] {
+        for known in ["memory://", "null://", "file://", "redis://", "redis-cluster://", "memcached://"] {
             assert!(error.contains(known), "{error}");
         }
     }
@@ -60,6 +60,11 @@ fn an_unknown_option_is_told_those_there_are() {
         (
             "redis://h",
             "breaker_faults, breaker_pause, connect, connect_limit, db, max_concurrent, namespace, prefix, soft_limit, wait_limit",
+        ),
+        (
+            "memcached://h",
+            "answer_limit, breaker_faults, breaker_pause, connect, max_concurrent, max_connections, namespace, prefix, soft_limit, \
+             wait_limit",
         ),
         (
             "redis-cluster://h",

@@ -122,7 +122,9 @@ impl MemcachedBackend {
     pub fn builder(address: &str) -> MemcachedBackendBuilder {
         let rest = address.strip_prefix("memcached://");
         let servers = rest.map(address::parse).unwrap_or_else(|| {
-            Err(Error::config("the address of memcached servers begins with memcached://, such as memcached://localhost:11211"))
+            Err(Error::config(
+                "the address of memcached servers begins with memcached://, such as memcached://localhost:11211",
+            ))
         });
         MemcachedBackendBuilder::at(servers)
     }
@@ -392,7 +394,9 @@ impl Backend for MemcachedBackend {
             if !expiry::is_there(&found) {
                 return Ok(false);
             }
-            let (Some(cas), Some(value)) = (found.item.cas, found.value) else { return Err(Failure::nonsense().error()) };
+            let (Some(cas), Some(value)) = (found.item.cas, found.value) else {
+                return Err(Failure::nonsense().error());
+            };
             let set = expiry.set(&place.stored, &value).compare_cas(cas);
             if session.store(&place, set).await.map_err(Failure::error)? == MutationStatus::Applied {
                 return Ok(true);

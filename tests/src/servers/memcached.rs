@@ -20,7 +20,10 @@ impl Memcached {
         let all = |port: u16, _: &std::path::Path| {
             // It does not run as root unless it is told to.
             let own = ["-l", "127.0.0.1", "-u", "root", "-U", "0", "-t", "2", "-p"].map(str::to_owned);
-            own.into_iter().chain([port.to_string()]).chain(arguments.iter().map(|&argument| argument.to_owned())).collect()
+            own.into_iter()
+                .chain([port.to_string()])
+                .chain(arguments.iter().map(|&argument| argument.to_owned()))
+                .collect()
         };
         Self { server: Server::start("memcached", all, answers) }
     }

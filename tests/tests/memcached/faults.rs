@@ -130,7 +130,9 @@ fn loses_one(how: &str, lose: impl FnOnce(&mut Memcached), bring_back: impl FnOn
     // Its keys are where they were.
     let found = block_on(backend.get(&others[0])).unwrap();
     assert_eq!(found.as_deref(), Some(others[0].as_bytes()));
-    cache_request_tests::servers::wait_until("its keys are asked for again", || block_on(backend.get(&lost[0])).is_ok());
+    cache_request_tests::servers::wait_until("its keys are asked for again", || {
+        block_on(backend.get(&lost[0])).is_ok()
+    });
 }
 
 #[test]

@@ -100,7 +100,9 @@ fn no_argument_is_too_long_for_a_key() {
         let cache = Cache::from_url(&format!("{}?{options}", memcached.url())).unwrap();
         BODIES.store(0, SeqCst);
         scoped_sync(&cache, || {
-            for text in ["ü".repeat(100_000), "x".repeat(100_000), format!("{}y", "x".repeat(99_999)), " \r\n\0".repeat(1000)] {
+            for text in
+                ["ü".repeat(100_000), "x".repeat(100_000), format!("{}y", "x".repeat(99_999)), " \r\n\0".repeat(1000)]
+            {
                 for _ in 0..2 {
                     assert_eq!(long_arguments(&text, (0..10_000).collect()), text.len() + 10_000);
                 }
@@ -135,16 +137,17 @@ fn what_is_too_large_is_counted_and_not_sent_again() {
     assert_eq!((stats.faults(), stats.hits(), stats.bodies()), (5, 1, 6), "{stats}");
 
     // Whatever the limit, it is learnt, and what was there is gone.
-    let small = Memcached::start(&["-I", "2k", "-o", "slab_chunk_max=1k"]);
+    let small = Memcached::start(&["-I", "16k", "-o", "slab_chunk_max=8"]);
     let backend = backend(&small.url(), "small");
     block_on(async {
-        let (little, large) = (vec![1; 500], vec![2; 5000]);
+        let (little, large) = (vec![1; 500], vec![2; 50_000]);
         let item = |key, value| Item { key, value, timeout: None };
         backend.set("b", b"older", None).await.unwrap();
         for _ in 0..2 {
             let items = [item("a", &little), item("b", &large), item("c", &little), item("d", &little)];
             let outcomes = backend.set_many(&items).await;
-            let kinds: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().err().map(cache_request::Error::kind)).collect();
+            let kinds: Vec<_> =
+                outcomes.iter().map(|outcome| outcome.as_ref().err().map(cache_request::Error::kind)).collect();
             assert_eq!(kinds, [None, Some(ErrorKind::TooLarge), None, None]);
             let found: Vec<_> = backend.get_many(&["a", "b", "c", "d"]).await.into_iter().map(Result::unwrap).collect();
             assert_eq!(found, [Some(little.clone()), None, Some(little.clone()), Some(little.clone())]);
@@ -241,10 +244,10 @@ fn applications_and_clients_never_see_one_another() {
 fn a_million_bytes_in_many_pieces_take_one_trip_to_each() {
     let (_fleet, url) = Memcached::fleet(3);
     let backend = backend(&url, "many");
-    let entries: Vec<(String, Vec<u8>)> =
-        (0..5000_u32).map(|number| (format!("{number}{}", "k".repeat(100)), number.to_le_bytes().repeat(500))).collect();
-    let items: Vec<_> =
-        entries.iter().map(|(key, value)| Item { key, value, timeout: Some(DAY) }).collect();
+    let entries: Vec<(String, Vec<u8>)> = (0..5000_u32)
+        .map(|number| (format!("{number}{}", "k".repeat(100)), number.to_le_bytes().repeat(500)))
+        .collect();
+    let items: Vec<_> = entries.iter().map(|(key, value)| Item { key, value, timeout: Some(DAY) }).collect();
     let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
     block_on(async {
         let begun = Instant::now();

@@ -66,8 +66,23 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_and_not_shown() {
         for rest in [
-            "", ",", "a,", "a,a", "a,a:11211", "a:", "a:0", "a:70000", "a:secret", "user:secret@h", "secret@h", "h/secret", "::1", "[::1",
-            "[secret]", "[::1]secret", "h secret",
+            "",
+            ",",
+            "a,",
+            "a,a",
+            "a,a:11211",
+            "a:",
+            "a:0",
+            "a:70000",
+            "a:secret",
+            "user:secret@h",
+            "secret@h",
+            "h/secret",
+            "::1",
+            "[::1",
+            "[secret]",
+            "[::1]secret",
+            "h secret",
         ] {
             let error = parse(rest).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");

@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use memcache::exp::{Delete, Get, Meta, MutationStatus, Op};
 
-use super::{MemcachedBackend, Outcome, Session, expiry::Expiry, fleet::again, fleet::Failure, removal, value, was_removed};
+use super::{
+    MemcachedBackend, Outcome, Session, expiry::Expiry, fleet::Failure, fleet::again, removal, value, was_removed,
+};
 use crate::{Error, backend::Item};
 
 /// What is sent before answers are read. Both ways together it has to fit into what the machines hold back: else a server

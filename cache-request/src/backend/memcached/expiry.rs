@@ -74,7 +74,8 @@ fn is_over(flags: u32, left: i64, now: u64) -> bool {
     if left == FOR_EVER {
         flags != 0 && now / 1000 >= u64::from(flags)
     } else if left > TOLD_BY_FLAGS {
-        false
+        // No timeout is as long. It has ended while the server looked, and the difference has no sign.
+        left > i64::from(i32::MAX)
     } else {
         // The lowest bits of both: their difference is less than half of what 32 bits hold.
         flags.wrapping_sub(now as u32).cast_signed() <= 0
@@ -135,14 +136,23 @@ mod tests {
             };
             let exact = if expiry.server == 0 { end.div_ceil(1000) * 1000 } else { end };
             for before in [1, 2, 100] {
-                assert!(!is_over(expiry.flags, left(exact - before), exact - before), "{timeout:?}, {before} ms before");
+                assert!(
+                    !is_over(expiry.flags, left(exact - before), exact - before),
+                    "{timeout:?}, {before} ms before"
+                );
             }
-            for after in [0, 1, 1000] {
-                assert!(is_over(expiry.flags, left(exact + after), exact + after), "{timeout:?}, {after} ms after");
+            for after in [0, 1, 500, 999] {
+                let left = left(exact + after);
+                // If none is left the server has let it go.
+                assert!(
+                    (expiry.server != 0 && left <= 0) || is_over(expiry.flags, left, exact + after),
+                    "{timeout:?}, {after} ms after"
+                );
             }
             let now = unix_millis(UNIX_EPOCH + NOW);
             assert!(!is_over(expiry.flags, left(now), now), "{timeout:?}, at once");
         }
         assert!(!is_over(0, FOR_EVER, u64::MAX));
+        assert!(is_over(0, i64::from(u32::MAX), 1));
     }
 }

@@ -108,7 +108,9 @@ impl Store {
         let generation = &self.generation;
         let asked = generation.now();
         let answers = join_all((0..self.fleet.len()).map(|server| {
-            self.fleet.ask_shortly(link, server, async |client| Ok(kept(&client, &generation.key).await?.map(|(kept, _)| kept)))
+            self.fleet.ask_shortly(link, server, async |client| {
+                Ok(kept(&client, &generation.key).await?.map(|(kept, _)| kept))
+            })
         }))
         .await;
         let latest = answers.iter().flatten().copied().flatten().max();
@@ -119,7 +121,8 @@ impl Store {
         let known = generation.latest.load(Ordering::Acquire);
         let latest = latest.map_or_else(|| generation.next(), |kept| kept.max(known));
         generation.latest.fetch_max(latest, Ordering::AcqRel);
-        let behind = answers.iter().enumerate().filter(|(_, answer)| matches!(answer, Ok(kept) if *kept < Some(latest)));
+        let behind =
+            answers.iter().enumerate().filter(|(_, answer)| matches!(answer, Ok(kept) if *kept < Some(latest)));
         for told in join_all(behind.map(|(server, _)| self.tell(link, server, latest))).await {
             // If a server could not be told, it is the next time.
             generation.latest.fetch_max(told.unwrap_or(0), Ordering::AcqRel);
