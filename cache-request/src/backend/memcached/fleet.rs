@@ -104,7 +104,7 @@ impl Fleet {
                 timeout(limit, conversation).await
             })
             .await;
-        waiting.is_over();
+        waiting.end();
         match outcome {
             Ok(Ok(answer)) => {
                 if server.cuts.load(Ordering::Relaxed) != 0 {
@@ -252,7 +252,7 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    fn is_over(mut self) {
+    fn end(mut self) {
         self.is_over = true;
     }
 }
