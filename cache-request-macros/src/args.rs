@@ -23,25 +23,56 @@ use crate::{
     template::{self, Template},
 };
 
-const KNOWN: [&str; 17] = [
-    "timeout",
-    "timeout_with",
-    "skip",
-    "vary",
-    "key",
-    "name",
-    "version",
-    "prefix",
-    "cache",
-    "local",
-    "when",
-    "weight",
-    "cache_err",
-    "skip_none",
-    "coalesce",
-    "handle",
-    "crate",
+/// An argument whose value `parse` reads for the slot of [`Args`].
+macro_rules! argument {
+    ($name:literal, $after:expr, $slot:ident, $parse:ident) => {
+        Argument {
+            name: $name,
+            after: $after,
+            read: |input, name, args, errors| {
+                set(&mut args.$slot, name, $parse(input)?, errors);
+                Ok(())
+            },
+        }
+    };
+}
+
+/// All arguments there are.
+const ARGUMENTS: [Argument; 17] = [
+    argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
+    argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
+    argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
+    argument!("vary", After::Parenthesis("vary(lang = lang())"), vary, vary),
+    argument!("key", After::Equals("key = \"article:{id}\""), key, own_key),
+    argument!("name", After::Equals("name = \"…\""), name, text),
+    argument!("version", After::Equals("version = 2"), version, version),
+    argument!("prefix", After::Equals("prefix = \"…\""), prefix, text),
+    argument!("cache", After::Equals("cache = \"…\""), cache, text),
+    argument!("local", After::Nothing, local, flag),
+    argument!("when", After::Equals("when = |value| …"), when, after_equals),
+    argument!("weight", After::Equals("weight = |value| …"), weight, after_equals),
+    argument!("cache_err", After::Nothing, cache_err, flag),
+    argument!("skip_none", After::Nothing, skip_none, flag),
+    argument!("coalesce", After::Equals("coalesce = false"), coalesce, yes_or_no),
+    argument!("handle", After::Equals("handle = false"), handle, handle),
+    argument!("crate", After::Equals("crate = path"), krate, path),
 ];
+
+/// An argument that the attribute knows.
+struct Argument {
+    name: &'static str,
+    after: After,
+    /// Reads its value, and puts it in its slot.
+    read: fn(ParseStream<'_>, Name, &mut Args, &mut Errors) -> syn::Result<()>,
+}
+
+/// What comes after an argument's name, by an example.
+enum After {
+    /// Nothing has to.
+    Nothing,
+    Equals(&'static str),
+    Parenthesis(&'static str),
+}
 
 /// An argument that is there.
 pub(crate) struct Given<T> {
@@ -140,51 +171,27 @@ fn one(input: ParseStream<'_>, position: usize, args: &mut Args, errors: &mut Er
     let ident = input
         .call(Ident::parse_any)
         .map_err(|error| syn::Error::new(error.span(), "expected an argument such as `timeout = 300` or `skip(db)`"))?;
-    takes_value(input, &ident)?;
-    let name = Name { ident, position };
-    match names::plain(&name.ident).as_str() {
-        "timeout" => set(&mut args.timeout, name, timeout(input)?, errors),
-        "timeout_with" => set(&mut args.timeout_with, name, after_equals(input)?, errors),
-        "skip" => set(&mut args.skip, name, skip(input)?, errors),
-        "vary" => set(&mut args.vary, name, vary(input)?, errors),
-        "key" => set(&mut args.key, name, own_key(input)?, errors),
-        "name" => set(&mut args.name, name, text(input)?, errors),
-        "version" => set(&mut args.version, name, version(input)?, errors),
-        "prefix" => set(&mut args.prefix, name, text(input)?, errors),
-        "cache" => set(&mut args.cache, name, text(input)?, errors),
-        "local" => set(&mut args.local, name, flag(input)?, errors),
-        "when" => set(&mut args.when, name, after_equals(input)?, errors),
-        "weight" => set(&mut args.weight, name, after_equals(input)?, errors),
-        "cache_err" => set(&mut args.cache_err, name, flag(input)?, errors),
-        "skip_none" => set(&mut args.skip_none, name, flag(input)?, errors),
-        "coalesce" => set(&mut args.coalesce, name, yes_or_no(input)?, errors),
-        "handle" => set(&mut args.handle, name, handle(input)?, errors),
-        "crate" => {
-            equals(input)?;
-            set(&mut args.krate, name, input.call(Path::parse_mod_style)?, errors);
-        }
-        unknown => return Err(syn::Error::new(name.ident.span(), unknown_argument(unknown))),
-    }
-    Ok(())
+    let name = names::plain(&ident);
+    let Some(argument) = ARGUMENTS.iter().find(|argument| argument.name == name) else {
+        return Err(syn::Error::new(ident.span(), unknown_argument(&name)));
+    };
+    argument.takes_value(input, &ident)?;
+    (argument.read)(input, Name { ident, position }, args, errors)
 }
 
-/// An error at the argument's name if what must follow it is missing: after it there may be nothing to point at.
-fn takes_value(input: ParseStream<'_>, name: &Ident) -> syn::Result<()> {
-    let (is_there, example) = match names::plain(name).as_str() {
-        "skip" => (input.peek(syn::token::Paren), "skip(db)"),
-        "vary" => (input.peek(syn::token::Paren), "vary(lang = lang())"),
-        "local" | "cache_err" | "skip_none" => (true, ""),
-        known if !KNOWN.contains(&known) => (true, ""),
-        "coalesce" | "handle" => (input.peek(Token![=]), "… = false"),
-        "timeout" => (input.peek(Token![=]), "timeout = 300"),
-        _ => (input.peek(Token![=]), "… = …"),
-    };
-    if is_there {
-        return Ok(());
+impl Argument {
+    /// An error at the argument's name if what must follow it is missing: after it there may be nothing to point at.
+    fn takes_value(&self, input: ParseStream<'_>, ident: &Ident) -> syn::Result<()> {
+        let (is_there, example) = match self.after {
+            After::Nothing => return Ok(()),
+            After::Equals(example) => (input.peek(Token![=]), example),
+            After::Parenthesis(example) => (input.peek(syn::token::Paren), example),
+        };
+        if is_there {
+            return Ok(());
+        }
+        Err(syn::Error::new(ident.span(), format!("`{}` takes a value: `{example}`", self.name)))
     }
-    let plain = names::plain(name);
-    let example = example.replacen('…', &plain, 1);
-    Err(syn::Error::new(name.span(), format!("`{plain}` takes a value: `{example}`")))
 }
 
 /// The one place that knows an argument may stand only once.
@@ -197,9 +204,10 @@ fn set<T>(slot: &mut Slot<T>, name: Name, value: T, errors: &mut Errors) {
 }
 
 fn unknown_argument(unknown: &str) -> String {
-    let list = names::list(KNOWN);
+    let known = ARGUMENTS.map(|argument| argument.name);
+    let list = names::list(known);
     // What other caches call it.
-    let meant = if unknown == "ttl" { Some("timeout") } else { names::closest(unknown, KNOWN) };
+    let meant = if unknown == "ttl" { Some("timeout") } else { names::closest(unknown, known) };
     match meant {
         Some(meant) => format!("unknown argument `{unknown}`; did you mean `{meant}`? There are {list}"),
         None => format!("unknown argument `{unknown}`; there are {list}"),
@@ -238,6 +246,11 @@ fn after_equals(input: ParseStream<'_>) -> syn::Result<Expr> {
     Ok(value)
 }
 
+fn path(input: ParseStream<'_>) -> syn::Result<Path> {
+    equals(input)?;
+    input.call(Path::parse_mod_style)
+}
+
 fn timeout(input: ParseStream<'_>) -> syn::Result<Timeout> {
     let value = after_equals(input)?;
     let seconds = "write seconds (`300`), a text such as `\"5m\"` or `\"250ms\"`, a `Duration`, or `never`";
@@ -261,7 +274,8 @@ fn whole_seconds(int: &LitInt) -> syn::Result<Duration> {
         let message = format!("a timeout has no suffix `{suffix}`: the number means seconds");
         return Err(syn::Error::new(int.span(), message));
     }
-    int.base10_parse().map(Duration::from_secs)
+    let too_many = |_| syn::Error::new(int.span(), "no timeout is so long; `never` keeps for ever");
+    int.base10_parse().map(Duration::from_secs).map_err(too_many)
 }
 
 fn skip(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
@@ -338,8 +352,7 @@ fn text(input: ParseStream<'_>) -> syn::Result<String> {
 fn version(input: ParseStream<'_>) -> syn::Result<String> {
     if input.peek2(LitInt) {
         equals(input)?;
-        let int = input.parse::<LitInt>()?;
-        return Ok(int.base10_parse::<u64>()?.to_string());
+        return Ok(input.parse::<LitInt>()?.base10_digits().to_owned());
     }
     text(input).map_err(|error| syn::Error::new(error.span(), "expected a number or a text that is not empty"))
 }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, spanned::Spanned};
 
 use crate::{
-    args::{Args, Extra, Given, HandleArg, OwnKey},
+    args::{Args, Extra, Given, HandleArg, OwnKey, is_set},
     errors::Errors,
     names,
     signature::{Argument, Binding, Signature, mentions},
@@ -138,6 +138,19 @@ fn answer(args: &Args, signature: &Signature, errors: &mut Errors) {
             opaque,
             "the companion function cannot name this `impl` type; write `handle = false` to go without it, or return \
              a type that has a name",
+        );
+    }
+    if let Some(reference) = types::unreadable(&signature.answer).filter(|_| !is_set(&args.local)) {
+        let owned = if types::is_text(&reference.elem) {
+            "a `String` or a `Cow<'static, str>`"
+        } else {
+            "an owned value, such as a `Vec` or an `Arc`"
+        };
+        errors.at(
+            reference,
+            format!(
+                "a cache that keeps bytes cannot make a `'static` reference of them; return {owned}, or write `local`"
+            ),
         );
     }
     if let Some(cache_err) = args.cache_err.as_ref().filter(|flag| flag.value)

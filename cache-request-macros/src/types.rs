@@ -125,16 +125,47 @@ pub(crate) fn is_certainly_no_result(ty: &Type) -> bool {
     }
 }
 
-/// The reference with a lifetime shorter than `'static` that a cache would have to hold: of a `Result`, only what its
-/// `Ok` holds counts.
+/// The reference with a lifetime shorter than `'static` that a cache would have to hold.
 pub(crate) fn borrowed(ty: &Type) -> Option<TypeReference> {
-    let kept = match last_segment(ty) {
+    let mut found = FindReference { matches: |reference| !is_static(reference.lifetime.as_ref()), found: None };
+    found.visit_type(kept(ty));
+    found.found
+}
+
+/// What of an answer a cache would have to hold: of a `Result`, what its `Ok` holds.
+fn kept(ty: &Type) -> &Type {
+    match last_segment(ty) {
         Some(last) if last.ident == "Result" => first_argument(last).unwrap_or(ty),
         _ => ty,
-    };
-    let mut found = FindReference { matches: |reference| !is_static(reference.lifetime.as_ref()), found: None };
-    found.visit_type(kept);
-    found.found
+    }
+}
+
+/// The `&'static T` that a cache would have to read back from bytes. Only where that is certain: what a type of the user's own
+/// does with its arguments is not known.
+pub(crate) fn unreadable(ty: &Type) -> Option<&TypeReference> {
+    fn find(ty: &Type) -> Option<&TypeReference> {
+        const HOLD_THEIR_ARGUMENTS: [&str; 8] =
+            ["Option", "Vec", "Box", "VecDeque", "BTreeSet", "HashSet", "BTreeMap", "HashMap"];
+        match without_parens(ty) {
+            Type::Reference(reference) => Some(reference),
+            Type::Array(array) => find(&array.elem),
+            Type::Tuple(tuple) => tuple.elems.iter().find_map(find),
+            ty => {
+                let last =
+                    last_segment(ty).filter(|last| HOLD_THEIR_ARGUMENTS.iter().any(|name| last.ident == name))?;
+                let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+                arguments.args.iter().find_map(|argument| match argument {
+                    GenericArgument::Type(ty) => find(ty),
+                    _ => None,
+                })
+            }
+        }
+    }
+    find(kept(ty)).filter(|reference| is_static(reference.lifetime.as_ref()))
+}
+
+pub(crate) fn is_text(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|last| last.ident == "str")
 }
 
 fn is_static(lifetime: Option<&Lifetime>) -> bool {

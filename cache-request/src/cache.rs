@@ -3,7 +3,7 @@
 use std::{
     any::TypeId,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     flight::{Fence, Flights},
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
-    shim::{interleave, within},
+    shim::{block_on, interleave, unpoisoned, within},
     site::{Instance, Site},
     stats::Stats,
     store::{Limits, Store},
@@ -37,8 +37,8 @@ struct Inner {
     prefix: Option<String>,
     wait_limit: Duration,
     functions: DashMap<TypeId, Arc<dyn AnyFunction>>,
-    /// Which instance goes by which name on the backend.
-    names: DashMap<Name, TypeId>,
+    /// Which instance's keys begin with which text on the backend.
+    names: DashMap<String, TypeId>,
     /// All functions, in the order of their first calls.
     listed: RwLock<Vec<Arc<dyn AnyFunction>>>,
 }
@@ -73,7 +73,8 @@ impl Cache {
 
     /// The cache at an address such as `memory://?max_bytes=1GiB`, `null://` or `file:///var/cache/app`.
     ///
-    /// The options are those of [`Config`](crate::Config), as parameters of the address.
+    /// The options are those of [`Config`](crate::Config), as parameters of the address. Capital letters in the scheme make no
+    /// difference, blanks around the address neither. Behind `file://` stands an absolute path, in which `%20` is a space.
     ///
     /// # Errors
     ///
@@ -91,13 +92,14 @@ impl Cache {
     /// What the functions of this cache did so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let listed = self.0.listed.read().unwrap_or_else(PoisonError::into_inner);
+        let listed = unpoisoned(self.0.listed.read());
         let functions = listed.iter().map(|function| function.stats()).collect();
         let backend = self.backend().map(Guarded::stats);
         Stats::new(functions, self.0.store.entries(), self.0.store.bytes(), backend)
     }
 
-    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that bears its prefix.
+    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that it holds by itself: of
+    /// `file://`, that is the whole directory, whoever stored it there, and under whatever prefix.
     ///
     /// # Errors
     ///
@@ -107,6 +109,15 @@ impl Cache {
         // Nobody joins those any more who have looked before it was gone.
         drop(self.0.flights.fence_all());
         cleared
+    }
+
+    /// The same for a plain program. It blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As of [`clear`](Self::clear).
+    pub fn clear_sync(&self) -> Result<(), Error> {
+        block_on(self.clear())
     }
 
     async fn remove_all(&self) -> Result<(), Error> {
@@ -162,7 +173,7 @@ impl Cache {
         if let Some(known) = self.0.functions.get(&instance.id) {
             return Arc::clone(&known);
         }
-        let name = Name::of(site, instance.name, self.0.prefix.as_deref());
+        let name = Name::of(site, instance, self.0.prefix.as_deref());
         let kept = match &self.0.mode {
             Mode::Null => Kept::Nowhere,
             Mode::Backend(_) if !site.local => self.claim(&name, instance.id, site),
@@ -172,7 +183,7 @@ impl Cache {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(vacant) => {
                 let function = Arc::new(Function::<V>::new(&self.0.store, name, kept)) as Arc<dyn AnyFunction>;
-                self.0.listed.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&function));
+                unpoisoned(self.0.listed.write()).push(Arc::clone(&function));
                 vacant.insert(Arc::clone(&function));
                 function
             }
@@ -181,7 +192,7 @@ impl Cache {
 
     /// Two functions of one name would read one another's values on a backend: the second one is not cached there.
     fn claim(&self, name: &Name, instance: TypeId, site: &Site) -> Kept {
-        let holder = *self.0.names.entry(name.clone()).or_insert(instance);
+        let holder = *self.0.names.entry(name.naming().head()).or_insert(instance);
         if holder == instance {
             return Kept::InBackend;
         }
@@ -267,7 +278,8 @@ impl CacheBuilder {
         self
     }
 
-    /// The first part of all keys, where a function names no prefix itself. Default: the function's crate.
+    /// The first part of all keys, where a function names no prefix itself. Default: the function's crate, which is the first
+    /// segment of the path where a prefix stands in its place.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self
@@ -306,8 +318,8 @@ impl CacheBuilder {
     }
 
     /// The clock that timeouts go by. Default: the machine's.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
         self
     }
 

@@ -17,13 +17,17 @@ pub(crate) const NEVER: Nanos = u64::MAX;
 
 /// The clock of a cache: the machine's, or one that tests move by hand.
 #[derive(Clone, Default)]
-pub struct Clock(Option<Arc<Mock>>);
+pub struct Clock(Option<MockClock>);
 
-struct Mock {
-    elapsed: AtomicU64,
-}
+/// A clock that stands still until [`advance`](Self::advance) moves it: made by [`Clock::mock`]. Clones move together.
+///
+/// Whatever takes a [`Clock`] takes this one, by value or by reference. It has a type of its own so that nobody advances the
+/// machine's clock, which would not obey.
+#[derive(Clone)]
+pub struct MockClock(Arc<AtomicU64>);
 
-/// Where a mocked clock starts: any wall-clock time will do, as long as it is the same in every run.
+/// Where a mocked clock starts: any wall-clock time will do, as long as it is the same in every run. A whole millisecond, as
+/// backends count them.
 const MOCK_EPOCH: Duration = Duration::from_secs(1_000_000_000);
 
 impl Clock {
@@ -33,19 +37,18 @@ impl Clock {
         Self(None)
     }
 
-    /// A clock that stands still until [`advance`](Self::advance) moves it. Clones move together.
+    /// A clock for tests.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cache_request::{Cache, Clock};
+    /// let clock = Clock::mock();
+    /// let cache = Cache::builder().clock(&clock).build();
+    /// clock.advance(Duration::from_secs(300));
+    /// ```
     #[must_use]
-    pub fn mock() -> Self {
-        Self(Some(Arc::new(Mock { elapsed: AtomicU64::new(1) })))
-    }
-
-    /// Moves a mocked clock forward. The machine's clock does not obey.
-    pub fn advance(&self, by: Duration) {
-        if let Some(mock) = &self.0 {
-            let _ = mock
-                .elapsed
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(nanos(by))));
-        }
+    pub fn mock() -> MockClock {
+        MockClock(Arc::default())
     }
 
     /// The wall-clock time, which is what leaves the process with a stored value.
@@ -53,7 +56,7 @@ impl Clock {
     pub fn wall(&self) -> SystemTime {
         match &self.0 {
             None => SystemTime::now(),
-            Some(mock) => UNIX_EPOCH + MOCK_EPOCH + Duration::from_nanos(mock.elapsed.load(Ordering::SeqCst)),
+            Some(mock) => UNIX_EPOCH + MOCK_EPOCH + Duration::from_nanos(mock.elapsed()),
         }
     }
 
@@ -62,7 +65,7 @@ impl Clock {
     pub(crate) fn coarse(&self) -> Nanos {
         match &self.0 {
             None => machine::coarse(),
-            Some(mock) => mock.elapsed.load(Ordering::SeqCst),
+            Some(mock) => mock.elapsed(),
         }
     }
 
@@ -70,9 +73,33 @@ impl Clock {
     pub(crate) fn after(&self, timeout: Duration) -> Nanos {
         let now = match &self.0 {
             None => machine::precise(),
-            Some(mock) => mock.elapsed.load(Ordering::SeqCst),
+            Some(mock) => mock.elapsed(),
         };
         now.saturating_add(nanos(timeout))
+    }
+}
+
+impl MockClock {
+    /// Moves it forward. At the end of time, some 580 years on, it stops.
+    pub fn advance(&self, by: Duration) {
+        let advanced = |now: Nanos| Some(now.saturating_add(nanos(by)));
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advanced);
+    }
+
+    fn elapsed(&self) -> Nanos {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl From<MockClock> for Clock {
+    fn from(mock: MockClock) -> Self {
+        Self(Some(mock))
+    }
+}
+
+impl From<&MockClock> for Clock {
+    fn from(mock: &MockClock) -> Self {
+        mock.clone().into()
     }
 }
 
@@ -89,6 +116,12 @@ pub(crate) fn unix_millis(time: SystemTime) -> u64 {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Clock::mock" } else { "Clock::system" })
+    }
+}
+
+impl fmt::Debug for MockClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MockClock").field(&Duration::from_nanos(self.elapsed())).finish()
     }
 }
 

@@ -1,8 +1,8 @@
 //! A cache chosen by address or by configuration: one table of schemes, and one way to read options.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+mod read;
 
-use serde::Deserialize;
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 
@@ -12,7 +12,7 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | --- | --- | --- | --- |
 /// | `max_bytes` | `memory`, `file` | bytes that may be held: a number, or `64MiB`, `1GB`, … | 64 MiB, 1 GiB |
 /// | `max_entries` | `memory`, `file` | entries that may be held | any number |
-/// | `prefix` | all | the first part of keys, where a function names none | the function's crate |
+/// | `prefix` | all | the head of keys, where a function names none | the function's crate |
 /// | `wait_limit` | all | how long a caller waits for a body that another one runs, such as `10s` | `10s` |
 /// | `soft_limit` | all with a backend | how long a call waits for the backend, in all | `250ms` |
 /// | `max_concurrent` | all with a backend | how many operations may be under way at a time; a call beyond that goes without | 4096 |
@@ -31,7 +31,8 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// `redis` … are `redis`, `rediss`, `redis+unix`, `redis-cluster` and `redis-sentinel`. All schemes but `memory` and `null` have a
 /// backend.
 ///
-/// An option that its scheme has not is an error, and so is a limit of 0: to keep nothing, there is `null://`.
+/// An option that its scheme has not is an error, and so are one that is given twice and a limit of 0: to keep nothing, there is
+/// `null://`.
 ///
 /// In an address the same options are parameters: `file:///var/cache/app?max_bytes=1GiB&soft_limit=1s`.
 ///
@@ -47,55 +48,59 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// config.install()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The default cache.
-    #[serde(flatten)]
+    /// The default cache: what stands at the top.
     pub default: CacheConfig,
-    /// The named caches beside it.
-    #[serde(default)]
+    /// The named caches beside it: what stands under `caches`.
     pub caches: BTreeMap<String, CacheConfig>,
 }
 
 /// The configuration of one cache.
-#[derive(Clone, Default, PartialEq, Deserialize)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CacheConfig {
     /// The address; `memory://` by default. Options may stand in it, too.
-    #[serde(default)]
     pub url: Option<String>,
     /// The options, by name, as in the table of [`Config`].
-    #[serde(flatten)]
     pub options: BTreeMap<String, Setting>,
 }
 
-/// The value of an option: as text, whatever the format had.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "RawSetting")]
+/// The value of an option: a text, a number or a truth value.
+///
+/// ```
+/// # use cache_request::{CacheConfig, Setting};
+/// let mut config = CacheConfig::default();
+/// config.options.insert("max_bytes".into(), "64MiB".into());
+/// config.options.insert("max_entries".into(), Setting::from(10_000));
+/// config.build()?;
+/// # Ok::<(), cache_request::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
 pub struct Setting(String);
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawSetting {
-    Truth(bool),
-    Number(u64),
-    Text(String),
-}
-
-impl From<RawSetting> for Setting {
-    fn from(raw: RawSetting) -> Self {
-        Self(match raw {
-            RawSetting::Truth(truth) => truth.to_string(),
-            RawSetting::Number(number) => number.to_string(),
-            RawSetting::Text(text) => text,
-        })
+impl From<&str> for Setting {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
-impl<T: fmt::Display> From<&T> for Setting {
-    fn from(value: &T) -> Self {
-        Self(value.to_string())
+impl From<String> for Setting {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<u64> for Setting {
+    fn from(number: u64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<bool> for Setting {
+    fn from(truth: bool) -> Self {
+        Self(truth.to_string())
     }
 }
 
@@ -110,7 +115,7 @@ impl Config {
     pub fn install(&self) -> Result<(), Error> {
         let default = self.default.build()?;
         let named = self.caches.iter().map(|(name, config)| {
-            let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error}")));
+            let named = config.build().map_err(|error| Error::config(format!("cache `{name}`: {error:#}")));
             named.map(|cache| (name.clone(), cache))
         });
         install_all(default, named.collect::<Result<_, _>>()?)
@@ -140,7 +145,7 @@ impl CacheConfig {
         // Before anything is opened: what is refused leaves no directory behind.
         options.known_to(scheme)?;
         let mut builder = (scheme.open)(&address.path, &mut options, Cache::builder())?;
-        if let Some(prefix) = options.take::<String>("prefix")? {
+        if let Some(prefix) = options.text("prefix") {
             builder = builder.prefix(prefix);
         }
         if let Some(Span(limit)) = options.take("wait_limit")? {
@@ -273,10 +278,7 @@ fn null(path: &str, _: &mut Options, builder: CacheBuilder) -> Result<CacheBuild
 
 #[cfg(feature = "file")]
 fn file(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
-    if path.is_empty() {
-        return Err(Error::config("`file://` needs a directory, such as file:///var/cache/app"));
-    }
-    let mut backend = crate::backend::FileBackend::builder(path);
+    let mut backend = crate::backend::FileBackend::builder(directory(path)?);
     if let Some(Bytes(bytes)) = options.take("max_bytes")? {
         backend = backend.max_bytes(bytes);
     }
@@ -284,6 +286,30 @@ fn file(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<Cach
         backend = backend.max_entries(entries);
     }
     Ok(builder.backend(backend.build()?))
+}
+
+/// The directory that an address names. A file's address is `file://`, then the machine, which can only be this one, and then
+/// an absolute path (RFC 8089): what stands there otherwise is taken for neither.
+#[cfg(feature = "file")]
+fn directory(path: &str) -> Result<&str, Error> {
+    const LOCAL: &str = "localhost";
+    let local = |(machine, _): &(&str, &str)| machine.eq_ignore_ascii_case(LOCAL);
+    let path = path.split_at_checked(LOCAL.len()).filter(local).map_or(path, |(_, path)| path);
+    let wrong = if path.is_empty() {
+        "needs a directory"
+    } else if path.starts_with('~') {
+        "knows no `~`: the directory is written in full"
+    } else if !path.starts_with('/') {
+        "takes an absolute path, behind a third slash"
+    } else if path.contains('\0') {
+        "takes no path with a NUL in it"
+    } else if path.split('/').all(|step| matches!(step, "" | "." | "..")) {
+        "does not take the root of all directories"
+    } else {
+        let drive = path.strip_prefix('/').filter(|path| cfg!(windows) && path.get(1..2) == Some(":"));
+        return Ok(drive.unwrap_or(path));
+    };
+    Err(Error::config(format!("`file://` {wrong}, such as file:///var/cache/app")))
 }
 
 #[cfg(not(feature = "file"))]
@@ -294,7 +320,7 @@ fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error
 #[cfg(feature = "redis")]
 fn redis(scheme: &str, path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
     let mut backend = crate::backend::RedisBackend::at(scheme, path);
-    if let Some(namespace) = options.take::<String>("namespace")? {
+    if let Some(namespace) = options.text("namespace") {
         backend = backend.namespace(namespace);
     }
     if let Some(connect) = options.take::<Connect>("connect")? {
@@ -304,19 +330,18 @@ fn redis(scheme: &str, path: &str, options: &mut Options, builder: CacheBuilder)
         backend = backend.connect_limit(limit);
     }
     // Which of the schemes has which option has been looked at by now.
-    if let Some(number) = options.take("db")? {
+    if let Some(Number(number)) = options.take("db")? {
         backend = backend.database(number);
     }
-    let user = options.take::<String>("sentinel_user")?;
-    match (user, options.take::<String>("sentinel_password")?) {
+    match (options.text("sentinel_user"), options.text("sentinel_password")) {
         (None, None) => {}
         (user, Some(password)) => backend = backend.sentinel_login(user.unwrap_or_default(), password),
         (Some(_), None) => return Err(Error::config("option `sentinel_user` needs a `sentinel_password`")),
     }
-    if let Some(tls) = options.take("tls")? {
+    if let Some(Truth(tls)) = options.take("tls")? {
         backend = backend.tls(tls);
     }
-    if let Some(file) = options.take::<String>("tls_ca")? {
+    if let Some(file) = options.text("tls_ca") {
         let certificate = std::fs::read(&file)
             .map_err(|cause| Error::config(format!("option `tls_ca`: `{file}`")).with_source(cause))?;
         backend = backend.authority(certificate);
@@ -345,7 +370,7 @@ fn memcached(path: &str, options: &mut Options, builder: CacheBuilder) -> Result
         backend = backend.answer_limit(limit);
     } else if let Some(Span(limit)) = options.look("soft_limit")? {
         // A server is to be given up before its caller is.
-        backend = backend.answer_limit(limit.mul_f64(0.8));
+        backend = backend.answer_limit(limit.mul_f64(0.8).max(Duration::from_millis(1)));
     }
     Ok(builder.backend(backend.build()?))
 }
@@ -360,25 +385,29 @@ fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
 }
 
 /// `scheme://path?option=value&…`.
-struct Address<'a> {
-    scheme: &'a str,
+struct Address {
+    scheme: String,
     path: String,
     options: Options,
 }
 
-impl<'a> Address<'a> {
+/// What an address is.
+const ADDRESS: &str = "an address, such as memory:// or file:///var/cache/app";
+
+impl Address {
     /// Errors here show nothing of the address but its scheme: the rest may hold a password.
-    fn parse(url: &'a str) -> Result<Self, Error> {
-        let Some((scheme, rest)) = split(url) else {
+    fn parse(url: &str) -> Result<Self, Error> {
+        let Some((scheme, rest)) = split(url.trim()) else {
             return Err(Error::config("an address begins with its scheme, such as memory:// or file:///var/cache/app"));
         };
+        let scheme = &*scheme.to_ascii_lowercase();
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut options = Options::default();
+        let mut options = Options { hidden: query.contains('@'), ..Options::default() };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             options.give(&decode(scheme, name)?, decode(scheme, value)?)?;
         }
-        Ok(Self { scheme, path: decode(scheme, path)?, options })
+        Ok(Self { scheme: scheme.to_owned(), path: decode(scheme, path)?, options })
     }
 }
 
@@ -389,27 +418,49 @@ fn split(url: &str) -> Option<(&str, &str)> {
 }
 
 fn decode(scheme: &str, text: &str) -> Result<String, Error> {
-    let decoded = urlencoding::decode(text);
-    decoded.map(Into::into).map_err(|_| Error::config(format!("the `{scheme}://` address is percent-encoded wrongly")))
+    let is_byte = |two: &[u8]| two.iter().all(u8::is_ascii_hexdigit);
+    let escapes = text.split('%').skip(1).all(|escape| escape.as_bytes().get(..2).is_some_and(is_byte));
+    let decoded = urlencoding::decode(text).ok().filter(|_| escapes);
+    decoded.map(Into::into).ok_or_else(|| {
+        Error::config(format!("the `{scheme}://` address is percent-encoded wrongly: a `%` itself is written `%25`"))
+    })
 }
 
 /// Options as they were given, each to be taken once.
 #[derive(Default)]
 struct Options {
     given: BTreeMap<String, String>,
+    /// Errors show no name and no value that was given: behind the `?` of the address stands an `@`, so that what looks like
+    /// an option may be the end of a password.
+    hidden: bool,
 }
 
 impl Options {
     fn give(&mut self, name: &str, value: String) -> Result<(), Error> {
         match self.given.insert(name.to_owned(), value) {
             None => Ok(()),
+            Some(_) if self.hidden => Err(Error::config("an option is given twice")),
             Some(_) => Err(Error::config(format!("option `{name}` is given twice"))),
         }
     }
 
-    fn take<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
-        let Some(value) = self.given.remove(name) else { return Ok(None) };
-        value.parse().map(Some).map_err(|cause| Error::config(format!("option `{name}`: `{value}`: {cause}")))
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        self.given.remove(name)
+    }
+
+    fn take<T: FromStr<Err = Wrong>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        value.parse().map(Some).map_err(|wrong| {
+            let wrong = match wrong {
+                Wrong::Expected(what) => format!("expected {what}"),
+                Wrong::Else(wrong) => wrong.to_owned(),
+            };
+            Error::config(if self.hidden {
+                format!("option `{name}` cannot have this value: {wrong}")
+            } else {
+                format!("option `{name}`: `{value}`: {wrong}")
+            })
+        })
     }
 
     /// As [`take`](Self::take), and leaves it for somebody else.
@@ -427,7 +478,9 @@ impl Options {
         let own = scheme.name;
         let others: Vec<_> =
             SCHEMES.iter().filter(|other| other.has(option)).map(|other| format!("`{}://`", other.name)).collect();
-        let wrong = if others.is_empty() {
+        let wrong = if self.hidden {
+            format!("unknown option of `{own}://`")
+        } else if others.is_empty() {
             format!("unknown option `{option}` of `{own}://`")
         } else {
             format!("option `{option}` is one of {}, not of `{own}://`", others.join(" and "))
@@ -441,17 +494,29 @@ impl Options {
 /// Why no limit is 0.
 const KEEPS_NOTHING: &str = "nothing could be kept; to keep nothing, write null://";
 
+const BYTES: &str = "bytes, such as 1048576, 64MiB or 1GB";
+const NUMBER: &str = "a number, such as 10000";
+const TRUTH: &str = "`true` or `false`";
+const CONNECT: &str = "`now` or `lazy`";
+const TIME: &str = "a time, such as 250ms, 10s or 1h 30m";
+
+/// Why a value cannot be meant.
+enum Wrong {
+    /// It is nothing of this kind.
+    Expected(&'static str),
+    Else(&'static str),
+}
+
 /// `300`, `64KiB`, `1GB`.
 struct Bytes(u64);
 
 impl FromStr for Bytes {
-    type Err = &'static str;
+    type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "expected bytes, such as 1048576, 64MiB or 1GB";
+    fn from_str(text: &str) -> Result<Self, Wrong> {
         let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| EXPECTED)?;
+        let number: u64 = number.parse().map_err(|_| Wrong::Expected(BYTES))?;
         let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
             "" | "b" => 1,
             "kb" => 1_000,
@@ -460,10 +525,10 @@ impl FromStr for Bytes {
             "kib" => 1 << 10,
             "mib" => 1 << 20,
             "gib" => 1 << 30,
-            _ => return Err(EXPECTED),
+            _ => return Err(Wrong::Expected(BYTES)),
         };
-        match number.checked_mul(unit).ok_or(EXPECTED)? {
-            0 => Err(KEEPS_NOTHING),
+        match number.checked_mul(unit).ok_or(Wrong::Expected(BYTES))? {
+            0 => Err(Wrong::Else(KEEPS_NOTHING)),
             bytes => Ok(Self(bytes)),
         }
     }
@@ -473,11 +538,11 @@ impl FromStr for Bytes {
 struct Entries(u64);
 
 impl FromStr for Entries {
-    type Err = &'static str;
+    type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse().map_err(|_| "expected a number, such as 10000")? {
-            0 => Err(KEEPS_NOTHING),
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text.parse().map_err(|_| Wrong::Expected(NUMBER))? {
+            0 => Err(Wrong::Else(KEEPS_NOTHING)),
             entries => Ok(Self(entries)),
         }
     }
@@ -487,10 +552,41 @@ impl FromStr for Entries {
 struct Span(Duration);
 
 impl FromStr for Span {
-    type Err = humantime::DurationError;
+    type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(text).map(Self)
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "never" => {
+                Err(Wrong::Else("no call waits for ever on the cache's account; a long time is 1day, for example"))
+            }
+            text => humantime::parse_duration(text).map(Self).map_err(|_| Wrong::Expected(TIME)),
+        }
+    }
+}
+
+/// `2`, of what begins with 0.
+#[cfg(feature = "redis")]
+struct Number(u32);
+
+#[cfg(feature = "redis")]
+impl FromStr for Number {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        text.parse().map(Self).map_err(|_| Wrong::Expected(NUMBER))
+    }
+}
+
+/// `true` or `false`.
+#[cfg(feature = "redis")]
+struct Truth(bool);
+
+#[cfg(feature = "redis")]
+impl FromStr for Truth {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        text.parse().map(Self).map_err(|_| Wrong::Expected(TRUTH))
     }
 }
 
@@ -504,21 +600,28 @@ enum Connect {
 
 #[cfg(any(feature = "memcached", feature = "redis"))]
 impl FromStr for Connect {
-    type Err = &'static str;
+    type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, Wrong> {
         match text {
             "now" => Ok(Self::Now),
             "lazy" => Ok(Self::Lazy),
-            _ => Err("expected `now` or `lazy`"),
+            _ => Err(Wrong::Expected(CONNECT)),
         }
+    }
+}
+
+/// Shows no value, as that may be a password.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Setting").finish_non_exhaustive()
     }
 }
 
 /// Shows no address, as that may hold a password.
 impl fmt::Debug for CacheConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.url.as_deref().and_then(split).map(|(scheme, _)| scheme);
+        let scheme = self.url.as_deref().and_then(|url| split(url.trim())).map(|(scheme, _)| scheme);
         f.debug_struct("CacheConfig").field("scheme", &scheme).field("options", &self.options.keys()).finish()
     }
 }

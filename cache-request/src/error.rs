@@ -28,7 +28,8 @@ pub enum ErrorKind {
 
 /// An error of the cache. It never reaches the caller of an annotated function.
 ///
-/// Neither `Display` nor `Debug` shows a password.
+/// `{}` shows its own message, and [`source`](StdError::source) is its cause. `{:#}` shows the message and all causes, and so
+/// does `Debug`. None of them shows a password.
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -71,8 +72,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if let Some(source) = &self.source {
-            write!(f, ": {source}")?;
+        if f.alternate() {
+            let mut cause = self.source();
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
         }
         Ok(())
     }
@@ -80,12 +85,29 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}({self})", self.kind)
+        write!(f, "{:?}({self:#})", self.kind)
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_shown_once_and_where_it_is_asked_for() {
+        let refused = std::io::Error::other("connection refused");
+        let error = Error::backend("reading a key").with_source(Error::backend("connecting").with_source(refused));
+        assert_eq!(error.to_string(), "reading a key");
+        assert_eq!(format!("{error:#}"), "reading a key: connecting: connection refused");
+        assert_eq!(format!("{error:?}"), "Backend(reading a key: connecting: connection refused)");
+        let cause = error.source().unwrap();
+        assert_eq!(cause.to_string(), "connecting");
+        assert_eq!(cause.source().unwrap().to_string(), "connection refused");
     }
 }

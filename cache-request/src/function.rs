@@ -1,7 +1,9 @@
 //! One annotated function in one cache: its values, its name there, its counters.
 
+mod nested;
+
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -10,7 +12,7 @@ use crate::{
     contained::contain,
     key::text::{Naming, Path},
     policy::Codec,
-    site::Site,
+    site::{Instance, Site},
     stats::{Count, Counters, FunctionStats},
     store::{Store, Table},
 };
@@ -49,15 +51,15 @@ impl<V> Function<V> {
         self.counters.one(Count::Faults);
         let count = self.counters.get(Count::Faults);
         if count.is_power_of_two() {
-            tracing::warn!(function = self.name.path(), %cause, count, "cache fault: {what}");
+            tracing::warn!(function = self.name.path(), cause = %format_args!("{cause:#}"), count, "cache fault: {what}");
         }
     }
 }
 
 impl<V> Function<V> {
-    /// What the values' type is known by in stored bytes.
+    /// What the function's values are known by in stored bytes.
     pub(crate) fn fingerprint(&self, codec: &Codec<V>) -> u64 {
-        *self.fingerprint.get_or_init(codec.fingerprint)
+        *self.fingerprint.get_or_init(|| self.name.fingerprint((codec.fingerprint)()))
     }
 
     /// Runs the user's code, of which a panic is a fault of the cache and not of the call.
@@ -83,28 +85,43 @@ impl<V: Send + Sync + 'static> AnyFunction for Function<V> {
 }
 
 /// What a function is called in the keys of one cache.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(crate) struct Name {
     prefix: String,
+    /// Where it is not the prefix.
+    krate: Option<String>,
     path: String,
-    /// The path is a name of the user's choice, which no path of modules can be taken for.
+    /// The path is a name of the user's choice.
     chosen: bool,
     version: Option<&'static str>,
+    /// Where the function stands, if it may not be the only one of its path.
+    place: Option<String>,
 }
 
 impl Name {
-    /// The name, in a cache with that prefix, of what the compiler calls `instance`.
-    pub(crate) fn of(site: &Site, instance: &str, prefix: Option<&str>) -> Self {
-        let default = Naming::of(site);
-        let prefix = site.prefix.or(prefix).unwrap_or(default.prefix).to_owned();
-        let own = path(site, instance);
-        let generic = own.contains('(');
+    /// The name of `instance` in a cache with that prefix.
+    pub(crate) fn of(site: &Site, instance: Instance, prefix: Option<&str>) -> Self {
+        let krate = site.module.split("::").next().unwrap_or_default();
+        let prefix = site.prefix.or(prefix);
+        let own = own_path(site, instance.name);
+        let path = path(&own);
+        let generic = path.contains('(');
+        let chosen = site.name.is_some() && !generic;
+        let nested = site.name.is_none() && nested::is_nested(&own, site.module, site.associated);
+        let place = nested.then(|| place(site, instance.id));
         let path = match site.name {
-            Some(name) if generic => format!("{name}({own})"),
+            Some(name) if generic => format!("{name}({path})"),
             Some(name) => name.to_owned(),
-            None => own,
+            None => path,
         };
-        Self { prefix, path, chosen: site.name.is_some() && !generic, version: site.version }
+        Self {
+            prefix: prefix.unwrap_or(krate).to_owned(),
+            krate: (prefix.is_some() && site.name.is_none()).then(|| krate.to_owned()),
+            path,
+            chosen,
+            version: site.version,
+            place,
+        }
     }
 
     /// Module and function.
@@ -114,23 +131,46 @@ impl Name {
 
     pub(crate) fn naming(&self) -> Naming<'_> {
         let path = if self.chosen { Path::Name(&self.path) } else { Path::Segments(&self.path) };
-        Naming { prefix: &self.prefix, path, version: self.version }
+        Naming { prefix: &self.prefix, krate: self.krate.as_deref(), path, version: self.version }
+    }
+
+    /// What the function's values are known by, beside their key: their type, and what tells the function from another one
+    /// whose keys may have the same text. A name of the user's choice is one segment, and so is the path of a function in the
+    /// crate's root; a crate behind a prefix may be called like a module.
+    fn fingerprint(&self, of_type: u64) -> u64 {
+        let Self { krate, chosen, place, .. } = self;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{:?}", (of_type, krate, chosen, place)).as_bytes());
+        let mut fingerprint = [0; 8];
+        hasher.finalize_xof().fill(&mut fingerprint);
+        u64::from_le_bytes(fingerprint)
     }
 }
 
-/// Module and function, without the crate, which is the prefix.
-///
-/// The compiler names an instance after all it is nested in: the `Self` type, the type arguments, an outer function. They become
-/// part of the path, so that no two functions need share one.
-fn path(site: &Site, instance: &str) -> String {
+/// Where a function stands, of those that one path may name. What a macro expands to stands in one place as a whole: there,
+/// the compiler's own identity tells two of them apart. It is the same in every run of a program.
+fn place(site: &Site, id: TypeId) -> String {
+    format!("{}:{}:{} {id:?}", site.file, site.line, site.column)
+}
+
+/// What the compiler calls the function itself.
+fn own_path(site: &Site, instance: &str) -> String {
     let mut own = instance;
     while let Some(outer) = own.strip_suffix("::{{closure}}") {
         own = outer;
     }
-    if !own.starts_with('<') {
-        own = own.split_once("::").map_or(own, |(_crate, path)| path);
+    without_companion(own, site.function)
+}
+
+/// Module and function, without the crate.
+///
+/// The compiler names an instance after all it is nested in: the `Self` type, the type arguments, an outer function. They become
+/// part of the path, so that few functions need share one.
+fn path(own: &str) -> String {
+    if own.starts_with('<') {
+        return readable(own);
     }
-    readable(&without_companion(own, site.function))
+    readable(own.split_once("::").map_or(own, |(_crate, path)| path))
 }
 
 /// The body stands in the companion, whose name nobody wants to read in a key. Only the last segment is the function: modules

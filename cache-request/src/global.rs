@@ -2,16 +2,20 @@
 
 use std::{
     env, fmt,
+    io::{self, Write as _},
     panic::Location,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use dashmap::DashMap;
 use once_cell::sync::{Lazy, OnceCell};
 
-use crate::{Cache, Error, ErrorKind, Stats, scope, site::Site};
+use crate::{Cache, Error, ErrorKind, Stats, scope, shim::unpoisoned, site::Site};
 
 /// The environment variable that chooses the default cache where none is installed.
+///
+/// An address that cannot be used is no reason for memory: it is logged as an error, and nothing is cached. A program that
+/// would rather not start says so: `install(Cache::from_url(&std::env::var(CACHE_URL)?)?)?`.
 pub const CACHE_URL: &str = "CACHE_URL";
 
 static DEFAULT: OnceCell<(Cache, Origin)> = OnceCell::new();
@@ -44,8 +48,8 @@ impl fmt::Display for Origin {
 
 /// Installs `cache` for all annotated functions that name no other, for the rest of the program.
 ///
-/// Call it when the program starts. Without it, the first call of an annotated function installs the cache that the
-/// environment variable [`CACHE_URL`] names, and `memory://` if that is not set.
+/// Call it when the program starts. Without it, the first call of an annotated function, of [`current`] or of [`stats`] installs
+/// the cache that the environment variable [`CACHE_URL`] names, and `memory://` if that is not set or empty.
 ///
 /// # Errors
 ///
@@ -63,7 +67,7 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 /// If a cache of this name was installed already; the error says where.
 #[track_caller]
 pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error> {
-    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = unpoisoned(INSTALLING.lock());
     let name = name.into();
     vacant(&name)?;
     NAMED.insert(name, (cache, Origin::Installed(Location::caller())));
@@ -73,7 +77,7 @@ pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error>
 /// Installs `default` and the named caches, or none of them.
 #[track_caller]
 pub(crate) fn install_all(default: Cache, named: Vec<(String, Cache)>) -> Result<(), Error> {
-    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = unpoisoned(INSTALLING.lock());
     for (name, _) in &named {
         vacant(name)?;
     }
@@ -104,6 +108,8 @@ pub fn named(name: &str) -> Option<Cache> {
 
 /// The cache in force here: the [`scoped`](crate::scoped) one, else the installed one, else the one that the first call
 /// would install.
+///
+/// In the last case it installs that one itself, as there cannot be two: an [`install`] after it fails.
 #[must_use]
 #[track_caller]
 pub fn current() -> Cache {
@@ -112,7 +118,8 @@ pub fn current() -> Cache {
     scope::cache().unwrap_or_else(|| default_as(Origin::Asked(place)))
 }
 
-/// What the functions of the cache in force here did so far.
+/// What the functions of the cache in force here did so far: `current().stats()`, so that an [`install`] after it fails, see
+/// [`current`].
 ///
 /// A [`named`] cache is another one, with [`stats`](Cache::stats) of its own.
 #[must_use]
@@ -138,14 +145,20 @@ fn default_as(origin: Origin) -> Cache {
     });
     // Only now: who logs may call annotated functions, and so come back here.
     if let Some(error) = unusable {
-        tracing::error!(%error, "{CACHE_URL} cannot be used, so nothing is cached");
+        tracing::error!(error = %format_args!("{error:#}"), "{CACHE_URL} cannot be used, so nothing is cached");
+        if !tracing::dispatcher::has_been_set() {
+            // Nobody listens, and it is said only once. Should that fail as well, the calls go on.
+            let _ = writeln!(io::stderr(), "{CACHE_URL} cannot be used, so nothing is cached: {error:#}");
+        }
     }
     cache.clone()
 }
 
 fn from_environment() -> Result<Cache, Error> {
-    match env::var_os(CACHE_URL) {
-        Some(url) => Cache::from_url(&url.to_string_lossy()),
-        None => Ok(Cache::memory()),
+    let url = env::var_os(CACHE_URL).unwrap_or_default();
+    match url.to_str().map(str::trim) {
+        Some("") => Ok(Cache::memory()),
+        Some(url) => Cache::from_url(url),
+        None => Err(Error::config("an address is UTF-8")),
     }
 }

@@ -35,7 +35,8 @@
 //! ```
 //!
 //! Keyed arguments are [`serde::Serialize`]. Values are `Clone + Send + Sync + 'static`, and unless the attribute says
-//! `local`, also [`serde::Serialize`] and [`serde::de::DeserializeOwned`], so that any cache can keep them.
+//! `local`, also [`serde::Serialize`] and [`serde::de::DeserializeOwned`], so that any cache can keep them. What a generic function
+//! writes for that is in [`bounds`].
 //!
 //! # The companion
 //!
@@ -65,7 +66,7 @@
 //!
 //! A program [`install`]s a [`Cache`] when it starts: made from an address ([`Cache::from_url`]), in code
 //! ([`Cache::builder`]) or from a configuration ([`Config`], which lists the options). If it installs none, the environment
-//! variable [`CACHE_URL`] names it, and if that is not set, it is `memory://`, of at most 64 MiB.
+//! variable [`CACHE_URL`] names it, and if that is not set or empty, it is `memory://`, of at most 64 MiB.
 //!
 //! | address | what it is |
 //! | --- | --- |
@@ -93,7 +94,7 @@
 //! }
 //!
 //! let clock = Clock::mock();
-//! let cache = Cache::builder().clock(clock.clone()).build();
+//! let cache = Cache::builder().clock(&clock).build();
 //! scoped_sync(&cache, || {
 //!     assert_eq!(rate("EUR", || 117), 117);
 //!     assert_eq!(rate("EUR", || 120), 117);
@@ -115,9 +116,10 @@
 //! # Faults
 //!
 //! What goes wrong in a cache never reaches the caller of a function. It is counted ([`FunctionStats::faults`]), and logged
-//! with its cause through `tracing`: without a subscriber nobody sees it.
+//! with its cause through `tracing`: without a subscriber nobody sees it, but for a [`CACHE_URL`] that cannot be used.
 
 pub mod backend;
+pub mod bounds;
 mod cache;
 mod call;
 mod clock;
@@ -152,7 +154,7 @@ pub use cache_request_macros::cache_request;
 pub use crate::{
     backend::Backend,
     cache::{Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT},
-    clock::Clock,
+    clock::{Clock, MockClock},
     config::{CacheConfig, Config, Setting},
     error::{Error, ErrorKind},
     global::{CACHE_URL, current, install, install_named, named, stats},

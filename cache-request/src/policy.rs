@@ -57,7 +57,7 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
 
     /// The answer, if memory holds it.
     #[inline]
-    pub fn hit(&self, site: &'static Site, instance: Instance, key: &Key) -> Option<R> {
+    pub fn hit(self, site: &'static Site, instance: Instance, key: &Key) -> Option<R> {
         match site.settled_target(instance) {
             Some(target) => call::hit::<R, V>(target, key),
             None => Self::hit_elsewhere(site, instance, key),
@@ -200,6 +200,8 @@ impl<R, V> fmt::Debug for Policy<R, V> {
 }
 
 /// Chooses, by the way methods are looked up, what of `R` is the value: the inside of a `Result`, else the whole.
+///
+/// The method has a name that no trait of the user's has, one for all types perhaps, which would be found as well.
 #[derive(Debug)]
 pub struct Probe<R>(PhantomData<fn() -> R>);
 
@@ -219,13 +221,13 @@ pub trait ResultAnswer {
     /// The value.
     type Value;
     /// The policy that keeps the inside.
-    fn policy(&self) -> Policy<Self::Answer, Self::Value>;
+    fn __cache_request_policy(&self) -> Policy<Self::Answer, Self::Value>;
 }
 
 impl<T, E> ResultAnswer for Probe<Result<T, E>> {
     type Answer = Result<T, E>;
     type Value = T;
-    fn policy(&self) -> Policy<Result<T, E>, T> {
+    fn __cache_request_policy(&self) -> Policy<Result<T, E>, T> {
         Policy::of_result()
     }
 }
@@ -235,13 +237,43 @@ pub trait AnyAnswer {
     /// The answer and the value.
     type Answer;
     /// The policy that keeps the whole.
-    fn policy(&self) -> Policy<Self::Answer, Self::Answer>;
+    fn __cache_request_policy(&self) -> Policy<Self::Answer, Self::Answer>;
 }
 
 impl<R> AnyAnswer for &Probe<R> {
     type Answer = R;
-    fn policy(&self) -> Policy<R, R> {
+    fn __cache_request_policy(&self) -> Policy<R, R> {
         Policy::whole()
+    }
+}
+
+/// `local` without a `weight`, of values that serde knows all the same: they weigh what serde finds in them, as others do.
+pub trait WeighSerialised {
+    /// The value.
+    type Value;
+    /// The bytes that a value holds.
+    fn weigh(&self) -> fn(&Self::Value) -> usize;
+}
+
+impl<R, V: Serialize> WeighSerialised for Policy<R, V> {
+    type Value = V;
+    fn weigh(&self) -> fn(&V) -> usize {
+        memory_of
+    }
+}
+
+/// `local` without a `weight`, of any values: what they point to is not known.
+pub trait WeighAny {
+    /// The value.
+    type Value;
+    /// The bytes that a value holds.
+    fn weigh(&self) -> fn(&Self::Value) -> usize;
+}
+
+impl<R, V> WeighAny for &Policy<R, V> {
+    type Value = V;
+    fn weigh(&self) -> fn(&V) -> usize {
+        size_of_val
     }
 }
 

@@ -3,6 +3,6 @@
 pub use crate::{
     handle::{AsyncHandle, Handle},
     key::Key,
-    policy::{AnyAnswer, Policy, Probe, ResultAnswer, Value, ValueOf},
+    policy::{AnyAnswer, Policy, Probe, ResultAnswer, Value, ValueOf, WeighAny, WeighSerialised},
     site::{Instance, Site},
 };

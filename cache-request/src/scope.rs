@@ -142,7 +142,7 @@ pin_project! {
 /// What a [`Scoped`] future changes of the scope it is polled in.
 #[derive(Clone)]
 enum Change {
-    Client(Option<Arc<str>>),
+    Client(Arc<str>),
     Cache(Cache),
     Lineage(Arc<Lineage>),
 }
@@ -150,7 +150,7 @@ enum Change {
 impl Change {
     fn enter(&self) -> Entered {
         Scope::with(|scope| match self.clone() {
-            Self::Client(client) => scope.client = client,
+            Self::Client(client) => scope.client = Some(client),
             Self::Cache(cache) => scope.cache = Some(cache),
             Self::Lineage(lineage) => scope.lineage = Some(lineage),
         })
@@ -181,7 +181,7 @@ impl<F> fmt::Debug for Scoped<F> {
 /// Runs `future` for one client: what it remembers is never seen by another client, nor outside any.
 ///
 /// The scope follows the future from thread to thread. It does not reach the tasks that the future spawns: give each its own.
-/// An empty name is no client.
+/// A client whose name is empty is a client like any other, and not the same as none.
 ///
 /// ```
 /// # use cache_request::client_scope;
@@ -191,17 +191,13 @@ impl<F> fmt::Debug for Scoped<F> {
 /// # }
 /// ```
 pub fn client_scope<F: Future>(client: impl Into<Arc<str>>, future: F) -> Scoped<F> {
-    Scoped { change: client_change(client.into()), future: Some(future) }
+    Scoped { change: Change::Client(client.into()), future: Some(future) }
 }
 
 /// Calls `function` for one client, like [`client_scope`].
 pub fn client_scope_sync<T>(client: impl Into<Arc<str>>, function: impl FnOnce() -> T) -> T {
-    let _entered = client_change(client.into()).enter();
+    let _entered = Change::Client(client.into()).enter();
     function()
-}
-
-fn client_change(client: Arc<str>) -> Change {
-    Change::Client(Some(client).filter(|client| !client.is_empty()))
 }
 
 /// Runs `future` with `cache` in the place of every installed one: for tests, which then share nothing.

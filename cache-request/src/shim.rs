@@ -142,7 +142,10 @@ mod imp {
     }
 }
 
-use std::time::Duration;
+use std::{
+    sync::{LockResult, PoisonError},
+    time::Duration,
+};
 
 pub(crate) use imp::*;
 
@@ -155,7 +158,12 @@ pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) 
     .await
 }
 
-/// Locks, whoever panicked before: what these locks guard is never left half changed.
+/// Locks, see [`unpoisoned`].
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    unpoisoned(mutex.lock())
+}
+
+/// The guard, whoever panicked before: what this crate's locks guard is never left half changed.
+pub(crate) fn unpoisoned<Guard>(locked: LockResult<Guard>) -> Guard {
+    locked.unwrap_or_else(PoisonError::into_inner)
 }

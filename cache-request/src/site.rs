@@ -21,6 +21,7 @@ pub struct Site {
     pub(crate) function: &'static str,
     pub(crate) file: &'static str,
     pub(crate) line: u32,
+    pub(crate) column: u32,
     /// The names of the key's parts, in order.
     pub(crate) parts: &'static [&'static str],
     /// The literal text before each placeholder of an own key, and after the last one.
@@ -29,6 +30,8 @@ pub struct Site {
     pub(crate) version: Option<&'static str>,
     pub(crate) prefix: Option<&'static str>,
     pub(crate) cache: Option<&'static str>,
+    /// It is known to stand in an `impl` or a trait. If it is not known, it may stand there all the same.
+    pub(crate) associated: bool,
     pub(crate) local: bool,
     pub(crate) coalesce: bool,
     /// Where the calls of its first instance go, once that is settled. A generic function has more instances; those, and
@@ -51,16 +54,32 @@ impl Site {
             function,
             file,
             line,
+            column: 0,
             parts,
             template: None,
             name: None,
             version: None,
             prefix: None,
             cache: None,
+            associated: false,
             local: false,
             coalesce: true,
             settled: OnceLock::new(),
         }
+    }
+
+    /// The rest of its place: what tells two functions of one line apart.
+    #[must_use]
+    pub const fn column(mut self, column: u32) -> Self {
+        self.column = column;
+        self
+    }
+
+    /// The function stands in an `impl` or a trait.
+    #[must_use]
+    pub const fn associated(mut self) -> Self {
+        self.associated = true;
+        self
     }
 
     /// `key = "…"`: the literal pieces around the placeholders, one more than there are parts.

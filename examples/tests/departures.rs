@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -48,6 +48,21 @@ fn a_wrong_cache_address_ends_the_site_at_start() {
     assert!(!run.status.success());
     let words = String::from_utf8_lossy(&run.stderr);
     assert!(words.contains("memory"), "it says what there is: {words}");
+    assert!(words.starts_with("CACHE_URL: "), "it says what is wrong: {words}");
+}
+
+#[test]
+fn a_port_in_use_ends_the_site_at_start() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    let run = Command::new(env!("CARGO_BIN_EXE_departures")).env("PORT", &port).env("CACHE_URL", "").output();
+    let run = run.expect("the site can be started");
+    assert!(!run.status.success());
+    let words = String::from_utf8_lossy(&run.stderr);
+    assert!(
+        words.starts_with(&format!("port {port} ")) && words.contains("PORT=…"),
+        "it says which, and what to do: {words}"
+    );
 }
 
 fn home_counts_all_flights(site: &Site, flights: &[Flight]) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use cache_request::{
-    Clock, Error,
+    Error, MockClock,
     backend::{Backend, MemoryBackend},
 };
 
@@ -60,8 +60,8 @@ impl Drop for Bomb {
 impl Bent {
     /// A backend that works.
     #[must_use]
-    pub fn new(clock: &Clock) -> Self {
-        Self { memory: Arc::new(MemoryBackend::new(64 << 20, clock.clone())), bends: Arc::default() }
+    pub fn new(clock: &MockClock) -> Self {
+        Self { memory: Arc::new(MemoryBackend::new(64 << 20, clock)), bends: Arc::default() }
     }
 
     /// Has it work otherwise from now on.

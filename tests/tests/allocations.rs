@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use allocation_counter::measure;
-use cache_request::{cache_request, client_scope_sync};
+use cache_request::{Cache, cache_request, client_scope_sync, scoped_sync};
 use futures_lite::future::block_on;
 
 #[cache_request]
@@ -34,6 +34,11 @@ async fn awaited(origin: &str, id: u64) -> Arc<str> {
 #[cache_request]
 async fn awaited_text(origin: String) -> String {
     origin
+}
+
+#[cache_request]
+fn generic<T: serde::Serialize + ToString>(value: T) -> Arc<str> {
+    value.to_string().into()
 }
 
 /// How often a call allocates that is remembered by now: the first ones fill what outlives them, such as a thread's buffers.
@@ -69,4 +74,25 @@ fn an_async_hit_allocates_what_its_clone_does() {
 fn a_hit_for_a_client_allocates_no_more() {
     let client = Arc::<str>::from("acme");
     assert_eq!(allocations(|| client_scope_sync(Arc::clone(&client), || shared("LAX"))), 0);
+}
+
+/// The instance that is called first is settled; where the others' calls go is looked up, and held in a box.
+#[test]
+fn a_hit_of_a_further_instance_allocates_one_box() {
+    generic(1_u8);
+    assert_eq!(allocations(|| generic(1_u8)), 0);
+    assert_eq!(allocations(|| generic(1_u16)), 1);
+    assert_eq!(allocations(|| generic(true)), 1);
+}
+
+/// So it is with the cache that a test put in the place of the installed one.
+#[test]
+fn a_hit_in_a_scoped_cache_allocates_one_box() {
+    let cache = Cache::memory();
+    scoped_sync(&cache, || {
+        assert_eq!(allocations(|| shared("LAX")), 1);
+        assert_eq!(allocations(|| block_on(awaited("LAX", 1))), 1);
+        assert_eq!(allocations(|| generic(1_u8)), 1);
+    });
+    assert_eq!(allocations(|| scoped_sync(&cache, || shared("LAX"))), 1);
 }

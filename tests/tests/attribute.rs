@@ -10,5 +10,6 @@ mod attribute {
     mod futures;
     mod generated;
     mod methods;
+    mod neighbours;
     mod patterns;
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cache_request::cache_request;
+use cache_request::{Cache, cache_request, scoped_sync};
 use futures_lite::future::block_on;
 use serde::Serialize;
 
@@ -333,4 +333,48 @@ fn a_set_is_sorted_by_its_type_or_by_what_the_key_varies_on() {
     assert_eq!([f(&(0..9).collect()), f(&(0..9).rev().collect())], [10, 10]);
     // Each has an order of its own.
     assert_eq!([0; 9].map(|_| g(&(0..9).collect())), [10; 9]);
+}
+
+/// What a `local` value holds was not counted, be it ever so much.
+#[test]
+fn a_local_value_weighs_what_serde_finds_in_it() {
+    const LENGTH: usize = 100_000;
+    #[cache_request(local)]
+    fn known() -> Vec<u8> {
+        vec![0; LENGTH]
+    }
+    #[cache_request(local, handle = false)]
+    fn opaque() -> impl Clone + Send + Sync + 'static {
+        "x".repeat(LENGTH)
+    }
+    #[cache_request(local)]
+    fn generic<T: From<u8> + Clone + Send + Sync + 'static>() -> Result<Vec<T>, ()> {
+        Ok(vec![T::from(0); LENGTH])
+    }
+    #[cache_request(local)]
+    fn serialised<T: From<u8> + Serialize + Clone + Send + Sync + 'static>() -> Result<Vec<T>, ()> {
+        Ok(vec![T::from(0); LENGTH])
+    }
+    #[derive(Clone)]
+    struct Unknown(Vec<u8>);
+    #[cache_request(local)]
+    fn unknown() -> Unknown {
+        Unknown(vec![0; LENGTH])
+    }
+    #[cache_request(local, weight = |value| 2 * value.len())]
+    fn told() -> Vec<u8> {
+        vec![0; LENGTH]
+    }
+    let held = |call: &dyn Fn()| {
+        let cache = Cache::memory();
+        scoped_sync(&cache, call);
+        assert_eq!(cache.stats().entries, 1);
+        usize::try_from(cache.stats().held_bytes).unwrap()
+    };
+    assert!((LENGTH..2 * LENGTH).contains(&held(&|| _ = known())));
+    assert!((LENGTH..2 * LENGTH).contains(&held(&|| _ = opaque().clone())));
+    assert!((LENGTH..2 * LENGTH).contains(&held(&|| _ = serialised::<u8>())));
+    assert!(held(&|| _ = generic::<u8>()) < 1000, "a type argument is what its bounds say");
+    assert!(held(&|| assert_eq!(unknown().0.len(), LENGTH)) < 1000);
+    assert!(held(&|| _ = told()) >= 2 * LENGTH);
 }

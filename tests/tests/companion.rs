@@ -6,27 +6,27 @@ mod support;
 use std::{fmt::Debug, time::Duration};
 
 use cache_request::{
-    Cache, Clock, Error, backend::MemoryBackend, cache_request, client_scope, client_scope_sync, keys, scoped,
-    scoped_sync,
+    Cache, Clock, Error, MockClock, backend::MemoryBackend, cache_request, client_scope, client_scope_sync, keys,
+    scoped, scoped_sync,
 };
 use futures_lite::future::block_on;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::support::Count;
 
-fn memory() -> (Cache, Clock) {
+fn memory() -> (Cache, MockClock) {
     let clock = Clock::mock();
     (Cache::builder().clock(clock.clone()).build(), clock)
 }
 
-fn bytes() -> (Cache, Clock) {
+fn bytes() -> (Cache, MockClock) {
     let clock = Clock::mock();
     let backend = MemoryBackend::new(1 << 20, clock.clone());
     (Cache::builder().backend(backend).clock(clock.clone()).build(), clock)
 }
 
 /// Runs `test` in a cache of values, and in one of bytes.
-fn in_both(test: impl Fn(&Clock)) {
+fn in_both(test: impl Fn(&MockClock)) {
     for (cache, clock) in [memory(), bytes()] {
         scoped_sync(&cache, || test(&clock));
         assert_eq!(cache.stats().faults(), 0, "{}", cache.stats());
@@ -253,7 +253,7 @@ mod texts {
             assert_eq!(named_cache(1).key().unwrap(), "companion..a%2Ename?id=1");
             assert_eq!(named_generic_cache(1_u8).key().unwrap(), "companion..one(texts.named_generic(u8))?item=1");
             assert_eq!(versioned_cache(1).key().unwrap(), "companion..texts.versioned@3?id=1");
-            assert_eq!(prefixed_cache(1).key().unwrap(), "shop..texts.prefixed?id=1");
+            assert_eq!(prefixed_cache(1).key().unwrap(), "shop..companion.texts.prefixed?id=1");
             assert_eq!(all_cache(1).key().unwrap(), "shop..all@b?id=1");
             assert_eq!(template_cache(5, "en").key().unwrap(), "companion..texts.template?article:5:en");
             assert_eq!(own_cache(5, "en").key().unwrap(), "companion..texts.own?nr%205");
@@ -274,7 +274,7 @@ mod texts {
                 "companion.acme.texts.free?id=1&name=!"
             );
             assert_eq!(client_scope_sync("a.b c", || none_cache().key().unwrap()), "companion.a%2Eb%20c.texts.none");
-            assert_eq!(client_scope_sync("", || none_cache().key().unwrap()), "companion..texts.none");
+            assert_eq!(client_scope_sync("", || none_cache().key().unwrap()), "companion.'.texts.none");
             let rest = client_scope_sync("acme", || rest_cache("/video/5", &[]).key().unwrap());
             assert_eq!(rest, "webtv.acme.api?url=/video/5&params=");
             let rpc = block_on(client_scope("acme", async { rpc_cache("Ann", 5).key().unwrap() }));
@@ -289,8 +289,8 @@ mod texts {
         }
         let cache = Cache::builder().prefix("mine").build();
         scoped_sync(&cache, || {
-            assert_eq!(none_cache().key().unwrap(), "mine..texts.none");
-            assert_eq!(prefixed_cache(1).key().unwrap(), "shop..texts.prefixed?id=1");
+            assert_eq!(none_cache().key().unwrap(), "mine..companion.texts.none");
+            assert_eq!(prefixed_cache(1).key().unwrap(), "shop..companion.texts.prefixed?id=1");
         });
     }
 
@@ -419,7 +419,7 @@ fn timeouts() {
     fn never() -> u32 {
         RUNS.next()
     }
-    let lasts = |clock: &Clock, f: fn() -> u32, timeout: Duration| {
+    let lasts = |clock: &MockClock, f: fn() -> u32, timeout: Duration| {
         let first = f();
         assert_eq!(f(), first);
         clock.advance(timeout.checked_sub(Duration::from_millis(1)).unwrap());

@@ -1,8 +1,8 @@
 //! Addresses and configurations: what they mean, and what is said about those that mean nothing.
 
-use std::{error::Error as _, fs};
+use std::fs;
 
-use cache_request::{Cache, Config, Error, cache_request, scoped_sync};
+use cache_request::{Cache, CacheConfig, Config, Error, Setting, cache_request, scoped_sync};
 
 /// What is said about `url`, with all causes.
 fn refused(url: &str) -> String {
@@ -10,13 +10,7 @@ fn refused(url: &str) -> String {
 }
 
 fn told(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    format!("{error:#}")
 }
 
 fn config(json: &str) -> Config {
@@ -36,7 +30,7 @@ fn entries(cache: &Cache) -> u64 {
 
 #[test]
 fn an_unknown_scheme_is_told_all_there_are() {
-    for url in ["redsi://", "redsi://host/0?max_bytes=1", "Memory://"] {
+    for url in ["redsi://", "redsi://host/0?max_bytes=1"] {
         let error = refused(url);
         let scheme = url.split_once("://").unwrap().0;
         assert!(error.contains(&format!("`{scheme}://`")), "{error}");
@@ -160,9 +154,17 @@ fn values_that_cannot_be_meant() {
         ("wait_limit", ""),
         ("wait_limit", "10"),
         ("wait_limit", "soon"),
+        ("wait_limit", "never"),
     ] {
         let error = refused(&format!("memory://?{option}={value}"));
         assert!(error.contains(&format!("option `{option}`: `{value}`")), "{error}");
+        let example = match option {
+            "max_bytes" => "64MiB",
+            "max_entries" => "10000",
+            _ if value == "never" => "1day",
+            _ => "10s",
+        };
+        assert!(error.contains(example), "it says what to write: {error}");
     }
     let directory = tempfile::tempdir().unwrap();
     let error = refused(&format!("file://{}?soft_limit=now", directory.path().display()));
@@ -191,7 +193,7 @@ fn values_that_can() {
     assert!(Cache::from_url("null://").unwrap().is_disabled());
 
     let cache = Cache::from_url("memory://?prefix=shop%2E1").unwrap();
-    scoped_sync(&cache, || assert_eq!(double_cache(1).key().unwrap(), "shop%2E1..double?number=1"));
+    scoped_sync(&cache, || assert_eq!(double_cache(1).key().unwrap(), "shop%2E1..config.double?number=1"));
 }
 
 #[test]
@@ -199,6 +201,19 @@ fn an_address_begins_with_its_scheme() {
     for url in ["", "memory", "memory:", "memory:/", "/var/cache", "://", "user@host://", "no scheme://"] {
         assert!(refused(url).contains("begins with its scheme"), "{url:?}: {}", refused(url));
     }
+}
+
+#[test]
+fn an_address_may_stand_in_blanks_and_shout() {
+    for url in
+        ["MEMORY://", "Memory://?max_entries=1", " memory://", "memory:// ", "\tmemory://\n", "memory://?prefix=a\r\n"]
+    {
+        assert!(!Cache::from_url(url).expect(url).is_disabled(), "{url:?}");
+    }
+    assert!(Cache::from_url(" NULL:// ").unwrap().is_disabled());
+    assert!(refused("REDSI://").contains("`redsi://`"));
+    let config = config(r#"{ "url": " Memory://secret " }"#).default;
+    assert!(format!("{config:?}").contains("Memory"), "{config:?}");
 }
 
 #[test]
@@ -211,8 +226,34 @@ fn memory_has_no_path() {
 
 #[test]
 fn a_file_cache_has_a_directory() {
-    for url in ["file://", "file://?max_bytes=1GiB"] {
+    for url in ["file://", "file://?max_bytes=1GiB", "file://localhost"] {
         assert!(refused(url).contains("needs a directory"), "{}", refused(url));
+    }
+}
+
+#[test]
+fn a_directory_is_absolute_and_on_this_machine() {
+    for (url, wrong) in [
+        ("file://relative/path", "an absolute path"),
+        ("file://./relative", "an absolute path"),
+        ("file://secret@host/path", "an absolute path"),
+        ("file://localhosts/path", "an absolute path"),
+        ("file://~/cache", "knows no `~`"),
+        ("file:///", "the root of all directories"),
+        ("file:////", "the root of all directories"),
+        ("file://localhost/", "the root of all directories"),
+        ("file:///./../", "the root of all directories"),
+        ("file:///var/cache%00/app", "a NUL"),
+    ] {
+        let error = refused(url);
+        assert!(error.contains(wrong) && error.ends_with("such as file:///var/cache/app"), "{url}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for (machine, name) in [("localhost", "a"), ("LOCALHOST", "b"), ("", "c")] {
+        let directory = directory.path().join(name);
+        Cache::from_url(&format!("file://{machine}{}", directory.display())).unwrap();
+        assert!(directory.is_dir(), "{}", directory.display());
     }
 }
 
@@ -226,8 +267,12 @@ fn a_directory_may_be_percent_encoded() {
     assert!(fs::read_dir(directory).unwrap().count() > 0);
     assert_eq!(fs::read_dir(parent).unwrap().count(), 1);
 
-    let error = refused(&format!("file://{}/%FF", parent.display()));
-    assert!(error.contains("percent-encoded wrongly"), "{error}");
+    for wrong in ["%FF", "%zz", "100%", "%2", "%+1"] {
+        let error = refused(&format!("file://{}/{wrong}", parent.display()));
+        assert!(error.contains("percent-encoded wrongly") && error.contains("`%25`"), "{wrong}: {error}");
+    }
+    assert!(refused("memory://?prefix=100%").contains("percent-encoded wrongly"));
+    assert_eq!(fs::read_dir(parent).unwrap().count(), 1);
 }
 
 #[test]
@@ -246,13 +291,24 @@ fn a_configuration_is_read_with_its_named_caches() {
     assert_eq!(config.caches.keys().collect::<Vec<_>>(), ["none", "sessions"]);
     let default = config.default.build().unwrap();
     assert_eq!(entries(&default), 1);
-    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..double?number=1"));
+    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..config.double?number=1"));
     assert_eq!(entries(&config.caches["sessions"].build().unwrap()), 2);
     assert!(config.caches["none"].build().unwrap().is_disabled());
 
     let empty = serde_json::from_str::<Config>("{}").unwrap();
     assert_eq!(empty, Config::default());
     assert_eq!(entries(&empty.default.build().unwrap()), 2);
+}
+
+#[test]
+fn a_configuration_is_made_in_code_with_texts_numbers_and_truths() {
+    let mut config = CacheConfig::default();
+    config.options.insert("max_bytes".into(), "1MiB".into());
+    config.options.insert("prefix".into(), String::from("shop").into());
+    config.options.insert("max_entries".into(), 1.into());
+    assert_eq!(entries(&config.build().unwrap()), 1);
+    assert_eq!(Setting::from(1), "1".into());
+    assert_eq!(Setting::from(true), "true".into());
 }
 
 #[test]
@@ -270,6 +326,126 @@ fn what_is_wrong_in_a_configuration_is_named() {
             assert!(error.contains(part), "{error}");
         }
     }
+}
+
+/// What is said about a configuration that cannot be read.
+fn unread(json: &str) -> String {
+    serde_json::from_str::<Config>(json).expect_err(json).to_string()
+}
+
+#[test]
+fn what_is_no_value_at_all_is_named() {
+    for (json, told) in [
+        (
+            r#"{ "max_bytes": null }"#,
+            "option `max_bytes`: expected bytes, such as 1048576, 64MiB or 1GB, found nothing",
+        ),
+        (r#"{ "breaker_pause": null }"#, "option `breaker_pause`: expected a time, such as"),
+        (r#"{ "prefix": null }"#, "option `prefix`: expected a text or a number, found nothing"),
+        (r#"{ "max_entries": [5] }"#, "option `max_entries`: expected a number, such as 10000, found a list"),
+        (
+            r#"{ "wait_limit": { "s": 5 } }"#,
+            "option `wait_limit`: expected a time, such as 250ms, 10s or 1h 30m, found a table",
+        ),
+        (
+            r#"{ "url": 5 }"#,
+            "option `url`: expected an address, such as memory:// or file:///var/cache/app, found no text",
+        ),
+        (
+            r#"{ "cahces": { "a": {} } }"#,
+            "unknown option `cahces`: there is breaker_faults, breaker_pause, caches, max_bytes, max_concurrent, max_entries, \
+             prefix, soft_limit, url, wait_limit",
+        ),
+        (
+            r#"{ "caches": { "a": { "caches": {} } } }"#,
+            "unknown option `caches`: there is breaker_faults, breaker_pause, max_bytes, max_concurrent, max_entries, prefix",
+        ),
+        (r#"{ "caches": { "a": "redis://:secret@h" } }"#, "an address is the value of `url`"),
+        (r#"{ "caches": [] }"#, "expected named caches in `caches`"),
+        (r#"[]"#, "expected the options of a cache"),
+    ] {
+        let error = unread(json);
+        assert!(error.contains(told), "{error}");
+        assert!(!error.contains("secret") && !error.contains("RawSetting"), "{error}");
+    }
+    let error = toml::from_str::<Config>("[cache]\nurl = 'memory://'\n").unwrap_err().to_string();
+    assert!(error.contains("unknown option `cache`: there is breaker_faults, breaker_pause, caches, "), "{error}");
+}
+
+#[test]
+fn numbers_that_cannot_be_meant_are_named() {
+    for (json, told) in [
+        (r#"{ "max_bytes": 1.5 }"#, "option `max_bytes`: `1.5`: expected bytes, such as 1048576"),
+        (r#"{ "max_bytes": -1 }"#, "option `max_bytes`: `-1`: expected bytes, such as 1048576"),
+        (r#"{ "max_entries": 100000000000000000000 }"#, "expected a number, such as 10000"),
+        (r#"{ "wait_limit": 10 }"#, "option `wait_limit`: `10`: expected a time, such as 250ms, 10s"),
+    ] {
+        let error = told_of(&config(json));
+        assert!(error.contains(told), "{error}");
+    }
+    for text in ["max_bytes = 1.5", "max_bytes = -5"] {
+        let error = told_of(&toml::from_str(text).unwrap());
+        assert!(error.contains("option `max_bytes`: `"), "{error}");
+    }
+}
+
+fn told_of(config: &Config) -> String {
+    told(&config.default.build().unwrap_err())
+}
+
+#[test]
+fn what_stands_twice_in_a_configuration_is_named() {
+    for (json, told) in [
+        (r#"{ "max_bytes": 1, "max_bytes": 2 }"#, "option `max_bytes` is given twice"),
+        (r#"{ "url": "memory://", "url": "null://" }"#, "option `url` is given twice"),
+        (r#"{ "caches": {}, "caches": {} }"#, "option `caches` is given twice"),
+        (r#"{ "caches": { "a": {}, "a": {} } }"#, "cache `a` is given twice"),
+        (r#"{ "caches": { "a": { "prefix": "x", "prefix": "x" } } }"#, "option `prefix` is given twice"),
+    ] {
+        assert!(unread(json).contains(told), "{}", unread(json));
+    }
+}
+
+#[test]
+fn a_configuration_may_be_part_of_another() {
+    #[derive(serde::Deserialize)]
+    struct Program {
+        port: u16,
+        cache: Config,
+        sessions: CacheConfig,
+    }
+    let program: Program = toml::from_str(
+        "port = 80\n[cache]\nmax_entries = 1\n[cache.caches.a]\n[sessions]\nurl = 'null://'\nprefix = true\n",
+    )
+    .unwrap();
+    assert_eq!(program.port, 80);
+    assert_eq!(entries(&program.cache.default.build().unwrap()), 1);
+    assert_eq!(program.cache.caches.len(), 1);
+    assert!(program.sessions.build().unwrap().is_disabled());
+    assert_eq!(config(r#"{ "url": null }"#), Config::default());
+}
+
+/// An `@` behind the `?` is the end of a password in which a `?` was not encoded, or may be.
+#[test]
+fn no_end_of_a_password_is_taken_for_an_option_to_show() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = format!("file://{}", directory.path().display());
+    for scheme in ["memory://", "null://", &file] {
+        for rest in [
+            "?secret@host",
+            "?a:secret@host/x?y=z",
+            "?secret=x@host",
+            "?a=b&secret@host",
+            "?secret&secret&@host",
+            "?max_bytes=secret@host",
+            "?wait_limit=1secret@host",
+        ] {
+            let error = refused(&format!("{scheme}{rest}"));
+            assert!(!error.contains("secret"), "{rest}: {error}");
+        }
+        assert!(refused(&format!("{scheme}?max_byte=@")).contains("wait_limit"), "what there is, is told all the same");
+    }
+    Cache::from_url("memory://?prefix=a@b").unwrap();
 }
 
 #[test]
@@ -304,6 +480,8 @@ fn no_password_is_shown() {
             r#"{{ "url": "{url}", "password": "secret", "caches": {{ "a": {{ "url": "{url}", "password": "secret" }} }} }}"#
         ));
         assert!(!format!("{both:?} {both:#?} {:?}", both.default).contains("secret"), "{url}: {both:?}");
+        let options = &both.default.options;
+        assert!(!format!("{options:?} {options:#?}").contains("secret"), "{options:?}");
         let error = both.install().unwrap_err();
         assert!(!format!("{} {error:?}", told(&error)).contains("secret"), "{url}: {error:?}");
     }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use cache_request::{
-    Error, ErrorKind,
+    Error, ErrorKind, MockClock,
     backend::{Backend, FileBackend, Item, MemoryBackend},
     conformance::{self, BEHAVIOURS, Harness},
 };
@@ -32,14 +32,13 @@ struct Files {
     max_bytes: u64,
     root: tempfile::TempDir,
     made: AtomicU64,
-    now: Arc<Mutex<SystemTime>>,
+    clock: MockClock,
 }
 
 impl Files {
     fn of_at_most(max_bytes: u64) -> Self {
-        // At a whole millisecond, as the files count them.
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        Self { max_bytes, root: tempfile::tempdir().unwrap(), made: AtomicU64::new(0), now: Arc::new(Mutex::new(now)) }
+        let clock = cache_request::Clock::mock();
+        Self { max_bytes, root: tempfile::tempdir().unwrap(), made: AtomicU64::new(0), clock }
     }
 }
 
@@ -48,12 +47,11 @@ impl Harness for Files {
 
     async fn backend(&self) -> FileBackend {
         let directory = self.root.path().join(self.made.fetch_add(1, Ordering::Relaxed).to_string());
-        let now = Arc::clone(&self.now);
-        FileBackend::builder(directory).max_bytes(self.max_bytes).now(move || *now.lock().unwrap()).build().unwrap()
+        FileBackend::builder(directory).max_bytes(self.max_bytes).clock(&self.clock).build().unwrap()
     }
 
     async fn advance(&self, time: Duration) {
-        *self.now.lock().unwrap() += time;
+        self.clock.advance(time);
     }
 
     fn time_stands_still(&self) -> bool {
@@ -64,7 +62,7 @@ impl Harness for Files {
 /// Backends in this process's memory, under a clock that stands still.
 struct Memory {
     max_bytes: usize,
-    clock: cache_request::Clock,
+    clock: MockClock,
 }
 
 impl Memory {
@@ -77,7 +75,7 @@ impl Harness for Memory {
     type Backend = MemoryBackend;
 
     async fn backend(&self) -> MemoryBackend {
-        MemoryBackend::new(self.max_bytes, self.clock.clone())
+        MemoryBackend::new(self.max_bytes, &self.clock)
     }
 
     async fn advance(&self, time: Duration) {

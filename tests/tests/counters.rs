@@ -11,8 +11,8 @@ use std::{
 };
 
 use cache_request::{
-    Backend, Cache, Clock, Error, FunctionStats, Misses, Stats, backend::MemoryBackend, cache_request, scoped,
-    scoped_sync,
+    Backend, Cache, Clock, Error, FunctionStats, Misses, MockClock, Stats, backend::MemoryBackend, cache_request,
+    scoped, scoped_sync,
 };
 use futures_lite::future::block_on;
 
@@ -32,19 +32,18 @@ fn misses(misses: &Misses) -> [u64; 6] {
 }
 
 /// Bytes shared by several caches, which can be out of reach.
-#[derive(Clone)]
 struct Shared {
-    bytes: Arc<MemoryBackend>,
-    down: Arc<AtomicBool>,
+    bytes: MemoryBackend,
+    down: AtomicBool,
 }
 
 impl Shared {
-    fn new(clock: &Clock) -> Self {
-        Self { bytes: Arc::new(MemoryBackend::new(1 << 20, clock.clone())), down: Arc::default() }
+    fn new(clock: &MockClock) -> Arc<Self> {
+        Arc::new(Self { bytes: MemoryBackend::new(1 << 20, clock), down: AtomicBool::new(false) })
     }
 
-    fn cache(&self, clock: &Clock) -> Cache {
-        Cache::builder().backend(self.clone()).clock(clock.clone()).build()
+    fn cache(self: &Arc<Self>, clock: &MockClock) -> Cache {
+        Cache::builder().backend(Arc::clone(self)).clock(clock).build()
     }
 
     fn reach(&self) -> Result<&MemoryBackend, Error> {

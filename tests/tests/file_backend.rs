@@ -8,12 +8,11 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use cache_request::{
-    ErrorKind,
+    Clock, ErrorKind, MockClock,
     backend::{Backend, FileBackend},
 };
 use cache_request_tests::file_backend::{KEYS, is_whole, key, value};
@@ -37,21 +36,21 @@ fn a_value_survives_a_restart() {
 #[test]
 fn a_timeout_goes_on_while_nobody_runs() {
     let directory = tempfile::tempdir().unwrap();
-    let clock = Clock::new();
-    let backend = clock.open(&directory);
+    let clock = Clock::mock();
+    let backend = timed(&directory, &clock);
     block_on(backend.set("key", b"value", Some(HOUR))).unwrap();
     drop(backend);
     clock.advance(HOUR - Duration::from_millis(1));
-    assert_eq!(get(&clock.open(&directory), "key").unwrap(), b"value");
+    assert_eq!(get(&timed(&directory, &clock), "key").unwrap(), b"value");
     clock.advance(Duration::from_millis(1));
-    assert_eq!(get(&clock.open(&directory), "key"), None);
+    assert_eq!(get(&timed(&directory, &clock), "key"), None);
 }
 
 #[test]
 fn what_has_expired_is_removed_when_it_is_asked_for() {
     let directory = tempfile::tempdir().unwrap();
-    let clock = Clock::new();
-    let backend = clock.open(&directory);
+    let clock = Clock::mock();
+    let backend = timed(&directory, &clock);
     block_on(backend.set("key", b"value", Some(HOUR))).unwrap();
     assert_eq!(answers(&directory).len(), 1);
     clock.advance(HOUR);
@@ -74,8 +73,8 @@ fn a_zero_timeout_leaves_no_file() {
 #[test]
 fn removing_what_has_expired_spares_what_replaced_it() {
     let directory = tempfile::tempdir().unwrap();
-    let clock = Clock::new();
-    let backend = &clock.open(&directory);
+    let clock = Clock::mock();
+    let backend = &timed(&directory, &clock);
     for round in 0..300 {
         block_on(backend.set("key", b"old", Some(HOUR))).unwrap();
         clock.advance(HOUR);
@@ -93,8 +92,8 @@ fn removing_what_has_expired_spares_what_replaced_it() {
 #[test]
 fn add_takes_the_place_of_what_is_no_answer() {
     let directory = tempfile::tempdir().unwrap();
-    let clock = Clock::new();
-    let backend = clock.open(&directory);
+    let clock = Clock::mock();
+    let backend = timed(&directory, &clock);
     block_on(backend.set("key", b"old", Some(HOUR))).unwrap();
     let file = answers(&directory).remove(0);
     let whole = fs::read(&file).unwrap();
@@ -452,14 +451,14 @@ fn another_version_of_the_layout_is_a_miss() {
 #[test]
 fn the_layout_of_a_file_is_pinned() {
     let directory = tempfile::tempdir().unwrap();
-    let clock = Clock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-    let backend = clock.open(&directory);
+    let clock = Clock::mock();
+    let backend = timed(&directory, &clock);
     block_on(backend.set("a.key", b"value", Some(Duration::from_millis(300_001)))).unwrap();
     let file = answers(&directory).remove(0);
     let name = "e0/e050a68b65d1f0fbe892aeaeb038bfe9a3c1b06855cd5b546715a5ef301f2016.cache-request";
     let expected = [
         &b"cache-request/1\n"[..],
-        &1_700_000_300_001_u64.to_le_bytes(),
+        &1_000_000_300_001_u64.to_le_bytes(),
         &5_u64.to_le_bytes(),
         &5_u64.to_le_bytes(),
         b"a.keyvalue",
@@ -526,8 +525,8 @@ fn overwriting_one_key_drives_out_no_other() {
 #[test]
 fn what_has_expired_goes_first() {
     let directory = tempfile::tempdir().unwrap();
-    let clock = Clock::new();
-    let backend = clock.builder(&directory).max_bytes(MIB).build().unwrap();
+    let clock = Clock::mock();
+    let backend = FileBackend::builder(directory.path()).clock(&clock).max_bytes(MIB).build().unwrap();
     for number in 0..60 {
         set(&backend, &format!("old{number}"), &[b'v'; 4_000]);
     }
@@ -616,8 +615,8 @@ fn processes_that_write_the_same_keys_leave_whole_values() {
 fn of_processes_that_add_one_key_one_wins() {
     const ADDED: u64 = 300;
     let directory = tempfile::tempdir().unwrap();
-    let long_ago = Clock::new();
-    let backend = long_ago.open(&directory);
+    let long_ago = Clock::mock();
+    let backend = timed(&directory, &long_ago);
     for number in (0..ADDED).filter(|number| number % 4 != 0) {
         let before = answers(&directory);
         block_on(backend.set(&key(number), &value(number, 0), Some(HOUR))).unwrap();
@@ -750,30 +749,9 @@ fn it_says_where_it_is() {
     assert_eq!(format!("{backend:?}"), format!("FileBackend({:?})", directory.path()));
 }
 
-struct Clock(Arc<Mutex<SystemTime>>);
-
-impl Clock {
-    fn new() -> Self {
-        // At a whole millisecond, as the files count them.
-        Self::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
-    }
-
-    fn at(now: SystemTime) -> Self {
-        Self(Arc::new(Mutex::new(now)))
-    }
-
-    fn builder(&self, directory: &TempDir) -> cache_request::backend::FileBackendBuilder {
-        let now = Arc::clone(&self.0);
-        FileBackend::builder(directory.path()).now(move || *now.lock().unwrap())
-    }
-
-    fn open(&self, directory: &TempDir) -> FileBackend {
-        self.builder(directory).build().unwrap()
-    }
-
-    fn advance(&self, time: Duration) {
-        *self.0.lock().unwrap() += time;
-    }
+/// A backend whose time stands still.
+fn timed(directory: &TempDir, clock: &MockClock) -> FileBackend {
+    FileBackend::builder(directory.path()).clock(clock).build().unwrap()
 }
 
 fn open(directory: &TempDir) -> FileBackend {

@@ -88,7 +88,6 @@ fn scopes_nest_and_end() {
         client_scope_sync("outer", || {
             assert_eq!(client(), "outer");
             client_scope_sync("inner", || assert_eq!(client(), "inner"));
-            client_scope_sync("", || assert_eq!(client(), "", "no client is a client's choice as well"));
             assert_eq!(client(), "outer");
             block_on(client_scope("polled", async {
                 assert_eq!(client(), "polled");
@@ -114,9 +113,25 @@ fn futures_polled_in_turn_keep_their_clients() {
         })
     };
     block_on(scoped(&cache, async {
-        zip(task("one"), zip(task("two"), task(""))).await;
+        zip(task("one"), zip(task("two"), task("three"))).await;
         assert_eq!(client(), "");
     }));
+}
+
+/// Whoever takes the client from a request takes an empty one, too: it shares nothing with those outside any client.
+#[test]
+fn a_client_without_a_name_is_not_no_client() {
+    let cache = Cache::memory();
+    scoped_sync(&cache, || {
+        assert_eq!(key(), 0);
+        client_scope_sync("", || {
+            assert_eq!(key_cache().peek(), None);
+            assert_eq!(client(), "'");
+            block_on(client_scope("acme", client_scope("", async { assert_eq!(client(), "'") })));
+        });
+        block_on(client_scope("", async { assert_eq!(key_cache().peek(), None) }));
+        assert_eq!(key_cache().peek(), Some(0));
+    });
 }
 
 #[test]

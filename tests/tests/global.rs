@@ -7,15 +7,18 @@ use std::{
 };
 
 use cache_request::{Cache, Config, cache_request, current, install, install_named, named, scoped, scoped_sync, stats};
+use cache_request_tests::logs;
 use futures_lite::future::block_on;
 
 const CASE: &str = "CACHE_REQUEST_TESTS_CASE";
 const CACHE_URL: &str = "CACHE_URL";
 
-/// Runs `case`, which is the test of that name, in a process of its own.
-fn alone(name: &str, url: Option<&str>, case: impl FnOnce()) {
+/// Runs `case`, which is the test of that name, in a process of its own. What that says on its standard error; in the process
+/// itself, nothing.
+fn alone(name: &str, url: Option<&str>, case: impl FnOnce()) -> Option<String> {
     if env::var(CASE).is_ok_and(|running| running == name) {
-        return case();
+        case();
+        return None;
     }
     let mut child = Command::new(env::current_exe().unwrap());
     child.args([name, "--exact", "--nocapture"]).env(CASE, name).env_remove(CACHE_URL);
@@ -26,6 +29,7 @@ fn alone(name: &str, url: Option<&str>, case: impl FnOnce()) {
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}");
     assert!(text.contains("1 passed"), "no test is called {name}: {text}");
+    Some(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -168,10 +172,33 @@ fn an_address_that_cannot_be_used_caches_nothing() {
 }
 
 #[test]
-fn an_empty_address_cannot_be_used() {
-    alone("an_empty_address_cannot_be_used", Some(""), || {
+fn an_empty_address_is_none() {
+    alone("an_empty_address_is_none", Some(" "), || {
+        assert_eq!([first(), first()], [1, 1]);
+        assert!(!current().is_disabled());
+    });
+}
+
+#[test]
+fn a_wrong_address_was_told_to_nobody_without_a_log() {
+    let told = alone("a_wrong_address_was_told_to_nobody_without_a_log", Some("nowhere://"), || {
         assert_eq!([first(), first()], [1, 2]);
     });
+    let Some(told) = told else { return };
+    let [line] = told.lines().filter(|line| line.contains(CACHE_URL)).collect::<Vec<_>>()[..] else {
+        panic!("not said once: {told}")
+    };
+    assert!(line.contains("unknown scheme `nowhere://`"), "{line}");
+}
+
+#[test]
+fn a_wrong_address_is_told_to_the_log_alone() {
+    let told = alone("a_wrong_address_is_told_to_the_log_alone", Some("nowhere://"), || {
+        let (_, lines) = logs::of(first);
+        let [line] = &lines[..] else { panic!("not one line: {lines:?}") };
+        assert!(line.contains("CACHE_URL") && line.contains("`nowhere://`"), "{line}");
+    });
+    assert!(told.is_none_or(|told| !told.contains(CACHE_URL)));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
 /// {
 ///     let site = { static SITE: Site = Site::new(…); &SITE };
 ///     let mut key = Key::new();
-///     key.fill(|key| { key.part(&id); … });
+///     Key::fill(&mut key, |key| { key.part(&id); … });
 ///     let body = move || -> R { body };
 ///     let instance = Instance::of(&f_cache);
 ///     let policy = …;
@@ -54,7 +54,7 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
         quote! {
             let #site_ = #site;
             let mut #key_ = #private::Key::new();
-            #key_.fill(#fill);
+            #private::Key::fill(&mut #key_, #fill);
             let #body_ = #body;
             let #instance_ = #private::Instance::of(&#known_by);
             let #policy_ = #policy;
@@ -71,7 +71,7 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
 /// {
 ///     let site = …;
 ///     let mut key = Key::new();
-///     key.fill(|key| { key.part(&id); … });
+///     Key::fill(&mut key, |key| { key.part(&id); … });
 ///     if let Some(answer) = policy.hit(site, Instance::of(&f_cache), &key) {
 ///         return answer;
 ///     }
@@ -91,7 +91,7 @@ pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     Some(quote! {
         {
             let mut #key_ = #private::Key::new();
-            #key_.fill(#fill);
+            #private::Key::fill(&mut #key_, #fill);
             if let ::core::option::Option::Some(#answer_) =
                 #policy #hit (#site, #private::Instance::of(&#companion), &#key_)
             {
@@ -124,13 +124,14 @@ fn site(plan: &Plan) -> TokenStream {
         Some(quote!(.#setter(#text)))
     });
     let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
+    let associated = plan.signature.associated.then(|| quote!(.associated()));
     let local = is_set(&args.local).then(|| quote!(.local()));
     let uncoalesced = args.coalesce.as_ref().filter(|coalesce| !coalesce.value).map(|_| quote!(.uncoalesced()));
     quote! {
         {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ) #(#texts)* #template #local #uncoalesced;
+            ).column(::core::column!()) #(#texts)* #template #associated #local #uncoalesced;
             &SITE
         }
     }
@@ -196,7 +197,7 @@ fn answer_policy(plan: &Plan) -> Option<TokenStream> {
             Delimiter::Brace,
             quote! {
                 use #private::{AnyAnswer as _, ResultAnswer as _};
-                (&#private::Probe::<#answer>::new()).policy()
+                (&#private::Probe::<#answer>::new()).__cache_request_policy()
             },
         );
         probe.set_span(place);
@@ -230,7 +231,23 @@ fn policy(plan: &Plan) -> TokenStream {
         quote!(.#setter())
     });
     let checked = quote_spanned!(place=> .can_be_kept());
-    quote!(#policy #checked #kept #timeout #(#per_value)* #skip_none)
+    let policy = quote!(#policy #checked);
+    let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
+    quote!(#policy #kept #timeout #(#per_value)* #skip_none)
+}
+
+/// The same, of values that weigh what serde finds in them, if it knows them.
+fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
+    let private = private(plan);
+    let [policy_, weigh_] = ["policy", "weigh"].map(|name| Ident::new(name, Span::mixed_site()));
+    quote! {
+        {
+            use #private::{WeighAny as _, WeighSerialised as _};
+            let #policy_ = #policy;
+            let #weigh_ = (&#policy_).weigh();
+            #policy_.weight(#weigh_)
+        }
+    }
 }
 
 fn timeout_of(timeout: &Timeout) -> TokenStream {

@@ -142,12 +142,13 @@ impl fmt::Display for BreakerState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::MockClock;
 
     const PAUSE: Duration = Duration::from_secs(1);
 
-    fn breaker() -> (Breaker, Clock) {
+    fn breaker() -> (Breaker, MockClock) {
         let clock = Clock::mock();
-        (Breaker::new(Policy { faults: 3, pause: PAUSE }, clock.clone()), clock)
+        (Breaker::new(Policy { faults: 3, pause: PAUSE }, (&clock).into()), clock)
     }
 
     fn fail(breaker: &Breaker, times: u32) {

@@ -29,7 +29,7 @@ use self::{
     turn::Turns,
 };
 use super::Backend;
-use crate::{Error, ErrorKind};
+use crate::{Clock, Error, ErrorKind};
 
 /// A directory that holds the answers, one file each.
 ///
@@ -57,10 +57,8 @@ pub struct FileBackend {
 pub struct FileBackendBuilder {
     directory: PathBuf,
     limits: Limits,
-    now: Now,
+    clock: Clock,
 }
-
-type Now = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 impl FileBackend {
     /// Holds the answers in `directory`, with the limits that [`builder`](Self::builder) starts with.
@@ -77,7 +75,7 @@ impl FileBackend {
         FileBackendBuilder {
             directory: directory.into(),
             limits: Limits { bytes: 1 << 30, entries: u64::MAX },
-            now: Arc::new(SystemTime::now),
+            clock: Clock::system(),
         }
     }
 
@@ -108,9 +106,9 @@ impl FileBackendBuilder {
         self
     }
 
-    /// The clock that timeouts are measured with: [`SystemTime::now`] unless said otherwise. It must not block.
-    pub fn now(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.now = Arc::new(now);
+    /// The clock that timeouts go by, of which the wall-clock time counts. Default: the machine's.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
         self
     }
 
@@ -123,7 +121,7 @@ impl FileBackendBuilder {
     /// A directory that cannot be made is no error here, since no program should fail for its cache's sake: each call
     /// tries again and returns the error.
     pub fn build(self) -> Result<FileBackend, Error> {
-        let Self { directory, limits, now } = self;
+        let Self { directory, limits, clock } = self;
         let root = path::absolute(&directory).map_err(|error| {
             let message = format!("the cache's directory {:?} is not a path", directory.display().to_string());
             Error::new(ErrorKind::Config, message).with_source(error)
@@ -141,7 +139,7 @@ impl FileBackendBuilder {
         // Whoever reads the directory's mode finds it right from the start. Should it fail, each call says why.
         let _ = directory.create();
         let sweeper = Sweeper::new(limits, &directory);
-        Ok(FileBackend { inner: Arc::new(Inner { directory, sweeper, turns: Turns::new(), now }) })
+        Ok(FileBackend { inner: Arc::new(Inner { directory, sweeper, turns: Turns::new(), clock }) })
     }
 }
 
@@ -151,7 +149,7 @@ impl Backend for FileBackend {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), (self.inner.now)());
+        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
         blocking::unblock(move || inner.get(&key, now)).await
     }
 
@@ -163,7 +161,7 @@ impl Backend for FileBackend {
             self.delete(key).await?;
             return Err(too_large);
         }
-        let (inner, name, now) = (Arc::clone(&self.inner), Name::of(key), (self.inner.now)());
+        let (inner, name, now) = (Arc::clone(&self.inner), Name::of(key), self.inner.clock.wall());
         let contents = entry::encode(key, value, Expiry::after(now, timeout));
         let caller = Caller::default();
         let wanted = caller.wanted();
@@ -175,7 +173,7 @@ impl Backend for FileBackend {
             return Ok(false);
         }
         self.fits(key, value)?;
-        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), (self.inner.now)());
+        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
         let contents = entry::encode(&key, value, Expiry::after(now, timeout));
         let caller = Caller::default();
         let wanted = caller.wanted();
@@ -186,14 +184,14 @@ impl Backend for FileBackend {
         if timeout == Some(Duration::ZERO) {
             return self.delete(key).await;
         }
-        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), (self.inner.now)());
+        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
         let caller = Caller::default();
         let wanted = caller.wanted();
         blocking::unblock(move || inner.touch(&key, timeout, now, &wanted)).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), (self.inner.now)());
+        let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
         let caller = Caller::default();
         let wanted = caller.wanted();
         blocking::unblock(move || inner.delete(&key, now, &wanted)).await
@@ -221,11 +219,12 @@ impl fmt::Debug for FileBackend {
 
 impl fmt::Debug for FileBackendBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { directory, limits, now: _ } = self;
+        let Self { directory, limits, clock } = self;
         f.debug_struct("FileBackendBuilder")
             .field("directory", directory)
             .field("limits", limits)
-            .finish_non_exhaustive()
+            .field("clock", clock)
+            .finish()
     }
 }
 
@@ -234,7 +233,7 @@ struct Inner {
     directory: Directory,
     sweeper: Sweeper,
     turns: Turns,
-    now: Now,
+    clock: Clock,
 }
 
 impl Inner {

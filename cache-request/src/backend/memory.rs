@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use crate::{
     clock::{Clock, NEVER},
     contained::Contained,
     key::Key,
+    shim::unpoisoned,
     store::{Farewell, Limits, Store, Table},
 };
 
@@ -31,14 +32,15 @@ pub struct MemoryBackend {
 impl MemoryBackend {
     /// A backend that holds at most so many bytes, the entries' overhead counted, and whose timeouts go by `clock`.
     #[must_use]
-    pub fn new(max_bytes: usize, clock: Clock) -> Self {
+    pub fn new(max_bytes: usize, clock: impl Into<Clock>) -> Self {
+        let clock = clock.into();
         let store = Store::new(Limits { bytes: max_bytes, entries: usize::MAX }, clock.clone());
         let table = store.table();
         Self { store, table, clock, max_bytes, writing: Mutex::default() }
     }
 
     fn write(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.writing.lock())
     }
 
     fn find(&self, key: &Key) -> Option<Arc<[u8]>> {
@@ -48,10 +50,8 @@ impl MemoryBackend {
     fn put(&self, key: &Key, value: Arc<[u8]>, timeout: Option<Duration>) -> Result<(), Error> {
         let expires = timeout.map_or(NEVER, |timeout| self.clock.after(timeout));
         let bytes = value.len();
-        match self.store.put(&self.table, &key.lookup(), Contained::new(value), expires, bytes) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Error::too_large(bytes, self.max_bytes)),
-        }
+        let put = self.store.put(&self.table, &key.lookup(), Contained::new(value), expires, bytes);
+        put.map_err(|_| Error::too_large(bytes, self.max_bytes))
     }
 
     fn remove(&self, key: &Key) -> bool {

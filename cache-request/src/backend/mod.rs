@@ -7,6 +7,7 @@ mod guard;
 #[cfg(feature = "memcached")]
 mod memcached;
 mod memory;
+mod pointer;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -31,6 +32,8 @@ use crate::Error;
 /// Keys are printable ASCII without spaces, at most [`max_key_bytes`](Self::max_key_bytes) long. Values are any bytes.
 ///
 /// An error is counted and logged by the caller, and means a miss; a backend neither retries nor logs by itself.
+///
+/// An [`Arc`](std::sync::Arc) or a `Box` of a backend is a backend, too.
 pub trait Backend: Send + Sync + 'static {
     /// The name that logs, counters and errors use: the address's scheme.
     fn name(&self) -> &'static str;

@@ -5,16 +5,20 @@ mod golden;
 mod model;
 mod properties;
 mod store;
+mod strategies;
 
-use std::collections::HashMap;
+use std::{any::TypeId, collections::HashMap};
 
 use serde::Serialize;
 
 use super::{
     Key,
-    text::{Naming, Path, render},
+    text::{self, Naming, Path},
 };
-use crate::site::Site;
+use crate::{
+    function::Name,
+    site::{Instance, Site},
+};
 
 /// The key of one value.
 fn key(value: &(impl Serialize + ?Sized)) -> Key {
@@ -27,8 +31,18 @@ fn key(value: &(impl Serialize + ?Sized)) -> Key {
 /// The text of one value.
 fn text(value: &(impl Serialize + ?Sized)) -> String {
     let site = Site::new("c", "f", &["v"], file!(), line!());
-    let text = render(&site, &Naming::of(&site), key(value).words());
-    text.strip_prefix("c..f?v=").expect("one value").to_owned()
+    render(&site, key(value).words()).strip_prefix("c..f?v=").expect("one value").to_owned()
+}
+
+/// The text of a key of the function at `site`.
+fn render(site: &Site, words: &[u64]) -> String {
+    let compilers = format!("{}::{}", site.module, site.function);
+    text::render(site, &name(site, compilers.leak(), None).naming(), words)
+}
+
+/// What the function at `site`, which the compiler calls so, is called in a cache with that prefix.
+fn name(site: &Site, compilers: &'static str, prefix: Option<&str>) -> Name {
+    Name::of(site, Instance { id: TypeId::of::<()>(), name: compilers }, prefix)
 }
 
 #[test]
@@ -160,24 +174,31 @@ fn values_nested_too_deep_to_show_still_differ() {
     assert_ne!(super::arguments(&deep(400, 1)), super::arguments(&[deep(400, 1)]));
 }
 
+/// A function of whose keys one may read like a key of another function has the same head: it is refused (`Cache::claim`), or in
+/// another run known by its fingerprint. The kind of the path is all that a head does not show, and the crate before it.
 #[test]
 fn names_do_not_run_together() {
     let site = Site::new("c", "f", &[], file!(), line!());
     let names = ["", "a", "b", "a.b", ".", "a@b", "a?b", "a%2Eb", "'", "é", "~"];
     let or_none = || names.map(Some).into_iter().chain([None]);
-    let mut seen = HashMap::new();
-    for prefix in names {
-        for client in or_none() {
-            for name in names {
+    let paths = names.map(Path::Name).into_iter().map(|path| (None, path)).chain(
+        // A path's dots are its own.
+        [None, Some("a"), Some("b")].into_iter().flat_map(|krate| names.map(|name| (krate, Path::Segments(name)))),
+    );
+    let (mut heads, mut calls) = (HashMap::new(), HashMap::new());
+    for (krate, path) in paths {
+        for prefix in names {
+            for client in or_none() {
                 for version in or_none() {
-                    // A path's dots are its own.
-                    for path in [Path::Name(name), Path::Segments(name)] {
-                        let naming = Naming { prefix, path, version };
-                        let key = Key::build(|key| client.into_iter().for_each(|client| key.client(client)));
-                        let text = render(&site, &naming, key.words());
-                        let before = seen.insert(text, (prefix, client, name, version));
-                        assert!(before.is_none_or(|before| before == (prefix, client, name, version)), "{naming:?}");
-                    }
+                    let naming = Naming { prefix, krate, path, version };
+                    let key = Key::build(|key| client.into_iter().for_each(|client| key.client(client)));
+                    let text = text::render(&site, &naming, key.words());
+                    let one = (naming.head(), client);
+                    let of_head = heads.entry(text.clone()).or_insert_with(|| one.clone());
+                    assert_eq!(*of_head, one, "{text}");
+                    let kind = (krate, matches!(path, Path::Name(_)));
+                    let other = calls.insert((text, kind), naming);
+                    assert!(other.is_none(), "{other:?} and {naming:?}");
                 }
             }
         }

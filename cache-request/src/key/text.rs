@@ -2,6 +2,8 @@
 //!
 //! `<prefix>.<client>.<path>@<version>?<name>=<value>&<name>=<value>`
 //!
+//! - The prefix is the function's crate. Where another one stands in its place, the crate is the first segment of the path, or
+//!   functions of two crates would share keys; unless the path is a name of the user's choice.
 //! - All of it is printable ASCII without spaces, and holds no `~`, which marks a [shortened](shorten) text.
 //! - Prefix, client, path, version and arguments end at the first dot, the second dot, the `@` or `?`, the `?`, and the end;
 //!   none holds what ends it, so they cannot run together. The client's dot is there without a client too.
@@ -22,6 +24,8 @@ use crate::site::Site;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Naming<'a> {
     pub(crate) prefix: &'a str,
+    /// The crate, where it is not the prefix.
+    pub(crate) krate: Option<&'a str>,
     pub(crate) path: Path<'a>,
     pub(crate) version: Option<&'a str>,
 }
@@ -31,23 +35,35 @@ pub(crate) struct Naming<'a> {
 pub(crate) enum Path<'a> {
     /// A name of the user's choice: one segment, so that it cannot be taken for a module path.
     Name(&'a str),
-    /// A function in a module, below the crate.
-    Function { module: &'a str, function: &'a str },
-    /// The segments as they shall stand there, dots between: of a method, or an instance of a generic function.
+    /// Module and function below the crate, with dots between.
     Segments(&'a str),
 }
 
-impl Naming<'static> {
-    /// What the attribute says, and by default the crate, the module and the function.
-    pub(crate) fn of(site: &Site) -> Self {
-        let (first, rest) = site.module.split_once("::").unwrap_or((site.module, ""));
-        Self {
-            prefix: site.prefix.unwrap_or(first),
-            path: match site.name {
-                Some(name) => Path::Name(name),
-                None => Path::Function { module: rest, function: site.function },
-            },
-            version: site.version,
+impl Naming<'_> {
+    /// What all keys of the function begin with, of a call in no client's scope.
+    pub(crate) fn head(&self) -> String {
+        let mut out = String::with_capacity(128);
+        self.write(&mut out, &mut Reader::new(&[]));
+        out
+    }
+
+    /// Writes what stands before the `?`, and takes from the words what belongs there.
+    fn write(&self, out: &mut String, reader: &mut Reader<'_>) {
+        percent::encode(out, self.prefix.bytes(), percent::segment);
+        out.push('.');
+        client(out, reader);
+        out.push('.');
+        if let Some(krate) = self.krate {
+            percent::encode(out, krate.bytes(), percent::segment);
+            out.push('.');
+        }
+        path(out, self.path);
+        if let Some(more) = reader.tagged_bytes(Tag::OwnPath) {
+            percent::encode(out, more.iter(), percent::readable);
+        }
+        if let Some(version) = self.version {
+            out.push('@');
+            percent::encode(out, version.bytes(), percent::segment);
         }
     }
 }
@@ -57,19 +73,7 @@ pub(crate) fn render(site: &Site, naming: &Naming<'_>, words: &[u64]) -> String 
     let mut out = String::with_capacity(128);
     let mut reader = Reader::new(words);
 
-    percent::encode(&mut out, naming.prefix.bytes(), percent::segment);
-    out.push('.');
-    client(&mut out, &mut reader);
-    out.push('.');
-    path(&mut out, naming.path);
-    if let Some(more) = reader.tagged_bytes(Tag::OwnPath) {
-        percent::encode(&mut out, more.iter(), percent::readable);
-    }
-    if let Some(version) = naming.version {
-        out.push('@');
-        percent::encode(&mut out, version.bytes(), percent::segment);
-    }
-
+    naming.write(&mut out, &mut reader);
     if let Some(text) = reader.tagged_bytes(Tag::OwnText) {
         out.push('?');
         percent::encode(&mut out, text.iter(), percent::readable);
@@ -121,13 +125,6 @@ fn path(out: &mut String, path: Path<'_>) {
     match path {
         Path::Name(name) => percent::encode(out, name.bytes(), percent::segment),
         Path::Segments(segments) => percent::encode(out, segments.bytes(), percent::path),
-        Path::Function { module, function } => {
-            for segment in module.split("::").filter(|segment| !segment.is_empty()) {
-                percent::encode(out, segment.bytes(), percent::path);
-                out.push('.');
-            }
-            percent::encode(out, function.bytes(), percent::path);
-        }
     }
 }
 

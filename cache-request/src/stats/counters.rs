@@ -3,10 +3,12 @@
 use std::{
     cell::Cell,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use crate::shim::unpoisoned;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +106,7 @@ static TAKEN: Mutex<[bool; SHARED]> = Mutex::new([false; SHARED]);
 
 impl Lease {
     fn take() -> Self {
-        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = unpoisoned(TAKEN.lock());
         let stripe = taken.iter().position(|taken| !taken).unwrap_or(SHARED);
         if let Some(taken) = taken.get_mut(stripe) {
             *taken = true;
@@ -117,7 +119,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // What this thread still counts while it ends goes where everybody counts.
         STRIPE.set(SHARED);
-        if let Some(taken) = TAKEN.lock().unwrap_or_else(PoisonError::into_inner).get_mut(self.stripe) {
+        if let Some(taken) = unpoisoned(TAKEN.lock()).get_mut(self.stripe) {
             *taken = false;
         }
     }

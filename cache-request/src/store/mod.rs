@@ -16,7 +16,7 @@ mod tests;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -37,6 +37,7 @@ use crate::{
     clock::{Clock, NEVER, Nanos},
     contained::Contained,
     key::{Lookup, OwnedKey},
+    shim::unpoisoned,
 };
 
 /// How much may be held.
@@ -87,7 +88,7 @@ impl Store {
 
     /// A new table whose entries count against this store's limits.
     pub(crate) fn table<V: Send + Sync + 'static>(&self) -> Arc<Table<V>> {
-        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = unpoisoned(self.tables.write());
         let id = u32::try_from(tables.len()).expect("fewer than four billion functions");
         let table = Arc::new(Table::new(id, Arc::clone(&self.collector)));
         tables.push(Arc::clone(&table) as _);
@@ -221,10 +222,10 @@ impl Store {
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
-        self.shards[shard].0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.shards[shard].0.lock())
     }
 
     fn tables(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<dyn AnyTable>>> {
-        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.tables.read())
     }
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use super::{Limits, Store, Table, shard::Shard};
 use crate::{
-    clock::{Clock, Nanos},
+    clock::{Clock, MockClock, Nanos},
     contained::Contained,
     key::Key,
 };
 
-fn store(bytes: usize, entries: usize) -> (Store, Clock) {
+fn store(bytes: usize, entries: usize) -> (Store, MockClock) {
     let clock = Clock::mock();
-    (Store::new(Limits { bytes, entries }, clock.clone()), clock)
+    (Store::new(Limits { bytes, entries }, (&clock).into()), clock)
 }
 
 fn key(number: u64) -> Key {
@@ -35,8 +35,8 @@ fn put<V: Send + Sync + 'static>(
     store.put(table, &key(number).lookup(), Contained::new(value), expires, payload).is_ok()
 }
 
-fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &Clock, number: u64) -> Option<V> {
-    table.read(&key(number).lookup(), || clock.coarse(), V::clone).ok()
+fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &MockClock, number: u64) -> Option<V> {
+    table.read(&key(number).lookup(), || Clock::from(clock).coarse(), V::clone).ok()
 }
 
 fn shards(store: &Store) -> impl Iterator<Item = std::sync::MutexGuard<'_, Shard>> {

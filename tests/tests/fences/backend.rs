@@ -37,54 +37,52 @@ impl Slow {
     }
 }
 
-struct Shared(Arc<Slow>);
-
-impl Backend for Shared {
+impl Backend for Slow {
     fn name(&self) -> &'static str {
         "slow"
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.0.gate("before get").await;
-        let got = self.0.stored.lock().unwrap().get(key).cloned();
-        self.0.gate("after get").await;
+        self.gate("before get").await;
+        let got = self.stored.lock().unwrap().get(key).cloned();
+        self.gate("after get").await;
         Ok(got)
     }
 
     async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
-        self.0.gate("before set").await;
-        self.0.stored.lock().unwrap().insert(key.to_owned(), value.to_owned());
-        self.0.gate("after set").await;
+        self.gate("before set").await;
+        self.stored.lock().unwrap().insert(key.to_owned(), value.to_owned());
+        self.gate("after set").await;
         Ok(())
     }
 
     async fn add(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<bool, Error> {
-        self.0.gate("before add").await;
+        self.gate("before add").await;
         let added = {
-            let mut stored = self.0.stored.lock().unwrap();
+            let mut stored = self.stored.lock().unwrap();
             let free = !stored.contains_key(key);
             stored.entry(key.to_owned()).or_insert_with(|| value.to_owned());
             free
         };
-        self.0.gate("after add").await;
+        self.gate("after add").await;
         Ok(added)
     }
 
     async fn touch(&self, key: &str, _: Option<Duration>) -> Result<bool, Error> {
-        Ok(self.0.stored.lock().unwrap().contains_key(key))
+        Ok(self.stored.lock().unwrap().contains_key(key))
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.0.gate("before delete").await;
-        let was_there = self.0.stored.lock().unwrap().remove(key).is_some();
-        self.0.gate("after delete").await;
+        self.gate("before delete").await;
+        let was_there = self.stored.lock().unwrap().remove(key).is_some();
+        self.gate("after delete").await;
         Ok(was_there)
     }
 
     async fn clear(&self) -> Result<(), Error> {
-        self.0.gate("before clear").await;
-        self.0.stored.lock().unwrap().clear();
-        self.0.gate("after clear").await;
+        self.gate("before clear").await;
+        self.stored.lock().unwrap().clear();
+        self.gate("after clear").await;
         Ok(())
     }
 }
@@ -92,14 +90,14 @@ impl Backend for Shared {
 fn slow() -> (Arc<Slow>, Cache) {
     let slow = Arc::new(Slow::default());
     let forever = Duration::MAX;
-    let cache = Cache::builder().wait_limit(forever).soft_limit(forever).backend(Shared(Arc::clone(&slow))).build();
+    let cache = Cache::builder().wait_limit(forever).soft_limit(forever).backend(Arc::clone(&slow)).build();
     (slow, cache)
 }
 
 /// As [`slow`], where nobody waits for an operation for long.
 fn impatient() -> (Arc<Slow>, Cache) {
     let slow = Arc::new(Slow::default());
-    let cache = Cache::builder().soft_limit(Duration::from_millis(20)).backend(Shared(Arc::clone(&slow))).build();
+    let cache = Cache::builder().soft_limit(Duration::from_millis(20)).backend(Arc::clone(&slow)).build();
     (slow, cache)
 }
 

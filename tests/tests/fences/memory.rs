@@ -113,7 +113,7 @@ fn clear_wins_over_all_bodies_that_run() {
     ends(|| {
         let cache = cache();
         let calls: Vec<_> = (0..100).map(|id| begin(scoped(&cache, f(id)))).collect();
-        block_on(cache.clear()).unwrap();
+        cache.clear_sync().unwrap();
         LATE.open();
         for (call, id) in calls.into_iter().zip(0..) {
             assert_eq!(block_on(call), id);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cache_request::{
-    Cache, Clock, ErrorKind, FunctionStats, backend::BreakerState, cache_request, scoped, scoped_sync,
+    Cache, Clock, ErrorKind, FunctionStats, MockClock, backend::BreakerState, cache_request, scoped, scoped_sync,
 };
 use cache_request_tests::backends::{Bend, Bends, Bent};
 use futures_lite::future::{block_on, poll_once};
@@ -24,7 +24,7 @@ async fn cube(n: u32) -> u32 {
     n * n * n
 }
 
-fn guarded() -> (Bent, Cache, Clock) {
+fn guarded() -> (Bent, Cache, MockClock) {
     let clock = Clock::mock();
     let backend = Bent::new(&clock);
     let cache = Cache::builder()

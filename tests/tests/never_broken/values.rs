@@ -189,7 +189,7 @@ fn a_value_may_call_the_cache_while_it_is_dropped() {
             f(number);
             f_cache(number / 2).invalidate().unwrap();
         }
-        futures_lite::future::block_on(cache.clear()).unwrap();
+        cache.clear_sync().unwrap();
     });
 }
 

@@ -20,6 +20,11 @@ fn suffix() -> u32 {
     1
 }
 
+#[cache_request(timeout = 99999999999999999999999)]
+fn too_long() -> u32 {
+    1
+}
+
 #[cache_request(timeout)]
 fn missing() -> u32 {
     1

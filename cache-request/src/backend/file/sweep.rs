@@ -13,7 +13,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::SystemTime,
@@ -24,7 +24,7 @@ use super::{
     entry, failed,
     turn::Turns,
 };
-use crate::Error;
+use crate::{Error, shim::unpoisoned};
 
 /// A file takes whole blocks of the disk, so it counts as whole blocks here.
 pub(super) const BLOCK: u64 = 4096;
@@ -171,7 +171,7 @@ impl Sweeper {
 
     /// The sweep that [`Due::Soon`] asked for.
     pub(super) fn sweep_soon(&self, directory: &Directory, turns: &Turns, now: SystemTime) -> Result<(), Error> {
-        let _one = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = unpoisoned(self.sweeping.lock());
         self.scheduled.store(false, Ordering::Release);
         if self.noted() < DUE {
             return Ok(());
@@ -188,7 +188,7 @@ impl Sweeper {
         now: SystemTime,
     ) -> Result<(), Error> {
         let coming = Held::one(file_bytes);
-        let _one = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = unpoisoned(self.sweeping.lock());
         // Whoever swept meanwhile did it for this one too, unless this one is large.
         if self.noted() < 2 * DUE && self.limits.share(coming) < DUE {
             return Ok(());

@@ -12,7 +12,7 @@ use std::{
     fs::File,
     io,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use fs4::FileExt;
@@ -21,7 +21,7 @@ use super::{
     directory::{Directory, Name},
     failed,
 };
-use crate::Error;
+use crate::{Error, shim::unpoisoned};
 
 /// One turn for each sub-directory.
 pub(super) struct Turns([Mutex<()>; 256]);
@@ -57,8 +57,7 @@ impl Turns {
     }
 
     pub(super) fn take_shard(&self, directory: &Directory, shard: u8) -> Turn<'_> {
-        // It guards no data that a panic could have left half-changed.
-        let thread = self.0[usize::from(shard)].lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = unpoisoned(self.0[usize::from(shard)].lock());
         let path = directory.lock_path(shard);
         let lock = match directory.open_lock(&path) {
             Ok(Some(file)) => lock(file, &path),

@@ -89,7 +89,8 @@ fn forged(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn refusal(bytes: &[u8], fingerprint: u64, key: &str) -> String {
-    codec::open::<Price>(bytes, fingerprint, key, 0).unwrap_err().to_string()
+    let error = codec::open::<Price>(bytes, fingerprint, key, 0).unwrap_err();
+    format!("{error:#}")
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::{Key, Naming, Path, Site, render, text};
+use super::{super::text as texts, Key, Site, name, render, text};
 use crate::keys;
 
 struct Bytes(&'static [u8]);
@@ -146,8 +146,9 @@ fn whole_keys() {
         ("departures..web.queries.delays", two(), none()),
         ("departures..web.queries.delays?origin=LAX&carrier=!", two(), parts()),
         ("departures.acme%2Ecom.web.queries.delays?origin=LAX&carrier=AA", two(), of_acme()),
+        ("departures.'.web.queries.delays", two(), Key::build(|key| key.client(""))),
         ("departures..web.queries.delays@2?origin=LAX&carrier=!", two().version("2"), parts()),
-        ("flights..web.queries.delays?origin=LAX&carrier=!", two().prefix("flights"), parts()),
+        ("flights..departures.web.queries.delays?origin=LAX&carrier=!", two().prefix("flights"), parts()),
         ("departures..late%2Eflights?origin=LAX&carrier=!", two().name("late.flights"), parts()),
         ("departures..web.queries.delays?origin=LAX&1=!", site(&["origin"]), parts()),
         ("departures..web.queries.delays?article:LAX:%21", own().template(&["article:", ":", ""]), parts()),
@@ -175,22 +176,32 @@ fn whole_keys() {
     ];
     for (expected, site, key) in table {
         assert_eq!(key.error(), None);
-        assert_eq!(render(site, &Naming::of(site), key.words()), *expected);
+        assert_eq!(render(site, key.words()), *expected);
     }
 
-    let site = two();
-    let naming = Naming { path: Path::Segments("Repo<u32>.delays"), ..Naming::of(&site) };
-    assert_eq!(render(&site, &naming, none().words()), "departures..Repo<u32>.delays");
+    let named =
+        |site: &Site, compilers, prefix| texts::render(site, &name(site, compilers, prefix).naming(), none().words());
+    let method = "departures::web::queries::Repo<u32>::delays_cache";
+    assert_eq!(named(&two(), method, None), "departures..web.queries.Repo(u32).delays");
+    let of_trait = "<departures::web::Repo as departures::Delays>::delays_cache";
+    assert_eq!(named(&two(), of_trait, None), "departures..(departures.web.Repo%20as%20departures.Delays).delays");
+    let generic = "departures::web::queries::delays_cache<u32>";
+    assert_eq!(named(&two(), generic, None), "departures..web.queries.delays(u32)");
+
+    let of_cache = |site: &Site| named(site, "departures::web::queries::delays_cache", Some("mine"));
+    assert_eq!(of_cache(&two()), "mine..departures.web.queries.delays");
+    assert_eq!(of_cache(&two().prefix("flights")), "flights..departures.web.queries.delays");
+    assert_eq!(of_cache(&two().name("delays")), "mine..delays");
 }
 
 #[test]
 fn a_long_key() {
     let site = Site::new("departures", "delays", &["origin"], "lib.rs", 1);
     let key = Key::build(|key| key.part(&"Los Angeles ".repeat(30)));
-    let text = render(&site, &Naming::of(&site), key.words());
-    assert_eq!(super::super::text::shorten(text.clone(), 10_000), text);
+    let text = render(&site, key.words());
+    assert_eq!(texts::shorten(text.clone(), 10_000), text);
     assert_eq!(
-        super::super::text::shorten(text, 120),
+        texts::shorten(text, 120),
         "departures..delays?origin=Los%20Angeles%20Los%20Angeles~\
          d610373070323655068cfbb5caa2630bc6e8fcb82e539ffe724d86c23e10521c"
     );

@@ -4,12 +4,11 @@ use proptest::{prelude::*, sample::Index};
 use serde::Serialize;
 
 use super::{
-    super::{
-        KeyText,
-        text::{Naming, render, shorten},
-    },
+    super::{KeyText, text::shorten},
     Key, key,
-    model::{Meaning, Value, value},
+    model::{Meaning, Value},
+    render,
+    strategies::value,
     text,
 };
 use crate::{keys, site::Site};
@@ -63,7 +62,7 @@ proptest! {
     ) {
         let site = site(&[]);
         agree(&lists, |list| meanings(list), |list| key_of_all(list).words().to_vec())?;
-        agree(&lists, |list| meanings(list), |list| render(&site, &Naming::of(&site), key_of_all(list).words()))?;
+        agree(&lists, |list| meanings(list), |list| render(&site, key_of_all(list).words()))?;
     }
 
     #[test]
@@ -74,7 +73,7 @@ proptest! {
         pairs in prop::collection::vec(prop::array::uniform2(value()), 30),
     ) {
         let site = site(&pieces);
-        let text = |pair: &[Value; 2]| render(&site, &Naming::of(&site), key_of_all(pair).words());
+        let text = |pair: &[Value; 2]| render(&site, key_of_all(pair).words());
         agree(&pairs, |pair| meanings(pair), text)?;
         prop_assert!(pairs.iter().all(|pair| is_clean(&text(pair))));
     }
@@ -86,7 +85,7 @@ proptest! {
     ) {
         let site = site(&pieces);
         agree(&pairs, Clone::clone, |pair| {
-            render(&site, &Naming::of(&site), Key::build(|key| pair.iter().for_each(|v| key.part(v))).words())
+            render(&site, Key::build(|key| pair.iter().for_each(|v| key.part(v))).words())
         })?;
     }
 
@@ -129,15 +128,15 @@ proptest! {
         });
         let meaning = |(client, values): &(Option<String>, Vec<Value>)| (client.clone(), meanings(values));
         agree(&keys, meaning, |key| build(key).words().to_vec())?;
-        agree(&keys, meaning, |key| render(&site, &Naming::of(&site), build(key).words()))?;
+        agree(&keys, meaning, |key| render(&site, build(key).words()))?;
     }
 
     #[test]
     fn any_words_at_all_have_a_clean_text(words in prop::collection::vec(word(), 0..40)) {
         let named = site(&[]);
-        prop_assert!(is_clean(&render(&named, &Naming::of(&named), &words)));
+        prop_assert!(is_clean(&render(&named, &words)));
         let own = site(&["a", "b", "c"]);
-        prop_assert!(is_clean(&render(&own, &Naming::of(&own), &words)));
+        prop_assert!(is_clean(&render(&own, &words)));
     }
 
     #[test]
@@ -160,7 +159,7 @@ proptest! {
     #[test]
     fn own_texts_stay_different(texts in prop::collection::vec("[a%20 ]{0,3}|[a%25~ é?&=]{0,4}|\\PC{0,20}|.{0,3}", 30)) {
         let site = site(&[]);
-        let text = |text: &String| render(&site, &Naming::of(&site), Key::build(|key| key.own(text)).words());
+        let text = |text: &String| render(&site, Key::build(|key| key.own(text)).words());
         agree(&texts, Clone::clone, text)?;
         agree(&texts, Clone::clone, |text| KeyText::from(text.clone()))?;
         prop_assert!(texts.iter().all(|own| is_clean(&text(own))));
@@ -186,7 +185,7 @@ proptest! {
     ) {
         let site = site(&[]);
         let own = |(module, function, arguments): &(String, String, Value)| keys::rpc(module, function, arguments);
-        let text = |call: &_| render(&site, &Naming::of(&site), Key::build(|key| key.own(own(call))).words());
+        let text = |call: &_| render(&site, Key::build(|key| key.own(own(call))).words());
         let meaning = |(module, function, arguments): &(String, String, Value)| {
             (module.clone(), function.clone(), arguments.meaning())
         };

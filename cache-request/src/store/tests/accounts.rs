@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{consistent, key, read, shards, store};
 use crate::{
-    clock::NEVER,
+    clock::{Clock, NEVER},
     store::{Absent, Farewell, Store, Table},
 };
 
@@ -48,7 +48,7 @@ proptest! {
         for (value, step) in (0_u64..).zip(steps) {
             match step {
                 Step::Put { table, number, payload, millis } => {
-                    let expires = clock.after(Duration::from_millis(millis));
+                    let expires = Clock::from(&clock).after(Duration::from_millis(millis));
                     let put = super::put(&store, &tables[table], number, value, expires, payload);
                     let fits = payload + OVERHEAD <= bytes;
                     prop_assert_eq!(put, fits);

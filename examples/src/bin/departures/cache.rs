@@ -15,8 +15,8 @@ use crate::{
 /// Chooses the cache that `CACHE_URL` names. The first call of a function that remembers would do the same; but here
 /// a wrong address ends the program when it starts, while somebody is looking.
 pub(crate) fn install() -> Result<(), Error> {
-    let url = env::var("CACHE_URL").unwrap_or_else(|_| "memory://".to_owned());
-    cache_request::install(Cache::from_url(&url)?)
+    let url = env::var("CACHE_URL").unwrap_or_default();
+    cache_request::install(Cache::from_url(if url.trim().is_empty() { "memory://" } else { &url })?)
 }
 
 /// Forgets what the first page shows.

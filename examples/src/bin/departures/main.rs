@@ -5,7 +5,8 @@
 //! ```
 //!
 //! then open the address it prints. `PORT` chooses another port than 3000 (0: any free one), `CACHE_URL` where the
-//! answers are kept: `memory://` by default, `null://` for a site that forgets everything and is otherwise the same.
+//! answers are kept: `memory://` by default, `file:///tmp/departures` for a site that still knows them when it is started
+//! again, `null://` for one that forgets everything and is otherwise the same.
 //!
 //! The part worth reading is `queries.rs`: every function there asks the database, and is annotated. The rest is a
 //! web site like any other, and calls them as if they were not.
@@ -24,18 +25,30 @@ mod queries;
 mod site;
 mod watch;
 
-use std::{env, error::Error, time::Instant};
+use std::{env, error::Error, process::ExitCode, time::Instant};
 
 use tokio::net::TcpListener;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let port: u16 = match env::var("PORT") {
         Ok(port) => port.parse().map_err(|_| format!("PORT is {port:?}: a number from 0 to 65535 was expected"))?,
         Err(_) => 3000,
     };
-    cache::install()?;
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    cache::install().map_err(|error| format!("CACHE_URL: {error}"))?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
+        format!("port {port} cannot be had: {error}; PORT=… chooses another one, PORT=0 any free one")
+    })?;
 
     let start = Instant::now();
     let db = tokio::task::spawn_blocking(data::load).await??;

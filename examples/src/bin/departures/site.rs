@@ -203,7 +203,7 @@ impl From<queries::Error> for Refusal {
 /// Only forgetting can fail like this: whoever was promised that an answer is gone has to know.
 impl From<cache_request::Error> for Refusal {
     fn from(error: cache_request::Error) -> Self {
-        eprintln!("The cache: {error}");
+        eprintln!("The cache: {error:#}");
         Self::Fault
     }
 }

@@ -1,0 +1,69 @@
+//! A backend behind a pointer is that backend: shared by two caches, say, or kept by whoever made the cache.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Backend, Item};
+use crate::Error;
+
+macro_rules! is_what_it_points_to {
+    ($($pointer:ident)*) => {$(
+        // All methods, those with a default too: the backend may know better.
+        impl<B: Backend> Backend for $pointer<B> {
+            fn name(&self) -> &'static str {
+                B::name(self)
+            }
+
+            fn max_key_bytes(&self) -> usize {
+                B::max_key_bytes(self)
+            }
+
+            fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send {
+                B::get(self, key)
+            }
+
+            fn set(
+                &self,
+                key: &str,
+                value: &[u8],
+                timeout: Option<Duration>,
+            ) -> impl Future<Output = Result<(), Error>> + Send {
+                B::set(self, key, value, timeout)
+            }
+
+            fn add(
+                &self,
+                key: &str,
+                value: &[u8],
+                timeout: Option<Duration>,
+            ) -> impl Future<Output = Result<bool, Error>> + Send {
+                B::add(self, key, value, timeout)
+            }
+
+            fn touch(&self, key: &str, timeout: Option<Duration>) -> impl Future<Output = Result<bool, Error>> + Send {
+                B::touch(self, key, timeout)
+            }
+
+            fn delete(&self, key: &str) -> impl Future<Output = Result<bool, Error>> + Send {
+                B::delete(self, key)
+            }
+
+            fn clear(&self) -> impl Future<Output = Result<(), Error>> + Send {
+                B::clear(self)
+            }
+
+            fn get_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<Option<Vec<u8>>, Error>>> + Send {
+                B::get_many(self, keys)
+            }
+
+            fn set_many(&self, items: &[Item<'_>]) -> impl Future<Output = Vec<Result<(), Error>>> + Send {
+                B::set_many(self, items)
+            }
+
+            fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<bool, Error>>> + Send {
+                B::delete_many(self, keys)
+            }
+        }
+    )*};
+}
+
+is_what_it_points_to!(Arc Box);
