@@ -357,7 +357,7 @@ fn redis(scheme: &str, _: &str, _: &mut Options, _: CacheBuilder) -> Result<Cach
 #[cfg(feature = "memcached")]
 fn memcached(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
     let mut backend = crate::backend::MemcachedBackend::at(path);
-    if let Some(namespace) = options.take::<String>("namespace")? {
+    if let Some(namespace) = options.text("namespace") {
         backend = backend.namespace(namespace);
     }
     if let Some(connect) = options.take::<Connect>("connect")? {
@@ -465,7 +465,7 @@ impl Options {
 
     /// As [`take`](Self::take), and leaves it for somebody else.
     #[cfg(feature = "memcached")]
-    fn look<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
+    fn look<T: FromStr<Err = Wrong>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
         let value = self.given.get(name).cloned();
         let looked = self.take(name);
         self.given.extend(value.map(|value| (name.to_owned(), value)));
