@@ -82,8 +82,8 @@ fn an_option_of_another_scheme_is_told_whose_it_is() {
     for (url, told) in [
         (
             "memory://?soft_limit=1s",
-            "option `soft_limit` is one of `file://`, not of `memory://`: there is max_bytes, max_entries, prefix, \
-             wait_limit",
+            "option `soft_limit` is one of `file://` and `redis://` and `rediss://` and `redis+unix://` and `redis-cluster://` and \
+             `redis-sentinel://` and `memcached://`, not of `memory://`: there is max_bytes, max_entries, prefix, wait_limit",
         ),
         (
             "null://?max_bytes=1",
@@ -353,12 +353,13 @@ fn what_is_no_value_at_all_is_named() {
         ),
         (
             r#"{ "cahces": { "a": {} } }"#,
-            "unknown option `cahces`: there is breaker_faults, breaker_pause, caches, max_bytes, max_concurrent, max_entries, \
-             prefix, soft_limit, url, wait_limit",
+            "unknown option `cahces`: there is answer_limit, breaker_faults, breaker_pause, caches, connect, connect_limit, db, \
+             max_bytes, max_concurrent, max_connections, max_entries, namespace, prefix, sentinel_password, sentinel_user, \
+             soft_limit, tls, tls_ca, url, wait_limit",
         ),
         (
             r#"{ "caches": { "a": { "caches": {} } } }"#,
-            "unknown option `caches`: there is breaker_faults, breaker_pause, max_bytes, max_concurrent, max_entries, prefix",
+            "unknown option `caches`: there is answer_limit, breaker_faults, breaker_pause, connect, connect_limit, db, max_bytes",
         ),
         (r#"{ "caches": { "a": "redis://:secret@h" } }"#, "an address is the value of `url`"),
         (r#"{ "caches": [] }"#, "expected named caches in `caches`"),
@@ -369,7 +370,10 @@ fn what_is_no_value_at_all_is_named() {
         assert!(!error.contains("secret") && !error.contains("RawSetting"), "{error}");
     }
     let error = toml::from_str::<Config>("[cache]\nurl = 'memory://'\n").unwrap_err().to_string();
-    assert!(error.contains("unknown option `cache`: there is breaker_faults, breaker_pause, caches, "), "{error}");
+    assert!(
+        error.contains("unknown option `cache`: there is answer_limit, breaker_faults, breaker_pause, caches, "),
+        "{error}"
+    );
 }
 
 #[test]

@@ -137,10 +137,10 @@ fn what_is_too_large_is_counted_and_not_sent_again() {
     assert_eq!((stats.faults(), stats.hits(), stats.bodies()), (5, 1, 6), "{stats}");
 
     // Whatever the limit, it is learnt, and what was there is gone.
-    let small = Memcached::start(&["-I", "16k", "-o", "slab_chunk_max=8"]);
+    let small = Memcached::start(&["-I", "128k", "-o", "slab_chunk_max=64"]);
     let backend = backend(&small.url(), "small");
     block_on(async {
-        let (little, large) = (vec![1; 500], vec![2; 50_000]);
+        let (little, large) = (vec![1; 500], vec![2; 200_000]);
         let item = |key, value| Item { key, value, timeout: None };
         backend.set("b", b"older", None).await.unwrap();
         for _ in 0..2 {
