@@ -56,7 +56,7 @@ type Connections<C> = DashMap<Id, Kept<C>>;
 struct Kept<C> {
     connection: C,
     /// The task that tells when the runtime ends.
-    until: AbortHandle,
+    until: Arc<OnceLock<AbortHandle>>,
 }
 
 impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
@@ -70,13 +70,15 @@ impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
         match self.connections.entry(id) {
             Entry::Occupied(kept) => Ok(kept.get().connection.clone()),
             Entry::Vacant(vacant) => {
-                let connection = connect(&runtime);
+                let (connection, until) = (connect(&runtime), Arc::<OnceLock<AbortHandle>>::default());
+                drop(vacant.insert(Kept { connection: connection.clone(), until: Arc::clone(&until) }));
+                // With the map unlocked: a runtime that ends just now drops the task at once, and that removes the connection.
                 let ends = EndsWithRuntime { id, connections: Arc::downgrade(&self.connections) };
-                let until = runtime.spawn(async move {
+                let task = runtime.spawn(async move {
                     let _ends = ends;
                     pending::<()>().await;
                 });
-                vacant.insert(Kept { connection: connection.clone(), until: until.abort_handle() });
+                let _ = until.set(task.abort_handle());
                 Ok(connection)
             }
         }
@@ -91,7 +93,9 @@ impl<C> Default for PerRuntime<C> {
 
 impl<C> Drop for Kept<C> {
     fn drop(&mut self) {
-        self.until.abort();
+        if let Some(until) = self.until.get() {
+            until.abort();
+        }
     }
 }
 
