@@ -137,10 +137,10 @@ fn what_is_too_large_is_counted_and_not_sent_again() {
     assert_eq!((stats.faults(), stats.hits(), stats.bodies()), (5, 1, 6), "{stats}");
 
     // Whatever the limit, it is learnt, and what was there is gone.
-    let small = Memcached::start(&["-I", "128k", "-o", "slab_chunk_max=64"]);
+    let small = Memcached::start(&["-I", "512k"]);
     let backend = backend(&small.url(), "small");
     block_on(async {
-        let (little, large) = (vec![1; 500], vec![2; 200_000]);
+        let (little, large) = (vec![1; 500], vec![2; 600_000]);
         let item = |key, value| Item { key, value, timeout: None };
         backend.set("b", b"older", None).await.unwrap();
         for _ in 0..2 {
@@ -148,7 +148,7 @@ fn what_is_too_large_is_counted_and_not_sent_again() {
             let outcomes = backend.set_many(&items).await;
             let kinds: Vec<_> =
                 outcomes.iter().map(|outcome| outcome.as_ref().err().map(cache_request::Error::kind)).collect();
-            assert_eq!(kinds, [None, Some(ErrorKind::TooLarge), None, None]);
+            assert_eq!(kinds, [None, Some(ErrorKind::TooLarge), None, None], "{outcomes:?}");
             let found: Vec<_> = backend.get_many(&["a", "b", "c", "d"]).await.into_iter().map(Result::unwrap).collect();
             assert_eq!(found, [Some(little.clone()), None, Some(little.clone()), Some(little.clone())]);
         }
