@@ -1,5 +1,7 @@
 //! A cache chosen by address or by configuration: one table of schemes, and one way to read options.
 
+#[cfg(feature = "memcached")]
+mod memcached;
 mod packed;
 mod read;
 #[cfg(feature = "redis")]
@@ -9,6 +11,8 @@ mod sql;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
+#[cfg(feature = "memcached")]
+use self::memcached::open as memcached;
 #[cfg(feature = "redis")]
 use self::redis::open as redis;
 #[cfg(feature = "postgres")]
@@ -34,8 +38,8 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `compress_level` | all with a backend | how hard, from -7 to 22 (feature `zstd`) | 3 |
 /// | `secret`, `secret_env` | all with a backend | [authenticates] what is stored; the variable that holds the secret | no |
 /// | `secret_old`, `secret_old_env` | all with a backend | is good for reading, too; the variable that holds it | none |
-/// | `namespace` | `redis` …, `sqlite`, `postgres` | whose keys these are on the server: what they begin with, or a column | `cache-request` |
-/// | `connect` | `redis` …, `sqlite`, `postgres` | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
+/// | `namespace` | `redis` …, `sqlite`, `postgres`, `memcached` | whose keys these are on the server: what they begin with, or a column | `cache-request` |
+/// | `connect` | `redis` …, `sqlite`, `postgres`, `memcached` | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
 /// | `connect_limit` | `redis` …, `sqlite`, `postgres` | how long one attempt to connect may take | `1s` |
 /// | `db` | `redis` … but `redis-cluster` | the number of the database, where the path does not name it | `0` |
 /// | `sentinel_user`, `sentinel_password` | `redis-sentinel` | who we are at the sentinels | nobody |
@@ -46,6 +50,8 @@ use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
 /// | `cull_every` | `sqlite`, `postgres` | how often rows that have expired are removed | `60s` |
 /// | `socket` | `postgres` | the directory of the server's socket, in the place of a host | – |
 /// | `sslmode` | `postgres` | as PostgreSQL calls it: `disable`, `prefer`, `require`, `verify-full` … | `prefer` |
+/// | `answer_limit` | `memcached` | how long a server may take to answer, before it counts as lost | 0.8 of `soft_limit` |
+/// | `max_connections` | `memcached` | how many connections to each server one runtime may have | 32 |
 ///
 /// [authenticates]: CacheBuilder::secret
 ///
@@ -201,7 +207,7 @@ struct Scheme {
 }
 
 /// All schemes there are.
-const SCHEMES: [Scheme; 11] = [
+const SCHEMES: [Scheme; 12] = [
     Scheme { name: "memory", options: &["max_bytes", "max_entries"], has_backend: false, open: memory },
     Scheme { name: "null", options: &[], has_backend: false, open: null },
     Scheme { name: "file", options: &["max_bytes", "max_entries"], has_backend: true, open: file },
@@ -247,6 +253,12 @@ const SCHEMES: [Scheme; 11] = [
     Scheme { name: "sqlite", options: &SQL_HAS, has_backend: true, open: sqlite },
     Scheme { name: "postgres", options: &POSTGRES_HAS, has_backend: true, open: postgres },
     Scheme { name: "postgresql", options: &POSTGRES_HAS, has_backend: true, open: postgres },
+    Scheme {
+        name: "memcached",
+        options: &["namespace", "connect", "answer_limit", "max_connections"],
+        has_backend: true,
+        open: memcached,
+    },
 ];
 
 const SQL_HAS: [&str; 6] = ["connect", "connect_limit", "connections", "cull_every", "namespace", "table"];
@@ -355,6 +367,11 @@ fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error
     Err(not_compiled_in("file", "file"))
 }
 
+#[cfg(not(feature = "memcached"))]
+fn memcached(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    Err(not_compiled_in("memcached", "memcached"))
+}
+
 #[cfg(not(feature = "redis"))]
 fn redis(scheme: &str, _: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
     Err(not_compiled_in(scheme, "redis"))
@@ -456,6 +473,15 @@ impl Options {
                 format!("option `{name}`: `{value}`: {wrong}")
             })
         })
+    }
+
+    /// As [`take`](Self::take), and leaves it for somebody else.
+    #[cfg(feature = "memcached")]
+    fn look<T: FromStr<Err = Wrong>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
+        let value = self.given.get(name).cloned();
+        let looked = self.take(name);
+        self.given.extend(value.map(|value| (name.to_owned(), value)));
+        looked
     }
 
     /// Refuses what `scheme` has not, and what no scheme has.
@@ -577,14 +603,14 @@ impl FromStr for Truth {
 }
 
 /// When a server is connected to.
-#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "_connections")]
 #[derive(PartialEq, Eq)]
 enum Connect {
     Now,
     Lazy,
 }
 
-#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "_connections")]
 impl FromStr for Connect {
     type Err = Wrong;
 

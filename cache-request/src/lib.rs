@@ -78,6 +78,7 @@
 //! | `redis-sentinel://a:26379,b:26379/main/2` | the master that sentinels name (feature `redis`) |
 //! | `sqlite:///var/cache/app.db` | a table in a file, which several processes may share (feature `sqlite`) |
 //! | `postgres://user:password@host:5432/database` | a table in a PostgreSQL database (feature `postgres`; encrypted: `postgres-tls`) |
+//! | `memcached://a:11211,b:11211` | memcached: one, or several among which the keys are divided (feature `memcached`) |
 //!
 //! A [`Backend`] of one's own is a handful of methods over bytes.
 //!
@@ -114,6 +115,7 @@
 //! - `zstd`: large values are compressed in a backend, where [`CacheBuilder`] or the options say so. Compiles a C library.
 //! - `sqlite`: `sqlite://`, and `backend::SqlBackend`. It brings SQLite along.
 //! - `postgres`: `postgres://`, and `backend::SqlBackend`. `postgres-tls`: encrypted, by rustls.
+//! - `memcached`: `memcached://`, and `backend::MemcachedBackend`.
 //! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
 //!
 //! # Faults
@@ -139,8 +141,11 @@ mod handle;
 mod key;
 pub mod keys;
 mod policy;
-#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
-#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "a pool is driven by the library's own runtime only"))]
+#[cfg(feature = "_connections")]
+#[cfg_attr(
+    not(any(feature = "memcached", feature = "redis")),
+    allow(dead_code, reason = "a pool is driven by the library's own runtime only")
+)]
 mod runtime;
 mod scope;
 mod shim;

@@ -37,7 +37,7 @@ mod imp {
     }
 
     /// Whether this thread does nothing else until a future of ours is ready, so that nothing it needs may be driven here.
-    #[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+    #[cfg(feature = "_connections")]
     pub(crate) fn is_blocking() -> bool {
         BLOCKING.get()
     }

@@ -34,7 +34,16 @@ fn an_unknown_scheme_is_told_all_there_are() {
         let error = refused(url);
         let scheme = url.split_once("://").unwrap().0;
         assert!(error.contains(&format!("`{scheme}://`")), "{error}");
-        for known in ["memory://", "null://", "file://", "redis://", "redis-cluster://"] {
+        for known in [
+            "memory://",
+            "null://",
+            "file://",
+            "memcached://",
+            "redis://",
+            "redis-cluster://",
+            "sqlite://",
+            "postgres://",
+        ] {
             assert!(error.contains(known), "{error}");
         }
     }

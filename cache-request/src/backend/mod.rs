@@ -4,6 +4,8 @@ mod breaker;
 #[cfg(feature = "file")]
 mod file;
 mod guard;
+#[cfg(feature = "memcached")]
+mod memcached;
 mod memory;
 mod pointer;
 #[cfg(feature = "redis")]
@@ -17,6 +19,8 @@ pub use self::breaker::BreakerState;
 #[cfg(feature = "file")]
 pub use self::file::{FileBackend, FileBackendBuilder};
 pub(crate) use self::guard::{Erased, Guarded, Limits as GuardLimits, Patience};
+#[cfg(feature = "memcached")]
+pub use self::memcached::{MemcachedBackend, MemcachedBackendBuilder};
 pub use self::memory::MemoryBackend;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisBackend, RedisBackendBuilder};

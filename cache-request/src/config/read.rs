@@ -59,8 +59,8 @@ fn expected(option: &str) -> Option<&'static str> {
     match option {
         "url" => Some(ADDRESS),
         "max_bytes" | "max_value_bytes" | "compress_over" => Some(BYTES),
-        "max_entries" | "max_concurrent" | "breaker_faults" | "db" | "connections" => Some(NUMBER),
-        "wait_limit" | "soft_limit" | "breaker_pause" | "connect_limit" | "cull_every" => Some(TIME),
+        "max_entries" | "max_concurrent" | "breaker_faults" | "db" | "connections" | "max_connections" => Some(NUMBER),
+        "wait_limit" | "soft_limit" | "breaker_pause" | "connect_limit" | "cull_every" | "answer_limit" => Some(TIME),
         "connect" => Some(CONNECT),
         "tls" => Some(TRUTH),
         other => SCHEMES.iter().any(|scheme| scheme.has(other)).then_some(TEXT),

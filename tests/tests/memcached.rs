@@ -1,0 +1,10 @@
+//! memcached: the whole suite, and what is peculiar to it.
+
+#[path = "memcached/conformance.rs"]
+mod conformance;
+#[path = "memcached/faults.rs"]
+mod faults;
+#[path = "memcached/runtimes.rs"]
+mod runtimes;
+#[path = "memcached/stored.rs"]
+mod stored;

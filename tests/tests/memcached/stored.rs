@@ -1,0 +1,262 @@
+//! What stands on the servers, and for how long.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use cache_request::{
+    Cache, ErrorKind,
+    backend::{Backend, Item, MemcachedBackend},
+    cache_request, client_scope_sync, scoped_sync,
+};
+use cache_request_tests::servers::memcached::Memcached;
+use futures_lite::future::block_on;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const PATIENT: Duration = Duration::from_secs(30);
+
+fn backend(url: &str, namespace: &str) -> MemcachedBackend {
+    MemcachedBackend::builder(url).namespace(namespace).answer_limit(PATIENT).build().unwrap()
+}
+
+/// A key as it stands on the server.
+fn stored(memcached: &Memcached, namespace: &str, key: &str) -> String {
+    format!("{namespace}:{:016x}:{key}", memcached.generation(namespace))
+}
+
+#[test]
+fn the_server_keeps_it_a_little_longer_and_never_for_ever() {
+    let memcached = Memcached::shared();
+    let backend = backend(&memcached.url(), "longer");
+    block_on(async {
+        for (timeout, seconds) in [
+            (Duration::from_millis(1), 1..=2),
+            (Duration::from_secs(1), 1..=2),
+            (Duration::from_secs(60), 55..=61),
+            (30 * DAY, 2_591_990..=2_592_003),
+            (31 * DAY, 2_678_390..=2_678_403),
+            (3650 * DAY, 315_359_990..=315_360_003),
+        ] {
+            backend.set("set", b"value", Some(timeout)).await.unwrap();
+            backend.delete("add").await.unwrap();
+            assert!(backend.add("add", b"value", Some(timeout)).await.unwrap());
+            backend.set("touch", b"value", None).await.unwrap();
+            assert!(backend.touch("touch", Some(timeout)).await.unwrap());
+            let many = ["many", "more"].map(|key| Item { key, value: b"value", timeout: Some(timeout) });
+            assert!(backend.set_many(&many).await.iter().all(Result::is_ok));
+            for key in ["set", "add", "touch", "many", "more"] {
+                let found = memcached.look(&stored(&memcached, "longer", key));
+                // On a machine that is slow, the shortest may be gone by now.
+                if found.hit() || timeout > Duration::from_secs(1) {
+                    let left = found.item.ttl.unwrap();
+                    assert!(seconds.contains(&left), "{key} for {timeout:?}: {left} s left");
+                    assert_eq!(found.value.as_deref(), Some(&b"value"[..]), "values stand there as they are");
+                }
+            }
+        }
+        for timeout in [None, Some(Duration::MAX), Some(30 * 365 * DAY)] {
+            backend.set("set", b"", timeout).await.unwrap();
+            assert_eq!(memcached.look(&stored(&memcached, "longer", "set")).item.ttl, Some(-1));
+            assert_eq!(backend.get("set").await.unwrap(), Some(Vec::new()));
+        }
+    });
+}
+
+/// While the server has it still.
+#[test]
+fn it_ends_before_the_server_lets_it_go() {
+    let memcached = Memcached::shared();
+    let backend = backend(&memcached.url(), "exact");
+    let mut kept = 0;
+    block_on(async {
+        for _ in 0..10 {
+            backend.set("key", b"value", Some(Duration::from_millis(30))).await.unwrap();
+            sleep(Duration::from_millis(31));
+            assert_eq!(backend.get("key").await.unwrap(), None);
+            assert!(backend.get_many(&["key"]).await.pop().unwrap().unwrap().is_none());
+            kept += u32::from(memcached.look(&stored(&memcached, "exact", "key")).hit());
+            assert!(!backend.touch("key", None).await.unwrap());
+            assert!(!backend.delete("key").await.unwrap());
+        }
+    });
+    assert!(kept > 0, "the server has never kept it longer");
+}
+
+static BODIES: AtomicU32 = AtomicU32::new(0);
+
+#[cache_request(timeout = 60)]
+fn long_arguments(text: &str, list: Vec<u64>) -> usize {
+    BODIES.fetch_add(1, SeqCst);
+    text.len() + list.len()
+}
+
+#[test]
+fn no_argument_is_too_long_for_a_key() {
+    let memcached = Memcached::start(&[]);
+    let namespace = "n".repeat(100);
+    for options in ["soft_limit=30s".to_owned(), format!("soft_limit=30s&namespace={namespace}")] {
+        let cache = Cache::from_url(&format!("{}?{options}", memcached.url())).unwrap();
+        BODIES.store(0, SeqCst);
+        scoped_sync(&cache, || {
+            for text in
+                ["ü".repeat(100_000), "x".repeat(100_000), format!("{}y", "x".repeat(99_999)), " \r\n\0".repeat(1000)]
+            {
+                for _ in 0..2 {
+                    assert_eq!(long_arguments(&text, (0..10_000).collect()), text.len() + 10_000);
+                }
+            }
+        });
+        assert_eq!((BODIES.load(SeqCst), cache.stats().faults(), cache.stats().hits()), (4, 0, 4), "{}", cache.stats());
+    }
+    for refused in ["", "a b", "a:b", "é", &"n".repeat(101)] {
+        let error = MemcachedBackend::builder("memcached://h").namespace(refused).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+}
+
+#[cache_request(timeout = 60)]
+fn bytes(count: usize) -> Vec<u8> {
+    BODIES.fetch_add(1, SeqCst);
+    (0..count).map(|number| ((number * 7919) >> 3) as u8).collect()
+}
+
+#[test]
+fn what_is_too_large_is_counted_and_not_sent_again() {
+    let memcached = Memcached::start(&[]);
+    let cache = Cache::from_url(&format!("{}?soft_limit=30s", memcached.url())).unwrap();
+    scoped_sync(&cache, || {
+        for _ in 0..5 {
+            assert_eq!(bytes(3_000_000).len(), 3_000_000);
+        }
+        assert_eq!(bytes(100_000), bytes(100_000));
+    });
+    let stats = cache.stats();
+    println!("{stats}");
+    assert_eq!((stats.faults(), stats.hits(), stats.bodies()), (5, 1, 6), "{stats}");
+
+    // Whatever the limit, it is learnt, and what was there is gone.
+    let small = Memcached::start(&["-I", "512k"]);
+    let backend = backend(&small.url(), "small");
+    block_on(async {
+        let (little, large) = (vec![1; 500], vec![2; 600_000]);
+        let item = |key, value| Item { key, value, timeout: None };
+        backend.set("b", b"older", None).await.unwrap();
+        for _ in 0..2 {
+            let items = [item("a", &little), item("b", &large), item("c", &little), item("d", &little)];
+            let outcomes = backend.set_many(&items).await;
+            let kinds: Vec<_> =
+                outcomes.iter().map(|outcome| outcome.as_ref().err().map(cache_request::Error::kind)).collect();
+            assert_eq!(kinds, [None, Some(ErrorKind::TooLarge), None, None], "{outcomes:?}");
+            let found: Vec<_> = backend.get_many(&["a", "b", "c", "d"]).await.into_iter().map(Result::unwrap).collect();
+            assert_eq!(found, [Some(little.clone()), None, Some(little.clone()), Some(little.clone())]);
+        }
+        assert_eq!(backend.add("e", &large, None).await.unwrap_err().kind(), ErrorKind::TooLarge);
+        backend.set("b", b"older", None).await.unwrap();
+        assert_eq!(backend.set("b", &large, None).await.unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(backend.get("b").await.unwrap(), None);
+    });
+}
+
+#[test]
+fn a_cleared_namespace_is_cleared_for_all() {
+    let (fleet, url) = Memcached::fleet(3);
+    let (one, two, other) = (backend(&url, "shared"), backend(&url, "shared"), backend(&url, "other"));
+    let keys: Vec<String> = (0..30).map(|number| format!("key{number}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let items: Vec<_> = keys.iter().map(|key| Item { key, value: b"value", timeout: None }).collect();
+    let count = |backend: &MemcachedBackend| {
+        block_on(backend.get_many(&keys)).into_iter().filter(|found| found.as_ref().unwrap().is_some()).count()
+    };
+    block_on(async {
+        for backend in [&one, &other] {
+            assert!(backend.set_many(&items).await.iter().all(Result::is_ok));
+        }
+        assert_eq!([count(&one), count(&two), count(&other)], [30, 30, 30]);
+        one.clear().await.unwrap();
+        assert_eq!(count(&one), 0);
+        sleep(Duration::from_millis(1001));
+        assert_eq!([count(&one), count(&two), count(&other)], [0, 0, 30], "noticed within a second");
+        assert!(one.set_many(&items).await.iter().all(Result::is_ok));
+        assert_eq!([count(&one), count(&two)], [30, 30]);
+
+        // A server has lost its generation: the others know.
+        let generation = fleet[0].generation("shared");
+        fleet[0].client().delete("shared!generation").send().unwrap();
+        sleep(Duration::from_millis(1001));
+        assert_eq!([count(&one), count(&two)], [30, 30]);
+        assert_eq!(fleet[0].generation("shared"), generation);
+        // All have lost it: nothing older comes back.
+        for memcached in &fleet {
+            memcached.client().delete("shared!generation").send().unwrap();
+        }
+        sleep(Duration::from_millis(1001));
+        assert_eq!([count(&two), count(&one)], [0, 0]);
+        assert!(fleet.iter().all(|memcached| memcached.generation("shared") > generation));
+        assert_eq!(count(&backend(&url, "shared")), 0);
+        assert_eq!(count(&other), 30);
+
+        // One whose clock was ahead has begun the last one.
+        let ahead = u64::MAX / 2;
+        for memcached in &fleet {
+            memcached.client().set("shared!generation", ahead.to_string()).send().unwrap();
+        }
+        sleep(Duration::from_millis(1001));
+        assert!(one.set_many(&items).await.iter().all(Result::is_ok));
+        assert_eq!([count(&one), count(&two)], [30, 30]);
+        let new = backend(&url, "shared");
+        new.clear().await.unwrap();
+        assert_eq!(count(&new), 0);
+        sleep(Duration::from_millis(1001));
+        assert_eq!([count(&one), count(&two)], [0, 0]);
+    });
+}
+
+#[cache_request(timeout = 60, name = "who")]
+fn who(number: u32) -> u32 {
+    BODIES.fetch_add(1, SeqCst);
+    number
+}
+
+#[test]
+fn applications_and_clients_never_see_one_another() {
+    let memcached = Memcached::start(&[]);
+    let cache = |options: &str| Cache::from_url(&format!("{}?soft_limit=30s&{options}", memcached.url())).unwrap();
+    let caches = [cache("prefix=one"), cache("prefix=two"), cache("prefix=one&namespace=other")];
+    for cache in &caches {
+        scoped_sync(cache, || {
+            for client in ["", "ann", "bob"] {
+                let calls = || assert_eq!([who(1), who(1)], [1, 1]);
+                if client.is_empty() { calls() } else { client_scope_sync(client, calls) }
+            }
+        });
+        let stats = cache.stats();
+        assert_eq!((stats.bodies(), stats.hits(), stats.faults()), (3, 3, 0), "{stats}");
+    }
+    // A new process finds all of them.
+    let again = cache("prefix=two");
+    scoped_sync(&again, || client_scope_sync("ann", || assert_eq!(who(1), 1)));
+    assert_eq!((again.stats().bodies(), again.stats().hits()), (0, 1));
+}
+
+#[test]
+fn a_million_bytes_in_many_pieces_take_one_trip_to_each() {
+    let (_fleet, url) = Memcached::fleet(3);
+    let backend = backend(&url, "many");
+    let entries: Vec<(String, Vec<u8>)> = (0..5000_u32)
+        .map(|number| (format!("{number}{}", "k".repeat(100)), number.to_le_bytes().repeat(500)))
+        .collect();
+    let items: Vec<_> = entries.iter().map(|(key, value)| Item { key, value, timeout: Some(DAY) }).collect();
+    let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+    block_on(async {
+        let begun = Instant::now();
+        assert!(backend.set_many(&items).await.iter().all(Result::is_ok));
+        let set = begun.elapsed();
+        let found = backend.get_many(&keys).await;
+        let got = begun.elapsed() - set;
+        assert!(found.into_iter().zip(&entries).all(|(found, (_, value))| found.unwrap().as_ref() == Some(value)));
+        assert!(backend.delete_many(&keys).await.into_iter().all(Result::unwrap));
+        println!("5000 values of 2000 bytes: set in {set:.1?}, got in {got:.1?}");
+    });
+}
