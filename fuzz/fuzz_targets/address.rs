@@ -1,0 +1,127 @@
+//! Addresses: any text is a cache or an error, the cache works, and the error keeps what is secret.
+
+#![no_main]
+
+use std::{collections::BTreeMap, error::Error as _, fmt::Write};
+
+use arbitrary::Arbitrary;
+use cache_request::{Cache, CacheConfig, Error, cache_request, scoped_sync};
+use cache_request_fuzz::{prepare, within};
+use libfuzzer_sys::fuzz_target;
+
+/// Whatever an address says, the cache is there before anything is kept.
+const BYTES: usize = 1 << 20;
+
+#[derive(Debug, Arbitrary)]
+enum Input<'a> {
+    Text(&'a str),
+    /// Options beside the address.
+    Options(&'a str, BTreeMap<&'a str, Option<&'a str>>),
+    /// An address with a password in it.
+    Secret {
+        scheme: Scheme,
+        user: &'a str,
+        password: &'a [u8],
+        place: Place,
+        rest: &'a str,
+    },
+}
+
+#[derive(Debug, Arbitrary)]
+enum Scheme {
+    Memory,
+    Null,
+    File,
+    Redis,
+}
+
+#[derive(Debug, Arbitrary)]
+enum Place {
+    /// `user:password@rest`
+    User,
+    /// `rest?password=…`
+    Option,
+    /// `rest?password=…&password=…`
+    Twice,
+    /// `user:password@rest` where the scheme should stand.
+    NoScheme,
+}
+
+#[cache_request]
+fn doubled(number: u32) -> u32 {
+    number * 2
+}
+
+fuzz_target!(init: prepare(), |input: Input<'_>| {
+    match input {
+        Input::Text(text) => check(text, Cache::from_url),
+        Input::Options(text, options) => check(text, |url| {
+            let mut config = CacheConfig::default();
+            config.url = Some(url.to_owned());
+            config.options =
+                options.into_iter().map(|(name, value)| (name.to_owned(), (&value.unwrap_or("1")).into())).collect();
+            config.build()
+        }),
+        Input::Secret { scheme, user, password, place, rest } => {
+            let scheme = match scheme {
+                Scheme::Memory => "memory",
+                Scheme::Null => "null",
+                Scheme::File => "file",
+                Scheme::Redis => "redis",
+            };
+            // Behind its beginning anything, encoded as an address has it or not.
+            let tail: String = password.iter().map(|byte| char::from(byte & 0x7f)).collect();
+            // Elsewhere in the address it is no secret. The fuzzer sees what it is compared with, and tries.
+            let is_told = |text: &str| urlencoding::decode_binary(text.as_bytes()).windows(6).any(|six| six == b"s3cr3t");
+            if [user, &tail, rest].into_iter().any(is_told) {
+                return;
+            }
+            let secret = format!("s3cr3t{tail}");
+            let and = if rest.contains('?') { '&' } else { '?' };
+            let url = match place {
+                Place::User => format!("{scheme}://{user}:{secret}@{rest}"),
+                Place::Option => format!("{scheme}://{rest}{and}password={secret}"),
+                Place::Twice => format!("{scheme}://{rest}{and}password={secret}&password={secret}"),
+                Place::NoScheme => format!("{user}:{secret}@{scheme}://{rest}"),
+            };
+            check(&url, |url| {
+                let made = Cache::from_url(url);
+                if let Err(error) = &made {
+                    let told = told(error);
+                    assert!(!told.contains("s3cr3t"), "{url:?}: {told}");
+                }
+                let mut config = CacheConfig::default();
+                config.url = Some(url.to_owned());
+                assert!(!format!("{config:?} {config:#?}").contains("s3cr3t"), "{config:?}");
+                made
+            });
+        }
+    }
+});
+
+/// Makes the cache of an address, and uses it.
+fn check(url: &str, make: impl FnOnce(&str) -> Result<Cache, Error>) {
+    // Nothing can be made below a device, whatever the path: so the target touches no disk.
+    let url = match url.strip_prefix("file://") {
+        Some(rest) => format!("file:///dev/null/{rest}"),
+        None => url.to_owned(),
+    };
+    within(BYTES + 64 * url.len(), || match make(&url) {
+        Ok(cache) => scoped_sync(&cache, || {
+            assert_eq!([doubled(1), doubled(2), doubled(2)], [2, 4, 4]);
+            assert!(doubled_cache(1).key().bytes().all(|byte| byte.is_ascii_graphic()));
+        }),
+        Err(error) => assert!(!told(&error).is_empty()),
+    });
+}
+
+/// All that an error can be made to say.
+fn told(error: &Error) -> String {
+    let mut told = format!("{error} {error:?} {error:#?}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(told, " {error} {error:?}");
+        cause = error.source();
+    }
+    told
+}

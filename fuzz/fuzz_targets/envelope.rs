@@ -1,0 +1,318 @@
+//! The envelope: stored bytes are the value that was sealed for this key, version and type, or none; and they cost no more than
+//! their size.
+
+#![no_main]
+
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use arbitrary::Arbitrary;
+use cache_request::{Cache, Clock, Error, ErrorKind, backend::Backend, cache_request, scoped_sync};
+use cache_request_fuzz::{prepare, within};
+use libfuzzer_sys::fuzz_target;
+use serde::{Deserialize, Serialize};
+
+/// Where the parts of an envelope without tags stand, as `codec.rs` has it.
+const FRESH_UNTIL: usize = 12;
+const CHECKSUM: usize = 30;
+const PAYLOAD: usize = 38;
+
+/// What a call takes beside the bytes: the key, the flight, the error.
+const CALL: usize = 1 << 14;
+/// What a byte may become in a record: three of them are a map with one entry, for which a `BTreeMap` takes a node with room
+/// for eleven.
+const IN_RECORD: usize = 1 << 9;
+/// And in what is found out by looking: serde copies the rest of the data at each level.
+const IN_LOOSE: usize = 1 << 14;
+const IN_TEXT: usize = 4;
+/// Bytes that are refused are not decoded at all. The shelf holds them once, and the backend returns a copy.
+const REFUSED: [usize; 3] = [3; 3];
+
+/// The shapes that MessagePack and serde know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Arbitrary)]
+struct Record {
+    id: u32,
+    name: String,
+    cents: Option<i64>,
+    wide: (i128, u128),
+    marks: Vec<Mark>,
+    by_name: BTreeMap<String, Result<char, Vec<u8>>>,
+    nothing: (),
+    perhaps: (Option<()>, Option<Loose>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Arbitrary)]
+enum Mark {
+    New,
+    Rank(i16),
+    Pair(bool, Option<Option<u8>>),
+    Seen { by: String, before: Option<Box<Mark>> },
+}
+
+/// What serde finds out by looking at the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Arbitrary)]
+#[serde(untagged)]
+enum Loose {
+    Nothing,
+    Number(u64),
+    Text(String),
+    Several(Vec<Loose>),
+    Named(BTreeMap<String, Loose>),
+}
+
+#[cache_request(name = "f", timeout = 300)]
+fn record(number: u8) -> Record {
+    unreachable!("nothing calls it with {number}")
+}
+
+#[cache_request(name = "f", timeout = 300, version = 2)]
+fn record_2(number: u8) -> Record {
+    unreachable!("nothing calls it with {number}")
+}
+
+#[cache_request(name = "f", timeout = 300)]
+fn loose(number: u8) -> Loose {
+    unreachable!("nothing calls it with {number}")
+}
+
+#[cache_request(name = "f", timeout = 300)]
+fn text(number: u8) -> Option<String> {
+    unreachable!("nothing calls it with {number}")
+}
+
+/// A backend that holds one answer, and has it for every key.
+#[derive(Clone, Copy)]
+struct Shelf;
+
+static SHELF: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+fn shelf() -> MutexGuard<'static, Option<Vec<u8>>> {
+    SHELF.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Backend for Shelf {
+    fn name(&self) -> &'static str {
+        "shelf"
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(shelf().clone())
+    }
+
+    async fn set(&self, _: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        *shelf() = Some(value.to_vec());
+        Ok(())
+    }
+
+    async fn delete(&self, _: &str) -> Result<bool, Error> {
+        Ok(shelf().take().is_some())
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.delete("").await.map(drop)
+    }
+}
+
+/// Four functions of one name need a cache each.
+struct Caches {
+    record: Cache,
+    record_2: Cache,
+    loose: Cache,
+    text: Cache,
+    /// Where five minutes have passed.
+    later: Cache,
+}
+
+static CACHES: LazyLock<Caches> = LazyLock::new(|| {
+    let clock = Clock::mock();
+    let cache = || Cache::builder().backend(Shelf).soft_limit(Duration::MAX).clock(clock.clone()).build();
+    let late = Clock::mock();
+    late.advance(Duration::from_secs(300));
+    Caches {
+        record: cache(),
+        record_2: cache(),
+        loose: cache(),
+        text: cache(),
+        later: Cache::builder().backend(Shelf).soft_limit(Duration::MAX).clock(late).build(),
+    }
+});
+
+#[derive(Debug, Arbitrary)]
+struct Input<'a> {
+    number: u8,
+    value: Value,
+    stored: Stored<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Arbitrary)]
+enum Value {
+    Record(Record),
+    Loose(Loose),
+    Text(Option<String>),
+}
+
+#[derive(Debug, Arbitrary)]
+enum Stored<'a> {
+    /// Anything.
+    Raw(&'a [u8]),
+    /// What was sealed, for whoever asks.
+    Sealed { number: u8 },
+    /// What was sealed, changed.
+    Mangled { changes: Vec<(u16, u8)>, length: Option<u16> },
+    /// What somebody made who knows the format, the checksum included.
+    Forged { changes: Vec<(u8, u8)>, fresh_until: Option<u64>, tags: u8, payload: Option<&'a [u8]> },
+}
+
+fuzz_target!(init: {
+    prepare();
+    warm_up();
+}, |input: Input<'_>| {
+    let Input { number, value, stored } = input;
+    let Some(sealed) = seal(number, &value) else {
+        return assert!(has_nil_in_some(&value), "{value:?}");
+    };
+    assert!(!has_nil_in_some(&value), "{value:?}");
+    match stored {
+        Stored::Raw(bytes) => refused(number, bytes),
+        Stored::Sealed { number: asked } => {
+            let [record, loose, text] = open(asked, &sealed, [IN_RECORD, IN_LOOSE, IN_TEXT]);
+            let mine = [
+                matches!(value, Value::Record(_)),
+                matches!(value, Value::Loose(_)),
+                matches!(value, Value::Text(_)),
+            ];
+            for (found, mine) in [record, loose, text].into_iter().zip(mine) {
+                assert_eq!(found, (mine && asked == number).then(|| value.clone()), "{asked}, sealed for {number}");
+            }
+            let other = || scoped_sync(&CACHES.record_2, || record_2_cache(number).peek());
+            assert_eq!(on_shelf(&sealed, other), None, "another version's");
+            let late = || scoped_sync(&CACHES.later, || record_cache(number).peek());
+            assert_eq!(on_shelf(&sealed, late), None, "too late");
+        }
+        Stored::Mangled { changes, length } => {
+            let mut bytes = sealed.clone();
+            for (at, by) in changes {
+                let at = usize::from(at) % bytes.len();
+                bytes[at] ^= by;
+            }
+            if let Some(length) = length {
+                bytes.resize(usize::from(length), 0);
+            }
+            if bytes != sealed {
+                refused(number, &bytes);
+            }
+        }
+        Stored::Forged { changes, fresh_until, tags, payload } => {
+            let mut head = sealed[..CHECKSUM].to_vec();
+            for (at, by) in changes {
+                let at = usize::from(at) % CHECKSUM;
+                head[at] ^= by;
+            }
+            if let Some(fresh_until) = fresh_until {
+                head[FRESH_UNTIL..][..8].copy_from_slice(&fresh_until.to_le_bytes());
+            }
+            if tags > 0 {
+                head[CHECKSUM - 2..].copy_from_slice(&u16::from(tags).to_le_bytes());
+                head.resize(CHECKSUM + 16 * usize::from(tags), tags);
+            }
+            let payload = payload.unwrap_or(&sealed[PAYLOAD..]);
+            let bytes = [&head, &checksum(number, &head, payload)[..], payload].concat();
+            let found = open(number, &bytes, [IN_RECORD, IN_LOOSE, IN_TEXT]);
+            // All that stands before the times: format, codec and type.
+            if head[..FRESH_UNTIL] != sealed[..FRESH_UNTIL] {
+                let of_another = found.iter().flatten().all(|found| !same_type(found, &value));
+                assert!(of_another, "{found:?}");
+            } else if fresh_until.is_none() && head[..CHECKSUM - 2] == sealed[..CHECKSUM - 2] && payload == &sealed[PAYLOAD..]
+            {
+                let length = usize::from(u16::from_le_bytes([head[CHECKSUM - 2], head[CHECKSUM - 1]]));
+                let whole = length == usize::from(tags);
+                assert_eq!(found.into_iter().flatten().next(), whole.then_some(value));
+            }
+        }
+    }
+});
+
+/// What is made once for each function is not any entry's cost.
+fn warm_up() {
+    for value in [Value::Record(blank()), Value::Loose(Loose::Number(0)), Value::Text(None)] {
+        let sealed = seal(0, &value).expect("a value that can be stored");
+        open(0, &sealed, [1 << 20; 3]);
+    }
+}
+
+fn blank() -> Record {
+    let (wide, marks, by_name) = ((0, 0), Vec::new(), BTreeMap::new());
+    Record { id: 0, name: String::new(), cents: None, wide, marks, by_name, nothing: (), perhaps: (None, None) }
+}
+
+fn same_type(a: &Value, b: &Value) -> bool {
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+}
+
+/// What is stored of `value`, as the answer of its function for `number`; `None` if it cannot be.
+fn seal(number: u8, value: &Value) -> Option<Vec<u8>> {
+    shelf().take();
+    let put = match value {
+        Value::Record(value) => scoped_sync(&CACHES.record, || record_cache(number).put(value)),
+        Value::Loose(value) => scoped_sync(&CACHES.loose, || loose_cache(number).put(value)),
+        Value::Text(value) => scoped_sync(&CACHES.text, || text_cache(number).put(value)),
+    };
+    match put {
+        Ok(()) => Some(shelf().take().expect("it was stored")),
+        Err(error) => {
+            assert_eq!((error.kind(), &*shelf()), (ErrorKind::Codec, &None));
+            None
+        }
+    }
+}
+
+/// Whether there is a `Some` of what is written as nil.
+fn has_nil_in_some(value: &Value) -> bool {
+    fn has_nil(mark: &Mark) -> bool {
+        match mark {
+            Mark::New | Mark::Rank(_) => false,
+            Mark::Pair(_, option) => *option == Some(None),
+            Mark::Seen { before, .. } => before.as_deref().is_some_and(has_nil),
+        }
+    }
+    match value {
+        Value::Record(record) => {
+            matches!(record.perhaps, (Some(()), _) | (_, Some(Loose::Nothing))) || record.marks.iter().any(has_nil)
+        }
+        Value::Loose(_) | Value::Text(_) => false,
+    }
+}
+
+/// The checksum, as `codec.rs` has it.
+fn checksum(number: u8, head: &[u8], payload: &[u8]) -> [u8; 8] {
+    let key = scoped_sync(&CACHES.record, || record_cache(number).key());
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(key.len() as u64).to_le_bytes()).update(key.as_bytes()).update(head).update(payload);
+    *hasher.finalize().as_bytes().first_chunk().expect("more than eight bytes")
+}
+
+/// What the three functions find, holding so many bytes for each that is stored.
+fn open(number: u8, bytes: &[u8], limits: [usize; 3]) -> [Option<Value>; 3] {
+    let [record, loose, text] = limits.map(|each| CALL + each * bytes.len());
+    let in_record = || on_shelf(bytes, || scoped_sync(&CACHES.record, || record_cache(number).peek()));
+    let in_loose = || on_shelf(bytes, || scoped_sync(&CACHES.loose, || loose_cache(number).peek()));
+    let in_text = || on_shelf(bytes, || scoped_sync(&CACHES.text, || text_cache(number).peek()));
+    [
+        within(record, in_record).map(Value::Record),
+        within(loose, in_loose).map(Value::Loose),
+        within(text, in_text).map(Value::Text),
+    ]
+}
+
+fn on_shelf<T>(bytes: &[u8], look: impl FnOnce() -> T) -> T {
+    *shelf() = Some(bytes.to_vec());
+    look()
+}
+
+/// Bytes that nobody has sealed are no value, and found out before anything is made of them.
+fn refused(number: u8, bytes: &[u8]) {
+    assert_eq!(open(number, bytes, REFUSED), [None, None, None]);
+}

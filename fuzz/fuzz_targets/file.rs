@@ -1,0 +1,142 @@
+//! `file://`: whatever stands in a file of the directory, it is the answer that was stored, or none.
+
+#![no_main]
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::LazyLock,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use arbitrary::Arbitrary;
+use cache_request::{
+    ErrorKind,
+    backend::{Backend, FileBackend},
+};
+use cache_request_fuzz::{prepare, within};
+use futures_lite::future::block_on;
+use libfuzzer_sys::fuzz_target;
+use tempfile::TempDir;
+
+const KEY: &str = "shop..prices?item=5";
+const NOW: u64 = 1_735_689_600_000;
+
+#[derive(Debug, Arbitrary)]
+enum Content<'a> {
+    Raw(&'a [u8]),
+    /// What an entry consists of, right or wrong.
+    Parts {
+        version: Option<[u8; 2]>,
+        expiry: Expiry,
+        key: Option<&'a str>,
+        key_bytes: Option<u64>,
+        value_bytes: Option<u64>,
+        value: &'a [u8],
+    },
+    /// What was stored, changed.
+    Mangled {
+        value: &'a [u8],
+        changes: Vec<(u16, u8)>,
+        length: Option<u16>,
+    },
+}
+
+#[derive(Debug, Arbitrary)]
+enum Expiry {
+    Never,
+    Over(u16),
+    Later(u16),
+    Any(u64),
+}
+
+struct Stage {
+    backend: FileBackend,
+    entry: PathBuf,
+    _root: TempDir,
+}
+
+static STAGE: LazyLock<Stage> = LazyLock::new(|| {
+    let root = tempfile::tempdir().expect("a directory");
+    let now = || UNIX_EPOCH + Duration::from_millis(NOW);
+    let backend = FileBackend::builder(root.path()).now(now).build().expect("a backend");
+    block_on(backend.set(KEY, b"", None)).expect("a place to write");
+    let name = blake3::hash(KEY.as_bytes()).to_hex();
+    let entry = root.path().join(&name[..2]).join(format!("{name}.cache-request"));
+    assert!(entry.is_file());
+    Stage { backend, entry, _root: root }
+});
+
+fuzz_target!(init: {
+    prepare();
+    LazyLock::force(&STAGE);
+}, |content: Content<'_>| {
+    let Stage { backend, entry, .. } = &*STAGE;
+    let bytes = bytes(&content);
+    fs::write(entry, &bytes).expect("the entry");
+
+    let found = within((1 << 16) + 2 * bytes.len(), || block_on(backend.get(KEY)));
+    let expected = expected(&bytes);
+    match (&expected, found) {
+        (Some(expected), Ok(found)) => assert_eq!(*expected, found.as_deref()),
+        (None, Err(error)) => assert_eq!(error.kind(), ErrorKind::Corrupt),
+        (expected, found) => panic!("{found:?}, and expected {expected:?}"),
+    }
+    // Only what could have been got was there, and nothing remains.
+    let was_there = block_on(backend.delete(KEY)).expect("a file that can be removed");
+    assert_eq!(was_there, matches!(expected, Some(Some(_))));
+    assert!(!entry.exists());
+});
+
+fn bytes(content: &Content<'_>) -> Vec<u8> {
+    match content {
+        Content::Raw(bytes) => bytes.to_vec(),
+        Content::Parts { version, expiry, key, key_bytes, value_bytes, value } => {
+            let expiry = match *expiry {
+                Expiry::Never => u64::MAX,
+                Expiry::Over(by) => NOW - u64::from(by),
+                Expiry::Later(by) => NOW + u64::from(by),
+                Expiry::Any(at) => at,
+            };
+            let key = key.unwrap_or(KEY);
+            let mut bytes = b"cache-request/".to_vec();
+            bytes.extend_from_slice(version.as_ref().unwrap_or(b"1\n"));
+            for number in [expiry, key_bytes.unwrap_or(key.len() as u64), value_bytes.unwrap_or(value.len() as u64)] {
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            bytes.extend_from_slice(key.as_bytes());
+            bytes.extend_from_slice(value);
+            bytes
+        }
+        Content::Mangled { value, changes, length } => {
+            block_on(STAGE.backend.set(KEY, value, Some(Duration::from_secs(1)))).expect("a place to write");
+            let mut bytes = fs::read(&STAGE.entry).expect("what was stored");
+            for &(at, by) in changes {
+                let at = usize::from(at) % bytes.len();
+                bytes[at] ^= by;
+            }
+            if let Some(length) = *length {
+                bytes.resize(usize::from(length), 0);
+            }
+            bytes
+        }
+    }
+}
+
+/// What the layout in `backend/file/entry.rs` says: `None` is an error.
+fn expected(bytes: &[u8]) -> Option<Option<&[u8]>> {
+    let rest = bytes.strip_prefix(b"cache-request/")?;
+    let (version, rest) = rest.split_at_checked(2)?;
+    if version != b"1\n" {
+        return Some(None);
+    }
+    let (header, rest) = rest.split_at_checked(24)?;
+    let number = |at| header[at..at + 8].iter().rev().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+    let (expiry, key_bytes, value_bytes) = (number(0), number(8), number(16));
+    if key_bytes.checked_add(value_bytes)? != rest.len() as u64 {
+        return None;
+    }
+    let (key, value) = rest.split_at(usize::try_from(key_bytes).ok()?);
+    let fresh = expiry == u64::MAX || expiry > NOW;
+    Some(Some(value).filter(|_| key == KEY.as_bytes() && fresh))
+}
