@@ -23,6 +23,20 @@ const KEY: &str = "shop..prices?item=5";
 const NOW: u64 = 1_735_689_600_000;
 
 #[derive(Debug, Arbitrary)]
+struct Input<'a> {
+    content: Content<'a>,
+    then: Then,
+}
+
+/// What is done after it was read.
+#[derive(Debug, Arbitrary)]
+enum Then {
+    Delete,
+    Add,
+    Touch,
+}
+
+#[derive(Debug, Arbitrary)]
 enum Content<'a> {
     Raw(&'a [u8]),
     /// What an entry consists of, right or wrong.
@@ -67,26 +81,53 @@ static STAGE: LazyLock<Stage> = LazyLock::new(|| {
     Stage { backend, entry, _root: root }
 });
 
-fuzz_target!(init: {
+fuzz_target!(init: set_up(), |input: Input<'_>| run(&input));
+
+fn set_up() {
     prepare();
     LazyLock::force(&STAGE);
-}, |content: Content<'_>| {
+}
+
+fn run(input: &Input<'_>) {
     let Stage { backend, entry, .. } = &*STAGE;
-    let bytes = bytes(&content);
+    let bytes = bytes(&input.content);
     fs::write(entry, &bytes).expect("the entry");
 
-    let found = within((1 << 16) + 2 * bytes.len(), || block_on(backend.get(KEY)));
     let expected = expected(&bytes);
-    match (&expected, found) {
-        (Some(expected), Ok(found)) => assert_eq!(*expected, found.as_deref()),
-        (None, Err(error)) => assert_eq!(error.kind(), ErrorKind::Corrupt),
-        (expected, found) => panic!("{found:?}, and expected {expected:?}"),
+    let get = || {
+        let found = within((1 << 16) + 2 * bytes.len(), || block_on(backend.get(KEY)));
+        match (&expected, found) {
+            (Some(expected), Ok(found)) => assert_eq!(*expected, found.as_deref()),
+            (None, Err(error)) => assert_eq!(error.kind(), ErrorKind::Corrupt),
+            (expected, found) => panic!("{found:?}, and expected {expected:?}"),
+        }
+    };
+    get();
+    // Only what could be got is there.
+    let is_there = matches!(expected, Some(Some(_)));
+    match input.then {
+        Then::Delete => {
+            assert_eq!(block_on(backend.delete(KEY)).expect("a file that can be removed"), is_there);
+            assert!(!entry.exists());
+        }
+        Then::Add => {
+            let added = block_on(backend.add(KEY, b"new", None)).expect("a file that can be replaced");
+            assert_eq!(added, !is_there);
+            if added {
+                assert_eq!(block_on(backend.get(KEY)).expect("what was added").as_deref(), Some(&b"new"[..]));
+            } else {
+                get();
+            }
+        }
+        Then::Touch => {
+            match block_on(backend.touch(KEY, None)) {
+                Ok(touched) => assert_eq!((touched, expected.is_some()), (is_there, true)),
+                Err(error) => assert_eq!((error.kind(), expected.is_some()), (ErrorKind::Corrupt, false)),
+            }
+            get();
+        }
     }
-    // Only what could have been got was there, and nothing remains.
-    let was_there = block_on(backend.delete(KEY)).expect("a file that can be removed");
-    assert_eq!(was_there, matches!(expected, Some(Some(_))));
-    assert!(!entry.exists());
-});
+}
 
 fn bytes(content: &Content<'_>) -> Vec<u8> {
     match content {

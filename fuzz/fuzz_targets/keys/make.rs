@@ -164,7 +164,7 @@ pub(crate) fn changed(u: &mut Unstructured<'_>, value: &Value) -> Result<Value> 
 
 /// What a value reads as, in a key.
 fn shown(value: &Value) -> String {
-    let key = named_cache(value, &Value::Unit).key();
+    let key = named_cache(value, &Value::Unit).key().expect("a key");
     let argument = key.split_once("?a=").and_then(|(_, arguments)| arguments.strip_suffix("&b=*"));
     argument.unwrap_or_default().to_owned()
 }
