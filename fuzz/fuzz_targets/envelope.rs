@@ -20,6 +20,9 @@ const FRESH_UNTIL: usize = 12;
 const CHECKSUM: usize = 30;
 const PAYLOAD: usize = 38;
 
+/// How deep values are stored whatever they are: an enum's variant with fields is three levels of the codec's.
+const DEEPEST: usize = 30;
+
 /// What a call takes beside the bytes: the key, the flight, the error.
 const CALL: usize = 1 << 14;
 /// What a byte may become in a record: three of them are a map with one entry, for which a `BTreeMap` takes a node with room
@@ -136,11 +139,15 @@ struct Caches {
     text: Cache,
     /// Where five minutes have passed.
     later: Cache,
+    /// Which take nothing but what was authenticated by the same secret.
+    secret: Cache,
+    other_secret: Cache,
 }
 
 static CACHES: LazyLock<Caches> = LazyLock::new(|| {
     let clock = Clock::mock();
-    let cache = || Cache::builder().backend(Shelf).soft_limit(Duration::MAX).clock(clock.clone()).build();
+    let builder = || Cache::builder().backend(Shelf).soft_limit(Duration::MAX).clock(clock.clone());
+    let cache = || builder().build();
     let late = Clock::mock();
     late.advance(Duration::from_secs(300));
     Caches {
@@ -149,6 +156,8 @@ static CACHES: LazyLock<Caches> = LazyLock::new(|| {
         loose: cache(),
         text: cache(),
         later: Cache::builder().backend(Shelf).soft_limit(Duration::MAX).clock(late).build(),
+        secret: builder().secret("sixteen letters or more").build(),
+        other_secret: builder().secret("sixteen other letters").build(),
     }
 });
 
@@ -183,7 +192,7 @@ fuzz_target!(init: warm_up(), |input: Input<'_>| run(input));
 fn run(input: Input<'_>) {
     let Input { number, value, stored } = input;
     let Some(sealed) = seal(number, &value) else {
-        return assert!(has_nil_in_some(&value), "{value:?}");
+        return assert!(depth(&value) > DEEPEST, "{value:?}");
     };
     match stored {
         Stored::Raw(bytes) => refused(number, bytes),
@@ -198,6 +207,9 @@ fn run(input: Input<'_>) {
             assert_eq!(on_shelf(&sealed, other), None, "another version's");
             let late = || scoped_sync(&CACHES.later, || record_cache(number).peek());
             assert_eq!(on_shelf(&sealed, late), None, "too late");
+            if let Value::Record(record) = &value {
+                authenticated(number, record);
+            }
         }
         Stored::Mangled { changes, length } => {
             let mut bytes = sealed.clone();
@@ -247,6 +259,7 @@ fn run(input: Input<'_>) {
 /// What is made once for each function is not any entry's cost.
 fn warm_up() {
     prepare();
+    authenticated(0, &blank());
     for value in [Value::Record(blank()), Value::Loose(Loose::Number(0)), Value::Text(None)] {
         let sealed = seal(0, &value).expect("a value that can be stored");
         open(0, &sealed, [1 << 20; 3]);
@@ -279,20 +292,28 @@ fn seal(number: u8, value: &Value) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether there is a `Some` of what is written as nil: what a codec may refuse, as long as it takes it for nothing else.
-fn has_nil_in_some(value: &Value) -> bool {
-    fn has_nil(mark: &Mark) -> bool {
+/// How deep a value is nested.
+fn depth(value: &Value) -> usize {
+    fn of_mark(mark: &Mark) -> usize {
         match mark {
-            Mark::New | Mark::Rank(_) => false,
-            Mark::Pair(_, option) => *option == Some(None),
-            Mark::Seen { before, .. } => before.as_deref().is_some_and(has_nil),
+            Mark::New | Mark::Rank(_) | Mark::Pair(..) => 1,
+            Mark::Seen { before, .. } => 1 + before.as_deref().map_or(0, of_mark),
+        }
+    }
+    fn of_loose(loose: &Loose) -> usize {
+        match loose {
+            Loose::Nothing | Loose::Number(_) | Loose::Text(_) => 1,
+            Loose::Several(all) => 1 + all.iter().map(of_loose).max().unwrap_or(0),
+            Loose::Named(all) => 1 + all.values().map(of_loose).max().unwrap_or(0),
         }
     }
     match value {
         Value::Record(record) => {
-            matches!(record.perhaps, (Some(()), _) | (_, Some(Loose::Nothing))) || record.marks.iter().any(has_nil)
+            let marks = record.marks.iter().map(of_mark).max().unwrap_or(0);
+            marks.max(record.perhaps.1.as_ref().map_or(0, of_loose))
         }
-        Value::Loose(_) | Value::Text(_) => false,
+        Value::Loose(loose) => of_loose(loose),
+        Value::Text(_) => 1,
     }
 }
 
@@ -304,11 +325,25 @@ fn checksum(number: u8, head: &[u8], payload: &[u8]) -> [u8; 8] {
     *hasher.finalize().as_bytes().first_chunk().expect("more than eight bytes")
 }
 
+/// What is stored with a secret, and who takes it.
+fn authenticated(number: u8, record: &Record) {
+    let put = scoped_sync(&CACHES.secret, || record_cache(number).put(record));
+    put.expect("what can be stored without a secret can be stored with one");
+    let sealed = shelf().take().expect("it was stored");
+    let found_in = |cache| on_shelf(&sealed, || scoped_sync(cache, || record_cache(number).peek()));
+    assert_eq!(found_in(&CACHES.secret).as_ref(), Some(record));
+    assert_eq!(found_in(&CACHES.other_secret), None);
+    assert_eq!(found_in(&CACHES.record), None);
+}
+
 /// What the three functions find, holding so many bytes for each that is stored.
 fn open(number: u8, bytes: &[u8], limits: [usize; 3]) -> [Option<Value>; 3] {
     let [record, loose, text] = limits.map(|each| CALL + each * bytes.len());
     let in_record = || on_shelf(bytes, || scoped_sync(&CACHES.record, || record_cache(number).peek()));
     let in_loose = || on_shelf(bytes, || scoped_sync(&CACHES.loose, || loose_cache(number).peek()));
+    // Whoever does not know the secret has stored nothing.
+    let in_secret = || on_shelf(bytes, || scoped_sync(&CACHES.secret, || record_cache(number).peek()));
+    assert_eq!(within(CALL + 3 * bytes.len(), in_secret), None);
     let in_text = || on_shelf(bytes, || scoped_sync(&CACHES.text, || text_cache(number).peek()));
     [
         within(record, in_record).map(Value::Record),

@@ -11,7 +11,7 @@ use std::{
 
 use arbitrary::Arbitrary;
 use cache_request::{
-    ErrorKind,
+    Clock, ErrorKind,
     backend::{Backend, FileBackend},
 };
 use cache_request_fuzz::{prepare, within};
@@ -20,7 +20,6 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
 const KEY: &str = "shop..prices?item=5";
-const NOW: u64 = 1_735_689_600_000;
 
 #[derive(Debug, Arbitrary)]
 struct Input<'a> {
@@ -67,18 +66,21 @@ enum Expiry {
 struct Stage {
     backend: FileBackend,
     entry: PathBuf,
+    /// What the clock shows, in milliseconds since 1970.
+    now: u64,
     _root: TempDir,
 }
 
 static STAGE: LazyLock<Stage> = LazyLock::new(|| {
     let root = tempfile::tempdir().expect("a directory");
-    let now = || UNIX_EPOCH + Duration::from_millis(NOW);
-    let backend = FileBackend::builder(root.path()).now(now).build().expect("a backend");
+    let clock = Clock::from(Clock::mock());
+    let now = clock.wall().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as u64;
+    let backend = FileBackend::builder(root.path()).clock(clock).build().expect("a backend");
     block_on(backend.set(KEY, b"", None)).expect("a place to write");
     let name = blake3::hash(KEY.as_bytes()).to_hex();
     let entry = root.path().join(&name[..2]).join(format!("{name}.cache-request"));
     assert!(entry.is_file());
-    Stage { backend, entry, _root: root }
+    Stage { backend, entry, now, _root: root }
 });
 
 fuzz_target!(init: set_up(), |input: Input<'_>| run(&input));
@@ -135,8 +137,8 @@ fn bytes(content: &Content<'_>) -> Vec<u8> {
         Content::Parts { version, expiry, key, key_bytes, value_bytes, value } => {
             let expiry = match *expiry {
                 Expiry::Never => u64::MAX,
-                Expiry::Over(by) => NOW - u64::from(by),
-                Expiry::Later(by) => NOW + u64::from(by),
+                Expiry::Over(by) => STAGE.now - u64::from(by),
+                Expiry::Later(by) => STAGE.now + u64::from(by),
                 Expiry::Any(at) => at,
             };
             let key = key.unwrap_or(KEY);
@@ -178,6 +180,6 @@ fn expected(bytes: &[u8]) -> Option<Option<&[u8]>> {
         return None;
     }
     let (key, value) = rest.split_at(usize::try_from(key_bytes).ok()?);
-    let fresh = expiry == u64::MAX || expiry > NOW;
+    let fresh = expiry == u64::MAX || expiry > STAGE.now;
     Some(Some(value).filter(|_| key == KEY.as_bytes() && fresh))
 }
