@@ -168,12 +168,7 @@ impl<'n> Tracer<'_, 'n> {
     fn note(&mut self, what: &str) -> Result<(), Stop> {
         self.notes.steps += 1;
         self.notes.write(what);
-        if self.depth < MOST_DEPTH && self.notes.steps < MOST_STEPS {
-            Ok(())
-        } else {
-            self.notes.doubtful = true;
-            Err(Stop::Refused)
-        }
+        if self.depth < MOST_DEPTH && self.notes.steps < MOST_STEPS { Ok(()) } else { Err(Stop::Refused) }
     }
 
     fn inner(&mut self) -> Tracer<'_, 'n> {

@@ -90,7 +90,7 @@ impl<'de> Decoder<'de> {
         if elements.left == 0 { Ok(value) } else { Err(Fault::invalid_length(len, &"fewer entries")) }
     }
 
-    /// The bytes of binary data, if that is next.
+    /// The bytes of binary data, if that is next where something else is wanted.
     fn binary(&mut self) -> Result<Option<&'de [u8]>, Fault> {
         let bytes = match self.peek()? {
             code @ 0xc4..=0xc6 => 1 << (code - 0xc4),
@@ -123,9 +123,6 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if let Some(bytes) = self.binary()? {
-            return visitor.visit_borrowed_bytes(bytes);
-        }
         let [code] = self.take_array()?;
         match code {
             0..0x80 => visitor.visit_u64(code.into()),
@@ -141,6 +138,10 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             NIL => visitor.visit_unit(),
             SOME => self.nested(|inner| visitor.visit_some(inner)),
             0xc2 | 0xc3 => visitor.visit_bool(code == 0xc3),
+            0xc4..=0xc6 => {
+                let len = self.take_len(1 << (code - 0xc4), 1)?;
+                visitor.visit_borrowed_bytes(self.take(len)?)
+            }
             0xca => visitor.visit_f32(f32::from_be_bytes(self.take_array()?)),
             0xcb => visitor.visit_f64(f64::from_be_bytes(self.take_array()?)),
             0xcc..=0xcf => visitor.visit_u64(self.take_number(1 << (code - 0xcc))?),
@@ -161,8 +162,8 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                 self.map(len, visitor)
             }
             0xe0.. => visitor.visit_i64(i8::from_be_bytes([code]).into()),
-            // Binary data has gone another way; the others are extensions, which nobody here writes.
-            0xc4..=0xc9 | 0xd4..=0xd8 => Err(Fault::new(format!("the byte {code:#x} begins no value"))),
+            // Extensions, which nobody here writes.
+            0xc7..=0xc9 | 0xd4..=0xd8 => Err(Fault::new(format!("the byte {code:#x} begins no value"))),
         }
     }
 

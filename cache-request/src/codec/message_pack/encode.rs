@@ -33,17 +33,31 @@ enum Kind {
 }
 
 impl Kind {
+    /// The byte before `len` elements, if they are so few that it is one byte.
+    #[inline]
+    fn short(self, len: usize) -> Option<u8> {
+        let (fixed, least_too_many) = match self {
+            Self::Text => (0xa0, 0x20),
+            Self::Binary => return None,
+            Self::Array => (0x90, 0x10),
+            Self::Map => (0x80, 0x10),
+        };
+        u8::try_from(len).ok().filter(|len| *len < least_too_many).map(|len| fixed | len)
+    }
+
     /// The bytes before `len` elements.
     fn header(self, len: usize) -> Result<Header, Fault> {
+        if let Some(short) = self.short(len) {
+            return Ok(Header::new(short, &[]));
+        }
         let len = u32::try_from(len).map_err(|_| Fault::new("it is longer than four thousand million elements"))?;
-        let (fixed, most_fixed, codes) = match self {
-            Self::Text => (0xa0, 0x20, [0xd9, 0xda, 0xdb]),
-            Self::Binary => (0, 0, [0xc4, 0xc5, 0xc6]),
-            Self::Array => (0x90, 0x10, [0, 0xdc, 0xdd]),
-            Self::Map => (0x80, 0x10, [0, 0xde, 0xdf]),
+        let codes = match self {
+            Self::Text => [0xd9, 0xda, 0xdb],
+            Self::Binary => [0xc4, 0xc5, 0xc6],
+            Self::Array => [0, 0xdc, 0xdd],
+            Self::Map => [0, 0xde, 0xdf],
         };
         Ok(match len {
-            _ if len < most_fixed => Header::new(fixed | len.to_le_bytes()[0], &[]),
             0..0x100 if codes[0] != 0 => Header::new(codes[0], &len.to_be_bytes()[3..]),
             0..0x1_0000 => Header::new(codes[1], &len.to_be_bytes()[2..]),
             _ => Header::new(codes[2], &len.to_be_bytes()),
@@ -70,13 +84,19 @@ impl Header {
 }
 
 impl<'b> Encoder<'b> {
+    #[inline]
     fn put(&mut self, code: u8, number: &[u8]) -> Result<(), Fault> {
         self.bytes.push(code);
         self.bytes.extend_from_slice(number);
         Ok(())
     }
 
+    #[inline]
     fn put_header(&mut self, kind: Kind, len: usize) -> Result<(), Fault> {
+        if let Some(short) = kind.short(len) {
+            self.bytes.push(short);
+            return Ok(());
+        }
         self.bytes.extend_from_slice(kind.header(len)?.bytes());
         Ok(())
     }
@@ -173,7 +193,10 @@ impl<'a, 'b> Serializer for &'a mut Encoder<'b> {
     fn serialize_u64(self, value: u64) -> Result<(), Fault> {
         let bytes = value.to_be_bytes();
         match value {
-            0..0x80 => self.put(bytes[7], &[]),
+            0..0x80 => {
+                self.bytes.push(bytes[7]);
+                Ok(())
+            }
             0x80..0x100 => self.put(0xcc, &bytes[7..]),
             0x100..0x1_0000 => self.put(0xcd, &bytes[6..]),
             0x1_0000..0x1_0000_0000 => self.put(0xce, &bytes[4..]),

@@ -140,6 +140,28 @@ fn a_variant_that_would_come_back_as_another_is_refused() {
     comes_back(&[Scalar::Unit(()), Scalar::Float(1.0), Scalar::Int(1), Scalar::Text(Some("1".into()))]);
 }
 
+/// Of which a compact format keeps the offset, and a readable one the name.
+#[derive(Debug, Clone, PartialEq)]
+struct Zone(&'static str);
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { self.0.serialize(serializer) } else { 1_i8.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_json::Value::deserialize(deserializer).map(|_| Self("CET"))
+    }
+}
+
+#[test]
+fn what_differs_in_the_readable_form_alone_differs() {
+    comes_back(&Zone("CET"));
+    is_refused(&Zone("MET"));
+}
+
 /// What is read as one more field of the outer struct.
 #[test]
 fn fields_that_run_into_one_another_are_refused() {
@@ -163,6 +185,7 @@ fn what_asks_first_is_found_wherever_it_stands() {
         enum Expression { Not(Box<Expression>), And { left: Box<Expression>, right: Vec<Expression>, note: Host }, True }
         struct Refusing { word: Word, last: Host }
         struct Aliased { #[serde(alias = "b")] a: u8, last: Host }
+        enum Partly { A(Word, Host), B }
         struct Defaulted { #[serde(default)] word: Word }
         #[serde(tag = "type", content = "content")]
         enum Beside { A(IpAddr), B(Option<()>), C(Host) }
@@ -182,6 +205,11 @@ fn what_asks_first_is_found_wherever_it_stands() {
     assert!(doubtful::<HashMap<Word, Host>>());
     assert!(doubtful::<Refusing>());
     assert!(doubtful::<Defaulted>());
+    assert!(doubtful::<Partly>());
+    type Four<T> = Newtype<Newtype<Newtype<Newtype<T>>>>;
+    assert!(doubtful::<
+        Option<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<u8>>>>>>>>>>>>>>>>>,
+    >());
 }
 
 /// Takes no text that anybody would try.
