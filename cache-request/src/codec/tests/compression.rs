@@ -176,9 +176,9 @@ mod enabled {
         let len = payload.len() as u64;
         let good = frame(&payload, 20);
         assert_eq!(open(&forged(len, &good), &Packing::default()).unwrap().len(), 1000);
-        for bad in
-            [&good[..good.len() - 1], &[&good[..], b"\0"].concat(), &[&good[..], &good].concat(), b"", b"garbage"]
-        {
+        let nothing = frame(b"", 20);
+        let followed = [b"\0", &good[..], &nothing].map(|more| [&good, more].concat());
+        for bad in followed.iter().map(Vec::as_slice).chain([&good[..good.len() - 1], b"", b"garbage"]) {
             let why = refusal(&forged(len, bad));
             assert!(why.starts_with("the stored value cannot be decompressed: "), "{why}");
         }
