@@ -357,7 +357,8 @@ fn on_shelf<T>(bytes: &[u8], look: impl FnOnce() -> T) -> T {
     look()
 }
 
-/// Bytes that nobody has sealed are no value, and found out before anything is made of them.
+/// Bytes that nobody has sealed are found out before anything is made of them. Without a secret that is a matter of a checksum,
+/// which a fuzzer that sees comparisons gets right one day: then they are a value.
 fn refused(number: u8, bytes: &[u8]) {
-    assert_eq!(open(number, bytes, REFUSED), [None, None, None]);
+    open(number, bytes, REFUSED);
 }
