@@ -359,7 +359,10 @@ fn what_is_no_value_at_all_is_named() {
             r#"{ "url": 5 }"#,
             "option `url`: expected an address, such as memory:// or file:///var/cache/app, found no text",
         ),
-        (r#"{ "cahces": { "a": {} } }"#, "unknown option `cahces`: there is answer_limit, breaker_faults, breaker_pause, caches, "),
+        (
+            r#"{ "cahces": { "a": {} } }"#,
+            "unknown option `cahces`: there is answer_limit, breaker_faults, breaker_pause, caches, ",
+        ),
         (
             r#"{ "caches": { "a": { "caches": {} } } }"#,
             "unknown option `caches`: there is answer_limit, breaker_faults, breaker_pause, ",
@@ -373,7 +376,10 @@ fn what_is_no_value_at_all_is_named() {
         assert!(!error.contains("hush") && !error.contains("RawSetting"), "{error}");
     }
     let error = toml::from_str::<Config>("[cache]\nurl = 'memory://'\n").unwrap_err().to_string();
-    assert!(error.contains("unknown option `cache`: there is answer_limit, breaker_faults, breaker_pause, caches, "), "{error}");
+    assert!(
+        error.contains("unknown option `cache`: there is answer_limit, breaker_faults, breaker_pause, caches, "),
+        "{error}"
+    );
 }
 
 #[test]
