@@ -103,6 +103,30 @@ impl Serialize for Bytes {
     }
 }
 
+/// A text that is written while its length is not known.
+struct Shown(usize);
+
+impl Serialize for Shown {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:->1$}", "é", self.0))
+    }
+}
+
+#[test]
+fn a_text_that_is_shown_is_a_text() {
+    for len in [1, 30, 31, 254, 255, 65_535] {
+        let text = format!("{:->1$}", "é", len);
+        assert_eq!(encoded(&(Shown(len), 7)), encoded(&(text, 7)), "{len}");
+    }
+}
+
+/// Variants go by their names, for numbers change when one is added.
+#[test]
+fn a_number_is_no_variant() {
+    assert_eq!(decode::<Shape>(&encoded(&"Point")).unwrap(), Shape::Point);
+    assert_eq!(decode::<Shape>(&[0]).unwrap_err().to_string(), "it is no variant of an enum");
+}
+
 #[test]
 fn what_comes_after_the_value_is_refused() {
     let error = decode::<u8>(&[1, 2]).unwrap_err().to_string();
