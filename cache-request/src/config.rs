@@ -1,25 +1,27 @@
 //! A cache chosen by address or by configuration: one table of schemes, and one way to read options.
 
+mod address;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(feature = "memcached")]
 mod memcached;
+mod options;
 mod packed;
 mod read;
 #[cfg(feature = "redis")]
 mod redis;
+mod scheme;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
-#[cfg(feature = "memcached")]
-use self::memcached::open as memcached;
-#[cfg(feature = "redis")]
-use self::redis::open as redis;
-#[cfg(feature = "postgres")]
-use self::sql::postgres;
-#[cfg(feature = "sqlite")]
-use self::sql::sqlite;
-use crate::{Cache, Error, cache::CacheBuilder, global::install_all};
+use self::{
+    address::{Address, split},
+    options::Span,
+    scheme::{Scheme, guarded},
+};
+use crate::{Cache, Error, global::install_all};
 
 /// The configuration of a program's caches, to be read with any self-describing `serde` format.
 ///
@@ -161,21 +163,14 @@ impl CacheConfig {
         for (name, Setting(value)) in &self.options {
             options.give(name, value.clone())?;
         }
-        let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == address.scheme) else {
-            let known: Vec<_> = SCHEMES.iter().map(|scheme| format!("{}://", scheme.name)).collect();
-            return Err(Error::config(format!(
-                "unknown scheme `{}://`: there is {}",
-                address.scheme,
-                known.join(", ")
-            )));
-        };
+        let scheme = Scheme::find(&address.scheme)?;
         // Before anything is opened: what is refused leaves no directory behind.
-        options.known_to(scheme)?;
+        scheme.refuse_unknown(&options)?;
         let mut builder = Cache::builder();
         if scheme.has_backend {
             builder = packed::take(&mut options, builder)?;
         }
-        builder = (scheme.open)(&address.path, &mut options, builder)?;
+        builder = (scheme.open)(scheme, &address.path, &mut options, builder)?;
         if let Some(prefix) = options.text("prefix") {
             builder = builder.prefix(prefix);
         }
@@ -192,435 +187,6 @@ impl CacheConfig {
 /// The cache at `url`.
 pub(crate) fn from_url(url: &str) -> Result<Cache, Error> {
     CacheConfig { url: Some(url.to_owned()), options: BTreeMap::new() }.build()
-}
-
-/// Takes a scheme's own options, and says where the cache keeps its values.
-type Open = fn(&str, &mut Options, CacheBuilder) -> Result<CacheBuilder, Error>;
-
-/// What may stand before `://`.
-struct Scheme {
-    name: &'static str,
-    /// Beside those of [`ALL_HAVE`] and [`BACKENDS_HAVE`].
-    options: &'static [&'static str],
-    has_backend: bool,
-    open: Open,
-}
-
-/// All schemes there are.
-const SCHEMES: [Scheme; 12] = [
-    Scheme { name: "memory", options: &["max_bytes", "max_entries"], has_backend: false, open: memory },
-    Scheme { name: "null", options: &[], has_backend: false, open: null },
-    Scheme { name: "file", options: &["max_bytes", "max_entries"], has_backend: true, open: file },
-    Scheme {
-        name: "redis",
-        options: &["namespace", "connect", "connect_limit", "db"],
-        has_backend: true,
-        open: |path, options, builder| redis("redis", path, options, builder),
-    },
-    Scheme {
-        name: "rediss",
-        options: &["namespace", "connect", "connect_limit", "db", "tls_ca"],
-        has_backend: true,
-        open: |path, options, builder| redis("rediss", path, options, builder),
-    },
-    Scheme {
-        name: "redis+unix",
-        options: &["namespace", "connect", "connect_limit", "db"],
-        has_backend: true,
-        open: |path, options, builder| redis("redis+unix", path, options, builder),
-    },
-    Scheme {
-        name: "redis-cluster",
-        options: &["namespace", "connect", "connect_limit", "tls", "tls_ca"],
-        has_backend: true,
-        open: |path, options, builder| redis("redis-cluster", path, options, builder),
-    },
-    Scheme {
-        name: "redis-sentinel",
-        options: &[
-            "namespace",
-            "connect",
-            "connect_limit",
-            "db",
-            "sentinel_user",
-            "sentinel_password",
-            "tls",
-            "tls_ca",
-        ],
-        has_backend: true,
-        open: |path, options, builder| redis("redis-sentinel", path, options, builder),
-    },
-    Scheme { name: "sqlite", options: &SQL_HAS, has_backend: true, open: sqlite },
-    Scheme { name: "postgres", options: &POSTGRES_HAS, has_backend: true, open: postgres },
-    Scheme { name: "postgresql", options: &POSTGRES_HAS, has_backend: true, open: postgres },
-    Scheme {
-        name: "memcached",
-        options: &["namespace", "connect", "answer_limit", "max_connections"],
-        has_backend: true,
-        open: memcached,
-    },
-];
-
-const SQL_HAS: [&str; 6] = ["connect", "connect_limit", "connections", "cull_every", "namespace", "table"];
-const POSTGRES_HAS: [&str; 8] =
-    ["connect", "connect_limit", "connections", "cull_every", "namespace", "socket", "sslmode", "table"];
-
-/// The options that every scheme has.
-const ALL_HAVE: [&str; 2] = ["prefix", "wait_limit"];
-
-/// The options that every scheme has whose values are kept by a backend.
-const BACKENDS_HAVE: [&str; 11] = [
-    "soft_limit",
-    "max_concurrent",
-    "breaker_faults",
-    "breaker_pause",
-    "max_value_bytes",
-    "compress_over",
-    "compress_level",
-    "secret",
-    "secret_env",
-    "secret_old",
-    "secret_old_env",
-];
-
-impl Scheme {
-    fn all_options(&self) -> impl Iterator<Item = &'static str> {
-        let of_backends: &[_] = if self.has_backend { &BACKENDS_HAVE } else { &[] };
-        ALL_HAVE.iter().chain(of_backends).chain(self.options).copied()
-    }
-
-    fn has(&self, option: &str) -> bool {
-        self.all_options().any(|own| own == option)
-    }
-}
-
-fn guarded(options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
-    if let Some(Span(limit)) = options.take("soft_limit")? {
-        builder = builder.soft_limit(limit);
-    }
-    if let Some(Entries(operations)) = options.take("max_concurrent")? {
-        builder = builder.max_concurrent(usize::try_from(operations).unwrap_or(usize::MAX));
-    }
-    if let Some(Entries(faults)) = options.take("breaker_faults")? {
-        builder = builder.breaker_faults(u32::try_from(faults).unwrap_or(u32::MAX));
-    }
-    if let Some(Span(pause)) = options.take("breaker_pause")? {
-        builder = builder.breaker_pause(pause);
-    }
-    Ok(builder)
-}
-
-fn memory(path: &str, options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {
-    no_path("memory", path)?;
-    if let Some(Bytes(bytes)) = options.take("max_bytes")? {
-        builder = builder.max_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
-    }
-    if let Some(Entries(entries)) = options.take("max_entries")? {
-        builder = builder.max_entries(usize::try_from(entries).unwrap_or(usize::MAX));
-    }
-    Ok(builder)
-}
-
-fn null(path: &str, _: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
-    no_path("null", path)?;
-    Ok(builder.null())
-}
-
-#[cfg(feature = "file")]
-fn file(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
-    let mut backend = crate::backend::FileBackend::builder(directory(path)?);
-    if let Some(Bytes(bytes)) = options.take("max_bytes")? {
-        backend = backend.max_bytes(bytes);
-    }
-    if let Some(Entries(entries)) = options.take("max_entries")? {
-        backend = backend.max_entries(entries);
-    }
-    Ok(builder.backend(backend.build()?))
-}
-
-/// The directory that an address names. A file's address is `file://`, then the machine, which can only be this one, and then
-/// an absolute path (RFC 8089): what stands there otherwise is taken for neither.
-#[cfg(feature = "file")]
-fn directory(path: &str) -> Result<&str, Error> {
-    const LOCAL: &str = "localhost";
-    let local = |(machine, _): &(&str, &str)| machine.eq_ignore_ascii_case(LOCAL);
-    let path = path.split_at_checked(LOCAL.len()).filter(local).map_or(path, |(_, path)| path);
-    let wrong = if path.is_empty() {
-        "needs a directory"
-    } else if path.starts_with('~') {
-        "knows no `~`: the directory is written in full"
-    } else if !path.starts_with('/') {
-        "takes an absolute path, behind a third slash"
-    } else if path.contains('\0') {
-        "takes no path with a NUL in it"
-    } else if path.split('/').all(|step| matches!(step, "" | "." | "..")) {
-        "does not take the root of all directories"
-    } else {
-        let drive = path.strip_prefix('/').filter(|path| cfg!(windows) && path.get(1..2) == Some(":"));
-        return Ok(drive.unwrap_or(path));
-    };
-    Err(Error::config(format!("`file://` {wrong}, such as file:///var/cache/app")))
-}
-
-#[cfg(not(feature = "file"))]
-fn file(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
-    Err(not_compiled_in("file", "file"))
-}
-
-#[cfg(not(feature = "memcached"))]
-fn memcached(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
-    Err(not_compiled_in("memcached", "memcached"))
-}
-
-#[cfg(not(feature = "redis"))]
-fn redis(scheme: &str, _: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
-    Err(not_compiled_in(scheme, "redis"))
-}
-
-#[cfg(not(feature = "sqlite"))]
-fn sqlite(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
-    Err(not_compiled_in("sqlite", "sqlite"))
-}
-
-#[cfg(not(feature = "postgres"))]
-fn postgres(_: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
-    Err(not_compiled_in("postgres", "postgres"))
-}
-
-#[allow(dead_code, reason = "all features may be enabled")]
-fn not_compiled_in(scheme: &str, feature: &str) -> Error {
-    Error::config(format!("`{scheme}://` is not compiled in: enable the feature `{feature}` of cache-request"))
-}
-
-fn no_path(scheme: &str, path: &str) -> Result<(), Error> {
-    if path.is_empty() { Ok(()) } else { Err(Error::config(format!("`{scheme}://` takes no path"))) }
-}
-
-/// `scheme://path?option=value&…`.
-struct Address {
-    scheme: String,
-    path: String,
-    options: Options,
-}
-
-/// What an address is.
-const ADDRESS: &str = "an address, such as memory:// or file:///var/cache/app";
-
-impl Address {
-    /// Errors here show nothing of the address but its scheme: the rest may hold a password.
-    fn parse(url: &str) -> Result<Self, Error> {
-        let Some((scheme, rest)) = split(url.trim()) else {
-            return Err(Error::config("an address begins with its scheme, such as memory:// or file:///var/cache/app"));
-        };
-        let scheme = &*scheme.to_ascii_lowercase();
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut options = Options { hidden: query.contains('@'), ..Options::default() };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            options.give(&decode(scheme, name)?, decode(scheme, value)?)?;
-        }
-        Ok(Self { scheme: scheme.to_owned(), path: decode(scheme, path)?, options })
-    }
-}
-
-/// The scheme and the rest. What cannot be a scheme may be a password in the wrong place, and is none.
-fn split(url: &str) -> Option<(&str, &str)> {
-    let in_scheme = |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
-    url.split_once("://").filter(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(in_scheme))
-}
-
-fn decode(scheme: &str, text: &str) -> Result<String, Error> {
-    let is_byte = |two: &[u8]| two.iter().all(u8::is_ascii_hexdigit);
-    let escapes = text.split('%').skip(1).all(|escape| escape.as_bytes().get(..2).is_some_and(is_byte));
-    let decoded = urlencoding::decode(text).ok().filter(|_| escapes);
-    decoded.map(Into::into).ok_or_else(|| {
-        Error::config(format!("the `{scheme}://` address is percent-encoded wrongly: a `%` itself is written `%25`"))
-    })
-}
-
-/// Options as they were given, each to be taken once.
-#[derive(Default)]
-struct Options {
-    given: BTreeMap<String, String>,
-    /// Errors show no name and no value that was given: behind the `?` of the address stands an `@`, so that what looks like
-    /// an option may be the end of a password.
-    hidden: bool,
-}
-
-impl Options {
-    fn give(&mut self, name: &str, value: String) -> Result<(), Error> {
-        match self.given.insert(name.to_owned(), value) {
-            None => Ok(()),
-            Some(_) if self.hidden => Err(Error::config("an option is given twice")),
-            Some(_) => Err(Error::config(format!("option `{name}` is given twice"))),
-        }
-    }
-
-    fn text(&mut self, name: &'static str) -> Option<String> {
-        self.given.remove(name)
-    }
-
-    fn take<T: FromStr<Err = Wrong>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
-        let Some(value) = self.text(name) else { return Ok(None) };
-        value.parse().map(Some).map_err(|wrong| {
-            let wrong = match wrong {
-                Wrong::Expected(what) => format!("expected {what}"),
-                Wrong::Else(wrong) => wrong.to_owned(),
-            };
-            Error::config(if self.hidden {
-                format!("option `{name}` cannot have this value: {wrong}")
-            } else {
-                format!("option `{name}`: `{value}`: {wrong}")
-            })
-        })
-    }
-
-    /// As [`take`](Self::take), and leaves it for somebody else.
-    #[cfg(feature = "memcached")]
-    fn look<T: FromStr<Err = Wrong>>(&mut self, name: &'static str) -> Result<Option<T>, Error> {
-        let value = self.given.get(name).cloned();
-        let looked = self.take(name);
-        self.given.extend(value.map(|value| (name.to_owned(), value)));
-        looked
-    }
-
-    /// Refuses what `scheme` has not, and what no scheme has.
-    fn known_to(&self, scheme: &Scheme) -> Result<(), Error> {
-        let Some(option) = self.given.keys().find(|option| !scheme.has(option)) else { return Ok(()) };
-        let own = scheme.name;
-        let others: Vec<_> =
-            SCHEMES.iter().filter(|other| other.has(option)).map(|other| format!("`{}://`", other.name)).collect();
-        let wrong = match &others[..] {
-            _ if self.hidden => format!("unknown option of `{own}://`"),
-            [] => format!("unknown option `{option}` of `{own}://`"),
-            [one] => format!("option `{option}` is one of {one}, not of `{own}://`"),
-            [one, other] => format!("option `{option}` is one of {one} and {other}, not of `{own}://`"),
-            _ => format!("option `{option}` is one of other schemes, not of `{own}://`"),
-        };
-        let mut known: Vec<_> = scheme.all_options().collect();
-        known.sort_unstable();
-        Err(Error::config(format!("{wrong}: there is {}", known.join(", "))))
-    }
-}
-
-/// Why no limit is 0.
-const KEEPS_NOTHING: &str = "nothing could be kept; to keep nothing, write null://";
-
-const BYTES: &str = "bytes, such as 1048576, 64MiB or 1GB";
-const NUMBER: &str = "a number, such as 10000";
-const TRUTH: &str = "`true` or `false`";
-const CONNECT: &str = "`now` or `lazy`";
-const TIME: &str = "a time, such as 250ms, 10s or 1h 30m";
-
-/// Why a value cannot be meant.
-enum Wrong {
-    /// It is nothing of this kind.
-    Expected(&'static str),
-    Else(&'static str),
-}
-
-/// `300`, `64KiB`, `1GB`.
-struct Bytes(u64);
-
-impl FromStr for Bytes {
-    type Err = Wrong;
-
-    fn from_str(text: &str) -> Result<Self, Wrong> {
-        let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| Wrong::Expected(BYTES))?;
-        let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "kb" => 1_000,
-            "mb" => 1_000_000,
-            "gb" => 1_000_000_000,
-            "kib" => 1 << 10,
-            "mib" => 1 << 20,
-            "gib" => 1 << 30,
-            _ => return Err(Wrong::Expected(BYTES)),
-        };
-        match number.checked_mul(unit).ok_or(Wrong::Expected(BYTES))? {
-            0 => Err(Wrong::Else(KEEPS_NOTHING)),
-            bytes => Ok(Self(bytes)),
-        }
-    }
-}
-
-/// `10000`.
-struct Entries(u64);
-
-impl FromStr for Entries {
-    type Err = Wrong;
-
-    fn from_str(text: &str) -> Result<Self, Wrong> {
-        match text.parse().map_err(|_| Wrong::Expected(NUMBER))? {
-            0 => Err(Wrong::Else(KEEPS_NOTHING)),
-            entries => Ok(Self(entries)),
-        }
-    }
-}
-
-/// `250ms`, `10s`, `1h 30m`.
-struct Span(Duration);
-
-impl FromStr for Span {
-    type Err = Wrong;
-
-    fn from_str(text: &str) -> Result<Self, Wrong> {
-        match text {
-            "never" => {
-                Err(Wrong::Else("no call waits for ever on the cache's account; a long time is 1day, for example"))
-            }
-            text => humantime::parse_duration(text).map(Self).map_err(|_| Wrong::Expected(TIME)),
-        }
-    }
-}
-
-/// `2`, of what begins with 0.
-#[cfg(feature = "redis")]
-struct Number(u32);
-
-#[cfg(feature = "redis")]
-impl FromStr for Number {
-    type Err = Wrong;
-
-    fn from_str(text: &str) -> Result<Self, Wrong> {
-        text.parse().map(Self).map_err(|_| Wrong::Expected(NUMBER))
-    }
-}
-
-/// `true` or `false`.
-#[cfg(feature = "redis")]
-struct Truth(bool);
-
-#[cfg(feature = "redis")]
-impl FromStr for Truth {
-    type Err = Wrong;
-
-    fn from_str(text: &str) -> Result<Self, Wrong> {
-        text.parse().map(Self).map_err(|_| Wrong::Expected(TRUTH))
-    }
-}
-
-/// When a server is connected to.
-#[cfg(feature = "_connections")]
-#[derive(PartialEq, Eq)]
-enum Connect {
-    Now,
-    Lazy,
-}
-
-#[cfg(feature = "_connections")]
-impl FromStr for Connect {
-    type Err = Wrong;
-
-    fn from_str(text: &str) -> Result<Self, Wrong> {
-        match text {
-            "now" => Ok(Self::Now),
-            "lazy" => Ok(Self::Lazy),
-            _ => Err(Wrong::Expected(CONNECT)),
-        }
-    }
 }
 
 /// Shows no value, as that may be a password.

@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Connect, Entries, Options, Span};
+use super::{
+    options::{Connect, Entries, Options, Span},
+    scheme::Scheme,
+};
 use crate::{Error, backend::MemcachedBackend, cache::CacheBuilder};
 
-pub(super) fn open(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+pub(super) fn open(
+    _: &Scheme,
+    path: &str,
+    options: &mut Options,
+    builder: CacheBuilder,
+) -> Result<CacheBuilder, Error> {
     let mut backend = MemcachedBackend::at(path);
     if let Some(namespace) = options.text("namespace") {
         backend = backend.namespace(namespace);

@@ -1,6 +1,6 @@
 //! The options of how values are packed for a backend. All schemes that have one take them.
 
-use super::{Bytes, Options};
+use super::options::{Bytes, Options};
 use crate::{Error, cache::CacheBuilder};
 
 /// Takes them before anything is opened: where they are refused, no directory is made, and no server asked.
@@ -45,7 +45,7 @@ use self::enabled::compressed;
 mod enabled {
     use std::str::FromStr;
 
-    use super::super::{Bytes, Options, Wrong};
+    use super::super::options::{Bytes, Options, Wrong};
     use crate::{Error, cache::CacheBuilder, codec::COMPRESS_LEVELS};
 
     pub(super) fn compressed(options: &mut Options, mut builder: CacheBuilder) -> Result<CacheBuilder, Error> {

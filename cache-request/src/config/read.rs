@@ -13,7 +13,12 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{ADDRESS, BYTES, CONNECT, CacheConfig, Config, NUMBER, SCHEMES, Scheme, Setting, TIME, TRUTH};
+use super::{
+    CacheConfig, Config, Setting,
+    address::ADDRESS,
+    options::{BYTES, CONNECT, NUMBER, TIME, TRUTH},
+    scheme::{SCHEMES, Scheme},
+};
 
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

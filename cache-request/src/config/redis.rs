@@ -1,16 +1,19 @@
 //! The options of `redis://` and its kin.
 
-use super::{Connect, Number, Options, Span, Truth};
+use super::{
+    options::{Connect, Number, Options, Span, Truth},
+    scheme::Scheme,
+};
 use crate::{Error, backend::RedisBackend, cache::CacheBuilder};
 
 /// Which of the schemes has which option has been looked at by now.
 pub(super) fn open(
-    scheme: &str,
+    scheme: &Scheme,
     path: &str,
     options: &mut Options,
     builder: CacheBuilder,
 ) -> Result<CacheBuilder, Error> {
-    let mut backend = RedisBackend::at(scheme, path);
+    let mut backend = RedisBackend::at(scheme.name, path);
     if let Some(namespace) = options.text("namespace") {
         backend = backend.namespace(namespace);
     }

@@ -1,6 +1,9 @@
 //! The options of `sqlite://` and `postgres://`.
 
-use super::{Connect, Entries, Options, Span};
+use super::{
+    options::{Connect, Entries, Options, Span},
+    scheme::Scheme,
+};
 use crate::{
     Error,
     backend::{SqlBackend, SqlBackendBuilder},
@@ -8,7 +11,12 @@ use crate::{
 };
 
 #[cfg(feature = "sqlite")]
-pub(super) fn sqlite(path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+pub(super) fn sqlite(
+    _: &Scheme,
+    path: &str,
+    options: &mut Options,
+    builder: CacheBuilder,
+) -> Result<CacheBuilder, Error> {
     if path.is_empty() {
         return Err(Error::config("`sqlite://` needs a file, such as sqlite:///var/cache/app.db"));
     }
@@ -16,7 +24,12 @@ pub(super) fn sqlite(path: &str, options: &mut Options, builder: CacheBuilder) -
 }
 
 #[cfg(feature = "postgres")]
-pub(super) fn postgres(rest: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+pub(super) fn postgres(
+    _: &Scheme,
+    rest: &str,
+    options: &mut Options,
+    builder: CacheBuilder,
+) -> Result<CacheBuilder, Error> {
     let mut backend = SqlBackend::postgres_at(rest);
     if let Some(directory) = options.text("socket") {
         backend = backend.socket(directory);
