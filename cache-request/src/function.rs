@@ -55,9 +55,7 @@ impl<V> Function<V> {
             tracing::warn!(function = self.name.path(), cause = %format_args!("{cause:#}"), count, "cache fault: {what}");
         }
     }
-}
 
-impl<V> Function<V> {
     /// What is known of the function's values in stored bytes.
     pub(crate) fn kind(&self, codec: &Codec<V>) -> codec::Kind {
         *self.kind.get_or_init(|| {

@@ -50,7 +50,7 @@ impl Scope {
 
     fn enter(self) -> Entered {
         SCOPED.with(|scoped| scoped.set(true));
-        STRAIGHT.with(|straight| straight.set(self.cache.is_none() && thread_lives()));
+        settle_straight(self.cache.is_none());
         Entered { outer: put(self) }
     }
 }
@@ -70,7 +70,7 @@ impl Drop for Entered {
         let outer = mem::take(&mut self.outer);
         let scoped = outer.client.is_some() || outer.cache.is_some() || outer.lineage.is_some();
         SCOPED.with(|cell| cell.set(scoped));
-        STRAIGHT.with(|straight| straight.set(outer.cache.is_none() && thread_lives()));
+        settle_straight(outer.cache.is_none());
         // What is dropped here may be the last of a cache: not while the cell is borrowed.
         drop(put(outer));
     }
@@ -96,8 +96,13 @@ pub(crate) fn is_straight() -> bool {
 /// Whether the running thread may use a cache: not in the destructors of its thread-locals, once those are gone that a cache
 /// needs.
 pub(crate) fn may_use_caches() -> bool {
+    settle_straight(cache().is_none())
+}
+
+/// Settles whether look-ups may go straight from now on, and says whether the thread lives.
+fn settle_straight(installed_in_force: bool) -> bool {
     let lives = thread_lives();
-    STRAIGHT.with(|straight| straight.set(lives && cache().is_none()));
+    STRAIGHT.with(|straight| straight.set(lives && installed_in_force));
     lives
 }
 
