@@ -14,7 +14,8 @@ pub enum ErrorKind {
     Backend,
     /// The backend took longer than a call waits.
     Timeout,
-    /// The backend was not asked: it has failed too often, or has too much to do.
+    /// The backend was not asked: it has failed too often, or has too much to do. Or one of its servers is lost, and the others
+    /// go on.
     Unavailable,
     /// The backend's stored bytes are not what was written.
     Corrupt,
@@ -26,6 +27,8 @@ pub enum ErrorKind {
     Codec,
     /// Code of the program's own panicked that the cache ran: a clone, a condition, a serialiser.
     Panic,
+    /// No key could be made of a call's arguments.
+    Key,
 }
 
 /// An error of the cache. It never reaches the caller of an annotated function.

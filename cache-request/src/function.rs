@@ -4,17 +4,16 @@ mod nested;
 
 use std::{
     any::{Any, TypeId},
-    fmt,
     sync::{Arc, OnceLock},
 };
 
 use crate::{
-    codec,
+    Error, ErrorKind, codec,
     contained::contain,
     key::text::{Naming, Path},
     policy::Codec,
     site::{Instance, Site},
-    stats::{Count, Counters, FunctionStats},
+    stats::{Counters, FunctionStats},
     store::{Store, Table},
 };
 
@@ -45,14 +44,20 @@ impl<V: Send + Sync + 'static> Function<V> {
 }
 
 impl<V> Function<V> {
-    /// Counts a fault, and logs it with its cause: the first, the second, the fourth, and so on, so that a backend that is
-    /// down does not flood the log.
+    /// Counts a fault by the kind of its cause, and logs it: of each kind the first, the second, the fourth, and so on, so that a
+    /// backend that is down does not flood the log.
     #[cold]
-    pub(crate) fn fault(&self, what: &str, cause: &dyn fmt::Display) {
-        self.counters.one(Count::Faults);
-        let count = self.counters.get(Count::Faults);
+    pub(crate) fn fault(&self, what: &str, cause: &Error) {
+        let kind = cause.kind();
+        let count = self.counters.fault(kind);
         if count.is_power_of_two() {
-            tracing::warn!(function = self.name.path(), cause = %format_args!("{cause:#}"), count, "cache fault: {what}");
+            tracing::warn!(
+                function = self.name.path(),
+                cause = %format_args!("{cause:#}"),
+                ?kind,
+                count,
+                "cache fault: {what}"
+            );
         }
     }
 
@@ -69,9 +74,14 @@ impl<V> Function<V> {
     pub(crate) fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {
         let done = contain(code);
         if done.is_none() {
-            self.fault("the user's code panicked", &what);
+            self.panicked(what);
         }
         done
+    }
+
+    #[cold]
+    fn panicked(&self, what: &str) {
+        self.fault("the user's code panicked", &Error::new(ErrorKind::Panic, what));
     }
 }
 

@@ -48,7 +48,7 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         let Some(function) = target.function::<V>() else { return };
         function.counters.one(Count::Uncached);
         if let Some(cause) = self.key.error() {
-            function.fault("no key could be made of the arguments", &cause);
+            function.fault("no key could be made of the arguments", &Error::new(ErrorKind::Key, cause));
         }
     }
 
@@ -59,7 +59,7 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
 
     fn why_uncached(&self) -> Error {
         match (self.key.error(), self.site.cache) {
-            (Some(cause), _) => Error::new(ErrorKind::Codec, format!("no key could be made of the arguments: {cause}")),
+            (Some(cause), _) => Error::new(ErrorKind::Key, format!("no key could be made of the arguments: {cause}")),
             (None, Some(name)) if self.target.is_none() => {
                 Error::new(ErrorKind::Config, format!("no cache named `{name}` is installed"))
             }

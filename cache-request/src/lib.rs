@@ -120,7 +120,7 @@
 //!
 //! # Faults
 //!
-//! What goes wrong in a cache never reaches the caller of a function. It is counted ([`FunctionStats::faults`]), and logged
+//! What goes wrong in a cache never reaches the caller of a function. It is counted by cause ([`Faults`]), and logged
 //! with its cause through `tracing`: without a subscriber nobody sees it, but for a [`CACHE_URL`] that cannot be used.
 
 pub mod backend;
@@ -170,7 +170,7 @@ pub use crate::{
     global::{CACHE_URL, current, install, install_named, named, stats},
     handle::{AsyncHandle, Handle},
     scope::{Scoped, client_scope, client_scope_sync, scoped, scoped_sync},
-    stats::{BackendStats, FunctionStats, Misses, Stats},
+    stats::{BackendStats, Faults, FunctionStats, Misses, Stats},
 };
 
 /// The README's examples, compiled and run with those of the documentation.

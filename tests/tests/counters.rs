@@ -11,8 +11,8 @@ use std::{
 };
 
 use cache_request::{
-    Backend, Cache, Clock, Error, FunctionStats, Misses, MockClock, Stats, backend::MemoryBackend, cache_request,
-    scoped, scoped_sync,
+    Backend, Cache, Clock, Error, Faults, FunctionStats, Misses, MockClock, Stats, backend::MemoryBackend,
+    cache_request, scoped, scoped_sync,
 };
 use futures_lite::future::block_on;
 
@@ -87,7 +87,7 @@ fn a_key_never_seen() {
     scoped_sync(&cache, || drop([text(1), text(2), text(1)]));
     let stats = stats(&cache, 3);
     assert_eq!(misses(&stats.misses), [2, 0, 0, 0, 0, 0]);
-    assert_eq!((stats.hits, stats.bodies, stats.entries, stats.faults), (1, 2, 2, 0));
+    assert_eq!((stats.hits, stats.bodies, stats.entries, stats.faults.total()), (1, 2, 2, 0));
     assert!(stats.held_bytes > 200, "{stats:?}");
     assert_eq!(stats.written_bytes, 0);
 }
@@ -169,7 +169,7 @@ fn bytes_of_another_type() {
     });
     let stats = stats(&after, 4);
     assert_eq!(misses(&stats.misses), [0, 0, 0, 0, 2, 0]);
-    assert_eq!((stats.hits, stats.faults), (2, 2));
+    assert_eq!((stats.hits, stats.faults.corrupt, stats.faults.total()), (2, 2, 2));
     assert!(stats.written_bytes > 0);
 }
 
@@ -187,7 +187,7 @@ fn a_backend_out_of_reach() {
     let down = stats(&cache, 2);
     assert_eq!(misses(&down.misses)[5], 2);
     // A call that could not read does not try to write.
-    assert_eq!((down.bodies, down.faults, down.written_bytes), (2, 2, 0));
+    assert_eq!((down.bodies, down.faults.backend, down.faults.total(), down.written_bytes), (2, 2, 2, 0));
 }
 
 #[test]
@@ -274,7 +274,14 @@ fn they_serialise() {
             "never_seen": 2, "expired": 0, "evicted": 0, "invalidated": 0, "undecodable": 0, "backend_fault": 0,
         })
     );
-    for name in ["coalesced", "uncached", "faults", "written_bytes"] {
+    assert_eq!(
+        function["faults"],
+        serde_json::json!({
+            "timeout": 0, "unavailable": 0, "backend": 0, "codec": 0, "corrupt": 0, "forged": 0, "too_large": 0, "panic": 0,
+            "key": 0,
+        })
+    );
+    for name in ["coalesced", "uncached", "written_bytes"] {
         assert_eq!(function[name], 0, "{name}");
     }
     assert!(function["body_time"]["nanos"].is_u64());
@@ -306,6 +313,22 @@ fn they_print_as_a_table() {
     assert!(sum.starts_with("3 entries, ") && sum.ends_with(" in memory"), "{table}");
 }
 
+/// A third table, of those that had faults and with the causes that they had.
+#[test]
+fn faults_print_as_a_table_of_causes() {
+    let mut stats = two();
+    assert!(!stats.to_string().contains("faults"), "{stats}");
+    stats.functions[1].faults.too_large = 3;
+    stats.functions[1].faults.timeout = 12;
+    let table = stats.to_string();
+    let lines: Vec<_> = table.lines().collect();
+    let [head, unlike, text, "", .., "", faults, texts, "", _] = lines[..] else { panic!("{table}") };
+    let calls = cells(&[head, unlike, text]);
+    assert_eq!(calls[0][..5], ["function", "hits", "hit %", "misses", "faults"]);
+    assert_eq!((&*calls[1][4], &*calls[2][4]), ("0", "15"));
+    assert_eq!(cells(&[faults, texts]), [["faults", "timeout", "too large"], ["text", "12", "3"]]);
+}
+
 /// Nothing that is counted is hidden, and no line is much longer than a hundred characters.
 #[test]
 fn all_that_is_counted_is_in_the_table() {
@@ -313,22 +336,33 @@ fn all_that_is_counted_is_in_the_table() {
     function.name = "a.name.of.some.length".to_owned();
     (function.hits, function.coalesced, function.uncached, function.bodies) = (123_451, 123_452, 123_453, 123_454);
     function.body_time = Duration::from_millis(100 * 123_454);
-    (function.entries, function.held_bytes, function.written_bytes, function.faults) =
-        (123_455, 12_345, 12_355, 123_456);
+    (function.entries, function.held_bytes, function.written_bytes) = (123_455, 12_345, 12_355);
     let misses = &mut function.misses;
     (misses.never_seen, misses.expired, misses.evicted) = (123_457, 123_458, 123_459);
     (misses.invalidated, misses.undecodable, misses.backend_fault) = (123_460, 123_461, 123_462);
+    let faults = &mut function.faults;
+    (faults.timeout, faults.unavailable, faults.backend) = (123_463, 123_464, 123_465);
+    (faults.codec, faults.corrupt, faults.forged) = (123_466, 123_467, 123_468);
+    (faults.too_large, faults.panic, faults.key) = (123_469, 123_470, 123_471);
     let mut stats = Stats::default();
     stats.functions = vec![function];
     let table = stats.to_string();
-    for shown in (123_451..=123_462).map(|count| count.to_string()).chain(["100.0ms", "12.1 KiB"].map(String::from)) {
+    let sum = (123_463..=123_471).sum();
+    for shown in (123_451..=123_455)
+        .chain(123_457..=123_471)
+        .chain([sum])
+        .map(|count: u64| count.to_string())
+        .chain(["100.0ms", "12.1 KiB"].map(String::from))
+    {
         assert!(table.contains(&shown), "{shown}: {table}");
     }
     assert_eq!(table.matches("12.1 KiB").count(), 2, "{table}");
 
-    // A function has entries in memory or writes to a backend, and seldom runs uncached or is at fault.
+    // A function has entries in memory or writes to a backend, and seldom runs uncached or is at fault: then seldom in all
+    // ways at once.
+    assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
     let function = &mut stats.functions[0];
-    (function.written_bytes, function.uncached, function.faults) = (0, 0, 0);
+    (function.written_bytes, function.uncached, function.faults) = (0, 0, Faults::default());
     let table = stats.to_string();
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
     for left_out in ["written", "uncached", "faults"] {

@@ -1,5 +1,7 @@
 //! memcached: the whole suite, and what is peculiar to it.
 
+#[path = "memcached/causes.rs"]
+mod causes;
 #[path = "memcached/conformance.rs"]
 mod conformance;
 #[path = "memcached/faults.rs"]

@@ -3,6 +3,8 @@
 
 #[path = "never_broken/bytes.rs"]
 mod bytes;
+#[path = "never_broken/causes.rs"]
+mod causes;
 #[path = "never_broken/directories.rs"]
 mod directories;
 #[path = "never_broken/faults.rs"]

@@ -104,5 +104,5 @@ fn a_value_has_a_most_of_bytes() {
     });
     let stats = cache.stats();
     let function = stats.function("long").unwrap();
-    assert_eq!((function.bodies, function.hits, function.faults), (3, 1, 2));
+    assert_eq!((function.bodies, function.hits, function.faults.too_large), (3, 1, 2));
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::shim::unpoisoned;
+use crate::{ErrorKind, shim::unpoisoned};
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +26,11 @@ pub(crate) enum Count {
     Bodies,
     BodyNanos,
     WrittenBytes,
-    Faults,
 }
 
-const COUNTS: usize = Count::Faults as usize + 1;
+const COUNTS: usize = Count::WrittenBytes as usize + 1;
+
+const KINDS: usize = ErrorKind::Key as usize + 1;
 
 /// All but the last stripe belong to one thread each.
 const STRIPES: usize = 16;
@@ -40,6 +41,8 @@ const SHARED: usize = STRIPES - 1;
 #[derive(Debug)]
 pub(crate) struct Counters {
     stripes: Box<[Stripe]>,
+    /// By kind. They are rare, so all threads share them, apart from what a hit reads.
+    faults: Box<[AtomicU64; KINDS]>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +51,7 @@ struct Stripe([AtomicU64; COUNTS]);
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Stripe::default()).collect() }
+        Self { stripes: (0..STRIPES).map(|_| Stripe::default()).collect(), faults: Box::default() }
     }
 }
 
@@ -72,6 +75,15 @@ impl Counters {
 
     pub(crate) fn get(&self, count: Count) -> u64 {
         self.stripes.iter().map(|stripe| stripe.0[count as usize].load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts a fault of that kind, and says how many there were.
+    pub(crate) fn fault(&self, kind: ErrorKind) -> u64 {
+        self.faults[kind as usize].fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    pub(crate) fn faults(&self, kind: ErrorKind) -> u64 {
+        self.faults[kind as usize].load(Ordering::Relaxed)
     }
 }
 

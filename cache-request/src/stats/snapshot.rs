@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Count, Counters};
-use crate::backend::BreakerState;
+use crate::{ErrorKind, backend::BreakerState};
 
 /// What the functions of one cache did since they were first called.
 ///
-/// `Display` prints one line a function, the busiest first, and below for each that missed why it did. A function that did
-/// nothing is left out, as one whose companion was only asked for a key, and so is a column in which there is nothing.
+/// `Display` prints one line a function, the busiest first, and below for each that missed why it did, and for each that had
+/// faults what they were. A function that did nothing is left out, as one whose companion was only asked for a key, and so is
+/// a column in which there is nothing.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -62,8 +63,8 @@ pub struct FunctionStats {
     pub held_bytes: u64,
     /// Bytes sent to the backend.
     pub written_bytes: u64,
-    /// What went wrong in the cache or its backend; no call failed for it.
-    pub faults: u64,
+    /// What went wrong in the cache or its backend, by cause; no call failed for it.
+    pub faults: Faults,
 }
 
 /// Calls that found nothing in the cache and ran the body, by cause.
@@ -94,6 +95,56 @@ impl Misses {
     }
 }
 
+/// What went wrong in the cache or its backend, by cause: the [`ErrorKind`] of what is logged.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct Faults {
+    /// The backend took longer than a call waits.
+    pub timeout: u64,
+    /// The backend was not asked: it has failed too often, or has too much to do. Or one of its servers is lost, and the others
+    /// go on.
+    pub unavailable: u64,
+    /// The backend could not do what it was asked: unreachable, full, refused; or its code panicked.
+    pub backend: u64,
+    /// A value could not be encoded, or would not have come back as it was.
+    pub codec: u64,
+    /// Stored bytes are not what was written, or are of another version or type.
+    pub corrupt: u64,
+    /// Stored bytes are not vouched for by the cache's secret.
+    pub forged: u64,
+    /// A value is larger than the cache or its backend takes.
+    pub too_large: u64,
+    /// The program's own code panicked that the cache ran: a clone, a condition, a serialiser.
+    pub panic: u64,
+    /// No key could be made of a call's arguments.
+    pub key: u64,
+}
+
+impl Faults {
+    fn read(counters: &Counters) -> Self {
+        // No call that is under way can fail of the latter two, unless a backend of the program's own says so.
+        let backend = [ErrorKind::Backend, ErrorKind::Config, ErrorKind::Installed];
+        Self {
+            timeout: counters.faults(ErrorKind::Timeout),
+            unavailable: counters.faults(ErrorKind::Unavailable),
+            backend: backend.into_iter().map(|kind| counters.faults(kind)).sum(),
+            codec: counters.faults(ErrorKind::Codec),
+            corrupt: counters.faults(ErrorKind::Corrupt),
+            forged: counters.faults(ErrorKind::Forged),
+            too_large: counters.faults(ErrorKind::TooLarge),
+            panic: counters.faults(ErrorKind::Panic),
+            key: counters.faults(ErrorKind::Key),
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let Self { timeout, unavailable, backend, codec, corrupt, forged, too_large, panic, key } = self;
+        timeout + unavailable + backend + codec + corrupt + forged + too_large + panic + key
+    }
+}
+
 impl FunctionStats {
     pub(crate) fn read(name: String, counters: &Counters, entries: usize, held_bytes: usize) -> Self {
         Self {
@@ -114,7 +165,7 @@ impl FunctionStats {
             entries: entries as u64,
             held_bytes: held_bytes as u64,
             written_bytes: counters.get(Count::WrittenBytes),
-            faults: counters.get(Count::Faults),
+            faults: Faults::read(counters),
         }
     }
 
@@ -179,6 +230,6 @@ impl Stats {
     /// Faults, of all functions.
     #[must_use]
     pub fn faults(&self) -> u64 {
-        self.functions.iter().map(|function| function.faults).sum()
+        self.functions.iter().map(|function| function.faults.total()).sum()
     }
 }

@@ -1,7 +1,7 @@
-//! The counts as tables to read: how the calls went, and why those that found nothing did not.
+//! The counts as tables to read: how the calls went, why those that found nothing did not, and what went wrong.
 //!
-//! In full words a single table would be far too wide. Two stay within a hundred columns or so, where functions have short
-//! names, as what is nought for all of them is left out.
+//! In full words a single table would be far too wide. Each of these stays within a hundred columns or so, where functions have
+//! short names, as what is nought for all of them is left out.
 
 use std::{fmt, time::Duration};
 
@@ -28,7 +28,7 @@ const CALLS: [Column; 11] = [
     Column { heading: "misses", cell: |function| Cell::Always(function.misses.total()) },
     Column { heading: "coalesced", cell: |function| Cell::Count(function.coalesced) },
     Column { heading: "uncached", cell: |function| Cell::Count(function.uncached) },
-    Column { heading: "faults", cell: |function| Cell::Count(function.faults) },
+    Column { heading: "faults", cell: |function| Cell::Count(function.faults.total()) },
     Column { heading: "bodies", cell: |function| Cell::Count(function.bodies) },
     Column { heading: "each", cell: |function| Cell::Time(function.mean_body_time()) },
     Column { heading: "entries", cell: |function| Cell::Count(function.entries) },
@@ -45,12 +45,26 @@ const MISSES: [Column; 6] = [
     Column { heading: "backend", cell: |function| Cell::Count(function.misses.backend_fault) },
 ];
 
+const FAULTS: [Column; 9] = [
+    Column { heading: "timeout", cell: |function| Cell::Count(function.faults.timeout) },
+    Column { heading: "unavailable", cell: |function| Cell::Count(function.faults.unavailable) },
+    Column { heading: "backend", cell: |function| Cell::Count(function.faults.backend) },
+    Column { heading: "codec", cell: |function| Cell::Count(function.faults.codec) },
+    Column { heading: "corrupt", cell: |function| Cell::Count(function.faults.corrupt) },
+    Column { heading: "forged", cell: |function| Cell::Count(function.faults.forged) },
+    Column { heading: "too large", cell: |function| Cell::Count(function.faults.too_large) },
+    Column { heading: "panic", cell: |function| Cell::Count(function.faults.panic) },
+    Column { heading: "key", cell: |function| Cell::Count(function.faults.key) },
+];
+
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let active: Vec<_> = self.functions.iter().filter(|function| did_anything(function)).collect();
         write_table(f, "function", &CALLS, &active)?;
         let missed: Vec<_> = self.functions.iter().filter(|function| function.misses.total() > 0).collect();
         write_table(f, "misses", &MISSES, &missed)?;
+        let faulty: Vec<_> = self.functions.iter().filter(|function| function.faults.total() > 0).collect();
+        write_table(f, "faults", &FAULTS, &faulty)?;
         let entries = if self.entries == 1 { "entry" } else { "entries" };
         write!(f, "{} {entries}, {} in memory", self.entries, Cell::Bytes(self.held_bytes))?;
         if let Some(BackendStats { name, breaker, opened, .. }) = &self.backend {

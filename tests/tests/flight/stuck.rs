@@ -41,7 +41,7 @@ fn a_leader_that_is_not_polled_is_given_up() {
         assert_eq!(block_on(third), 2);
         assert_eq!(block_on(held), 1);
         let stats = stats(&cache, 3);
-        assert_eq!((stats.bodies, stats.faults), (2, 0));
+        assert_eq!((stats.bodies, stats.faults.total()), (2, 0));
     });
 }
 

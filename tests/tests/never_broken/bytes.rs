@@ -38,7 +38,7 @@ fn finds(bytes: &[u8], what: &str) {
     for name in ["bytes", "bytes-async"] {
         let function = stats.function(name).unwrap();
         assert_eq!((function.misses.undecodable, function.misses.total()), (1, 1), "{what}: {function:?}");
-        assert_eq!((function.faults, function.bodies, function.hits), (1, 1, 0), "{what}: {function:?}");
+        assert_eq!((function.faults.total(), function.bodies, function.hits), (1, 1, 0), "{what}: {function:?}");
         let logged =
             format!("WARN cache fault: stored bytes cannot be used function={name} cause=stored bytes refused:");
         assert_eq!(lines.iter().filter(|line| line.starts_with(&logged)).count(), 1, "{what}: {lines:?}");

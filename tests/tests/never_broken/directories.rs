@@ -43,7 +43,7 @@ fn a_directory_that_cannot_be_written_costs_nothing_but_the_cache() {
     assert_eq!(outcome, (["abab".to_owned(), "abab".to_owned()], 2));
     let stats = cache.stats();
     let function = stats.function("filed").unwrap();
-    assert_eq!((function.misses.backend_fault, function.faults, function.bodies), (2, 2, 2));
+    assert_eq!((function.misses.backend_fault, function.faults.total(), function.bodies), (2, 2, 2));
     let place = file.display().to_string();
     // Down to what the system said.
     let told = |line: &String| ["could not be read", &place, "(os error"].iter().all(|part| line.contains(part));

@@ -38,7 +38,7 @@ fn hits(cache: &Cache, calls: impl FnOnce()) {
     let counted = || {
         let functions = cache.stats().functions;
         let ours = functions.iter().filter(|function| !function.name.ends_with("abandoned"));
-        ours.fold((0, 0), |sum, function| (sum.0 + function.faults, sum.1 + function.hits))
+        ours.fold((0, 0), |sum, function| (sum.0 + function.faults.total(), sum.1 + function.hits))
     };
     let before = counted();
     calls();

@@ -95,7 +95,7 @@ impl Fleet {
     ) -> Result<T, Failure> {
         let server = &self.servers[number];
         if server.lost.load(Ordering::Relaxed) {
-            return Err(self.unreachable(number, "is not there"));
+            return Err(self.unreachable(number, ErrorKind::Backend, "is not there"));
         }
         let waiting = Waiting { fleet: self, number, since: Instant::now(), is_over: false };
         let outcome = link
@@ -115,7 +115,7 @@ impl Fleet {
             Ok(Err(error)) => Err(self.failed(number, error)),
             Err(_) => {
                 self.lose(number);
-                Err(self.unreachable(number, "does not answer"))
+                Err(self.unreachable(number, ErrorKind::Timeout, "does not answer"))
             }
         }
     }
@@ -171,11 +171,11 @@ impl Fleet {
                 if !is_cut || server.cuts.fetch_add(1, Ordering::Relaxed) + 1 >= CUTS {
                     self.lose(number);
                 }
-                self.unreachable(number, &format!("cannot be reached: {cause}"))
+                self.unreachable(number, ErrorKind::Backend, &format!("cannot be reached: {cause}"))
             }
             exp::Error::Timeout { .. } => {
                 self.lose(number);
-                self.unreachable(number, "does not answer")
+                self.unreachable(number, ErrorKind::Timeout, "does not answer")
             }
             exp::Error::Server(message) => Failure::Refused(message),
             exp::Error::Rejected(message) => {
@@ -188,15 +188,16 @@ impl Fleet {
         }
     }
 
-    /// The error of the keys of one server. It is no fault of the backend if others go on: the guard would leave all of them alone.
+    /// The error of the keys of one server, of this kind where it is the backend's: not if others go on, as the guard would leave
+    /// all of them alone.
     #[cold]
-    fn unreachable(&self, number: usize, why: &str) -> Failure {
+    fn unreachable(&self, number: usize, kind: ErrorKind, why: &str) -> Failure {
         let others_go_on = self
             .servers
             .iter()
             .enumerate()
             .any(|(other, server)| other != number && !server.lost.load(Ordering::Relaxed));
-        let kind = if others_go_on { ErrorKind::Unavailable } else { ErrorKind::Backend };
+        let kind = if others_go_on { ErrorKind::Unavailable } else { kind };
         Failure::Other(Error::new(kind, format!("memcached at {} {why}", self.servers[number].address)))
     }
 
