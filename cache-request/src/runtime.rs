@@ -3,12 +3,17 @@
 //! To wake another thread costs more than a server on the same machine takes to answer. So where the caller runs on tokio, a
 //! connection is driven there. A caller that blocks its thread, or that runs on another executor, uses a connection that is
 //! driven by threads of the library, and can never wait for itself.
+//!
+//! A runtime may have been built without I/O or without time, and tokio tells in one way: who asks for them panics. So each
+//! runtime is tried once, where that panic goes no further than the program's panic hook.
 
 use std::{
     fmt,
     future::pending,
+    net::{Ipv4Addr, UdpSocket},
     sync::{Arc, OnceLock, Weak},
     thread,
+    time::Duration,
 };
 
 use dashmap::{DashMap, Entry};
@@ -17,7 +22,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::{Error, shim::is_blocking};
+use crate::{Error, contained::contain, shim::is_blocking};
 
 /// The library's own runtime. It lives as long as the program.
 pub(crate) fn own() -> Result<&'static Handle, Error> {
@@ -46,7 +51,29 @@ fn of_caller() -> Result<Handle, Error> {
     }
 }
 
-/// One connection for each runtime that callers run on. It ends with its runtime, and the next caller gets another one.
+/// Whether it can drive connections. Where panics abort the program, that is taken for granted: to try it would be to abort.
+fn has_io_and_time(runtime: &Handle) -> bool {
+    if cfg!(panic = "abort") {
+        return true;
+    }
+    let _entered = runtime.enter();
+    let tried = contain(|| {
+        drop(tokio::time::sleep(Duration::ZERO));
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_nonblocking(true)?;
+        tokio::net::UdpSocket::from_std(socket)
+    });
+    if tried.is_none() {
+        tracing::warn!(
+            "a tokio runtime was built without I/O or without time: the library's own threads drive the connections of its callers"
+        );
+    }
+    // Any other error says nothing about it.
+    tried.is_some()
+}
+
+/// One connection for each runtime that callers run on. It ends with its runtime, and the next caller gets another one. Runtimes
+/// that cannot drive any have that of the library's own runtime.
 pub(crate) struct PerRuntime<C> {
     connections: Arc<Connections<C>>,
 }
@@ -61,16 +88,21 @@ struct Kept<C> {
 
 impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
     /// The connection of the caller's runtime. If there is none, `connect` begins one, and does not wait for it.
-    pub(crate) fn get(&self, connect: impl FnOnce(&Handle) -> C) -> Result<C, Error> {
-        let runtime = of_caller()?;
+    pub(crate) fn get(&self, connect: impl Fn(&Handle) -> C) -> Result<C, Error> {
+        self.of(&of_caller()?, &connect)
+    }
+
+    fn of(&self, runtime: &Handle, connect: &impl Fn(&Handle) -> C) -> Result<C, Error> {
         let id = runtime.id();
         if let Some(kept) = self.connections.get(&id) {
             return Ok(kept.connection.clone());
         }
+        // Not while the map is locked: to try a runtime may run the program's panic hook.
+        let lent = if has_io_and_time(runtime) { None } else { Some(self.of(own()?, connect)?) };
         let connection = match self.connections.entry(id) {
             Entry::Occupied(kept) => return Ok(kept.get().connection.clone()),
             Entry::Vacant(vacant) => {
-                let connection = connect(&runtime);
+                let connection = lent.unwrap_or_else(|| connect(runtime));
                 vacant.insert(Kept { connection: connection.clone(), until: None });
                 connection
             }
