@@ -6,6 +6,8 @@ mod causes;
 mod conformance;
 #[path = "memcached/faults.rs"]
 mod faults;
+#[path = "memcached/late.rs"]
+mod late;
 #[path = "memcached/runtimes.rs"]
 mod runtimes;
 #[path = "memcached/stored.rs"]

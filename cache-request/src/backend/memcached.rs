@@ -4,6 +4,7 @@
 //! - [`fleet`]: which server has a key, and which of them answer.
 //! - [`generation`]: how a namespace is emptied of what nobody can list.
 //! - [`expiry`]: timeouts to the millisecond, on servers that count seconds.
+//! - [`claim`]: writes that are done in time or not at all.
 //! - [`batch`]: what asks for many keys at once.
 //!
 //! The client is `memcache`'s `exp::AsyncMetaClient`: of those that are kept it alone offers compare-and-swap, without which
@@ -17,6 +18,7 @@
 
 mod address;
 mod batch;
+mod claim;
 mod expiry;
 mod fleet;
 mod generation;
@@ -33,6 +35,7 @@ use std::{
 use memcache::exp::{Delete, Get, GetResult, Meta, MutationStatus, Op, Set};
 
 use self::{
+    claim::Claim,
     expiry::Expiry,
     fleet::{Failure, Fleet, Link},
     generation::Generation,
@@ -78,6 +81,9 @@ const ATTEMPTS: usize = 64;
 ///
 /// memcached counts seconds. So an item's flags tell the millisecond at which it ends, by the clocks of those who write and read it,
 /// and the server keeps it a little longer.
+///
+/// A value is written in two round trips, so that none that is late brings back what was deleted or replaced meanwhile. A server
+/// without compare-and-swap (`memcached -C`) cannot prevent that.
 ///
 /// A value that is larger than the server takes is an error of the kind [`TooLarge`](crate::ErrorKind::TooLarge), and
 /// from then on such values are not sent any more.
@@ -249,7 +255,14 @@ impl Session<'_> {
         self.store.fleet.ask(&self.link, place.server, async move |client| client.run(get).await).await
     }
 
-    /// Stores, and says how that went. What is too large is an error, and learnt.
+    /// The item that is to be replaced.
+    async fn claim(&self, place: &Place) -> Result<Option<Claim>, Failure> {
+        let outcomes = self.exchange(place.server, Claim::ask(&place.stored).into()).await;
+        let [looked, put] = <[_; 2]>::try_from(outcomes).map_err(|_| Failure::nonsense())?;
+        Claim::of(looked, put)
+    }
+
+    /// Stores, and says how that went.
     async fn store(&self, place: &Place, set: Set) -> Result<MutationStatus, Failure> {
         let fleet = &self.store.fleet;
         fleet.ask(&self.link, place.server, async move |client| Ok(client.run(set).await?.status)).await
@@ -274,9 +287,9 @@ impl Session<'_> {
             self.remove(&place).await?;
             return Err(error);
         }
-        match self.store(&place, expiry.set(&place.stored, value)).await {
-            Ok(MutationStatus::Applied) => Ok(()),
-            Ok(_) => Err(Failure::nonsense().error()),
+        match self.replace(&place, expiry, value).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(contended()),
             Err(failure) => {
                 let (error, refused) = self.store.refused(value, failure);
                 if refused {
@@ -286,6 +299,21 @@ impl Session<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Whether nobody was quicker each time.
+    async fn replace(&self, place: &Place, expiry: Expiry, value: &[u8]) -> Result<bool, Failure> {
+        for _ in 0..ATTEMPTS {
+            let Some(claim) = self.claim(place).await? else { continue };
+            match self.store(place, claim.replace(expiry.set(&place.stored, value))).await? {
+                // What was deleted meanwhile has been deleted after this.
+                MutationStatus::Applied | MutationStatus::NotFound => return Ok(true),
+                // What was written meanwhile may be a write that began before.
+                MutationStatus::CasMismatch => {}
+                _ => return Err(Failure::nonsense()),
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -363,19 +391,13 @@ impl Backend for MemcachedBackend {
         let place = session.place(key);
         let refused = |failure| session.store.refused(value, failure).0;
         for _ in 0..ATTEMPTS {
-            let set = expiry.set(&place.stored, value);
-            if session.store(&place, set.clone().add()).await.map_err(refused)? == MutationStatus::Applied {
-                return Ok(true);
-            }
-            let get = Get::new(&place.stored).meta(Meta::NONE.ttl().cas()).without_value();
-            let found = session.look(&place, get).await.map_err(Failure::error)?;
-            if expiry::is_there(&found) {
+            let Some(claim) = session.claim(&place).await.map_err(Failure::error)? else { continue };
+            if claim.is_there {
                 return Ok(false);
             }
-            // What has expired is nothing, but the server has it still. Of all who see that, one replaces it.
-            if let Some(cas) = found.item.cas.filter(|_| found.hit())
-                && session.store(&place, set.compare_cas(cas)).await.map_err(refused)? == MutationStatus::Applied
-            {
+            // Of all who see that there is nothing, one replaces it.
+            let set = claim.replace(expiry.set(&place.stored, value));
+            if session.store(&place, set).await.map_err(refused)? == MutationStatus::Applied {
                 return Ok(true);
             }
         }
@@ -397,7 +419,7 @@ impl Backend for MemcachedBackend {
             let (Some(cas), Some(value)) = (found.item.cas, found.value) else {
                 return Err(Failure::nonsense().error());
             };
-            let set = expiry.set(&place.stored, &value).compare_cas(cas);
+            let set = claim::replace(cas, expiry.set(&place.stored, &value));
             if session.store(&place, set).await.map_err(Failure::error)? == MutationStatus::Applied {
                 return Ok(true);
             }

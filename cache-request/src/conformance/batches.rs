@@ -60,6 +60,12 @@ pub async fn a_batch_may_name_a_key_twice(harness: &impl Harness) {
     set_many(&backend, &[Item { timeout: Some(Duration::ZERO), ..item("twice", b"first") }, item("twice", b"last")])
         .await;
     holds(&backend, "twice", b"last").await;
+    // And so do two values and then none.
+    let none = Item { timeout: Some(Duration::ZERO), ..item("thrice", b"last") };
+    set_many(&backend, &[item("thrice", b"first"), item("thrice", b"second"), none]).await;
+    missing(&backend, "thrice").await;
+    set_many(&backend, &[item("thrice", b"first"), none, item("thrice", b"second"), item("thrice", b"third")]).await;
+    holds(&backend, "thrice", b"third").await;
 }
 
 /// No keys, no outcomes, and nothing else either.

@@ -1,5 +1,6 @@
 //! Servers that a test starts for itself, and that end with it: on free ports of the loopback, in directories of their own.
 
+pub mod delay;
 pub mod memcached;
 pub mod postgres;
 pub mod redis;

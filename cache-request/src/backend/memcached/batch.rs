@@ -1,10 +1,13 @@
 //! Many keys at once: one round trip to each server, or one for so many bytes.
 
+use std::collections::HashSet;
+
 use futures_util::future::join_all;
 use memcache::exp::{Delete, Get, Meta, MutationStatus, Op};
 
 use super::{
-    MemcachedBackend, Outcome, Session, expiry::Expiry, fleet::Failure, fleet::again, removal, value, was_removed,
+    MemcachedBackend, Outcome, Session, claim::Claim, expiry::Expiry, fleet::Failure, fleet::again, removal, value,
+    was_removed,
 };
 use crate::{Error, backend::Item};
 
@@ -99,8 +102,9 @@ impl Part {
     async fn set(&self, session: &Session<'_>, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
         let items: Vec<Item<'_>> = self.numbers.iter().map(|number| items[*number]).collect();
         let mut outcomes = Vec::with_capacity(items.len());
+        let bytes = |item: &Item<'_>| 3 * item.key.len() + item.value.len() + 2 * COMMAND_BYTES;
         // One round after the other, as of two items of one key the later one stays.
-        for round in rounds(&items, SILENT_ROUND_BYTES, |item| item.key.len() + item.value.len()) {
+        for round in without_repeats(&items).flat_map(|items| rounds(items, SILENT_ROUND_BYTES, bytes)) {
             if let [Item { key, value, timeout }] = *round {
                 outcomes.push(session.set(key, value, timeout).await);
             } else {
@@ -129,38 +133,73 @@ fn found(outcome: Outcome) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// Sets some items in one round trip.
+/// What becomes of one item of a round.
+enum Plan {
+    /// It was asked for. Unless it was only to be removed, for this reason.
+    Asked(Option<Error>),
+    /// It is set by itself, as others have changed it meanwhile or the server has refused something.
+    Alone,
+    Failed(Error),
+}
+
+/// Sets some items in two round trips.
 async fn set_round(session: &Session<'_>, server: usize, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
-    let (mut operations, mut known) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-    for item in items {
-        let stored = session.stored(item.key);
+    let stored: Vec<_> = items.iter().map(|item| session.stored(item.key)).collect();
+    let asked = stored.iter().flat_map(|stored| Claim::ask(stored)).collect();
+    let mut claims = session.exchange(server, asked).await.into_iter();
+    let (mut operations, mut plans) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    for (item, stored) in items.iter().zip(stored) {
+        let (Some(looked), Some(put)) = (claims.next(), claims.next()) else { break };
         let expiry = Expiry::of(item.timeout);
         let too_large = expiry.and_then(|_| session.store.too_large(item.value));
-        operations.push(match expiry {
-            Some(expiry) if too_large.is_none() => Op::from(expiry.set(&stored, item.value)),
+        plans.push(match (Claim::of(looked, put), expiry) {
+            (Err(failure), _) if !failure.is_refusal() => Plan::Failed(failure.error()),
+            (Ok(Some(claim)), Some(expiry)) if too_large.is_none() => {
+                operations.push(Op::from(claim.replace(expiry.set(&stored, item.value))));
+                Plan::Asked(None)
+            }
+            (_, Some(_)) if too_large.is_none() => Plan::Alone,
             // What it was to replace goes.
-            _ => Delete::new(stored).into(),
+            _ => {
+                operations.push(Delete::new(stored).into());
+                Plan::Asked(too_large)
+            }
         });
-        known.push(too_large);
     }
-    let answers = session.exchange(server, operations).await;
-    let mut outcomes = Vec::with_capacity(answers.len());
+    let mut answers = session.exchange(server, operations).await.into_iter();
+    let mut outcomes = Vec::with_capacity(items.len());
     let mut was_refused = false;
-    for ((item, too_large), answer) in items.iter().zip(known).zip(answers) {
+    for (item, plan) in items.iter().zip(plans) {
+        let (answer, too_large) = match plan {
+            Plan::Failed(error) => {
+                outcomes.push(Err(error));
+                continue;
+            }
+            Plan::Alone => (None, None),
+            Plan::Asked(too_large) => (answers.next(), too_large),
+        };
         // A value is refused: the answers to all that was sent behind it are lost with the connection.
-        was_refused |= matches!(&answer, Err(failure) if failure.is_refusal());
-        if was_refused {
-            outcomes.push(session.set(item.key, item.value, item.timeout).await);
-            continue;
-        }
-        let is_done = |status| matches!(status, Some(MutationStatus::Applied | MutationStatus::NotFound));
+        was_refused |= matches!(&answer, Some(Err(failure)) if failure.is_refusal());
+        let answer = answer.filter(|_| !was_refused).map(|answer| Ok(answer?.as_mutation().map(|done| done.status)));
         outcomes.push(match answer {
-            Err(failure) => Err(failure.error()),
-            Ok(answer) if is_done(answer.as_mutation().map(|answer| answer.status)) => too_large.map_or(Ok(()), Err),
-            Ok(_) => Err(Failure::nonsense().error()),
+            // What was deleted meanwhile has been deleted after this.
+            Some(Ok(Some(MutationStatus::Applied | MutationStatus::NotFound))) => too_large.map_or(Ok(()), Err),
+            None | Some(Ok(Some(MutationStatus::CasMismatch))) => session.set(item.key, item.value, item.timeout).await,
+            Some(Err(failure)) => Err(Failure::error(failure)),
+            Some(Ok(_)) => Err(Failure::nonsense().error()),
         });
     }
     outcomes
+}
+
+/// Parts in which no key comes twice.
+fn without_repeats<'i>(mut items: &'i [Item<'i>]) -> impl Iterator<Item = &'i [Item<'i>]> {
+    std::iter::from_fn(move || {
+        let mut keys = HashSet::new();
+        let (part, rest) = items.split_at(items.iter().take_while(|item| keys.insert(item.key)).count());
+        items = rest;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Parts of so many bytes at most. What is large is a part of its own.

@@ -59,6 +59,18 @@ impl Expiry {
     }
 }
 
+/// How long the server keeps what has ended already: longer than any two trips take.
+const ENDED_STAYS: u32 = 60;
+
+/// How long before it was made it has ended, so that it has by everybody's clock, in milliseconds.
+const ENDED_BEFORE: u64 = 24 * 60 * 60 * 1000;
+
+/// An empty item that has ended already, and is nothing to anybody.
+pub(super) fn ended(stored: &str) -> Set {
+    let end = unix_millis(SystemTime::now()).wrapping_sub(ENDED_BEFORE);
+    Set::new(stored, b"").client_flags(end as u32).ttl_raw(ENDED_STAYS)
+}
+
 /// Rounded up.
 fn seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
