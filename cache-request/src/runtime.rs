@@ -92,6 +92,12 @@ impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
         self.of(&of_caller()?, &connect)
     }
 
+    /// The connection of the library's own runtime, whoever the caller is.
+    #[cfg(feature = "redis")]
+    pub(crate) fn own(&self, connect: impl Fn(&Handle) -> C) -> Result<C, Error> {
+        self.of(own()?, &connect)
+    }
+
     fn of(&self, runtime: &Handle, connect: &impl Fn(&Handle) -> C) -> Result<C, Error> {
         let id = runtime.id();
         if let Some(kept) = self.connections.get(&id) {

@@ -17,6 +17,7 @@ use cache_request_tests::{
     servers::{redis::Cluster, run, wait_until},
 };
 use futures_lite::future::block_on;
+use futures_util::future::join_all;
 
 const SOFT_LIMIT: Duration = Duration::from_millis(250);
 
@@ -143,6 +144,59 @@ fn slots_may_move_while_calls_go_on() {
     println!("2000 slots moved: {figures}");
     figures.are_good(LIMIT);
     assert!(figures.faults < figures.calls / 10, "{figures}");
+}
+
+/// A write that nobody waits for any more may still be on its way. What is deleted after that stays deleted, whichever runtime
+/// the caller is on.
+#[test]
+fn a_late_write_does_not_undo_a_deletion() {
+    const KEYS: usize = 100;
+
+    let cluster = Cluster::new();
+    let backend = &RedisBackend::new(&cluster.url()).unwrap();
+    let key = |number: usize| format!("key{number}");
+    let value = &vec![b'x'; 20_000];
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let all = async |caller: &str| {
+        // All nodes are known and connected to.
+        for number in 0..KEYS {
+            backend.get(&key(number)).await.unwrap_or_else(|error| panic!("{caller}: {error}"));
+            backend.delete(&key(number)).await.unwrap();
+        }
+    };
+    runtime.block_on(all("tokio"));
+    block_on(all("a thread"));
+
+    for node in &cluster.nodes {
+        node.server.stop();
+    }
+    runtime.block_on(async {
+        let sets = (0..KEYS).map(|number| async move { backend.set(&key(number), value, None).await });
+        let given_up = tokio::time::timeout(Duration::from_millis(150), join_all(sets)).await;
+        assert!(given_up.is_err(), "the nodes are stopped");
+    });
+    thread::scope(|threads| {
+        let deletions: Vec<_> = (0..KEYS)
+            .map(|number| {
+                threads.spawn(move || {
+                    // As often as it takes until its node is told.
+                    while block_on(backend.delete(&key(number))).is_err() {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(300));
+        for node in &cluster.nodes {
+            node.server.go_on();
+        }
+        deletions.into_iter().for_each(|deletion| deletion.join().unwrap());
+    });
+    thread::sleep(Duration::from_millis(500));
+    let kept =
+        block_on(async { join_all((0..KEYS).map(|number| async move { backend.get(&key(number)).await })).await });
+    let kept = kept.into_iter().filter(|found| found.as_ref().unwrap().is_some()).count();
+    assert_eq!(kept, 0, "of {KEYS} that were deleted");
 }
 
 /// Every slot has a master that a client of its own reaches.

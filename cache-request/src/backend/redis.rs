@@ -29,6 +29,7 @@ use std::{
 };
 
 use redis::{Cmd, RedisError, RedisWrite, ToRedisArgs, Value, cmd};
+use tokio::runtime::Handle;
 
 use self::{
     address::{Address, Login, Scheme, wrong},
@@ -54,8 +55,8 @@ const NAMESPACE: &str = "cache-request";
 ///
 /// All callers of one tokio runtime share one connection, over which their commands go without waiting for one another's
 /// answers. Callers that block their thread, or that run on another executor, share one that threads of this library drive.
-/// A connection that is lost, or that does not answer any more, is replaced in the background; meanwhile calls fail at
-/// once.
+/// Writes to a cluster take the latter, whoever the caller is. A connection that is lost, or that does not answer any more, is
+/// replaced in the background; meanwhile calls fail at once.
 ///
 /// Keys stand on the server as `<namespace>:<key>`, and [`clear`](Backend::clear) removes those of the namespace, by `SCAN`
 /// and `UNLINK`. Timeouts are the server's, in milliseconds.
@@ -248,7 +249,7 @@ impl Backend for RedisBackend {
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
         let Some(expiry) = Expiry::of(timeout) else { return self.delete(key).await.map(drop) };
-        let live = self.live().await?;
+        let live = self.live_to_change().await?;
         if let Some(error) = self.too_large(value) {
             self.delete(key).await?;
             return Err(error);
@@ -264,7 +265,7 @@ impl Backend for RedisBackend {
 
     async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
         let Some(expiry) = Expiry::of(timeout) else { return Ok(false) };
-        let live = self.live().await?;
+        let live = self.live_to_change().await?;
         if let Some(error) = self.too_large(value) {
             return Err(error);
         }
@@ -288,7 +289,7 @@ impl Backend for RedisBackend {
                 // `PERSIST` says the same of what is not there and of what has no timeout already.
                 let mut pipeline = redis::Pipeline::with_capacity(2);
                 pipeline.add_command(self.about("PERSIST", key)).add_command(self.about("EXISTS", key));
-                let live = self.live().await?;
+                let live = self.live_to_change().await?;
                 let answers = live.change_all(&pipeline).await.map_err(|error| self.failed(&error))?;
                 let mut last = Value::Nil;
                 for answer in answers {
@@ -305,7 +306,7 @@ impl Backend for RedisBackend {
     }
 
     async fn clear(&self) -> Result<(), Error> {
-        let live = self.live().await?;
+        let live = self.live_to_change().await?;
         clear::clear(&live, &self.namespace).await.map_err(|error| self.failed(&error))
     }
 
@@ -325,9 +326,22 @@ impl Backend for RedisBackend {
 impl RedisBackend {
     /// The connection of the caller's runtime.
     async fn live(&self) -> Result<Arc<Live>, Error> {
-        let link = self
-            .links
-            .get(|runtime| Link::begin(runtime, self.server.clone(), self.connect_limit, Arc::clone(&self.shared)))?;
+        self.live_of(self.links.get(|runtime| self.begin(runtime))?).await
+    }
+
+    /// The connection for what writes. All writes to a cluster take the same one: `late` says why.
+    async fn live_to_change(&self) -> Result<Arc<Live>, Error> {
+        if !self.server.is_cluster() {
+            return self.live().await;
+        }
+        self.live_of(self.links.own(|runtime| self.begin(runtime))?).await
+    }
+
+    fn begin(&self, runtime: &Handle) -> Arc<Link> {
+        Link::begin(runtime, self.server.clone(), self.connect_limit, Arc::clone(&self.shared))
+    }
+
+    async fn live_of(&self, link: Arc<Link>) -> Result<Arc<Live>, Error> {
         link.live().await.map_err(|error| Error::backend(format!("{}: {error}", self.name())))
     }
 
@@ -337,7 +351,7 @@ impl RedisBackend {
     }
 
     async fn change(&self, command: &Cmd) -> Result<Value, Error> {
-        let live = self.live().await?;
+        let live = self.live_to_change().await?;
         live.change(command).await.map_err(|error| self.failed(&error))
     }
 

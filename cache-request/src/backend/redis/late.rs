@@ -3,6 +3,12 @@
 //! Over one connection commands are done in their order, so that a later one is never overtaken. Over two they are not: a
 //! `SET` that its caller gave up could be done after another connection's `UNLINK`, and bring back what was deleted. So
 //! whoever writes first sees to it that nothing is under way over any other connection.
+//!
+//! A cluster's client has connections to the nodes that nobody else can see. But it sends what is asked about one slot in
+//! order, over one of them, and what was given up before it was sent, or would have to be sent again, it drops. So all
+//! writes to a cluster take the client of one runtime, the library's own. What remains is a connection that the client replaces
+//! while its node has yet to read what was sent over it: the node has stood still for `server::ANSWER_LIMIT`, and somebody has
+//! waited for as long; or the network between has ended it. Then it is the node's affair which of the two it reads first.
 
 use std::sync::{
     Arc,
