@@ -13,9 +13,9 @@ const SPAN: Duration = Duration::from_millis(80);
 /// How many threads drive the tasks of all contenders, and their connections.
 const WORKERS: usize = 2;
 
-/// How many gets a lonely caller makes as one task. Whether it runs on the thread that also drives its connection is chance, and
-/// makes a threefold difference: so there are to be many chances in one measurement.
-const ONE_TASK: usize = 20;
+/// As how many tasks, one after the other, a lonely caller makes its gets. Whether a task runs on the thread that also drives its
+/// connection is chance, and makes a threefold difference: so there are to be many chances in one measurement.
+const CHANCES: usize = 64;
 
 /// What all tasks run on, and all connections of async clients.
 pub(crate) static RUNTIME: LazyLock<Runtime> =
@@ -46,7 +46,7 @@ impl Contender {
             }
         };
         Self::new(name, move |load| {
-            let parts = if load.callers == 1 { load.each.div_ceil(ONE_TASK) } else { 1 };
+            let parts = if load.callers == 1 { CHANCES.min(load.each) } else { 1 };
             let part = Load { each: load.each / parts, ..load };
             RUNTIME.block_on(async {
                 let start = Instant::now();
