@@ -13,6 +13,12 @@ impl Samples {
         self.0.insert(place, sample);
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The middle one; of an even number, the upper of the two in the middle.
     ///
     /// # Panics

@@ -11,10 +11,12 @@
 //! | 8 | fresh until, in milliseconds since 1970; all ones is for ever |
 //! | 8 | stale until, likewise; equal to fresh until as long as nothing is served stale |
 //! | 2 | number of tags; each is 8 bytes of its name's hash and 8 of its generation |
-//! | 8 or 32 | checksum: BLAKE3 of the key and of all other bytes; if authenticated, keyed and in full |
+//! | 8 or 32 | XXH3 of the key and of all other bytes; if authenticated, keyed BLAKE3 |
 //! | … | payload; if compressed, 8 bytes of its length and then a Zstandard frame of it |
 //!
-//! The key is part of the checksum, so bytes that a backend returns under another key are refused as well.
+//! The key is part of the checksum, so bytes that a backend returns under another key are refused as well. Without a secret it is
+//! there for accidents alone: whoever can write to the backend can compute it, so it need not be cryptographic, which would
+//! take longer than to fetch the bytes from a server near by.
 //!
 //! A cache with a secret takes nothing for its own but what was authenticated with it, for the same key: what somebody else
 //! has put into the backend is a miss, and is not decoded. An older envelope of the same key is still its own: whoever can
@@ -37,6 +39,7 @@ mod zstd;
 use std::{any::type_name, borrow::Cow};
 
 use serde::{Serialize, de::DeserializeOwned};
+use xxhash_rust::xxh3::Xxh3Default;
 
 pub use self::packing::DEFAULT_MAX_VALUE_BYTES;
 pub(crate) use self::packing::Packing;
@@ -111,8 +114,17 @@ pub(crate) fn seal<V: Serialize + DeserializeOwned>(
         bytes[3] |= COMPRESSED;
     }
     let (head, payload) = bytes.split_at(HEAD + checksum);
-    let sum = digest_of(secret, key, &head[..HEAD], payload);
-    bytes[HEAD..HEAD + checksum].copy_from_slice(&sum.as_bytes()[..checksum]);
+    let head = &head[..HEAD];
+    match secret {
+        None => {
+            let sum = checksum_of(key, head, payload);
+            bytes[HEAD..HEAD + CHECKSUM].copy_from_slice(&sum);
+        }
+        Some(secret) => {
+            let mac = mac_of(secret, key, head, payload);
+            bytes[HEAD..HEAD + MAC].copy_from_slice(mac.as_bytes());
+        }
+    }
     Ok(bytes)
 }
 
@@ -172,7 +184,7 @@ pub(crate) fn open<V: DeserializeOwned>(
         authenticate(checksum, key, head, payload, packing)?;
     } else if packing.secrets.in_use() {
         return forged("they are not authenticated, and this cache has a secret");
-    } else if checksum != &digest_of(None, key, head, payload).as_bytes()[..CHECKSUM] {
+    } else if checksum != checksum_of(key, head, payload) {
         return corrupt("wrong checksum");
     }
     if header[3] & !(AUTHENTICATED | COMPRESSED) != MESSAGE_PACK {
@@ -204,7 +216,7 @@ fn authenticate(mac: &[u8], key: &str, head: &[u8], payload: &[u8], packing: &Pa
     if !packing.secrets.in_use() {
         return corrupt("they are authenticated with a secret, and this cache has none");
     }
-    let genuine = |secret| digest_of(Some(secret), key, head, payload) == *mac;
+    let genuine = |secret| mac_of(secret, key, head, payload) == *mac;
     if packing.secrets.accepted().any(genuine) {
         Ok(())
     } else {
@@ -222,12 +234,35 @@ fn decompressed<'a>(payload: &[u8], packing: &Packing) -> Result<Cow<'a, [u8]>, 
     zstd::decompress(compressed, len).map(Cow::Owned).map_err(refused)
 }
 
-/// Of the key and of all bytes but itself. Lengths keep what follows one another apart: that of the key stands here, that of
-/// the head follows from the head.
-fn digest_of(secret: Option<&[u8; 32]>, key: &str, head: &[u8], payload: &[u8]) -> blake3::Hash {
-    let mut hasher = secret.map_or_else(blake3::Hasher::new, blake3::Hasher::new_keyed);
-    hasher.update(&(key.len() as u64).to_le_bytes()).update(key.as_bytes()).update(head).update(payload);
+/// Tells bytes that something has happened to.
+fn checksum_of(key: &str, head: &[u8], payload: &[u8]) -> [u8; CHECKSUM] {
+    let mut hasher = Xxh3Default::new();
+    for part in hashed(key, head, payload, &lengths(key, head)) {
+        hasher.update(part);
+    }
+    hasher.digest().to_le_bytes()
+}
+
+/// Tells bytes that somebody has made who does not know the secret.
+fn mac_of(secret: &[u8; 32], key: &str, head: &[u8], payload: &[u8]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new_keyed(secret);
+    for part in hashed(key, head, payload, &lengths(key, head)) {
+        hasher.update(part);
+    }
     hasher.finalize()
+}
+
+/// The key and all bytes but the checksum. The payload comes first, as both hashes are fastest on what begins where their own
+/// blocks do; the lengths, at the end, keep what follows one another apart.
+fn hashed<'a>(key: &'a str, head: &'a [u8], payload: &'a [u8], lengths: &'a [u8; 16]) -> [&'a [u8]; 4] {
+    [payload, head, key.as_bytes(), lengths]
+}
+
+fn lengths(key: &str, head: &[u8]) -> [u8; 16] {
+    let mut lengths = [0; 16];
+    lengths[..8].copy_from_slice(&(head.len() as u64).to_le_bytes());
+    lengths[8..].copy_from_slice(&(key.len() as u64).to_le_bytes());
+    lengths
 }
 
 /// The eight bytes at `at`, which the caller knows to be there.

@@ -57,7 +57,7 @@ pub use self::{
         deletes_may_be_repeated, each_item_of_a_batch_has_its_own_timeout, every_key_and_byte_survives_a_batch,
     },
 };
-use crate::{ErrorKind, backend::Backend};
+use crate::{ErrorKind, backend::Backend, shim::sleep};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ pub trait Harness: Sync {
     /// Lets time pass for the backends that this harness made. Waits for real, unless a harness moves a clock.
     fn advance(&self, time: Duration) -> impl Future<Output = ()> {
         async move {
-            futures_timer::Delay::new(time).await;
+            sleep(time).await;
         }
     }
 

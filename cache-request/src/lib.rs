@@ -152,6 +152,8 @@ mod shim;
 mod site;
 mod stats;
 mod store;
+#[cfg(not(shuttle))]
+mod timer;
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -5,21 +5,17 @@
 mod imp {
     use std::{
         cell::Cell,
-        panic::AssertUnwindSafe,
         pin::pin,
         task::{Context, Poll, Waker},
-        time::{Duration, Instant},
     };
-
-    use futures_lite::FutureExt;
-
-    use crate::contained::discard;
 
     pub(crate) use once_cell::sync::Lazy;
     pub(crate) use std::{
         sync::{Mutex, MutexGuard},
         thread_local,
     };
+
+    pub(crate) use crate::timer::sleep;
 
     /// Drives `future` on this thread. Most are ready at once and need nobody to wake them: a body within a body would
     /// else take a parker of its own.
@@ -49,18 +45,6 @@ mod imp {
     impl Drop for Blocking {
         fn drop(&mut self) {
             BLOCKING.set(self.outer);
-        }
-    }
-
-    /// Ready after `duration`, on any executor or none. At once, where there can be no thread that keeps the time.
-    pub(crate) async fn sleep(duration: Duration) {
-        // The timer counts from now, and has no notion of an end that no clock shows.
-        if Instant::now().checked_add(duration).is_none() {
-            std::future::pending::<()>().await;
-        }
-        let timer = AssertUnwindSafe(async { futures_timer::Delay::new(duration).await });
-        if let Err(panic) = timer.catch_unwind().await {
-            discard(panic);
         }
     }
 

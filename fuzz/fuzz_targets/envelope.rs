@@ -14,6 +14,7 @@ use cache_request::{Cache, Clock, Error, ErrorKind, backend::Backend, cache_requ
 use cache_request_fuzz::{prepare, within};
 use libfuzzer_sys::fuzz_target;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Where the parts of an envelope without tags stand, as `codec.rs` has it.
 const FRESH_UNTIL: usize = 12;
@@ -320,9 +321,8 @@ fn depth(value: &Value) -> usize {
 /// The checksum, as `codec.rs` has it.
 fn checksum(number: u8, head: &[u8], payload: &[u8]) -> [u8; 8] {
     let key = scoped_sync(&CACHES.record, || record_cache(number).key()).expect("a key");
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(key.len() as u64).to_le_bytes()).update(key.as_bytes()).update(head).update(payload);
-    *hasher.finalize().as_bytes().first_chunk().expect("more than eight bytes")
+    let lengths = [head.len(), key.len()].map(|len| (len as u64).to_le_bytes()).concat();
+    xxh3_64(&[payload, head, key.as_bytes(), &lengths].concat()).to_le_bytes()
 }
 
 /// What is stored with a secret, and who takes it.

@@ -1,0 +1,282 @@
+//! Timeouts, most of which never come: an operation notes when it would take too long, and strikes the note out when it is done.
+//!
+//! A thread wakes those whose time has come. It is itself woken only for a note of an earlier moment than that at which
+//! it looks by itself. So of operations with one limit, which is nearly all there is, hardly any wakes it: to wake a
+//! thread costs as much as to ask a server on the same machine.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    pin::Pin,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use once_cell::sync::OnceCell;
+
+use crate::{
+    clock::{Clock, NEVER, Nanos},
+    contained::contain,
+    shim::lock,
+};
+
+/// Ready after `duration`, on any executor or none. At once, where there can be no thread that keeps the time.
+pub(crate) fn sleep(duration: Duration) -> Sleep {
+    TIMER.sleep(duration)
+}
+
+static TIMER: Timer = Timer::new();
+
+/// The notes are divided among so many maps, by their numbers, so that threads seldom wait for one another.
+const SHARDS: usize = 16;
+
+struct Timer {
+    notes: [Mutex<BTreeMap<(Nanos, u64), Waker>>; SHARDS],
+    /// How many notes there have been.
+    numbers: AtomicU64,
+    /// When the thread looks next, unless it is woken. [`NEVER`] also while it is looking: it may have looked past a note.
+    looks_at: AtomicU64,
+    thread: OnceCell<Thread>,
+}
+
+/// What [`sleep`] returns. It counts from when it was made.
+pub(crate) struct Sleep {
+    timer: &'static Timer,
+    until: Nanos,
+    /// The number of the note, once there was one.
+    number: Option<u64>,
+}
+
+fn now() -> Nanos {
+    Clock::system().after(Duration::ZERO)
+}
+
+impl Timer {
+    const fn new() -> Self {
+        Self {
+            notes: [const { Mutex::new(BTreeMap::new()) }; SHARDS],
+            numbers: AtomicU64::new(0),
+            looks_at: AtomicU64::new(NEVER),
+            thread: OnceCell::new(),
+        }
+    }
+
+    fn sleep(&'static self, duration: Duration) -> Sleep {
+        Sleep { timer: self, until: Clock::system().after(duration), number: None }
+    }
+
+    fn thread(&'static self) -> Option<&'static Thread> {
+        let start = || {
+            let thread = thread::Builder::new().name("cache-request-timer".to_owned()).spawn(|| self.run());
+            thread.map(|running| running.thread().clone())
+        };
+        self.thread.get_or_try_init(start).ok()
+    }
+
+    fn notes_with(&self, number: u64) -> &Mutex<BTreeMap<(Nanos, u64), Waker>> {
+        &self.notes[number as usize % SHARDS]
+    }
+
+    fn run(&self) {
+        loop {
+            self.looks_at.store(NEVER, Ordering::SeqCst);
+            let next = self.look();
+            self.looks_at.store(next, Ordering::SeqCst);
+            // Who has noted something meanwhile has left a token, with which this does not park.
+            if next == NEVER {
+                thread::park();
+            } else {
+                thread::park_timeout(Duration::from_nanos(next.saturating_sub(now())));
+            }
+        }
+    }
+
+    /// Wakes those whose time has come, and says when the next one's comes.
+    fn look(&self) -> Nanos {
+        let now = now();
+        let mut next = NEVER;
+        for notes in &self.notes {
+            let due = {
+                let mut notes = lock(notes);
+                let later = notes.split_off(&(now.saturating_add(1), 0));
+                if let Some(((until, _), _)) = later.first_key_value() {
+                    next = next.min(*until);
+                }
+                mem::replace(&mut *notes, later)
+            };
+            for waker in due.into_values() {
+                contain(|| waker.wake());
+            }
+        }
+        next
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let (timer, until) = (self.timer, self.until);
+        if until == NEVER {
+            return Poll::Pending;
+        }
+        let (Some(thread), Some(waker)) = (timer.thread(), contain(|| context.waker().clone())) else {
+            return Poll::Ready(());
+        };
+        if until <= now() {
+            return Poll::Ready(());
+        }
+        let number = *self.number.get_or_insert_with(|| timer.numbers.fetch_add(1, Ordering::Relaxed));
+        let earlier = lock(timer.notes_with(number)).insert((until, number), waker);
+        contain(|| drop(earlier));
+        if until < timer.looks_at.load(Ordering::SeqCst) {
+            thread.unpark();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = lock(self.timer.notes_with(number)).remove(&(self.until, number));
+            contain(|| drop(waker));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, sync::atomic::AtomicUsize, task::Wake, time::Instant};
+
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(1000);
+
+    fn timer() -> &'static Timer {
+        Box::leak(Box::new(Timer::new()))
+    }
+
+    fn notes(timer: &Timer) -> usize {
+        timer.notes.iter().map(|notes| lock(notes).len()).sum()
+    }
+
+    fn wait_until(is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn who_sleeps_wakes_when_it_is_time_and_not_before() {
+        let timer = timer();
+        let sleepers = (0..50).map(|number| {
+            thread::spawn(move || {
+                let duration = Duration::from_millis(number * 7 % 50);
+                let begun = Instant::now();
+                block_on(timer.sleep(duration));
+                assert!(begun.elapsed() >= duration);
+            })
+        });
+        sleepers.collect::<Vec<_>>().into_iter().for_each(|sleeper| sleeper.join().unwrap());
+        assert_eq!(notes(timer), 0);
+    }
+
+    #[test]
+    fn an_earlier_note_is_not_kept_waiting_for_a_later_one() {
+        let timer = timer();
+        let mut later = pin!(timer.sleep(LONG));
+        assert!(later.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        wait_until(|| timer.looks_at.load(Ordering::SeqCst) == later.until);
+        block_on(timer.sleep(Duration::from_millis(10)));
+        assert_eq!(notes(timer), 1);
+    }
+
+    #[test]
+    fn a_later_note_wakes_no_thread() {
+        let timer = timer();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut first = Box::pin(timer.sleep(LONG));
+        assert!(first.as_mut().poll(&mut context).is_pending());
+        let looks_at = first.until;
+        wait_until(|| timer.looks_at.load(Ordering::SeqCst) == looks_at);
+        // Had the thread looked again, it would have found this one gone.
+        drop(first);
+        for _ in 0..1000 {
+            let mut later = pin!(timer.sleep(LONG));
+            assert!(later.as_mut().poll(&mut context).is_pending());
+        }
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(timer.looks_at.load(Ordering::SeqCst), looks_at);
+    }
+
+    #[test]
+    fn who_is_dropped_leaves_no_note() {
+        let timer = timer();
+        let mut sleep = Box::pin(timer.sleep(LONG));
+        for _ in 0..3 {
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert_eq!(notes(timer), 1);
+        }
+        drop(sleep);
+        assert_eq!(notes(timer), 0);
+    }
+
+    #[test]
+    fn the_last_waker_is_woken_once() {
+        #[derive(Default)]
+        struct Woken(AtomicUsize);
+
+        impl Wake for Woken {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+
+        let timer = timer();
+        let [first, last] = [std::sync::Arc::new(Woken::default()), std::sync::Arc::new(Woken::default())];
+        let mut sleep = pin!(timer.sleep(Duration::from_secs(1)));
+        for woken in [&first, &last] {
+            let waker = Waker::from(std::sync::Arc::clone(woken));
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        wait_until(|| last.0.load(Ordering::SeqCst) == 1);
+        assert!(sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert_eq!(first.0.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_waker_that_panics_does_no_harm() {
+        struct Panics;
+
+        impl Wake for Panics {
+            fn wake(self: std::sync::Arc<Self>) {
+                panic!("a waker");
+            }
+        }
+
+        let timer = timer();
+        let mut sleep = pin!(timer.sleep(Duration::from_millis(1)));
+        let _ = sleep.as_mut().poll(&mut Context::from_waker(&Waker::from(std::sync::Arc::new(Panics))));
+        block_on(timer.sleep(Duration::from_millis(20)));
+        assert_eq!(notes(timer), 0);
+    }
+
+    #[test]
+    fn no_time_is_no_wait_and_all_time_never_ends() {
+        let timer = timer();
+        block_on(timer.sleep(Duration::ZERO));
+        let mut never = pin!(timer.sleep(Duration::MAX));
+        assert!(never.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(notes(timer), 0);
+    }
+}
