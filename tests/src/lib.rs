@@ -1,6 +1,7 @@
 //! What the tests share with the programs that they start.
 
 pub mod backends;
+pub mod callers;
 pub mod file_backend;
 pub mod load;
 pub mod logs;
