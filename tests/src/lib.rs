@@ -5,4 +5,5 @@ pub mod callers;
 pub mod file_backend;
 pub mod load;
 pub mod logs;
+pub mod outages;
 pub mod servers;

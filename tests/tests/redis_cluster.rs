@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -10,38 +9,22 @@ use std::{
 use cache_request::{
     Cache,
     backend::{Backend, Item, RedisBackend},
-    conformance::{Harness, failures},
+    conformance::failures,
 };
 use cache_request_tests::{
     load::{during, until_it_works},
-    servers::{redis::Cluster, run, wait_until},
+    servers::{
+        redis::{Cluster, Namespaces},
+        run, wait_until,
+    },
 };
 use futures_lite::future::block_on;
-
-const SOFT_LIMIT: Duration = Duration::from_millis(250);
-
-/// While one of several servers does not answer, a call may wait to look, and once more to store.
-const LIMIT: Duration = SOFT_LIMIT.saturating_mul(2);
-
-struct Namespaces {
-    url: String,
-    made: AtomicU64,
-}
-
-impl Harness for Namespaces {
-    type Backend = RedisBackend;
-
-    async fn backend(&self) -> RedisBackend {
-        let namespace = format!("suite{}", self.made.fetch_add(1, Ordering::Relaxed));
-        RedisBackend::builder(&self.url).namespace(namespace).build().unwrap()
-    }
-}
 
 /// In one test, as it takes some seconds until a cluster is ready.
 #[test]
 fn it_passes_the_suite_and_spreads_what_it_keeps() {
     let cluster = Cluster::new();
-    let harness = Namespaces { url: cluster.url(), made: AtomicU64::new(0) };
+    let harness = Namespaces::new(&cluster, |cluster| cluster.url());
     assert_eq!(failures(&harness), [""; 0]);
 
     let sizes =
@@ -87,12 +70,12 @@ fn a_master_that_is_killed_is_followed_by_its_replica() {
         took[0] = begun.elapsed();
         took[1] = until_all_work(&cluster);
         until_it_works(&cache);
-        cluster.nodes[killed].restart();
+        cluster.nodes[killed].server.restart();
         thread::sleep(Duration::from_secs(2));
         until_it_works(&cache);
     });
     println!("master killed: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good(LIMIT);
+    figures.are_good();
 }
 
 #[test]
@@ -119,7 +102,7 @@ fn a_master_that_is_stopped_is_followed_by_its_replica() {
         until_it_works(&cache);
     });
     println!("master stopped: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good(LIMIT);
+    figures.are_good();
 }
 
 #[test]
@@ -141,7 +124,7 @@ fn slots_may_move_while_calls_go_on() {
         until_it_works(&cache);
     });
     println!("2000 slots moved: {figures}");
-    figures.are_good(LIMIT);
+    figures.are_good();
     assert!(figures.faults < figures.calls / 10, "{figures}");
 }
 

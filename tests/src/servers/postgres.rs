@@ -69,11 +69,6 @@ impl Postgres {
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
-
-    /// Starts it again after it was killed.
-    pub fn restart(&mut self) {
-        self.server.restart(answers);
-    }
 }
 
 fn answers(port: u16, _: &Path) -> bool {

@@ -2,11 +2,15 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
 
+use cache_request::{backend::RedisBackend, conformance::Harness};
 use redis::{Client, Connection, FromRedisValue, Value};
 
 use super::{Server, free_port, run, wait_until};
@@ -23,12 +27,6 @@ impl Redis {
     #[must_use]
     pub fn start(arguments: &[&str]) -> Self {
         Self { server: Server::start("redis-server", |port, dir| options(port, dir, arguments), answers) }
-    }
-
-    /// Starts one at this port.
-    #[must_use]
-    pub fn start_at(port: u16) -> Self {
-        Self { server: Server::start_at(|| port, "redis-server", |port, dir| options(port, dir, &[]), answers) }
     }
 
     /// The one that all tests share that ask for it at the same time. It ends with the last of them.
@@ -62,11 +60,6 @@ impl Redis {
     /// If it answers with an error, or with something else.
     pub fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         ask(self.server.port, command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
-    }
-
-    /// Starts it again after it was killed.
-    pub fn restart(&mut self) {
-        self.server.restart(answers);
     }
 }
 
@@ -102,6 +95,33 @@ fn options(port: u16, dir: &Path, more: &[&str]) -> Vec<String> {
         "--repl-diskless-sync-delay", "0",
     ];
     fixed.iter().chain(more).map(ToString::to_string).collect()
+}
+
+/// A namespace for each test of the suite, at one address.
+#[derive(Debug)]
+pub struct Namespaces<S> {
+    url: String,
+    /// Kept while the suite runs.
+    _servers: S,
+}
+
+impl<S> Namespaces<S> {
+    /// Of these servers.
+    #[must_use]
+    pub fn new(servers: S, url: impl FnOnce(&S) -> String) -> Self {
+        Self { url: url(&servers), _servers: servers }
+    }
+}
+
+impl<S: Sync> Harness for Namespaces<S> {
+    type Backend = RedisBackend;
+
+    async fn backend(&self) -> RedisBackend {
+        static NAMESPACE: AtomicU64 = AtomicU64::new(0);
+
+        let namespace = format!("suite{}", NAMESPACE.fetch_add(1, Ordering::Relaxed));
+        RedisBackend::builder(&self.url).namespace(namespace).build().expect("an address")
+    }
 }
 
 /// A cluster of three masters, each with a replica.

@@ -8,74 +8,35 @@ use std::{
 use cache_request::{
     Cache, ErrorKind,
     backend::{Backend, MemcachedBackend},
-    cache_request, scoped_sync,
 };
 use cache_request_tests::{
     load::{during, until_it_works},
-    servers::{free_port, memcached::Memcached},
+    outages,
+    servers::memcached::Memcached,
 };
 use futures_lite::future::block_on;
 
-/// What a call may wait in all.
-const LIMIT: Duration = Duration::from_millis(250);
-
-#[cache_request(timeout = 60)]
-fn double(number: u32) -> u32 {
-    number * 2
+#[test]
+fn a_server_that_is_absent_and_comes() {
+    let mut memcached = Memcached::start(&[]);
+    outages::is_absent_and_comes(&memcached.url(), &mut memcached.server, "cannot be reached");
 }
 
 #[test]
-fn a_server_that_is_absent() {
-    let port = free_port();
-    let url = format!("memcached://127.0.0.1:{port}");
-    let cache = Cache::from_url(&url).unwrap();
-    let begun = Instant::now();
-    scoped_sync(&cache, || assert_eq!(double(1), 2));
-    let first = begun.elapsed();
-    let error = Cache::from_url(&format!("{url}?connect=now")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Backend);
-    assert!(error.to_string().contains("cannot be reached"), "{error}");
-    let figures = during(&cache, || thread::sleep(Duration::from_secs(1)));
-    println!("absent: first call {first:.1?}, {figures}");
-    figures.are_good(LIMIT);
-    assert!(first < LIMIT);
+fn a_server_that_nobody_can_reach_costs_the_soft_limit_once() {
+    outages::never_answers(|address| format!("memcached://{address}"));
 }
 
 #[test]
 fn a_server_that_is_killed_under_load_and_restarted() {
     let mut memcached = Memcached::start(&[]);
-    let cache = Cache::from_url(&memcached.url()).unwrap();
-    let mut recovered = Vec::new();
-    let figures = during(&cache, || {
-        for _ in 0..3 {
-            until_it_works(&cache);
-            thread::sleep(Duration::from_millis(300));
-            memcached.server.kill();
-            thread::sleep(Duration::from_millis(700));
-            memcached.restart();
-            recovered.push(until_it_works(&cache));
-        }
-    });
-    println!("killed and restarted three times: {figures}, works {recovered:.0?} after the restarts");
-    figures.are_good(LIMIT);
+    outages::is_killed_and_restarted(&memcached.url(), &mut memcached.server);
 }
 
 #[test]
 fn a_server_that_is_stopped_and_goes_on() {
     let memcached = Memcached::start(&[]);
-    let cache = Cache::from_url(&memcached.url()).unwrap();
-    let mut recovered = Vec::new();
-    let figures = during(&cache, || {
-        for stopped in [Duration::from_millis(600), Duration::from_secs(4)] {
-            until_it_works(&cache);
-            memcached.server.stop();
-            thread::sleep(stopped);
-            memcached.server.go_on();
-            recovered.push(until_it_works(&cache));
-        }
-    });
-    println!("stopped and gone on twice: {figures}, works {recovered:.0?} after that");
-    figures.are_good(LIMIT);
+    outages::is_stopped_and_goes_on(&memcached.url(), &memcached.server);
 }
 
 /// Keys of the first server and of others.
@@ -126,7 +87,7 @@ fn loses_one(how: &str, lose: impl FnOnce(&mut Memcached), bring_back: impl FnOn
         "one of three {how}: {figures}; of its own keys the slowest error {slowest:.0?}; {hits} of {asked} keys of others hit; works \
          {recovered:.0?} after"
     );
-    figures.are_good(LIMIT);
+    figures.are_good();
     assert!(u64::from(hits) * 100 >= asked as u64 * 99, "{hits} of {asked}");
     assert_eq!(cache.stats().backend.map_or(0, |backend| backend.opened), 0, "the guard left all of them alone");
     // Its keys are where they were.
@@ -139,7 +100,7 @@ fn loses_one(how: &str, lose: impl FnOnce(&mut Memcached), bring_back: impl FnOn
 
 #[test]
 fn a_fleet_loses_one_of_three() {
-    loses_one("killed", |memcached| memcached.server.kill(), Memcached::restart);
+    loses_one("killed", |memcached| memcached.server.kill(), |memcached| memcached.server.restart());
 }
 
 #[test]
