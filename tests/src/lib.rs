@@ -6,4 +6,6 @@ pub mod file_backend;
 pub mod load;
 pub mod logs;
 pub mod outages;
+pub mod proxy;
 pub mod servers;
+pub mod wire;

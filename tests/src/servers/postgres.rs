@@ -46,7 +46,13 @@ impl Postgres {
     /// Its address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://cache:s3cr%3At%2F%40%3F%25@127.0.0.1:{}/cache", self.server.port)
+        Self::url_at(self.server.port)
+    }
+
+    /// Its address, if it listened at another port.
+    #[must_use]
+    pub fn url_at(port: u16) -> String {
+        format!("postgres://cache:s3cr%3At%2F%40%3F%25@127.0.0.1:{port}/cache")
     }
 
     /// What it answers to a statement, as text.
