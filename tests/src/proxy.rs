@@ -22,6 +22,8 @@ pub enum Mode {
     Trickles(Duration),
     /// Of so many pieces that the server sends, one is cut in two: the second half does not come, and the connection ends.
     Cuts(u64),
+    /// Of so many pieces that the server sends, one does not come, and the next one takes its place.
+    Loses(u64),
     /// Of so many pieces that the server sends, one has a bit that is not as it was.
     FlipsAnswers(u64),
     /// The same, of those that the client sends.
@@ -153,6 +155,7 @@ impl Wire {
                     let _ = to.write_all(&piece[..length / 2]);
                     return;
                 }
+                (Way::ToClient, Mode::Loses(one_in)) if self.is_hit(one_in) => Ok(()),
                 (Way::ToClient, Mode::FlipsAnswers(one_in)) | (Way::ToServer, Mode::FlipsQuestions(one_in))
                     if self.is_hit(one_in) =>
                 {
