@@ -9,7 +9,12 @@ use cache_request::{
     Cache,
     backend::{Backend, RedisBackend},
 };
-use cache_request_tests::{load::during, outages, servers::redis::Redis};
+use cache_request_tests::{
+    load::{SOFT_LIMIT, during},
+    outages,
+    proxy::{Mode, Proxy},
+    servers::redis::Redis,
+};
 use futures_lite::future::block_on;
 use futures_util::future::join_all;
 
@@ -135,4 +140,48 @@ fn a_write_that_a_runtime_has_not_sent_is_never_done() {
         }
     });
     assert_eq!(block_on(backend.get("key")).unwrap().as_deref(), Some(&b"value"[..]));
+}
+
+/// One answer was lost on the way, and each question was given the answer to the one before it, for as long as there was
+/// another one: no value was wrong, as each is stored with its key, and no value was found any more.
+#[test]
+fn a_connection_that_is_out_of_step_is_replaced() {
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::of(redis.server.port);
+    let backend = &RedisBackend::new(&format!("redis://127.0.0.1:{}", proxy.port)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        backend.set("first", b"value", None).await.unwrap();
+        proxy.set(Mode::Loses(1));
+        let lost = backend.set("lost", b"value", None);
+        let losing = async {
+            while proxy.harmed() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            proxy.set(Mode::Passes);
+            let begun = Instant::now();
+            // Several at a time, so that none is the last one to be asked, which would wait in vain and be noticed.
+            join_all((0..4).map(|caller| async move {
+                let mut number = 0;
+                loop {
+                    let value = format!("{caller} {number}").into_bytes();
+                    let key = format!("key{caller}");
+                    let asked = async {
+                        let set = backend.set(&key, &value, None).await;
+                        set.is_ok() && backend.get(&key).await.is_ok_and(|found| found.as_ref() == Some(&value))
+                    };
+                    // As long as a call waits.
+                    if tokio::time::timeout(SOFT_LIMIT, asked).await == Ok(true) {
+                        return;
+                    }
+                    assert!(begun.elapsed() < Duration::from_secs(20), "the connection is out of step for ever");
+                    tokio::task::yield_now().await;
+                    number += 1;
+                }
+            }))
+            .await;
+        };
+        // Whose answer it is given, and whether there is one left for it, is a matter of luck.
+        let _ = futures_util::future::join(tokio::time::timeout(SOFT_LIMIT, lost), losing).await;
+    });
 }
