@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
@@ -17,11 +17,13 @@ use cache_request::{Cache, cache_request, scoped, scoped_sync};
 /// store.
 pub const SOFT_LIMIT: Duration = Duration::from_millis(250);
 
-/// Different calls that are made.
+/// Different calls that are made again and again. One caller asks others, each once, so that there is always something to store.
 const QUESTIONS: u64 = 200;
 
+static NEW: AtomicU64 = AtomicU64::new(QUESTIONS);
+
 fn right(question: u64) -> String {
-    format!("{question} {}", "x".repeat((question * 7) as usize))
+    format!("{question} {}", "x".repeat((question % QUESTIONS * 7) as usize))
 }
 
 #[cache_request(timeout = 60)]
@@ -117,7 +119,7 @@ pub fn during(cache: &Cache, event: impl FnOnce()) -> Figures {
                 let one = |caller: u64| async move {
                     let mut question = caller * 13;
                     while !done.load(Relaxed) {
-                        question = (question + 11) % QUESTIONS;
+                        question = if caller == 8 { NEW.fetch_add(1, Relaxed) } else { (question + 11) % QUESTIONS };
                         let begun = Instant::now();
                         let answer = answer(question).await;
                         note(begun, question, Some(answer));

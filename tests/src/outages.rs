@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -143,4 +144,17 @@ pub fn cannot_work(what: &str, cache: &Cache, begin: impl FnOnce(), end: impl Fn
     });
     println!("{what}: {figures}, works {recovered:.1?} after that");
     faults_are_noticed(&figures);
+}
+
+/// A program, `full_disk`, whose files may have so many bytes for a while.
+///
+/// # Panics
+///
+/// If its calls are wrong, fail or wait, or if nothing is kept when there is room again.
+pub fn full_disk(program: &str, url: &str, bytes: u64) {
+    // Otherwise the program ends when it writes too much.
+    let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
+    let output = Command::new("sh").args(["-c", script, program, url, &bytes.to_string()]).output().expect("a shell");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

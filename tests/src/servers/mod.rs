@@ -116,19 +116,30 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the process is ours");
+        kill_process(self.pid(), signal).expect("the process is ours");
     }
 
     fn signal_children(&self, signal: Signal) {
+        for child in self.children() {
+            // It may be ending.
+            let _ = kill_process(child, signal);
+        }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Those that it has started, and that have not ended.
+    pub(super) fn children(&self) -> Vec<Pid> {
         let own = self.child.id().to_string();
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        for process in processes.filter_map(|entry| entry.file_name().into_string().ok()) {
-            if state_of(&process).is_some_and(|(_, parent)| parent == own) {
-                let pid = process.parse().ok().and_then(Pid::from_raw).expect("it is a process");
-                // It may be ending.
-                let _ = kill_process(pid, signal);
-            }
-        }
+        processes
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|process| state_of(process).is_some_and(|(_, parent)| parent == own))
+            .filter_map(|process| Pid::from_raw(process.parse().ok()?))
+            .collect()
     }
 
     /// What it has written.

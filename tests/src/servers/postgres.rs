@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
+use rustix::process::Pid;
+
 use super::Server;
 
 /// The password of the user `cache`. It has what addresses have to encode.
@@ -53,6 +55,29 @@ impl Postgres {
     #[must_use]
     pub fn url_at(port: u16) -> String {
         format!("postgres://cache:s3cr%3At%2F%40%3F%25@127.0.0.1:{port}/cache")
+    }
+
+    /// Has every write fail from now on that would make a file longer than so many bytes, as if there were no room on the
+    /// disk. Without a number it has room again.
+    ///
+    /// # Panics
+    ///
+    /// If the system cannot do that.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let of = |process: Pid| {
+            let mut arguments = as_nobody();
+            let process = process.as_raw_nonzero().to_string();
+            // Only the soft one, which may be lifted again.
+            arguments.extend(["prlimit".to_owned(), format!("--fsize={limit}:"), "--pid".to_owned(), process]);
+            Command::new(&arguments[0]).args(&arguments[1..]).stderr(Stdio::null()).status()
+        };
+        let own = of(self.server.pid()).expect("prlimit lies beside setpriv");
+        assert!(own.success(), "prlimit: {own}");
+        // What it starts from now on is limited as it is. What it has started may be ending.
+        for child in self.server.children() {
+            let _ = of(child);
+        }
     }
 
     /// What it answers to a statement, as text.

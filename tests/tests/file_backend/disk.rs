@@ -181,3 +181,11 @@ fn is_a_fault_of_the_disk(error: &cache_request::Error, path: &Path) {
     let source = std::error::Error::source(error).expect("a cause");
     assert!(source.is::<std::io::Error>(), "{source:?}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_while_calls_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", directory.path().display());
+    cache_request_tests::outages::full_disk(env!("CARGO_BIN_EXE_full_disk"), &url, 500);
+}

@@ -1,6 +1,7 @@
 //! What happens to servers, while calls go on. Each test prints its figures: `--nocapture` shows them.
 
 use std::{
+    cell::Cell,
     thread,
     time::{Duration, Instant},
 };
@@ -15,6 +16,7 @@ use cache_request_tests::{
     servers::memcached::Memcached,
 };
 use futures_lite::future::block_on;
+use memcache::exp::{Delete, Set};
 
 #[test]
 fn a_server_that_is_absent_and_comes() {
@@ -37,6 +39,30 @@ fn a_server_that_is_killed_under_load_and_restarted() {
 fn a_server_that_is_stopped_and_goes_on() {
     let memcached = Memcached::start(&[]);
     outages::is_stopped_and_goes_on(&memcached.url(), &memcached.server);
+}
+
+/// It refuses what is new instead of forgetting what is old.
+#[test]
+fn a_server_that_has_no_memory_left() {
+    let memcached = Memcached::start(&["-m", "2", "-M"]);
+    let cache = Cache::from_url(&memcached.url()).unwrap();
+    let client = memcached.client();
+    let filled = Cell::new(0);
+    outages::cannot_work(
+        "out of memory",
+        &cache,
+        || {
+            let other = || Set::new(format!("other{}", filled.get()), "x".repeat(1000));
+            while client.run(other()).is_ok_and(|set| set.applied()) {
+                filled.set(filled.get() + 1);
+            }
+        },
+        || {
+            for number in 0..filled.get() {
+                client.run(Delete::new(format!("other{number}"))).unwrap();
+            }
+        },
+    );
 }
 
 /// Keys of the first server and of others.

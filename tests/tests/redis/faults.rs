@@ -49,6 +49,62 @@ fn connections_that_the_server_ends_are_replaced() {
     });
 }
 
+/// Calls go on without what cannot be stored. What is there is found.
+#[test]
+fn a_server_that_has_no_memory_left() {
+    let redis = Redis::start(&["--maxmemory-policy", "noeviction"]);
+    let cache = Cache::from_url(&redis.url()).unwrap();
+    outages::cannot_work(
+        "out of memory",
+        &cache,
+        || {
+            redis.ask::<()>(&["SET", "somebody else's", &"x".repeat(2 << 20)]);
+            redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1mb"]);
+        },
+        || redis.ask(&["CONFIG", "SET", "maxmemory", "0"]),
+    );
+    assert!(redis.ask::<String>(&["INFO", "errorstats"]).contains("errorstat_OOM"));
+}
+
+#[test]
+fn a_server_that_becomes_a_replica_and_is_promoted() {
+    let (redis, master) = (Redis::start(&[]), Redis::start(&[]));
+    let cache = Cache::from_url(&redis.url()).unwrap();
+    outages::cannot_work(
+        "a replica that is read only",
+        &cache,
+        || redis.ask(&["REPLICAOF", "127.0.0.1", &master.server.port.to_string()]),
+        || redis.ask(&["REPLICAOF", "NO", "ONE"]),
+    );
+    assert!(redis.ask::<String>(&["INFO", "errorstats"]).contains("errorstat_READONLY"));
+}
+
+#[test]
+fn a_password_that_is_changed_and_changed_back() {
+    let redis = Redis::start(&["--requirepass", "first"]);
+    let cache = Cache::from_url(&format!("redis://:first@127.0.0.1:{}", redis.server.port)).unwrap();
+    let ask = |password: &str, commands: &[&str]| {
+        let mut connection = connect(&redis, password);
+        for command in commands {
+            let words: Vec<_> = command.split(' ').collect();
+            redis::cmd(words[0]).arg(&words[1..]).exec(&mut connection).unwrap();
+        }
+    };
+    outages::cannot_work(
+        "another password",
+        &cache,
+        || ask("first", &["CONFIG SET requirepass second", "CLIENT KILL TYPE normal SKIPME yes"]),
+        || ask("second", &["CONFIG SET requirepass first"]),
+    );
+    let refused: String = redis::cmd("INFO").arg("errorstats").query(&mut connect(&redis, "first")).unwrap();
+    assert!(refused.contains("errorstat_WRONGPASS"), "{refused}");
+}
+
+fn connect(redis: &Redis, password: &str) -> redis::Connection {
+    let address = format!("redis://:{password}@127.0.0.1:{}", redis.server.port);
+    redis::Client::open(address).unwrap().get_connection().unwrap()
+}
+
 /// However many callers there are, a server that is down is asked a few times a second.
 #[test]
 fn there_is_no_storm_of_attempts() {

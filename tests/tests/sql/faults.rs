@@ -8,7 +8,7 @@ use cache_request::{
 };
 use cache_request_tests::{
     load::{during, until_it_works},
-    outages,
+    outages::{self, full_disk},
     servers::postgres::Postgres,
 };
 use futures_lite::future::block_on;
@@ -126,4 +126,36 @@ fn a_full_disk() {
     let told = String::from_utf8_lossy(&output.stdout);
     println!("full: {told}");
     assert!(told.contains("bodies 10, ") && !told.contains(" 0 faults"), "{told}");
+}
+
+/// No file may be longer than the table is: nothing can be added to it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_whose_disk_is_full() {
+    let postgres = Postgres::start(&[]);
+    let cache = Cache::from_url(&postgres.url()).unwrap();
+    outages::cannot_work(
+        "full disk of the server",
+        &cache,
+        || {
+            // The log that it writes first has files of 16 MB, and if it could not write those it would end.
+            let longer = "INSERT INTO cache_request SELECT 'other', number::text, repeat('x', 1900)::bytea, NULL \
+                          FROM generate_series(1, 10000) number; CHECKPOINT";
+            let _ = postgres.ask(longer);
+            let length: u64 = postgres.ask("SELECT pg_relation_size('cache_request')").parse().unwrap();
+            assert!(length > 16 << 20, "{length}");
+            postgres.limit_files(Some(length));
+        },
+        || {
+            assert!(postgres.server.log().contains("could not extend file"), "{}", postgres.server.log());
+            postgres.limit_files(None);
+        },
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_while_calls_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    full_disk(env!("CARGO_BIN_EXE_full_disk"), &format!("sqlite://{}/cache.db", directory.path().display()), 16 << 10);
 }
