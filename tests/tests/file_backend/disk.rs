@@ -182,7 +182,7 @@ fn is_a_fault_of_the_disk(error: &cache_request::Error, path: &Path) {
     assert!(source.is::<std::io::Error>(), "{source:?}");
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
 fn a_disk_that_is_full_while_calls_go_on() {
     let directory = tempfile::tempdir().unwrap();

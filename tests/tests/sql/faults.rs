@@ -153,7 +153,7 @@ fn a_server_whose_disk_is_full() {
     );
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
 fn a_disk_that_is_full_while_calls_go_on() {
     let directory = tempfile::tempdir().unwrap();
