@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod callers;
+pub mod certificates;
 pub mod file_backend;
 pub mod isolation;
 pub mod load;

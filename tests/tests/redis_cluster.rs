@@ -7,11 +7,14 @@ use std::{
 };
 
 use cache_request::{
-    Cache,
+    Cache, ErrorKind,
     backend::{Backend, Item, RedisBackend},
     conformance::failures,
+    scoped_sync,
 };
 use cache_request_tests::{
+    callers::double,
+    certificates::Certificates,
     load::{during, until_it_works},
     servers::{
         redis::{Cluster, Namespaces},
@@ -143,4 +146,23 @@ fn until_all_work(cluster: &Cluster) -> Duration {
         })
     });
     begun.elapsed()
+}
+
+#[test]
+fn nodes_may_be_encrypted_and_strangers_are_not_trusted() {
+    let certificates = Certificates::new();
+    let cluster = Cluster::encrypted(&certificates);
+    let url = format!("{}?connect=now&connect_limit=10s&soft_limit=10s&tls=true", cluster.url());
+    let cache = Cache::from_url(&format!("{url}&tls_ca={}", certificates.authority().display())).unwrap();
+    // On all nodes.
+    scoped_sync(&cache, || (0..200).for_each(|number| assert_eq!([double(number), double(number)], [number * 2; 2])));
+    assert_eq!((cache.stats().hits(), cache.stats().faults()), (200, 0), "{}", cache.stats());
+    let masters = cluster.masters();
+    let spread: Vec<u64> = masters.iter().map(|master| cluster.nodes[*master].ask(&["DBSIZE"])).collect();
+    assert!(spread.len() == 3 && spread.iter().all(|keys| *keys > 20), "{spread:?}");
+
+    let error = Cache::from_url(&url).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backend);
+    let unencrypted = format!("{}?connect=now", cluster.url());
+    assert_eq!(Cache::from_url(&unencrypted).unwrap_err().kind(), ErrorKind::Backend);
 }

@@ -6,11 +6,14 @@ use std::{
 };
 
 use cache_request::{
-    Cache,
+    Cache, ErrorKind,
     backend::{Backend, RedisBackend},
     conformance::failures,
+    scoped_sync,
 };
 use cache_request_tests::{
+    callers::double,
+    certificates::Certificates,
     load::{during, until_it_works},
     servers::{
         redis::{Namespaces, Sentinels, ask},
@@ -94,4 +97,20 @@ fn a_master_that_steps_down_is_left() {
     });
     println!("master steps down: {figures}, works {took:.1?} after that");
     figures.are_good();
+}
+
+#[test]
+fn sentinels_and_servers_may_be_encrypted_and_strangers_are_not_trusted() {
+    let certificates = Certificates::new();
+    let sentinels = Sentinels::encrypted(&certificates);
+    let url = format!("{}?connect=now&connect_limit=10s&soft_limit=10s&tls=true", sentinels.url());
+    let cache = Cache::from_url(&format!("{url}&tls_ca={}", certificates.authority().display())).unwrap();
+    scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
+    assert_eq!((cache.stats().hits(), cache.stats().faults()), (1, 0), "{}", cache.stats());
+    assert_eq!(sentinels.servers[0].ask::<u64>(&["DBSIZE"]), 1);
+
+    let error = Cache::from_url(&url).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backend);
+    let unencrypted = format!("{}?connect=now", sentinels.url());
+    assert_eq!(Cache::from_url(&unencrypted).unwrap_err().kind(), ErrorKind::Backend);
 }
