@@ -1,6 +1,8 @@
 //! PostgreSQL: one server, that trusts its password only.
 
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
@@ -9,6 +11,7 @@ use std::{
 use rustix::process::Pid;
 
 use super::Server;
+use crate::certificates::Certificates;
 
 /// The password of the user `cache`. It has what addresses have to encode.
 pub const PASSWORD: &str = "s3cr:t/@?%";
@@ -24,10 +27,33 @@ impl Postgres {
     /// Starts one with these settings, such as `max_connections=20`.
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
-        let arguments = |port: u16, dir: &Path| {
+        Self::start_with(|dir| {
             initialise(dir);
-            arguments(port, dir, settings)
-        };
+            settings.iter().map(ToString::to_string).collect()
+        })
+    }
+
+    /// Starts one that encrypts, for clients that want it to.
+    #[must_use]
+    pub fn encrypted(certificates: &Certificates) -> Self {
+        Self::start_with(|dir| {
+            initialise(dir);
+            let files = [("ssl_cert_file", certificates.certificate()), ("ssl_key_file", certificates.key())];
+            let own = files.map(|(setting, file)| {
+                let copy = dir.join(setting);
+                std::fs::copy(file, &copy).expect("a copy that it may read");
+                // Nobody else may read the key.
+                std::fs::set_permissions(&copy, Permissions::from_mode(0o600)).expect("the copy is ours");
+                give_away(&copy);
+                format!("{setting}={}", copy.display())
+            });
+            own.into_iter().chain(["ssl=on".to_owned()]).collect()
+        })
+    }
+
+    /// Starts one with the settings that are prepared in its directory.
+    fn start_with(prepare: impl Fn(&Path) -> Vec<String>) -> Self {
+        let arguments = |port: u16, dir: &Path| arguments(port, dir, &prepare(dir));
         let postgres = Self { server: Server::start(launcher(), arguments, answers) };
         postgres.ask_of("postgres", "CREATE DATABASE cache");
         postgres
@@ -108,12 +134,12 @@ fn answers(port: u16, _: &Path) -> bool {
     asked.is_ok_and(|status| status.success())
 }
 
-fn arguments(port: u16, dir: &Path, settings: &[&str]) -> Vec<String> {
+fn arguments(port: u16, dir: &Path, settings: &[String]) -> Vec<String> {
     let (port, data) = (format!("port={port}"), dir.join("data"));
     let mut arguments = as_nobody();
     arguments.extend([program("postgres").display().to_string(), "-D".to_owned(), data.display().to_string()]);
     let fixed = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=60"];
-    for setting in fixed.iter().chain(settings).copied().chain([&*port]) {
+    for setting in fixed.into_iter().chain(settings.iter().map(String::as_str)).chain([&*port]) {
         arguments.extend(["-c".to_owned(), setting.to_owned()]);
     }
     // That is what is started: see `launcher`.
@@ -131,10 +157,8 @@ fn initialise(dir: &Path) {
         ["-D", &data, "-U", "cache", "-A", "scram-sha-256", "--pwfile", &password, "-E", "UTF8", "--no-sync"]
             .map(str::to_owned),
     );
-    if is_root() {
-        std::os::unix::fs::chown(dir, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
-        std::os::unix::fs::chown(dir.join("password"), Some(NOBODY), Some(NOBODY)).expect("root may give it away");
-    }
+    give_away(dir);
+    give_away(&dir.join("password"));
     let output = Command::new(&arguments[0]).args(&arguments[1..]).current_dir(dir).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|cause| missing(&cause.to_string()));
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
@@ -142,6 +166,13 @@ fn initialise(dir: &Path) {
 
 /// It refuses to run as root.
 const NOBODY: u32 = 65534;
+
+/// To whom it runs as.
+fn give_away(path: &Path) {
+    if is_root() {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
+    }
+}
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
