@@ -55,7 +55,7 @@ use crate::{Cache, Error, global::install_all};
 /// | `answer_limit` | `memcached` | how long a server may take to answer, before it counts as lost | 0.8 of `soft_limit` |
 /// | `max_connections` | `memcached` | how many connections to each server one runtime may have | 32 |
 ///
-/// [authenticates]: CacheBuilder::secret
+/// [authenticates]: crate::CacheBuilder::secret
 ///
 /// `redis` … are `redis`, `rediss`, `redis+unix`, `redis-cluster` and `redis-sentinel`. All schemes but `memory` and `null` have a
 /// backend.

@@ -2,47 +2,33 @@
 
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use cache_request::{
-    Cache,
+    Cache, ErrorKind,
     backend::{Backend, Item, RedisBackend},
-    conformance::{Harness, failures},
+    conformance::failures,
+    scoped_sync,
 };
 use cache_request_tests::{
+    callers::double,
+    certificates::Certificates,
     load::{during, until_it_works},
-    servers::{redis::Cluster, run, wait_until},
+    servers::{
+        redis::{Cluster, Namespaces},
+        run, wait_until,
+    },
 };
 use futures_lite::future::block_on;
 use futures_util::future::join_all;
-
-const SOFT_LIMIT: Duration = Duration::from_millis(250);
-
-/// While one of several servers does not answer, a call may wait to look, and once more to store.
-const LIMIT: Duration = SOFT_LIMIT.saturating_mul(2);
-
-struct Namespaces {
-    url: String,
-    made: AtomicU64,
-}
-
-impl Harness for Namespaces {
-    type Backend = RedisBackend;
-
-    async fn backend(&self) -> RedisBackend {
-        let namespace = format!("suite{}", self.made.fetch_add(1, Ordering::Relaxed));
-        RedisBackend::builder(&self.url).namespace(namespace).build().unwrap()
-    }
-}
 
 /// In one test, as it takes some seconds until a cluster is ready.
 #[test]
 fn it_passes_the_suite_and_spreads_what_it_keeps() {
     let cluster = Cluster::new();
-    let harness = Namespaces { url: cluster.url(), made: AtomicU64::new(0) };
+    let harness = Namespaces::new(&cluster, |cluster| cluster.url());
     assert_eq!(failures(&harness), [""; 0]);
 
     let sizes =
@@ -88,12 +74,12 @@ fn a_master_that_is_killed_is_followed_by_its_replica() {
         took[0] = begun.elapsed();
         took[1] = until_all_work(&cluster);
         until_it_works(&cache);
-        cluster.nodes[killed].restart();
+        cluster.nodes[killed].server.restart();
         thread::sleep(Duration::from_secs(2));
         until_it_works(&cache);
     });
     println!("master killed: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good(LIMIT);
+    figures.are_good();
 }
 
 #[test]
@@ -120,7 +106,7 @@ fn a_master_that_is_stopped_is_followed_by_its_replica() {
         until_it_works(&cache);
     });
     println!("master stopped: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good(LIMIT);
+    figures.are_good();
 }
 
 #[test]
@@ -142,7 +128,7 @@ fn slots_may_move_while_calls_go_on() {
         until_it_works(&cache);
     });
     println!("2000 slots moved: {figures}");
-    figures.are_good(LIMIT);
+    figures.are_good();
     assert!(figures.faults < figures.calls / 10, "{figures}");
 }
 
@@ -214,4 +200,23 @@ fn until_all_work(cluster: &Cluster) -> Duration {
         })
     });
     begun.elapsed()
+}
+
+#[test]
+fn nodes_may_be_encrypted_and_strangers_are_not_trusted() {
+    let certificates = Certificates::new();
+    let cluster = Cluster::encrypted(&certificates);
+    let url = format!("{}?connect=now&connect_limit=10s&soft_limit=10s&tls=true", cluster.url());
+    let cache = Cache::from_url(&format!("{url}&tls_ca={}", certificates.authority().display())).unwrap();
+    // On all nodes.
+    scoped_sync(&cache, || (0..200).for_each(|number| assert_eq!([double(number), double(number)], [number * 2; 2])));
+    assert_eq!((cache.stats().hits(), cache.stats().faults()), (200, 0), "{}", cache.stats());
+    let masters = cluster.masters();
+    let spread: Vec<u64> = masters.iter().map(|master| cluster.nodes[*master].ask(&["DBSIZE"])).collect();
+    assert!(spread.len() == 3 && spread.iter().all(|keys| *keys > 20), "{spread:?}");
+
+    let error = Cache::from_url(&url).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backend);
+    let unencrypted = format!("{}?connect=now", cluster.url());
+    assert_eq!(Cache::from_url(&unencrypted).unwrap_err().kind(), ErrorKind::Backend);
 }

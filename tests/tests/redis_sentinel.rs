@@ -1,46 +1,32 @@
 //! The master that sentinels name: the whole suite, and another master in its place.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use cache_request::{
-    Cache,
+    Cache, ErrorKind,
     backend::{Backend, RedisBackend},
-    conformance::{Harness, failures},
+    conformance::failures,
+    scoped_sync,
 };
 use cache_request_tests::{
+    callers::double,
+    certificates::Certificates,
     load::{during, until_it_works},
     servers::{
-        redis::{Sentinels, ask},
+        redis::{Namespaces, Sentinels, ask},
         wait_until,
     },
 };
 use futures_lite::future::block_on;
 
-const SOFT_LIMIT: Duration = Duration::from_millis(250);
-
-struct Namespaces {
-    url: String,
-    made: AtomicU64,
-}
-
-impl Harness for Namespaces {
-    type Backend = RedisBackend;
-
-    async fn backend(&self) -> RedisBackend {
-        let namespace = format!("suite{}", self.made.fetch_add(1, Ordering::Relaxed));
-        RedisBackend::builder(&self.url).namespace(namespace).build().unwrap()
-    }
-}
-
 /// In one test, as it takes some seconds until sentinels are ready.
 #[test]
 fn it_passes_the_suite() {
     let sentinels = Sentinels::new();
-    let harness = Namespaces { url: sentinels.url(), made: AtomicU64::new(0) };
+    let harness = Namespaces::new(&sentinels, |sentinels| sentinels.url());
     assert_eq!(failures(&harness), [""; 0]);
 
     // The database is the path's second part.
@@ -53,8 +39,8 @@ fn it_passes_the_suite() {
     assert!(error.to_string().contains("not found"), "{error}");
 }
 
-#[test]
-fn a_master_that_is_killed_is_replaced() {
+/// Takes the master away, under load, until there is another one, and brings it back.
+fn is_replaced(how: &str, lose: impl FnOnce(&mut Sentinels), bring_back: impl FnOnce(&mut Sentinels)) {
     let mut sentinels = Sentinels::new();
     let cache = Cache::from_url(&sentinels.url()).unwrap();
     let first = sentinels.master();
@@ -62,39 +48,38 @@ fn a_master_that_is_killed_is_replaced() {
     let figures = during(&cache, || {
         until_it_works(&cache);
         let begun = Instant::now();
-        sentinels.servers[0].server.kill();
+        lose(&mut sentinels);
         wait_until("there is another master", || sentinels.master() != first);
         took[0] = begun.elapsed();
         took[1] = until_it_works(&cache);
-        // The one that was killed comes back as a replica, and one of the sentinels leaves.
-        sentinels.servers[0].restart();
-        sentinels.sentinels[0].kill();
+        bring_back(&mut sentinels);
         thread::sleep(Duration::from_secs(1));
         until_it_works(&cache);
     });
-    println!("master killed: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good(SOFT_LIMIT);
+    println!("master {how}: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
+    figures.are_good();
+}
+
+#[test]
+fn a_master_that_is_killed_is_replaced() {
+    is_replaced(
+        "killed",
+        |sentinels| sentinels.servers[0].server.kill(),
+        |sentinels| {
+            // It comes back as a replica, and one of the sentinels leaves.
+            sentinels.servers[0].server.restart();
+            sentinels.sentinels[0].kill();
+        },
+    );
 }
 
 #[test]
 fn a_master_that_is_stopped_is_replaced_and_then_left_alone() {
-    let sentinels = Sentinels::new();
-    let cache = Cache::from_url(&sentinels.url()).unwrap();
-    let first = sentinels.master();
-    let mut took = [Duration::ZERO; 2];
-    let figures = during(&cache, || {
-        until_it_works(&cache);
-        let begun = Instant::now();
-        sentinels.servers[0].server.stop();
-        wait_until("there is another master", || sentinels.master() != first);
-        took[0] = begun.elapsed();
-        took[1] = until_it_works(&cache);
-        sentinels.servers[0].server.go_on();
-        thread::sleep(Duration::from_secs(1));
-        until_it_works(&cache);
-    });
-    println!("master stopped: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good(SOFT_LIMIT);
+    is_replaced(
+        "stopped",
+        |sentinels| sentinels.servers[0].server.stop(),
+        |sentinels| sentinels.servers[0].server.go_on(),
+    );
 }
 
 /// Nothing is lost but the role: the connection to the old master goes on, and refuses to write.
@@ -111,5 +96,21 @@ fn a_master_that_steps_down_is_left() {
         took = until_it_works(&cache);
     });
     println!("master steps down: {figures}, works {took:.1?} after that");
-    figures.are_good(SOFT_LIMIT);
+    figures.are_good();
+}
+
+#[test]
+fn sentinels_and_servers_may_be_encrypted_and_strangers_are_not_trusted() {
+    let certificates = Certificates::new();
+    let sentinels = Sentinels::encrypted(&certificates);
+    let url = format!("{}?connect=now&connect_limit=10s&soft_limit=10s&tls=true", sentinels.url());
+    let cache = Cache::from_url(&format!("{url}&tls_ca={}", certificates.authority().display())).unwrap();
+    scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
+    assert_eq!((cache.stats().hits(), cache.stats().faults()), (1, 0), "{}", cache.stats());
+    assert_eq!(sentinels.servers[0].ask::<u64>(&["DBSIZE"]), 1);
+
+    let error = Cache::from_url(&url).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backend);
+    let unencrypted = format!("{}?connect=now", sentinels.url());
+    assert_eq!(Cache::from_url(&unencrypted).unwrap_err().kind(), ErrorKind::Backend);
 }

@@ -4,6 +4,8 @@
 mod conformance;
 #[path = "sql/faults.rs"]
 mod faults;
+#[path = "sql/login.rs"]
+mod login;
 #[path = "sql/processes.rs"]
 mod processes;
 #[path = "sql/runtimes.rs"]

@@ -163,6 +163,11 @@ impl Guarded {
                 patience.is_over = true;
                 permit.failed();
             }
+            // One of several servers is away: this key's. The others are none the worse for it.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                patience.is_over = true;
+                permit.succeeded();
+            }
             // An error about the value is an answer of the backend as well.
             _ => {
                 patience.left = patience.left.saturating_sub(begun.elapsed());

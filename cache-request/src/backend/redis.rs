@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, RedisError, RedisWrite, ToRedisArgs, Value, cmd};
+use redis::{Cmd, ErrorKind, RedisError, RedisWrite, ToRedisArgs, Value, cmd};
 use tokio::runtime::Handle;
 
 use self::{
@@ -244,7 +244,9 @@ impl Backend for RedisBackend {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        bytes(self.ask(&self.about("GET", key)).await?)
+        let live = self.live().await?;
+        let answer = live.ask(&self.about("GET", key)).await.map_err(|error| self.failed(&error))?;
+        bytes(answer).ok_or_else(|| self.out_of_step(&live))
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
@@ -254,7 +256,11 @@ impl Backend for RedisBackend {
             self.delete(key).await?;
             return Err(error);
         }
-        let Err(error) = live.change(&self.setting(key, value, expiry)).await else { return Ok(()) };
+        let error = match live.change(&self.setting(key, value, expiry)).await {
+            Ok(Value::Okay) => return Ok(()),
+            Ok(_) => return Err(self.out_of_step(&live)),
+            Err(error) => error,
+        };
         let (error, refused) = self.refused(value, &error);
         if refused {
             // It was to replace what is there.
@@ -273,7 +279,8 @@ impl Backend for RedisBackend {
         command.arg("NX");
         match live.change(&command).await {
             Ok(Value::Nil) => Ok(false),
-            Ok(_) => Ok(true),
+            Ok(Value::Okay) => Ok(true),
+            Ok(_) => Err(self.out_of_step(&live)),
             Err(error) => Err(self.refused(value, &error).0),
         }
     }
@@ -283,7 +290,7 @@ impl Backend for RedisBackend {
             Some(Expiry::After(milliseconds)) => {
                 let mut command = self.about("PEXPIRE", key);
                 command.arg(milliseconds);
-                was_there(&self.change(&command).await?)
+                self.changes(&command).await
             }
             Some(Expiry::Never) => {
                 // `PERSIST` says the same of what is not there and of what has no timeout already.
@@ -295,19 +302,22 @@ impl Backend for RedisBackend {
                 for answer in answers {
                     last = answer.extract_error().map_err(|error| self.failed(&error))?;
                 }
-                was_there(&last)
+                was_there(&last).ok_or_else(|| self.out_of_step(&live))
             }
             None => self.delete(key).await,
         }
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        was_there(&self.change(&self.about("UNLINK", key)).await?)
+        self.changes(&self.about("UNLINK", key)).await
     }
 
     async fn clear(&self) -> Result<(), Error> {
         let live = self.live_to_change().await?;
-        clear::clear(&live, &self.namespace).await.map_err(|error| self.failed(&error))
+        clear::clear(&live, &self.namespace).await.map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedReturnType => self.out_of_step(&live),
+            _ => self.failed(&error),
+        })
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
@@ -345,14 +355,11 @@ impl RedisBackend {
         link.live().await.map_err(|error| Error::backend(format!("{}: {error}", self.name())))
     }
 
-    async fn ask(&self, command: &Cmd) -> Result<Value, Error> {
-        let live = self.live().await?;
-        live.ask(command).await.map_err(|error| self.failed(&error))
-    }
-
-    async fn change(&self, command: &Cmd) -> Result<Value, Error> {
+    /// Whether there was something for the command to change.
+    async fn changes(&self, command: &Cmd) -> Result<bool, Error> {
         let live = self.live_to_change().await?;
-        live.change(command).await.map_err(|error| self.failed(&error))
+        let answer = live.change(command).await.map_err(|error| self.failed(&error))?;
+        was_there(&answer).ok_or_else(|| self.out_of_step(&live))
     }
 
     fn about(&self, command: &str, key: &str) -> Cmd {
@@ -375,6 +382,13 @@ impl RedisBackend {
         Stored { namespace: &self.namespace, key }
     }
 
+    /// An answer that is none to what was asked belongs to another question. Whatever was lost or made up on the way, every
+    /// later call over this connection would be given what an earlier one had asked for.
+    fn out_of_step(&self, live: &Live) -> Error {
+        live.health().lose();
+        Error::backend(format!("{}: the server answers something else than what it was asked", self.name()))
+    }
+
     fn failed(&self, error: &RedisError) -> Error {
         Error::backend(format!("{}: {}", self.name(), self.server.explain(error)))
     }
@@ -394,20 +408,20 @@ impl RedisBackend {
     }
 }
 
-fn bytes(answer: Value) -> Result<Option<Vec<u8>>, Error> {
+/// What a `GET` found, if that is what the answer is about.
+fn bytes(answer: Value) -> Option<Option<Vec<u8>>> {
     match answer {
-        Value::BulkString(bytes) => Ok(Some(bytes)),
-        Value::Nil => Ok(None),
-        Value::SimpleString(text) => Ok(Some(text.into_bytes())),
-        Value::Okay => Ok(Some(b"OK".to_vec())),
-        _ => Err(Error::backend("the server answers with something that is no value")),
+        Value::BulkString(bytes) => Some(Some(bytes)),
+        Value::Nil => Some(None),
+        _ => None,
     }
 }
 
-fn was_there(answer: &Value) -> Result<bool, Error> {
+/// Whether something was changed, if that is what the answer is about.
+fn was_there(answer: &Value) -> Option<bool> {
     match answer {
-        Value::Int(count) => Ok(*count > 0),
-        _ => Err(Error::backend("the server answers with something that is no number")),
+        Value::Int(count) => Some(*count > 0),
+        _ => None,
     }
 }
 
@@ -488,7 +502,7 @@ mod tests {
         let backend = builder.build().unwrap();
         assert!(!format!("{backend:?} {}", backend.name()).contains("secret"));
         let quoted = "unknown command `AUTH`, with args beginning with: `user`, `secret`";
-        for (code, detail) in [(redis::ErrorKind::Extension, quoted), (redis::ErrorKind::Client, "secret is wrong")] {
+        for (code, detail) in [(ErrorKind::Extension, quoted), (ErrorKind::Client, "secret is wrong")] {
             let error = RedisError::from((code, "no", detail.to_owned()));
             assert!(!backend.failed(&error).to_string().contains("secret"));
         }

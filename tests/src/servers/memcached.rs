@@ -54,11 +54,6 @@ impl Memcached {
         format!("memcached://127.0.0.1:{}", self.server.port)
     }
 
-    /// Starts it again after it was killed. It has forgotten all.
-    pub fn restart(&mut self) {
-        self.server.restart(answers);
-    }
-
     /// A client that knows nothing of ours.
     ///
     /// # Panics

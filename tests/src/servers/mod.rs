@@ -21,11 +21,15 @@ use tempfile::TempDir;
 /// How long a server may take to do what is waited for. Much longer than it does, as other tests run beside it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Says whether the server at a port answers, whose files are there.
+type Answers = fn(u16, &Path) -> bool;
+
 /// A server process. It is killed when this is dropped, whatever the test came to.
 #[derive(Debug)]
 pub struct Server {
     program: &'static str,
     arguments: Vec<String>,
+    answers: Answers,
     child: Child,
     /// Where it keeps its files, and `log`.
     pub dir: Arc<TempDir>,
@@ -34,35 +38,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a program, with the arguments that it needs to listen at a port, and waits until `answers` says that it does.
+    /// Starts a program, with the arguments that it needs to listen at a port, and waits until it does.
     ///
     /// # Panics
     ///
     /// If the program is missing, with the command that installs it, or if it does not start.
     #[must_use]
-    pub fn start(
-        program: &'static str,
-        arguments: impl Fn(u16, &Path) -> Vec<String>,
-        answers: impl Fn(u16, &Path) -> bool,
-    ) -> Self {
-        Self::start_at(free_port, program, arguments, answers)
-    }
-
-    /// As [`start`](Self::start), at a port of one's choice: another one for each attempt, if there are others.
-    #[must_use]
-    pub fn start_at(
-        port: impl Fn() -> u16,
-        program: &'static str,
-        arguments: impl Fn(u16, &Path) -> Vec<String>,
-        answers: impl Fn(u16, &Path) -> bool,
-    ) -> Self {
+    pub fn start(program: &'static str, arguments: impl Fn(u16, &Path) -> Vec<String>, answers: Answers) -> Self {
         for _ in 0..10 {
             let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-            let port = port();
+            let port = free_port();
             let arguments = arguments(port, dir.path());
             let child = spawn(program, &arguments, dir.path());
-            let mut server = Self { program, arguments, child, dir, port };
-            if server.waits_until(&answers) {
+            let mut server = Self { program, arguments, answers, child, dir, port };
+            if server.waits() {
                 return server;
             }
             // It has ended: somebody was quicker to listen at this port.
@@ -72,9 +61,9 @@ impl Server {
     }
 
     /// Whether it answers, before it ends.
-    fn waits_until(&mut self, answers: &impl Fn(u16, &Path) -> bool) -> bool {
+    fn waits(&mut self) -> bool {
         let begun = Instant::now();
-        while !answers(self.port, self.dir.path()) {
+        while !(self.answers)(self.port, self.dir.path()) {
             if self.child.try_wait().expect("its state").is_some() {
                 return false;
             }
@@ -86,9 +75,13 @@ impl Server {
 
     /// Ends it at once, as a crash would.
     pub fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // It may have ended by itself, and its number may be somebody else's.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // Those that it started end when they see that it has.
+            self.go_on();
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 
     /// Starts it again where it was, after [`kill`](Self::kill).
@@ -96,12 +89,12 @@ impl Server {
     /// # Panics
     ///
     /// If it does not start.
-    pub fn restart(&mut self, answers: impl Fn(u16, &Path) -> bool) {
+    pub fn restart(&mut self) {
         let begun = Instant::now();
         loop {
             self.kill();
             self.child = spawn(self.program, &self.arguments, self.dir.path());
-            if self.waits_until(&answers) {
+            if self.waits() {
                 return;
             }
             assert!(begun.elapsed() < PATIENCE, "{} does not start again: {}", self.program, self.log());
@@ -109,18 +102,45 @@ impl Server {
         }
     }
 
-    /// Stops it (`SIGSTOP`): its port accepts, and nobody answers.
+    /// Stops it (`SIGSTOP`), with those that it started: its port accepts, and nobody answers.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        wait_until("it is stopped", || state_of(&self.child.id().to_string()).is_none_or(|(state, _)| state == "T"));
+        // It cannot start another one now.
+        self.signal_children(Signal::STOP);
     }
 
     /// Lets it go on after [`stop`](Self::stop).
     pub fn go_on(&self) {
+        self.signal_children(Signal::CONT);
         self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the process is ours");
+        kill_process(self.pid(), signal).expect("the process is ours");
+    }
+
+    fn signal_children(&self, signal: Signal) {
+        for child in self.children() {
+            // It may be ending.
+            let _ = kill_process(child, signal);
+        }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Those that it has started, and that have not ended.
+    pub(super) fn children(&self) -> Vec<Pid> {
+        let own = self.child.id().to_string();
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        processes
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|process| state_of(process).is_some_and(|(_, parent)| parent == own))
+            .filter_map(|process| Pid::from_raw(process.parse().ok()?))
+            .collect()
     }
 
     /// What it has written.
@@ -134,6 +154,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The state of a process and its parent, where the system tells.
+fn state_of(process: &str) -> Option<(String, String)> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Its name stands in brackets, and may have anything in it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.to_owned()))
 }
 
 fn spawn(program: &'static str, arguments: &[String], dir: &Path) -> Child {

@@ -1,12 +1,17 @@
 //! PostgreSQL: one server, that trusts its password only.
 
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
+use rustix::process::Pid;
+
 use super::Server;
+use crate::certificates::Certificates;
 
 /// The password of the user `cache`. It has what addresses have to encode.
 pub const PASSWORD: &str = "s3cr:t/@?%";
@@ -22,10 +27,33 @@ impl Postgres {
     /// Starts one with these settings, such as `max_connections=20`.
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
-        let arguments = |port: u16, dir: &Path| {
+        Self::start_with(|dir| {
             initialise(dir);
-            arguments(port, dir, settings)
-        };
+            settings.iter().map(ToString::to_string).collect()
+        })
+    }
+
+    /// Starts one that encrypts, for clients that want it to.
+    #[must_use]
+    pub fn encrypted(certificates: &Certificates) -> Self {
+        Self::start_with(|dir| {
+            initialise(dir);
+            let files = [("ssl_cert_file", certificates.certificate()), ("ssl_key_file", certificates.key())];
+            let own = files.map(|(setting, file)| {
+                let copy = dir.join(setting);
+                std::fs::copy(file, &copy).expect("a copy that it may read");
+                // Nobody else may read the key.
+                std::fs::set_permissions(&copy, Permissions::from_mode(0o600)).expect("the copy is ours");
+                give_away(&copy);
+                format!("{setting}={}", copy.display())
+            });
+            own.into_iter().chain(["ssl=on".to_owned()]).collect()
+        })
+    }
+
+    /// Starts one with the settings that are prepared in its directory.
+    fn start_with(prepare: impl Fn(&Path) -> Vec<String>) -> Self {
+        let arguments = |port: u16, dir: &Path| arguments(port, dir, &prepare(dir));
         let postgres = Self { server: Server::start(launcher(), arguments, answers) };
         postgres.ask_of("postgres", "CREATE DATABASE cache");
         postgres
@@ -46,7 +74,36 @@ impl Postgres {
     /// Its address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://cache:s3cr%3At%2F%40%3F%25@127.0.0.1:{}/cache", self.server.port)
+        Self::url_at(self.server.port)
+    }
+
+    /// Its address, if it listened at another port.
+    #[must_use]
+    pub fn url_at(port: u16) -> String {
+        format!("postgres://cache:s3cr%3At%2F%40%3F%25@127.0.0.1:{port}/cache")
+    }
+
+    /// Has every write fail from now on that would make a file longer than so many bytes, as if there were no room on the
+    /// disk. Without a number it has room again.
+    ///
+    /// # Panics
+    ///
+    /// If the system cannot do that.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let of = |process: Pid| {
+            let mut arguments = as_nobody();
+            let process = process.as_raw_nonzero().to_string();
+            // Only the soft one, which may be lifted again.
+            arguments.extend(["prlimit".to_owned(), format!("--fsize={limit}:"), "--pid".to_owned(), process]);
+            Command::new(&arguments[0]).args(&arguments[1..]).stderr(Stdio::null()).status()
+        };
+        let own = of(self.server.pid()).expect("prlimit lies beside setpriv");
+        assert!(own.success(), "prlimit: {own}");
+        // What it starts from now on is limited as it is. What it has started may be ending.
+        for child in self.server.children() {
+            let _ = of(child);
+        }
     }
 
     /// What it answers to a statement, as text.
@@ -69,11 +126,6 @@ impl Postgres {
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
-
-    /// Starts it again after it was killed.
-    pub fn restart(&mut self) {
-        self.server.restart(answers);
-    }
 }
 
 fn answers(port: u16, _: &Path) -> bool {
@@ -82,12 +134,12 @@ fn answers(port: u16, _: &Path) -> bool {
     asked.is_ok_and(|status| status.success())
 }
 
-fn arguments(port: u16, dir: &Path, settings: &[&str]) -> Vec<String> {
+fn arguments(port: u16, dir: &Path, settings: &[String]) -> Vec<String> {
     let (port, data) = (format!("port={port}"), dir.join("data"));
     let mut arguments = as_nobody();
     arguments.extend([program("postgres").display().to_string(), "-D".to_owned(), data.display().to_string()]);
     let fixed = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=60"];
-    for setting in fixed.iter().chain(settings).copied().chain([&*port]) {
+    for setting in fixed.into_iter().chain(settings.iter().map(String::as_str)).chain([&*port]) {
         arguments.extend(["-c".to_owned(), setting.to_owned()]);
     }
     // That is what is started: see `launcher`.
@@ -105,10 +157,8 @@ fn initialise(dir: &Path) {
         ["-D", &data, "-U", "cache", "-A", "scram-sha-256", "--pwfile", &password, "-E", "UTF8", "--no-sync"]
             .map(str::to_owned),
     );
-    if is_root() {
-        std::os::unix::fs::chown(dir, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
-        std::os::unix::fs::chown(dir.join("password"), Some(NOBODY), Some(NOBODY)).expect("root may give it away");
-    }
+    give_away(dir);
+    give_away(&dir.join("password"));
     let output = Command::new(&arguments[0]).args(&arguments[1..]).current_dir(dir).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|cause| missing(&cause.to_string()));
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
@@ -116,6 +166,13 @@ fn initialise(dir: &Path) {
 
 /// It refuses to run as root.
 const NOBODY: u32 = 65534;
+
+/// To whom it runs as.
+fn give_away(path: &Path) {
+    if is_root() {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
+    }
+}
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -1,13 +1,20 @@
 //! Redis: one server, a cluster of six, and a master with a replica and three sentinels.
 
 use std::{
+    cell::Cell,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
 
+use cache_request::{backend::RedisBackend, conformance::Harness};
 use redis::{Client, Connection, FromRedisValue, Value};
+
+use crate::certificates::Certificates;
 
 use super::{Server, free_port, run, wait_until};
 
@@ -23,12 +30,6 @@ impl Redis {
     #[must_use]
     pub fn start(arguments: &[&str]) -> Self {
         Self { server: Server::start("redis-server", |port, dir| options(port, dir, arguments), answers) }
-    }
-
-    /// Starts one at this port.
-    #[must_use]
-    pub fn start_at(port: u16) -> Self {
-        Self { server: Server::start_at(|| port, "redis-server", |port, dir| options(port, dir, &[]), answers) }
     }
 
     /// The one that all tests share that ask for it at the same time. It ends with the last of them.
@@ -62,11 +63,6 @@ impl Redis {
     /// If it answers with an error, or with something else.
     pub fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         ask(self.server.port, command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
-    }
-
-    /// Starts it again after it was killed.
-    pub fn restart(&mut self) {
-        self.server.restart(answers);
     }
 }
 
@@ -104,11 +100,54 @@ fn options(port: u16, dir: &Path, more: &[&str]) -> Vec<String> {
     fixed.iter().chain(more).map(ToString::to_string).collect()
 }
 
+/// The arguments of a server that also listens at a port for those who encrypt, and that encrypts what it tells its like.
+#[must_use]
+pub fn encrypted(certificates: &Certificates, port: u16) -> Vec<String> {
+    let file = |path: PathBuf| path.display().to_string();
+    let files = [file(certificates.certificate()), file(certificates.key()), file(certificates.authority())];
+    let port = port.to_string();
+    #[rustfmt::skip]
+    let arguments = [
+        "--tls-port", &port, "--tls-cert-file", &files[0], "--tls-key-file", &files[1], "--tls-ca-cert-file", &files[2],
+        "--tls-auth-clients", "no", "--tls-replication", "yes",
+    ];
+    arguments.map(str::to_owned).into()
+}
+
+/// A namespace for each test of the suite, at one address.
+#[derive(Debug)]
+pub struct Namespaces<S> {
+    url: String,
+    /// Kept while the suite runs.
+    _servers: S,
+}
+
+impl<S> Namespaces<S> {
+    /// Of these servers.
+    #[must_use]
+    pub fn new(servers: S, url: impl FnOnce(&S) -> String) -> Self {
+        Self { url: url(&servers), _servers: servers }
+    }
+}
+
+impl<S: Sync> Harness for Namespaces<S> {
+    type Backend = RedisBackend;
+
+    async fn backend(&self) -> RedisBackend {
+        static NAMESPACE: AtomicU64 = AtomicU64::new(0);
+
+        let namespace = format!("suite{}", NAMESPACE.fetch_add(1, Ordering::Relaxed));
+        RedisBackend::builder(&self.url).namespace(namespace).build().expect("an address")
+    }
+}
+
 /// A cluster of three masters, each with a replica.
 #[derive(Debug)]
 pub struct Cluster {
     /// Its nodes.
     pub nodes: Vec<Redis>,
+    /// Where clients find them.
+    ports: Vec<u16>,
 }
 
 impl Cluster {
@@ -116,18 +155,34 @@ impl Cluster {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it starts six processes")]
     pub fn new() -> Self {
-        let nodes: Vec<_> = (0..6).map(|_| Self::node()).collect();
-        let addresses: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.server.port)).collect();
-        let mut arguments = vec!["--cluster", "create"];
-        arguments.extend(addresses.iter().map(String::as_str));
-        arguments.extend(["--cluster-replicas", "1", "--cluster-yes"]);
+        Self::start(None)
+    }
+
+    /// Starts one whose nodes encrypt what they say to one another, and to clients.
+    #[must_use]
+    pub fn encrypted(certificates: &Certificates) -> Self {
+        Self::start(Some(certificates))
+    }
+
+    fn start(certificates: Option<&Certificates>) -> Self {
+        let (nodes, ports): (Vec<_>, Vec<_>) = (0..6).map(|_| Self::node(certificates)).unzip();
+        let mut arguments = vec!["--cluster".to_owned(), "create".to_owned()];
+        arguments.extend(ports.iter().map(|port| format!("127.0.0.1:{port}")));
+        arguments.extend(["--cluster-replicas", "1", "--cluster-yes"].map(str::to_owned));
+        if let Some(certificates) = certificates {
+            let authority = certificates.authority().display().to_string();
+            arguments.extend(["--tls".to_owned(), "--cacert".to_owned(), authority]);
+        }
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         run("redis-cli", &arguments, nodes[0].server.dir.path());
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, ports };
         wait_until("the cluster is whole", || cluster.nodes.iter().all(|node| is_whole(node.server.port)));
         cluster
     }
 
-    fn node() -> Redis {
+    /// A node, and where clients find it.
+    fn node(certificates: Option<&Certificates>) -> (Redis, u16) {
+        let client_port = Cell::new(0);
         let start = |port: u16, dir: &Path| {
             let bus = free_port().to_string();
             #[rustfmt::skip]
@@ -135,15 +190,23 @@ impl Cluster {
                 "--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1500",
                 "--cluster-config-file", "nodes.conf", "--cluster-require-full-coverage", "no",
             ];
-            options(port, dir, &more)
+            let mut arguments = options(port, dir, &more);
+            client_port.set(port);
+            if let Some(certificates) = certificates {
+                client_port.set(free_port());
+                arguments.extend(encrypted(certificates, client_port.get()));
+                arguments.extend(["--tls-cluster", "yes"].map(str::to_owned));
+            }
+            arguments
         };
-        Redis { server: Server::start("redis-server", start, answers) }
+        let node = Redis { server: Server::start("redis-server", start, answers) };
+        (node, client_port.get())
     }
 
     /// Its address, of two of its nodes.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis-cluster://127.0.0.1:{},127.0.0.1:{}", self.nodes[0].server.port, self.nodes[4].server.port)
+        format!("redis-cluster://127.0.0.1:{},127.0.0.1:{}", self.ports[0], self.ports[4])
     }
 
     /// The places of the masters.
@@ -176,6 +239,8 @@ pub struct Sentinels {
     pub servers: [Redis; 2],
     /// The sentinels.
     pub sentinels: Vec<Server>,
+    /// Where clients find those.
+    ports: Vec<u16>,
 }
 
 impl Sentinels {
@@ -183,25 +248,52 @@ impl Sentinels {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it starts five processes")]
     pub fn new() -> Self {
-        let master = Redis::start(&[]);
-        let replica = Redis::start(&["--replicaof", "127.0.0.1", &master.server.port.to_string()]);
-        let watched = master.server.port;
+        Self::start(None)
+    }
+
+    /// Starts those that encrypt what they say to one another, and to clients.
+    #[must_use]
+    pub fn encrypted(certificates: &Certificates) -> Self {
+        Self::start(Some(certificates))
+    }
+
+    fn start(certificates: Option<&Certificates>) -> Self {
+        // Where it also listens, and its arguments for that.
+        let place = || match certificates.map(|certificates| (certificates, free_port())) {
+            Some((certificates, port)) => (Some(port), encrypted(certificates, port)),
+            None => (None, Vec::new()),
+        };
+        let server = |more: &[&str]| {
+            let (port, arguments) = place();
+            let all: Vec<_> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+            let redis = Redis::start(&all);
+            let port = port.unwrap_or(redis.server.port);
+            (redis, port)
+        };
+        let (master, watched) = server(&[]);
+        let (replica, _) = server(&["--replicaof", "127.0.0.1", &watched.to_string()]);
         wait_until("the replica follows", || {
-            ask::<String>(watched, &["INFO", "replication"]).is_ok_and(|info| info.contains("state=online"))
+            ask::<String>(master.server.port, &["INFO", "replication"]).is_ok_and(|info| info.contains("state=online"))
         });
-        let sentinels = (0..3).map(|_| {
-            let start = |port: u16, dir: &Path| {
-                let configuration = format!(
-                    "bind 127.0.0.1\nport {port}\nsentinel monitor main 127.0.0.1 {watched} 2\n\
-                     sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
-                );
-                let file = dir.join("sentinel.conf");
-                std::fs::write(&file, configuration).expect("its configuration");
-                vec![file.display().to_string()]
-            };
-            Server::start("redis-sentinel", start, answers)
-        });
-        let sentinels = Self { sentinels: sentinels.collect(), servers: [master, replica] };
+        let (sentinels, ports) = (0..3)
+            .map(|_| {
+                let client_port = Cell::new(0);
+                let start = |port: u16, dir: &Path| {
+                    let (also, more) = place();
+                    client_port.set(also.unwrap_or(port));
+                    let configuration = format!(
+                        "bind 127.0.0.1\nport {port}\nsentinel monitor main 127.0.0.1 {watched} 2\n\
+                         sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
+                    );
+                    let file = dir.join("sentinel.conf");
+                    std::fs::write(&file, configuration).expect("its configuration");
+                    [file.display().to_string()].into_iter().chain(more).collect()
+                };
+                let sentinel = Server::start("redis-sentinel", start, answers);
+                (sentinel, client_port.get())
+            })
+            .unzip();
+        let sentinels = Self { sentinels, ports, servers: [master, replica] };
         wait_until("the sentinels know one another", || {
             sentinels.sentinels.iter().all(|sentinel| {
                 let state = ask::<Vec<String>>(sentinel.port, &["SENTINEL", "MASTER", "main"]).unwrap_or_default();
@@ -215,7 +307,7 @@ impl Sentinels {
     /// Their address.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<_> = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
+        let hosts: Vec<_> = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         format!("redis-sentinel://{}/main", hosts.join(","))
     }
 

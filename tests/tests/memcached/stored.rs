@@ -9,7 +9,7 @@ use std::{
 use cache_request::{
     Cache, ErrorKind,
     backend::{Backend, Item, MemcachedBackend},
-    cache_request, client_scope_sync, scoped_sync,
+    cache_request, scoped_sync,
 };
 use cache_request_tests::servers::memcached::Memcached;
 use futures_lite::future::block_on;
@@ -212,33 +212,6 @@ fn a_cleared_namespace_is_cleared_for_all() {
         sleep(Duration::from_millis(1001));
         assert_eq!([count(&one), count(&two)], [0, 0]);
     });
-}
-
-#[cache_request(timeout = 60, name = "who")]
-fn who(number: u32) -> u32 {
-    BODIES.fetch_add(1, SeqCst);
-    number
-}
-
-#[test]
-fn applications_and_clients_never_see_one_another() {
-    let memcached = Memcached::start(&[]);
-    let cache = |options: &str| Cache::from_url(&format!("{}?soft_limit=30s&{options}", memcached.url())).unwrap();
-    let caches = [cache("prefix=one"), cache("prefix=two"), cache("prefix=one&namespace=other")];
-    for cache in &caches {
-        scoped_sync(cache, || {
-            for client in ["", "ann", "bob"] {
-                let calls = || assert_eq!([who(1), who(1)], [1, 1]);
-                if client.is_empty() { calls() } else { client_scope_sync(client, calls) }
-            }
-        });
-        let stats = cache.stats();
-        assert_eq!((stats.bodies(), stats.hits(), stats.faults()), (3, 3, 0), "{stats}");
-    }
-    // A new process finds all of them.
-    let again = cache("prefix=two");
-    scoped_sync(&again, || client_scope_sync("ann", || assert_eq!(who(1), 1)));
-    assert_eq!((again.stats().bodies(), again.stats().hits()), (0, 1));
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! Users, passwords and certificates.
 
-use std::{fs, path::Path};
-
 use cache_request::{
     Cache, ErrorKind,
     backend::{Backend, RedisBackend},
     cache_request, scoped_sync,
 };
 use cache_request_tests::{
+    certificates::Certificates,
     logs,
-    servers::{redis::Redis, run},
+    servers::{
+        free_port,
+        redis::{self, Redis},
+    },
 };
 use futures_lite::future::block_on;
 
@@ -93,31 +95,15 @@ fn what_a_server_quotes_is_not_shown() {
     assert_eq!(cache.stats().hits(), 1);
 }
 
-fn certificates(dir: &Path) {
-    let openssl = |arguments: &str| {
-        let arguments: Vec<_> = arguments.split(' ').collect();
-        run("openssl", &arguments, dir);
-    };
-    let request = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {request} -keyout ca.key -out ca.pem -days 1 -subj /CN=test-ca"));
-    openssl(&format!("req {request} -keyout server.key -out server.csr -subj /CN=localhost"));
-    fs::write(dir.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
-    openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 1 -extfile names");
-}
-
 #[test]
 fn connections_are_encrypted_and_strangers_are_not_trusted() {
-    let dir = tempfile::tempdir().unwrap();
-    certificates(dir.path());
-    let file = |name: &str| dir.path().join(name).display().to_string();
-    let tls_port = cache_request_tests::servers::free_port().to_string();
-    #[rustfmt::skip]
-    let redis = Redis::start(&[
-        "--tls-port", &tls_port, "--tls-cert-file", &file("server.pem"), "--tls-key-file", &file("server.key"),
-        "--tls-ca-cert-file", &file("ca.pem"), "--tls-auth-clients", "no",
-    ]);
+    let certificates = Certificates::new();
+    let tls_port = free_port();
+    let encrypted = redis::encrypted(&certificates, tls_port);
+    let redis = Redis::start(&encrypted.iter().map(String::as_str).collect::<Vec<_>>());
+    let authority = certificates.authority().display().to_string();
     for host in ["127.0.0.1", "localhost"] {
-        let url = format!("rediss://{host}:{tls_port}/1?tls_ca={}&connect=now&soft_limit=10s", file("ca.pem"));
+        let url = format!("rediss://{host}:{tls_port}/1?tls_ca={authority}&connect=now&soft_limit=10s");
         let cache = Cache::from_url(&url).unwrap();
         scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
         assert_eq!(cache.stats().hits(), if host == "localhost" { 2 } else { 1 });

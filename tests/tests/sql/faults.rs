@@ -1,90 +1,49 @@
 //! What happens to a database, while calls go on. Each test prints its figures: `--nocapture` shows them.
 
-use std::{
-    fs,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, process::Command, thread, time::Duration};
 
 use cache_request::{
     Cache,
     backend::{Backend, SqlBackend},
-    cache_request, scoped_sync,
 };
 use cache_request_tests::{
     load::{during, until_it_works},
-    servers::{free_port, postgres::Postgres},
+    outages::{self, full_disk},
+    servers::postgres::Postgres,
 };
 use futures_lite::future::block_on;
 
-/// What a call may wait in all.
-const LIMIT: Duration = Duration::from_millis(250);
-
-#[cache_request(timeout = 60)]
-fn double(number: u32) -> u32 {
-    number * 2
-}
-
 #[test]
-fn a_server_that_is_absent() {
-    let url = format!("postgres://u:p@127.0.0.1:{}/d", free_port());
-    let cache = Cache::from_url(&url).unwrap();
-    let begun = Instant::now();
-    scoped_sync(&cache, || assert_eq!(double(1), 2));
-    let first = begun.elapsed();
-    assert!(Cache::from_url(&format!("{url}?connect=now")).is_err());
-    let figures = during(&cache, || thread::sleep(Duration::from_secs(1)));
-    println!("absent: first call {first:.1?}, {figures}");
-    figures.are_good(LIMIT);
-    assert!(first < LIMIT, "{first:?}");
+fn a_server_that_is_absent_and_comes() {
+    let mut postgres = Postgres::start(&[]);
+    outages::is_absent_and_comes(&postgres.url(), &mut postgres.server, "not connected");
 }
 
 #[test]
 fn a_server_that_nobody_can_reach_costs_the_soft_limit_once() {
-    // Nobody answers here: the connection is neither accepted nor refused.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let cache = Cache::from_url(&format!("postgres://u:p@{}/d", listener.local_addr().unwrap())).unwrap();
-    let figures = during(&cache, || thread::sleep(Duration::from_secs(3)));
-    println!("never answers: {figures}");
-    figures.are_good(LIMIT);
+    outages::never_answers(|address| format!("postgres://u:p@{address}/d"));
 }
 
 #[test]
 fn a_server_that_is_killed_under_load_and_restarted() {
     let mut postgres = Postgres::start(&[]);
-    let cache = Cache::from_url(&postgres.url()).unwrap();
-    let mut recovered = Vec::new();
-    let figures = during(&cache, || {
-        for _ in 0..3 {
-            until_it_works(&cache);
-            thread::sleep(Duration::from_millis(300));
-            postgres.server.kill();
-            thread::sleep(Duration::from_millis(700));
-            postgres.restart();
-            recovered.push(until_it_works(&cache));
-        }
-    });
-    println!("killed and restarted three times: {figures}, works {recovered:.0?} after the restarts");
-    figures.are_good(LIMIT);
+    outages::is_killed_and_restarted(&postgres.url(), &mut postgres.server);
+}
+
+/// With all of the processes that serve its connections.
+#[test]
+fn a_server_that_is_stopped_and_goes_on() {
+    let postgres = Postgres::start(&[]);
+    outages::is_stopped_and_goes_on(&postgres.url(), &postgres.server);
 }
 
 #[test]
 fn a_server_that_ends_its_connections() {
     let postgres = Postgres::start(&[]);
-    let cache = Cache::from_url(&postgres.url()).unwrap();
-    let figures = during(&cache, || {
-        for _ in 0..5 {
-            until_it_works(&cache);
-            let others =
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cache-request'";
-            let _ = postgres.ask(others);
-            thread::sleep(Duration::from_millis(100));
-        }
-        until_it_works(&cache);
+    outages::ends_its_connections(&postgres.url(), || {
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cache-request'";
+        let _ = postgres.ask(others);
     });
-    println!("connections ended five times: {figures}");
-    figures.are_good(LIMIT);
 }
 
 /// The write lock is held by somebody else for longer than calls wait.
@@ -98,7 +57,7 @@ fn a_table_that_is_locked() {
         until_it_works(&cache);
     });
     println!("locked for 3 s: {figures}");
-    figures.are_good(LIMIT);
+    figures.are_good();
 }
 
 #[test]
@@ -121,7 +80,7 @@ fn a_file_that_is_none_is_an_error_each_time() {
         let cache = Cache::from_url(&format!("sqlite://{}", file.display())).unwrap();
         let figures = during(&cache, || thread::sleep(Duration::from_millis(500)));
         println!("no database: {figures}");
-        figures.are_good(LIMIT);
+        figures.are_good();
     }
 }
 
@@ -147,7 +106,7 @@ fn a_file_that_is_spoilt_is_never_a_panic() {
         thread::sleep(Duration::from_secs(1));
     });
     println!("spoilt: {figures}");
-    figures.are_good(LIMIT);
+    figures.are_good();
 }
 
 /// No file may be longer than 2 MB, so that SQLite cannot write on, as if there were no room: bodies run, nothing older is
@@ -167,4 +126,36 @@ fn a_full_disk() {
     let told = String::from_utf8_lossy(&output.stdout);
     println!("full: {told}");
     assert!(told.contains("bodies 10, ") && !told.contains(" 0 faults"), "{told}");
+}
+
+/// No file may be longer than the table is: nothing can be added to it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_whose_disk_is_full() {
+    let postgres = Postgres::start(&[]);
+    let cache = Cache::from_url(&postgres.url()).unwrap();
+    outages::cannot_work(
+        "full disk of the server",
+        &cache,
+        || {
+            // The log that it writes first has files of 16 MB, and if it could not write those it would end.
+            let longer = "INSERT INTO cache_request SELECT 'other', number::text, repeat('x', 1900)::bytea, NULL \
+                          FROM generate_series(1, 10000) number; CHECKPOINT";
+            let _ = postgres.ask(longer);
+            let length: u64 = postgres.ask("SELECT pg_relation_size('cache_request')").parse().unwrap();
+            assert!(length > 16 << 20, "{length}");
+            postgres.limit_files(Some(length));
+        },
+        || {
+            assert!(postgres.server.log().contains("could not extend file"), "{}", postgres.server.log());
+            postgres.limit_files(None);
+        },
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_while_calls_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    full_disk(env!("CARGO_BIN_EXE_full_disk"), &format!("sqlite://{}/cache.db", directory.path().display()), 16 << 10);
 }

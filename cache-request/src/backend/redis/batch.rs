@@ -43,9 +43,10 @@ pub(super) async fn get(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<Opt
         for (keys, answer) in keys.chunks(KEYS_AT_ONCE).zip(answers) {
             match answer {
                 Ok(Value::Array(values)) if values.len() == keys.len() => {
-                    outcomes.extend(values.into_iter().map(bytes));
+                    let found = |value| bytes(value).ok_or_else(|| backend.out_of_step(&live));
+                    outcomes.extend(values.into_iter().map(found));
                 }
-                Ok(_) => outcomes.extend(keys.iter().map(|_| Err(Error::backend("the server answers with no list")))),
+                Ok(_) => outcomes.extend(keys.iter().map(|_| Err(backend.out_of_step(&live)))),
                 Err(why) => outcomes.extend(keys.iter().map(|_| Err(Error::backend(why.clone())))),
             }
         }
@@ -84,6 +85,7 @@ pub(super) async fn set(backend: &RedisBackend, items: &[Item<'_>]) -> Vec<Resul
         let answers = all(backend, live.change_all(&pipeline), items.len()).await;
         for (item, answer) in items.iter().zip(answers) {
             outcomes.push(match (answer, backend.too_large(item.value)) {
+                (Ok(answer), _) if !matches!(answer, Value::Okay | Value::Int(_)) => Err(backend.out_of_step(&live)),
                 (Ok(_), Some(error)) if Expiry::of(item.timeout).is_some() => Err(error),
                 (Ok(_), _) => Ok(()),
                 (Err(why), _) => {
@@ -114,7 +116,10 @@ pub(super) async fn delete(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<
             pipeline.add_command(backend.about("UNLINK", key));
         }
         let answers = all(backend, live.change_all(&pipeline), keys.len()).await;
-        outcomes.extend(answers.into_iter().map(|answer| was_there(&answer.map_err(Error::backend)?)));
+        let deleted = |answer: Result<Value, String>| {
+            was_there(&answer.map_err(Error::backend)?).ok_or_else(|| backend.out_of_step(&live))
+        };
+        outcomes.extend(answers.into_iter().map(deleted));
     }
     outcomes
 }

@@ -293,10 +293,14 @@ impl Connection {
         })
     }
 
-    /// Whether there is an answer, whatever it says.
+    /// Whether there is an answer to this question, and not to another one. Who may not ask is told so, which is one.
     pub(super) async fn answers(&mut self) -> bool {
         match self {
-            Self::One(connection) => connection.send_packed_command(&redis::cmd("PING")).await.is_ok(),
+            Self::One(connection) => match connection.send_packed_command(&redis::cmd("PING")).await {
+                Ok(Value::SimpleString(pong)) => pong == "PONG",
+                Ok(answer) => matches!(answer, Value::ServerError(_)),
+                Err(_) => false,
+            },
             // It looks after the connections to its nodes by itself.
             Self::Cluster(_) => true,
         }

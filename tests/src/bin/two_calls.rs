@@ -1,0 +1,15 @@
+//! A process that makes one call twice: `two_calls <address>`. It prints what that came to, or why there is no such cache.
+
+use cache_request::{Cache, scoped_sync};
+use cache_request_tests::callers::double;
+
+fn main() {
+    let address = std::env::args().nth(1).expect("an address");
+    match Cache::from_url(&address) {
+        Ok(cache) => {
+            scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
+            println!("{} hits, {} faults", cache.stats().hits(), cache.stats().faults());
+        }
+        Err(error) => println!("{:?}: {error:#}", error.kind()),
+    }
+}
