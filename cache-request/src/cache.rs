@@ -16,11 +16,12 @@ use crate::{
     codec::Packing,
     config,
     flight::{Fence, Flights},
+    front::Front,
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
     shim::{block_on, interleave, unpoisoned, within},
     site::{Instance, Site},
-    stats::Stats,
+    stats::{BackendStats, Stats},
     store::{Limits, Store},
 };
 
@@ -32,7 +33,7 @@ pub struct Cache(Arc<Inner>);
 
 struct Inner {
     mode: Mode,
-    store: Store,
+    store: Arc<Store>,
     flights: Flights,
     clock: Clock,
     prefix: Option<String>,
@@ -48,7 +49,7 @@ struct Inner {
 enum Mode {
     Memory,
     Null,
-    Backend(Guarded),
+    Backend(Guarded, Option<Arc<Front>>),
 }
 
 /// Bytes that a cache may hold in this process's memory, unless told otherwise: 64 MiB.
@@ -56,6 +57,9 @@ pub const DEFAULT_MAX_BYTES: usize = 64 << 20;
 
 /// How long a caller waits for a body that another caller runs, unless told otherwise.
 pub const DEFAULT_WAIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a value may stay in front of a `tiered+` backend, unless told otherwise.
+pub const DEFAULT_FRONT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a call waits for its backend, unless told otherwise.
 pub const DEFAULT_SOFT_LIMIT: Duration = Duration::from_millis(250);
@@ -96,7 +100,9 @@ impl Cache {
     pub fn stats(&self) -> Stats {
         let listed = unpoisoned(self.0.listed.read());
         let functions = listed.iter().map(|function| function.stats()).collect();
-        let backend = self.backend().map(Guarded::stats);
+        let backend = self
+            .backend()
+            .map(|backend| BackendStats { front: self.front().map(|front| front.stats()), ..backend.stats() });
         Stats::new(functions, self.0.store.entries(), self.0.store.bytes(), backend)
     }
 
@@ -126,9 +132,13 @@ impl Cache {
         let fence = self.0.flights.fence_all();
         interleave();
         self.0.store.clear();
-        let Mode::Backend(backend) = &self.0.mode else { return Ok(()) };
+        let Mode::Backend(backend, front) = &self.0.mode else { return Ok(()) };
         self.pass(fence).await;
-        backend.clear().await
+        let cleared = backend.clear().await;
+        if let Some(front) = front {
+            front.all_changed();
+        }
+        cleared
     }
 
     /// Waits until nothing that was fenced is on its way to the backend, for as long as an operation there may take.
@@ -169,7 +179,15 @@ impl Cache {
 
     pub(crate) fn backend(&self) -> Option<&Guarded> {
         match &self.0.mode {
-            Mode::Backend(backend) => Some(backend),
+            Mode::Backend(backend, _) => Some(backend),
+            Mode::Memory | Mode::Null => None,
+        }
+    }
+
+    /// The memory in front of the backend.
+    pub(crate) fn front(&self) -> Option<&Arc<Front>> {
+        match &self.0.mode {
+            Mode::Backend(_, front) => front.as_ref(),
             Mode::Memory | Mode::Null => None,
         }
     }
@@ -182,8 +200,8 @@ impl Cache {
         let name = Name::of(site, instance, self.0.prefix.as_deref());
         let kept = match &self.0.mode {
             Mode::Null => Kept::Nowhere,
-            Mode::Backend(_) if !site.local => self.claim(&name, instance.id, site),
-            Mode::Memory | Mode::Backend(_) => Kept::InMemory,
+            Mode::Backend(..) if !site.local => self.claim(&name, instance.id, site),
+            Mode::Memory | Mode::Backend(..) => Kept::InMemory,
         };
         match self.0.functions.entry(instance.id) {
             Entry::Occupied(known) => Arc::clone(known.get()),
@@ -216,7 +234,7 @@ impl fmt::Debug for Cache {
         let mode = match &self.0.mode {
             Mode::Memory => "memory",
             Mode::Null => "null",
-            Mode::Backend(backend) => backend.name(),
+            Mode::Backend(backend, _) => backend.name(),
         };
         f.debug_struct("Cache")
             .field("backend", &mode)
@@ -230,6 +248,7 @@ impl fmt::Debug for Cache {
 #[must_use = "a builder does nothing until it builds"]
 pub struct CacheBuilder {
     place: Place,
+    front: Option<Duration>,
     clock: Clock,
     limits: Limits,
     guard: GuardLimits,
@@ -249,6 +268,7 @@ impl Default for CacheBuilder {
     fn default() -> Self {
         Self {
             place: Place::Memory,
+            front: None,
             clock: Clock::system(),
             limits: Limits { bytes: DEFAULT_MAX_BYTES, entries: usize::MAX },
             prefix: None,
@@ -269,6 +289,17 @@ impl CacheBuilder {
     /// Keeps values in `backend`, as bytes. Values of `local` functions stay in this process's memory.
     pub fn backend(mut self, backend: impl Backend) -> Self {
         self.place = Place::Backend(Box::new(backend));
+        self
+    }
+
+    /// Keeps what is read from the backend in this process's memory as well, for `timeout` at most, so that it is not asked
+    /// again for so long. Without a backend, or for no time, it means nothing. Default: asks the backend each time.
+    ///
+    /// The backends of Redis and Valkey tell of changes by whoever's doing within a round trip, over a connection of their own;
+    /// while that is lost, nothing is kept in front. In front of others, what this process writes and deletes is seen at
+    /// once, and what other processes do, `timeout` later at most.
+    pub fn front(mut self, timeout: Duration) -> Self {
+        self.front = Some(timeout).filter(|timeout| !timeout.is_zero());
         self
     }
 
@@ -393,8 +424,13 @@ impl CacheBuilder {
     /// The cache.
     #[must_use]
     pub fn build(self) -> Cache {
+        let store = Arc::new(Store::new(self.limits, self.clock.clone()));
         let mode = match self.place {
-            Place::Backend(backend) => Mode::Backend(Guarded::new(backend, self.guard, self.clock.clone())),
+            Place::Backend(backend) => {
+                let backend = Guarded::new(backend, self.guard, self.clock.clone());
+                let front = self.front.map(|timeout| Front::of(&backend, timeout, &store));
+                Mode::Backend(backend, front)
+            }
             // Else each value would be a fault, as one that is too large.
             Place::Memory if self.limits.bytes == 0 || self.limits.entries == 0 => Mode::Null,
             Place::Memory => Mode::Memory,
@@ -402,7 +438,7 @@ impl CacheBuilder {
         };
         Cache(Arc::new(Inner {
             mode,
-            store: Store::new(self.limits, self.clock.clone()),
+            store,
             flights: Flights::default(),
             clock: self.clock,
             prefix: self.prefix,

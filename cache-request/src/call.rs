@@ -18,9 +18,10 @@ use crate::{
     backend::{Guarded, Patience},
     cache::Cache,
     clock::{NEVER, unix_millis},
-    codec::FOREVER,
+    codec::{self, FOREVER},
     contained::{Contained, contain},
     flight::{FlightKey, Join, Landing, Lead, Shared, Wait},
+    front::{Front, Reading},
     function::{Function, Kept},
     key::{Key, Lookup, OwnedKey, text},
     policy::{Codec, Policy, ValueOf},
@@ -124,7 +125,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The answer, if it is remembered anywhere. Counts nothing but faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_again(&mut self.patience()).await.ok()
+        self.look_again(None, &mut self.patience()).await.ok()
     }
 
     /// Keeps `value` as if a body had just returned it.
@@ -157,9 +158,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     async fn forget(&self) -> Result<bool, Error> {
         match self.backend() {
-            Some(backend) => backend.delete(&self.text(backend)).await,
+            Some(backend) => self.delete(backend, &self.text(backend)).await,
             None => Ok(self.cache.store().remove(&self.function.table, &self.lookup(), Farewell::Invalidated)),
         }
+    }
+
+    /// Deletes what is behind and then what is in front, where it may have come from behind meanwhile.
+    async fn delete(&self, backend: &Guarded, text: &str) -> Result<bool, Error> {
+        let deleted = backend.delete(text).await;
+        let was_in_front = self.cache.front().is_some_and(|front| front.changed(text));
+        deleted.map(|deleted| deleted || was_in_front)
     }
 
     /// Becomes the one to run the body for this key, or one of those who wait for that.
@@ -175,7 +183,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             // Memory has been looked in; what the backend has is good while the newer value is being made.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok(answer) = self.look_again(patience).await
+                && let Ok(answer) = self.look_again(None, patience).await
             {
                 self.function.counters.one(Count::Hit);
                 return Waited::Answered(answer);
@@ -198,12 +206,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend.
-    async fn look_again(&self, patience: &mut Patience) -> Result<R, Count> {
+    /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend. What a leader
+    /// finds there is kept in front.
+    async fn look_again(&self, lead: Option<&Lead<'_>>, patience: &mut Patience) -> Result<R, Count> {
         match self.backend().zip(self.policy.codec()) {
             None => self.look_in_memory(),
             // In a place of its own: a call that needs no backend carries nothing of it, and bodies nest.
-            Some((backend, codec)) => Box::pin(self.look_in(backend, codec, patience)).await,
+            Some((backend, codec)) => Box::pin(self.look_in(backend, codec, lead, patience)).await,
         }
     }
 
@@ -218,18 +227,37 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         })
     }
 
-    async fn look_in(&self, backend: &Guarded, codec: &Codec<V>, patience: &mut Patience) -> Result<R, Count> {
+    async fn look_in(
+        &self,
+        backend: &Guarded,
+        codec: &Codec<V>,
+        lead: Option<&Lead<'_>>,
+        patience: &mut Patience,
+    ) -> Result<R, Count> {
+        let front = self.cache.front();
+        if front.is_some()
+            && let Ok(answer) = read(self.cache, self.function, self.key)
+        {
+            return Ok(answer);
+        }
         let unreachable = |error: Error| {
             self.function.fault("the backend could not be read", &error);
             Count::BackendFault
         };
         backend.ready(patience).map_err(unreachable)?;
         let text = self.text(backend);
+        let reading = front.and_then(|front| Some((front, front.begin(&text)?)));
         let bytes = backend.get(&text, patience).await.map_err(unreachable)?.ok_or(Count::NeverSeen)?;
         let now = unix_millis(self.cache.clock().wall());
         let open = || (codec.open)(&bytes, self.function.kind(codec), &text, now, self.cache.packing());
         match contained("the value's `Deserialize`", open).and_then(|opened| opened) {
-            Ok(Some(value)) => Ok(value.into_answer()),
+            Ok(Some(value)) => {
+                if let Some(((front, reading), lead)) = reading.zip(lead) {
+                    let left = Duration::from_millis(codec::fresh_until(&bytes).saturating_sub(now));
+                    self.put_in_front(front, &reading, lead, &value, left);
+                }
+                Ok(value.into_answer())
+            }
             Ok(None) => Err(Count::Expired),
             Err(error) => {
                 self.function.fault("stored bytes cannot be used", &error);
@@ -239,7 +267,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     async fn look_or_fly(&self, lead: &mut Lead<'_>, body: impl Future<Output = R>, patience: &mut Patience) -> R {
-        match self.look_again(patience).await {
+        match self.look_again(Some(lead), patience).await {
             Ok(answer) => {
                 self.function.counters.one(Count::Hit);
                 self.land(lead, V::of(&answer));
@@ -302,9 +330,41 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             (None, _) => Ok(Outcome::Unwanted),
             (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
             (Some(timeout), Some((backend, codec))) => {
-                Box::pin(self.keep_in(backend, codec, lead, value, timeout, patience)).await
+                let outcome = Box::pin(self.keep_in(backend, codec, lead, value, timeout, patience)).await;
+                if !matches!(outcome, Ok(Outcome::Outdated)) {
+                    self.keep_in_front(backend, lead, value, timeout);
+                }
+                outcome
             }
         }
+    }
+
+    /// Keeps a new value in front, also if it could not be kept behind: for as long as the front may be older than that.
+    ///
+    /// Where the backend tells of changes, it tells of this one, too: the next call reads what is behind.
+    fn keep_in_front(&self, backend: &Guarded, lead: &Lead<'_>, value: &V, timeout: Duration) {
+        let Some(front) = self.cache.front() else { return };
+        let text = self.text(backend);
+        front.changed(&text);
+        if !front.is_tracked()
+            && let Some(reading) = front.begin(&text)
+        {
+            self.put_in_front(front, &reading, lead, value, timeout);
+        }
+    }
+
+    /// Puts a value in front that is fresh for so long, unless the key was invalidated or has changed meanwhile.
+    fn put_in_front(&self, front: &Front, reading: &Reading, lead: &Lead<'_>, value: &V, left: Duration) {
+        let weight = contained("the value's weight", || self.policy.weight_of(value));
+        let copy = contained("the value's `Clone`", || Contained::new(value.clone()));
+        let (weight, copy) = match weight.and_then(|weight| Ok((weight, copy?))) {
+            Ok(weighed) => weighed,
+            Err(error) => return self.function.fault("a value could not be kept in front", &error),
+        };
+        let expires = self.cache.clock().after(left.min(front.timeout()));
+        let _deferred = self.cache.store().defer_drops();
+        // Not a fault if it is too large: it is behind.
+        let _unkept = lead.keep(|| front.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight));
     }
 
     fn keep_in_memory(&self, lead: &mut Lead<'_>, value: &V, timeout: Duration) -> Result<Outcome, Error> {
@@ -347,7 +407,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let stored = backend.set(&text, &bytes, (!forever).then_some(timeout), patience).await;
         if lead.came_too_late() {
             // Also if that failed: it may be there all the same.
-            backend.delete(&text).await?;
+            self.delete(backend, &text).await?;
             return Ok(Outcome::Outdated);
         }
         stored?;

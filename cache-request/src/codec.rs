@@ -193,14 +193,18 @@ pub(crate) fn open<V: DeserializeOwned>(
     if number(header, 4) != kind.fingerprint {
         return corrupt("a value of another type");
     }
-    let fresh_until = number(header, 12);
-    if fresh_until <= now {
+    if fresh_until(header) <= now {
         return Ok(None);
     }
     let payload = if header[3] & COMPRESSED == 0 { payload.into() } else { decompressed(payload, packing)? };
     let value = message_pack::decode(&payload)
         .map_err(|cause| Error::new(ErrorKind::Corrupt, "the stored value does not decode").with_source(cause))?;
     Ok(Some(value))
+}
+
+/// Until when the value is fresh, in milliseconds since 1970, of an envelope that [`open`] has opened.
+pub(crate) fn fresh_until(envelope: &[u8]) -> u64 {
+    number(envelope, 12)
 }
 
 fn corrupt<T>(what: &str) -> Result<T, Error> {

@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, fmt};
 use self::{
     address::{Address, split},
     options::Span,
-    scheme::{Scheme, guarded},
+    scheme::{Scheme, fronted, guarded},
 };
 use crate::{Cache, Error, global::install_all};
 
@@ -40,6 +40,9 @@ use crate::{Cache, Error, global::install_all};
 /// | `compress_level` | all with a backend | how hard, from -7 to 22 (feature `zstd`) | 3 |
 /// | `secret`, `secret_env` | all with a backend | [authenticates] what is stored; the variable that holds the secret | no |
 /// | `secret_old`, `secret_old_env` | all with a backend | is good for reading, too; the variable that holds it | none |
+/// | `front_timeout` | `tiered+` … | how long a value may stay in front of the backend | `5s` |
+/// | `front_bytes` | `tiered+` … | bytes that may be held in front | 64 MiB |
+/// | `front_entries` | `tiered+` … | entries that may be held in front | any number |
 /// | `namespace` | `redis` …, `sqlite`, `postgres`, `memcached` | whose keys these are on the server: what they begin with, or a column | `cache-request` |
 /// | `connect` | `redis` …, `sqlite`, `postgres`, `memcached` | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
 /// | `connect_limit` | `redis` …, `sqlite`, `postgres` | how long one attempt to connect may take | `1s` |
@@ -58,7 +61,8 @@ use crate::{Cache, Error, global::install_all};
 /// [authenticates]: crate::CacheBuilder::secret
 ///
 /// `redis` … are `redis`, `rediss`, `redis+unix`, `redis-cluster` and `redis-sentinel`. All schemes but `memory` and `null` have a
-/// backend.
+/// backend, and `tiered+` before one of them, as in `tiered+redis://localhost`, puts this process's memory
+/// [in front](crate::CacheBuilder::front) of that.
 ///
 /// An option that its scheme has not is an error, and so are one that is given twice and a limit of 0: to keep nothing, there is
 /// `null://`.
@@ -163,12 +167,16 @@ impl CacheConfig {
         for (name, Setting(value)) in &self.options {
             options.give(name, value.clone())?;
         }
-        let scheme = Scheme::find(&address.scheme)?;
+        let tier = Scheme::find(&address.scheme)?;
+        let scheme = tier.scheme;
         // Before anything is opened: what is refused leaves no directory behind.
-        scheme.refuse_unknown(&options)?;
+        tier.refuse_unknown(&options)?;
         let mut builder = Cache::builder();
         if scheme.has_backend {
             builder = packed::take(&mut options, builder)?;
+        }
+        if tier.is_tiered {
+            builder = fronted(&mut options, builder)?;
         }
         builder = (scheme.open)(scheme, &address.path, &mut options, builder)?;
         if let Some(prefix) = options.text("prefix") {

@@ -135,6 +135,7 @@ pub mod conformance;
 mod contained;
 mod error;
 mod flight;
+mod front;
 mod function;
 mod global;
 mod handle;
@@ -164,7 +165,7 @@ pub use cache_request_macros::cache_request;
 
 pub use crate::{
     backend::Backend,
-    cache::{Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT},
+    cache::{Cache, CacheBuilder, DEFAULT_FRONT_TIMEOUT, DEFAULT_MAX_BYTES, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT},
     clock::{Clock, MockClock},
     codec::DEFAULT_MAX_VALUE_BYTES,
     config::{CacheConfig, Config, Setting},
@@ -172,7 +173,7 @@ pub use crate::{
     global::{CACHE_URL, current, install, install_named, named, stats},
     handle::{AsyncHandle, Handle},
     scope::{Scoped, client_scope, client_scope_sync, scoped, scoped_sync},
-    stats::{BackendStats, Faults, FunctionStats, Misses, Stats},
+    stats::{BackendStats, Faults, FrontStats, FunctionStats, Misses, Stats},
 };
 
 /// The README's examples, compiled and run with those of the documentation.

@@ -5,20 +5,24 @@ use std::{
     mem,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use futures_lite::FutureExt;
 
 use super::{
-    Backend, BreakerState,
+    Backend, BreakerState, Changes,
     breaker::{self, Breaker},
 };
 use crate::{
     Error, ErrorKind,
     clock::Clock,
     contained::{contain, discard},
+    front::Front,
     shim::within,
     stats::BackendStats,
 };
@@ -110,12 +114,18 @@ impl Guarded {
             breaker: self.breaker.state(),
             opened: self.breaker.opened(),
             under_way: self.under_way.load(Ordering::Relaxed) as u64,
+            front: None,
         }
     }
 
     /// An error at once where an operation would be refused: before anything is prepared for it.
     pub(crate) fn ready(&self, patience: &mut Patience) -> Result<(), Error> {
         if self.breaker.state() == BreakerState::Open { Err(self.is_resting(patience)) } else { Ok(()) }
+    }
+
+    /// [`Backend::track`]; `None` if it panics, so that nothing is known.
+    pub(crate) fn track(&self, front: &Arc<Front>) -> Option<bool> {
+        contain(|| self.backend.track(Changes::new(front, self.name)))
     }
 
     pub(crate) async fn get(&self, key: &str, patience: &mut Patience) -> Result<Option<Vec<u8>>, Error> {
@@ -224,6 +234,7 @@ pub(crate) trait Erased: Send + Sync {
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
     fn clear(&self) -> Operation<'_, ()>;
+    fn track(&self, changes: Changes) -> bool;
 }
 
 impl<B: Backend> Erased for B {
@@ -250,5 +261,9 @@ impl<B: Backend> Erased for B {
 
     fn clear(&self) -> Operation<'_, ()> {
         Box::pin(async move { Backend::clear(self).await })
+    }
+
+    fn track(&self, changes: Changes) -> bool {
+        Backend::track(self, changes)
     }
 }

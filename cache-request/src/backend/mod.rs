@@ -27,6 +27,7 @@ pub use self::redis::{RedisBackend, RedisBackendBuilder};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use self::sql::{SqlBackend, SqlBackendBuilder};
 use crate::Error;
+pub use crate::front::{Changes, Tracking};
 
 /// A store of bytes by key, shared by whoever reaches it.
 ///
@@ -75,6 +76,16 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Removes all that this backend's prefix, directory or table holds, and nothing else.
     fn clear(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Begins to tell the memory in front of this backend of all changes, whoever makes them, until
+    /// [`Changes::is_closed`]. Returns whether it will: if not, what is in front lasts until its timeout.
+    ///
+    /// It is called once, when a cache with a front is made, and does not wait: what is to be connected is connected by a task or
+    /// a thread of the backend's. Nothing is put in front before [`Changes::begin`].
+    fn track(&self, changes: Changes) -> bool {
+        drop(changes);
+        false
+    }
 
     /// [`get`](Self::get) for each key. The outcomes are as many as the keys, and in their order: what fails for some leaves
     /// the others as they are.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Backend, Item};
+use super::{Backend, Changes, Item};
 use crate::Error;
 
 macro_rules! is_what_it_points_to {
@@ -49,6 +49,10 @@ macro_rules! is_what_it_points_to {
 
             fn clear(&self) -> impl Future<Output = Result<(), Error>> + Send {
                 B::clear(self)
+            }
+
+            fn track(&self, changes: Changes) -> bool {
+                B::track(self, changes)
             }
 
             fn get_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<Option<Vec<u8>>, Error>>> + Send {

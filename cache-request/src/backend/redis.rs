@@ -7,6 +7,7 @@
 //! - [`late`]: what was given up, and may still happen.
 //! - [`clear`]: how a namespace is emptied.
 //! - [`tls`]: how connections are encrypted.
+//! - [`tracking`]: how memory in front hears of changes.
 //!
 //! This module says in the server's commands what a cache wants of it. It writes no protocol by hand.
 
@@ -17,6 +18,7 @@ mod late;
 mod link;
 mod server;
 mod tls;
+mod tracking;
 
 use std::{
     fmt,
@@ -38,7 +40,7 @@ use self::{
     server::Server,
     tls::Tls,
 };
-use super::{Backend, Item};
+use super::{Backend, Changes, Item};
 use crate::{Error, runtime::PerRuntime, shim::block_on};
 
 /// The largest value that is sent: what a server takes unless its `proto-max-bulk-len` says otherwise. What is larger ends
@@ -64,7 +66,8 @@ const NAMESPACE: &str = "cache-request";
 /// The user of an ACL needs `GET`, `MGET`, `SET`, `PEXPIRE`, `PERSIST`, `EXISTS`, `UNLINK` and, to clear, `SCAN`, for the
 /// keys `<namespace>:*`; in a cluster also `CLUSTER SLOTS`, and behind sentinels `ROLE`. With `CLIENT INFO` and `CLIENT KILL`,
 /// what was written over a connection that had to be given up cannot come after what is written over the next one. With
-/// `CONFIG GET`, a value that is larger than the server takes is not sent to it, which would end the connection.
+/// `CONFIG GET`, a value that is larger than the server takes is not sent to it, which would end the connection. Memory
+/// [in front](crate::CacheBuilder::front) needs `CLIENT TRACKING`, and RESP3: Redis from 6 on.
 pub struct RedisBackend {
     scheme: Scheme,
     server: Server,
@@ -318,6 +321,11 @@ impl Backend for RedisBackend {
             ErrorKind::UnexpectedReturnType => self.out_of_step(&live),
             _ => self.failed(&error),
         })
+    }
+
+    fn track(&self, changes: Changes) -> bool {
+        tracking::track(self.server.clone(), format!("{}:", self.namespace), self.connect_limit, changes);
+        true
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {

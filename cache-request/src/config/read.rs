@@ -17,7 +17,7 @@ use super::{
     CacheConfig, Config, Setting,
     address::ADDRESS,
     options::{BYTES, CONNECT, NUMBER, TIME, TRUTH},
-    scheme::{SCHEMES, Scheme},
+    scheme::{FRONTS_HAVE, SCHEMES, Scheme},
 };
 
 impl<'de> Deserialize<'de> for Config {
@@ -52,8 +52,12 @@ impl Table {
             return E::custom(format_args!("option `{name}`: expected {expected}, found {found}"));
         }
         let caches = self.has_caches.then_some("caches");
-        let known: BTreeSet<_> =
-            caches.into_iter().chain(["url"]).chain(SCHEMES.iter().flat_map(Scheme::all_options)).collect();
+        let known: BTreeSet<_> = caches
+            .into_iter()
+            .chain(["url"])
+            .chain(FRONTS_HAVE)
+            .chain(SCHEMES.iter().flat_map(Scheme::all_options))
+            .collect();
         let known: Vec<_> = known.into_iter().collect();
         E::custom(format_args!("unknown option `{name}`: there is {}", known.join(", ")))
     }
@@ -63,9 +67,11 @@ impl Table {
 fn expected(option: &str) -> Option<&'static str> {
     match option {
         "url" => Some(ADDRESS),
-        "max_bytes" | "max_value_bytes" | "compress_over" => Some(BYTES),
-        "max_entries" | "max_concurrent" | "breaker_faults" | "db" | "connections" | "max_connections" => Some(NUMBER),
-        "wait_limit" | "soft_limit" | "breaker_pause" | "connect_limit" | "cull_every" | "answer_limit" => Some(TIME),
+        "max_bytes" | "max_value_bytes" | "front_bytes" | "compress_over" => Some(BYTES),
+        "max_entries" | "front_entries" | "max_concurrent" | "breaker_faults" | "db" | "connections"
+        | "max_connections" => Some(NUMBER),
+        "wait_limit" | "soft_limit" | "front_timeout" | "breaker_pause" | "connect_limit" | "cull_every"
+        | "answer_limit" => Some(TIME),
         "connect" => Some(CONNECT),
         "tls" => Some(TRUTH),
         other => SCHEMES.iter().any(|scheme| scheme.has(other)).then_some(TEXT),

@@ -21,7 +21,10 @@ use super::redis::open as redis;
 use super::sql::postgres;
 #[cfg(feature = "sqlite")]
 use super::sql::sqlite;
-use crate::{Error, cache::CacheBuilder};
+use crate::{
+    Error,
+    cache::{CacheBuilder, DEFAULT_FRONT_TIMEOUT},
+};
 
 /// Takes a scheme's own options, and says where the cache keeps its values.
 type Open = fn(&Scheme, &str, &mut Options, CacheBuilder) -> Result<CacheBuilder, Error>;
@@ -68,6 +71,12 @@ const POSTGRES_HAS: [&str; 8] =
 /// The options that every scheme has.
 const ALL_HAVE: [&str; 2] = ["prefix", "wait_limit"];
 
+/// The options that every scheme with a backend has if it stands behind `tiered+`.
+pub(super) const FRONTS_HAVE: [&str; 3] = ["front_timeout", "front_bytes", "front_entries"];
+
+/// What puts memory in front of a scheme's backend.
+pub(super) const TIERED: &str = "tiered+";
+
 /// The options that every scheme has whose values are kept by a backend.
 const BACKENDS_HAVE: [&str; 11] = [
     "soft_limit",
@@ -102,11 +111,18 @@ impl Scheme {
     /// # Errors
     ///
     /// If there is none. The error lists those that there are.
-    pub(super) fn find(name: &str) -> Result<&'static Self, Error> {
-        SCHEMES.iter().find(|scheme| scheme.name == name).ok_or_else(|| {
+    pub(super) fn find(name: &str) -> Result<Tier, Error> {
+        let (is_tiered, behind) = name.strip_prefix(TIERED).map_or((false, name), |behind| (true, behind));
+        let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == behind) else {
             let known: Vec<_> = SCHEMES.iter().map(|scheme| format!("{}://", scheme.name)).collect();
-            Error::config(format!("unknown scheme `{name}://`: there is {}", known.join(", ")))
-        })
+            let tiered = "and `tiered+` before one with a backend, such as tiered+redis://";
+            return Err(Error::config(format!("unknown scheme `{name}://`: there is {}, {tiered}", known.join(", "))));
+        };
+        if is_tiered && !scheme.has_backend {
+            let why = format!("`{behind}://` has no backend that memory could be in front of");
+            return Err(Error::config(format!("`{name}://`: {why}, as in tiered+redis://")));
+        }
+        Ok(Tier { scheme, is_tiered })
     }
 
     pub(super) fn all_options(&self) -> impl Iterator<Item = &'static str> {
@@ -117,15 +133,32 @@ impl Scheme {
     pub(super) fn has(&self, option: &str) -> bool {
         self.all_options().any(|own| own == option)
     }
+}
+
+/// A scheme, and whether memory is in front of its backend.
+pub(super) struct Tier {
+    pub(super) scheme: &'static Scheme,
+    pub(super) is_tiered: bool,
+}
+
+impl Tier {
+    pub(super) fn all_options(&self) -> impl Iterator<Item = &'static str> {
+        let of_fronts: &[_] = if self.is_tiered { &FRONTS_HAVE } else { &[] };
+        self.scheme.all_options().chain(of_fronts.iter().copied())
+    }
 
     /// Refuses what this scheme has not, and what no scheme has.
     pub(super) fn refuse_unknown(&self, options: &Options) -> Result<(), Error> {
-        let Some(option) = options.unknown(|option| self.has(option)) else { return Ok(()) };
-        let own = self.name;
+        let Some(option) = options.unknown(|option| self.all_options().any(|own| own == option)) else { return Ok(()) };
+        let name = self.scheme.name;
+        let own = if self.is_tiered { format!("{TIERED}{name}") } else { name.to_owned() };
         let others: Vec<_> =
             SCHEMES.iter().filter(|other| other.has(option)).map(|other| format!("`{}://`", other.name)).collect();
         let wrong = match &others[..] {
             _ if options.is_hidden() => format!("unknown option of `{own}://`"),
+            [] if FRONTS_HAVE.contains(&option) => {
+                format!("option `{option}` is one of `{TIERED}…`, not of `{own}://`")
+            }
             [] => format!("unknown option `{option}` of `{own}://`"),
             [one] => format!("option `{option}` is one of {one}, not of `{own}://`"),
             [one, other] => format!("option `{option}` is one of {one} and {other}, not of `{own}://`"),
@@ -153,20 +186,35 @@ pub(super) fn guarded(options: &mut Options, mut builder: CacheBuilder) -> Resul
     Ok(builder)
 }
 
-fn memory(
-    scheme: &Scheme,
-    path: &str,
+/// Puts memory in front, as the options of [`FRONTS_HAVE`] say.
+pub(super) fn fronted(options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    let timeout = options.take("front_timeout")?.map_or(DEFAULT_FRONT_TIMEOUT, |Span(timeout)| timeout);
+    if timeout.is_zero() {
+        return Err(Error::config("option `front_timeout`: nothing could be kept in front; leave out `tiered+`"));
+    }
+    let builder = bounded(options, builder, "front_bytes", "front_entries")?;
+    Ok(builder.front(timeout))
+}
+
+/// Takes the limits of what this process's memory holds.
+fn bounded(
     options: &mut Options,
     mut builder: CacheBuilder,
+    bytes: &'static str,
+    entries: &'static str,
 ) -> Result<CacheBuilder, Error> {
-    no_path(scheme, path)?;
-    if let Some(Bytes(bytes)) = options.take("max_bytes")? {
+    if let Some(Bytes(bytes)) = options.take(bytes)? {
         builder = builder.max_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
-    if let Some(Entries(entries)) = options.take("max_entries")? {
+    if let Some(Entries(entries)) = options.take(entries)? {
         builder = builder.max_entries(usize::try_from(entries).unwrap_or(usize::MAX));
     }
     Ok(builder)
+}
+
+fn memory(scheme: &Scheme, path: &str, options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
+    no_path(scheme, path)?;
+    bounded(options, builder, "max_bytes", "max_entries")
 }
 
 fn null(scheme: &Scheme, path: &str, _: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {

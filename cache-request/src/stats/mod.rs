@@ -5,4 +5,4 @@ mod snapshot;
 mod table;
 
 pub(crate) use self::counters::{Count, Counters};
-pub use self::snapshot::{BackendStats, Faults, FunctionStats, Misses, Stats};
+pub use self::snapshot::{BackendStats, Faults, FrontStats, FunctionStats, Misses, Stats};

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Count, Counters};
-use crate::{ErrorKind, backend::BreakerState};
+use crate::{
+    ErrorKind,
+    backend::{BreakerState, Tracking},
+};
 
 /// What the functions of one cache did since they were first called.
 ///
@@ -37,6 +40,20 @@ pub struct BackendStats {
     pub opened: u64,
     /// Operations under way at this moment.
     pub under_way: u64,
+    /// How the memory in front of it is; `None` if there is none.
+    pub front: Option<FrontStats>,
+}
+
+/// How the memory in front of a backend is. What it holds is counted as all that is held in memory.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct FrontStats {
+    /// Whether it hears of changes.
+    pub tracking: Tracking,
+    /// Changes that the backend has told, also of what was not in front.
+    pub changed: u64,
+    /// How often all was dropped, as changes may have been missed. An attempt to connect in vain counts as well.
+    pub dropped: u64,
 }
 
 /// What one function's cache did.

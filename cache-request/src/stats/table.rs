@@ -5,7 +5,8 @@
 
 use std::{fmt, time::Duration};
 
-use super::{BackendStats, FunctionStats, Stats};
+use super::{BackendStats, FrontStats, FunctionStats, Stats};
+use crate::backend::Tracking;
 
 /// One column but the first, which has the names.
 struct Column {
@@ -69,6 +70,9 @@ impl fmt::Display for Stats {
         write!(f, "{} {entries}, {} in memory", self.entries, Cell::Bytes(self.held_bytes))?;
         if let Some(BackendStats { name, breaker, opened, .. }) = &self.backend {
             write!(f, "; the {name} backend's breaker is {breaker}, and has opened {opened} times")?;
+        }
+        if let Some(BackendStats { front: Some(FrontStats { tracking: Tracking::Lost, .. }), .. }) = &self.backend {
+            f.write_str("; nothing is kept in front of it, as it tells of no changes")?;
         }
         Ok(())
     }

@@ -26,12 +26,12 @@ use seize::{Collector, LocalGuard};
 
 pub(crate) use self::{
     memory_of::memory_of,
-    shard::Farewell,
+    shard::{Farewell, Slot},
     table::{Absent, Entry, Table},
 };
 use self::{
-    shard::{Shard, Slot},
-    table::AnyTable,
+    shard::Shard,
+    table::{AnyTable, Look},
 };
 use crate::{
     clock::{Clock, NEVER, Nanos},
@@ -144,8 +144,30 @@ impl Store {
         let _deferred = self.defer_drops();
         let mut shard = self.lock(self.home(key.hash));
         let Some(removed) = table.remove(key) else { return false };
+        self.note_removed(&mut shard, Slot { hash: key.hash, table: table.id }, removed, farewell)
+    }
+
+    /// As [`remove`](Self::remove), of whatever has that hash: for those who do not know the key.
+    pub(crate) fn remove_at(&self, slot: Slot, farewell: Farewell) -> bool {
+        let _deferred = self.defer_drops();
+        let mut shard = self.lock(self.home(slot.hash));
+        let mut was_fresh = false;
+        loop {
+            let removed = self.tables()[slot.table as usize].evict_if(slot.hash, &mut |_| true);
+            let Ok(Some(removed)) = removed else { return was_fresh };
+            was_fresh |= self.note_removed(&mut shard, slot, removed, farewell);
+        }
+    }
+
+    /// Whether anything is held that has that hash.
+    pub(crate) fn holds(&self, slot: Slot) -> bool {
+        self.tables()[slot.table as usize].look(slot.hash).is_some()
+    }
+
+    /// Says whether it had not expired.
+    fn note_removed(&self, shard: &mut Shard, slot: Slot, removed: Look, farewell: Farewell) -> bool {
         self.forget(removed.weight);
-        shard.left(Slot { hash: key.hash, table: table.id }, removed, farewell);
+        shard.left(slot, removed, farewell);
         if shard.is_mostly_stale() {
             shard.sweep(&self.tables());
         }

@@ -10,9 +10,9 @@ use crate::clock::Nanos;
 
 /// A place in a queue: names an entry, or one that has left since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Slot {
-    pub(super) hash: u64,
-    pub(super) table: u32,
+pub(crate) struct Slot {
+    pub(crate) hash: u64,
+    pub(crate) table: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,13 +1,16 @@
 //! How a namespace is emptied: with `SCAN` and `UNLINK`, a page at a time, so that the server answers others in between.
 
 use redis::{
-    Cmd, FromRedisValue, RedisResult, Value,
+    Cmd, FromRedisValue, RedisResult,
     cluster_async::ClusterConnection,
     cluster_routing::{RoutingInfo, SingleNodeRoutingInfo},
     cmd,
 };
 
-use super::{link::Live, server::Connection};
+use super::{
+    link::Live,
+    server::{Connection, masters},
+};
 
 /// How many keys the server looks at for one page.
 const PAGE: usize = 1000;
@@ -62,32 +65,6 @@ async fn clear_node(
         }
         cursor = next;
     }
-}
-
-/// The masters of all slots.
-async fn masters(cluster: &mut ClusterConnection) -> RedisResult<Vec<(String, u16)>> {
-    let slots: Vec<(u16, u16, Vec<Value>)> = {
-        let answer: Vec<Vec<Value>> = cmd("CLUSTER").arg("SLOTS").query_async(cluster).await?;
-        let parse = |mut range: Vec<Value>| {
-            let mut numbers = range.drain(..2.min(range.len())).map(u16::from_redis_value);
-            let mut number = || numbers.next().unwrap_or(Ok(0));
-            let (first, last) = (number()?, number()?);
-            drop(numbers);
-            RedisResult::Ok((first, last, range))
-        };
-        answer.into_iter().map(parse).collect::<RedisResult<_>>()?
-    };
-    let mut masters = Vec::new();
-    for (_, _, nodes) in slots {
-        let Some(Value::Array(master)) = nodes.into_iter().next() else { continue };
-        let mut parts = master.into_iter();
-        if let (Some(host), Some(port)) = (parts.next(), parts.next()) {
-            masters.push((String::from_redis_value(host)?, u16::from_redis_value(port)?));
-        }
-    }
-    masters.sort_unstable();
-    masters.dedup();
-    Ok(masters)
 }
 
 fn scan(cursor: u64, pattern: &str) -> Cmd {

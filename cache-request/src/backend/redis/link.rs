@@ -207,7 +207,7 @@ async fn watch_over(mut connection: Connection, health: &Arc<Health>, late: &Lat
 }
 
 /// How long to wait after so many failures: up to half less than planned, as it is not only this process that waits.
-fn pause(failures: u32) -> Duration {
+pub(super) fn pause(failures: u32) -> Duration {
     let [first, last] = PAUSES;
     let planned = first.saturating_mul(1 << (failures - 1).min(16)).min(last);
     let chance = RandomState::new().hash_one(failures) >> 32;
@@ -365,7 +365,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             lost: AtomicBool::new(false),
             excused: AtomicBool::new(false),
@@ -379,6 +379,13 @@ impl Health {
 
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
+    }
+
+    /// For a connection that nobody else watches over.
+    pub(super) async fn until_lost(&self) {
+        while !self.is_lost() {
+            self.news.notified().await;
+        }
     }
 
     pub(super) fn lose(&self) {

@@ -76,16 +76,25 @@ impl Server {
     }
 }
 
+/// What hears of all that the server says unasked.
+pub(super) type Pushes = Arc<dyn Fn(&PushInfo) + Send + Sync>;
+
 /// Makes the connections of one link.
 pub(super) struct Connector {
     server: Server,
     /// It keeps its own connections to the sentinels.
     sentinels: Option<SentinelClient>,
+    pushes: Option<Pushes>,
 }
 
 impl Connector {
     pub(super) fn new(server: Server) -> Self {
-        Self { server, sentinels: None }
+        Self { server, sentinels: None, pushes: None }
+    }
+
+    /// Has `pushes` hear of what servers say unasked, but for those that speak RESP2 only, and for a cluster's own client.
+    pub(super) fn with_pushes(self, pushes: Pushes) -> Self {
+        Self { pushes: Some(pushes), ..self }
     }
 
     pub(super) fn server(&self) -> &Server {
@@ -106,14 +115,34 @@ impl Connector {
         }
     }
 
+    /// Tries once to connect to all servers that have keys. Of a cluster, also gives its own client, and where the servers are.
+    pub(super) async fn connect_to_masters(&mut self, health: &Arc<Health>) -> RedisResult<Masters> {
+        let mut client = match self.connect(health).await? {
+            Connection::One(connection) => return Ok(Masters { connections: vec![connection], cluster: None }),
+            Connection::Cluster(client) => client,
+        };
+        let hosts = masters(&mut client).await?;
+        let Server { tls, at, .. } = &self.server;
+        let mut connections = Vec::with_capacity(hosts.len());
+        for (host, port) in &hosts {
+            let address = address(host, *port, tls.as_ref())?;
+            connections.push(one(Client::open(info(address, at)?)?, at, health, self.pushes.clone()).await?);
+        }
+        Ok(Masters { connections, cluster: Some((client, hosts)) })
+    }
+
     async fn try_to_connect(&mut self, health: &Arc<Health>) -> RedisResult<Connection> {
         let Server { place, tls, at, sentinel_login } = &self.server;
+        let pushes = self.pushes.clone();
         match place {
             Place::Host(host, port) => {
                 let address = address(host, *port, tls.as_ref())?;
-                one(Client::open(info(address, at)?)?, at, health).await
+                one(Client::open(info(address, at)?)?, at, health, pushes).await.map(Connection::One)
             }
-            Place::Socket(path) => one(Client::open(info(ConnectionAddr::Unix(path.clone()), at)?)?, at, health).await,
+            Place::Socket(path) => {
+                let client = Client::open(info(ConnectionAddr::Unix(path.clone()), at)?)?;
+                one(client, at, health, pushes).await.map(Connection::One)
+            }
             Place::Cluster(hosts) => {
                 let client = cluster(hosts, at, tls.as_ref())?;
                 client.get_async_connection().await.map(Connection::Cluster)
@@ -123,13 +152,51 @@ impl Connector {
                     Some(sentinels) => sentinels,
                     none => none.insert(sentinel(hosts, master, at, sentinel_login, tls.as_ref())?),
                 };
-                one(sentinels.async_get_client().await?, at, health).await
+                one(sentinels.async_get_client().await?, at, health, pushes).await.map(Connection::One)
             }
         }
     }
 }
 
-async fn one(client: Client, at: &RedisConnectionInfo, health: &Arc<Health>) -> RedisResult<Connection> {
+/// A connection to each server that has keys.
+pub(super) struct Masters {
+    pub(super) connections: Vec<MultiplexedConnection>,
+    /// A cluster's own client, and where the servers were when it was asked.
+    pub(super) cluster: Option<(ClusterConnection, Vec<(String, u16)>)>,
+}
+
+/// The masters of all slots.
+pub(super) async fn masters(cluster: &mut ClusterConnection) -> RedisResult<Vec<(String, u16)>> {
+    let slots: Vec<(u16, u16, Vec<Value>)> = {
+        let answer: Vec<Vec<Value>> = redis::cmd("CLUSTER").arg("SLOTS").query_async(cluster).await?;
+        let parse = |mut range: Vec<Value>| {
+            let mut numbers = range.drain(..2.min(range.len())).map(u16::from_redis_value);
+            let mut number = || numbers.next().unwrap_or(Ok(0));
+            let (first, last) = (number()?, number()?);
+            drop(numbers);
+            RedisResult::Ok((first, last, range))
+        };
+        answer.into_iter().map(parse).collect::<RedisResult<_>>()?
+    };
+    let mut masters = Vec::new();
+    for (_, _, nodes) in slots {
+        let Some(Value::Array(master)) = nodes.into_iter().next() else { continue };
+        let mut parts = master.into_iter();
+        if let (Some(host), Some(port)) = (parts.next(), parts.next()) {
+            masters.push((String::from_redis_value(host)?, u16::from_redis_value(port)?));
+        }
+    }
+    masters.sort_unstable();
+    masters.dedup();
+    Ok(masters)
+}
+
+async fn one(
+    client: Client,
+    at: &RedisConnectionInfo,
+    health: &Arc<Health>,
+    pushes: Option<Pushes>,
+) -> RedisResult<MultiplexedConnection> {
     // The soft limit bounds what is asked, and whoever connects bounds that.
     let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
@@ -143,10 +210,13 @@ async fn one(client: Client, at: &RedisConnectionInfo, health: &Arc<Health>) -> 
             if push.kind == PushKind::Disconnection {
                 health.lose();
             }
+            if let Some(pushes) = &pushes {
+                pushes(&push);
+            }
             Ok::<_, redis::aio::SendError>(())
         });
     }
-    client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::One)
+    client.get_multiplexed_async_connection_with_config(&config).await
 }
 
 fn cluster(hosts: &[(String, u16)], at: &RedisConnectionInfo, tls: Option<&Tls>) -> RedisResult<ClusterClient> {

@@ -1,0 +1,126 @@
+//! How the memory in front of a server hears of changes: by `CLIENT TRACKING` of all keys of the namespace, over a connection
+//! of its own to each server that has some (<https://redis.io/docs/latest/develop/reference/client-side-caching/>).
+//!
+//! A connection that is lost, that does not answer, or that is no more to one of the masters, may have missed something. Then
+//! all are made anew.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_lite::FutureExt;
+use redis::{PushInfo, PushKind, RedisResult, Value, cmd};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    link::{Health, pause},
+    server::{Connector, Masters, Pushes, Server, masters},
+};
+use crate::{Error, backend::Changes, runtime::own};
+
+/// How often the connections are tried, while nothing else is heard of them.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Tells of all changes to keys that begin with `prefix`, which it takes away, from a task of the library's own runtime.
+pub(super) fn track(server: Server, prefix: String, connect_limit: Duration, changes: Changes) {
+    match own() {
+        Ok(runtime) => drop(runtime.spawn(keep_tracking(server, prefix, connect_limit, changes))),
+        Err(error) => changes.lost(&error),
+    }
+}
+
+async fn keep_tracking(server: Server, prefix: String, connect_limit: Duration, changes: Changes) {
+    let changes = Arc::new(changes);
+    let pushes = pushes(prefix.clone(), Arc::clone(&changes));
+    let mut connector = Connector::new(server).with_pushes(pushes);
+    let mut failures = 0;
+    while !changes.is_closed() {
+        let health = Arc::new(Health::new());
+        let why = match timeout(connect_limit, begin(&mut connector, &health, &prefix)).await {
+            Ok(Ok(mut masters)) => {
+                failures = 0;
+                changes.begin();
+                masters.until_lost(connector.server(), &health, &changes).await
+            }
+            Ok(Err(error)) => connector.server().explain(&error),
+            Err(_) => format!("the server does not answer within {connect_limit:?}"),
+        };
+        failures += 1;
+        changes.lost(&Error::backend(why));
+        sleep(pause(failures)).await;
+    }
+}
+
+async fn begin(connector: &mut Connector, health: &Arc<Health>, prefix: &str) -> RedisResult<Masters> {
+    let mut masters = connector.connect_to_masters(health).await?;
+    for connection in &mut masters.connections {
+        let mut command = cmd("CLIENT");
+        // `BCAST`: the server need not remember who has read what.
+        command.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(prefix);
+        command.query_async::<()>(connection).await?;
+    }
+    Ok(masters)
+}
+
+impl Masters {
+    /// Why changes may be missed from now on.
+    async fn until_lost(&mut self, server: &Server, health: &Health, changes: &Changes) -> String {
+        loop {
+            let lost = async {
+                health.until_lost().await;
+                true
+            };
+            let not_yet = async {
+                sleep(EVERY).await;
+                false
+            };
+            if lost.or(not_yet).await {
+                return "the connection was lost".to_owned();
+            }
+            if changes.is_closed() {
+                return "the cache is gone".to_owned();
+            }
+            match timeout(EVERY, self.are_still()).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return "the cluster has other masters now".to_owned(),
+                Ok(Err(error)) => return server.explain(&error),
+                Err(_) => return format!("the server does not answer within {EVERY:?}"),
+            }
+        }
+    }
+
+    /// Whether all answer, and are still those that have the keys.
+    async fn are_still(&mut self) -> RedisResult<bool> {
+        for connection in &mut self.connections {
+            cmd("PING").query_async::<()>(connection).await?;
+        }
+        match &mut self.cluster {
+            Some((client, hosts)) => Ok(masters(client).await? == *hosts),
+            None => Ok(true),
+        }
+    }
+}
+
+/// Takes what the server says unasked.
+fn pushes(prefix: String, changes: Arc<Changes>) -> Pushes {
+    Arc::new(move |push: &PushInfo| {
+        if push.kind != PushKind::Invalidate {
+            return;
+        }
+        match push.data.first() {
+            Some(Value::Array(keys)) => {
+                for key in keys {
+                    let key = match key {
+                        Value::BulkString(key) => str::from_utf8(key).ok(),
+                        Value::SimpleString(key) => Some(key.as_str()),
+                        _ => None,
+                    };
+                    // Keys that are no text are none of ours.
+                    if let Some(key) = key.and_then(|key| key.strip_prefix(&prefix)) {
+                        changes.changed(key);
+                    }
+                }
+            }
+            // After `FLUSHALL` or `FLUSHDB`, and whatever else it may come to mean.
+            _ => changes.all_changed(),
+        }
+    })
+}

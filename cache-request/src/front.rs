@@ -1,0 +1,288 @@
+//! Memory in front of a backend: what was read from there a short time ago stands in the functions' own tables, where
+//! [`hit`](crate::call::hit) finds it.
+//!
+//! What is in front must never be older than what this process has written or deleted behind it, nor, where the backend tells
+//! of changes, than what anybody has. So a value is put in front only if nothing has changed since it was asked for:
+//!
+//! 1. [`Front::begin`] notes the state of the key's shard, before the backend is asked;
+//! 2. [`Front::fill`] puts the value in, under the shard's lock, if the state is still the same;
+//! 3. [`Front::changed`] changes the state and removes the entry, under the same lock, after the backend was told, or when it
+//!    tells.
+//!
+//! What the backend says names a key by its text, so a digest of that leads to the entry.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use crate::{
+    Error,
+    backend::Guarded,
+    clock::Nanos,
+    contained::Contained,
+    key::Lookup,
+    shim::{Mutex, MutexGuard, lock},
+    stats::FrontStats,
+    store::{Farewell, Slot, Store, Table},
+};
+
+/// What is in front of one cache's backend.
+pub(crate) struct Front {
+    timeout: Duration,
+    store: Arc<Store>,
+    shards: Box<[Mutex<Shard>]>,
+    tracking: Mutex<Tracking>,
+    changed: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Whether the memory in front of a backend hears of what others change there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Tracking {
+    /// Of nothing: entries last until their timeout.
+    None,
+    /// Of all changes.
+    Live,
+    /// Not at the moment: nothing is in front.
+    Lost,
+}
+
+/// So many that a change seldom keeps another key's value from being put in.
+const SHARDS: usize = 64;
+
+#[derive(Default)]
+struct Shard {
+    /// Whether values may be put in.
+    open: bool,
+    /// How often something has changed.
+    changes: u64,
+    /// Where the entries are; of some that have left the store as well.
+    entries: HashMap<Digest, Slot>,
+    /// So many are to be looked through for those that have left.
+    sweep_at: usize,
+}
+
+/// The first half of a BLAKE3 hash of a key's text.
+type Digest = u128;
+
+/// A value that was asked for.
+pub(crate) struct Reading {
+    digest: Digest,
+    changes: u64,
+}
+
+impl Front {
+    /// A front of `backend`, if that tells of changes; else one that goes by time.
+    pub(crate) fn of(backend: &Guarded, timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+        let front = Self::new(timeout, store);
+        match backend.track(&front) {
+            Some(true) => {}
+            Some(false) => front.go_by_time(),
+            None => tracing::error!(backend = backend.name(), "nothing is kept in front: its `track` panicked"),
+        }
+        front
+    }
+
+    /// A front that is closed.
+    fn new(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+        Arc::new(Self {
+            timeout,
+            store: Arc::clone(store),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            tracking: Mutex::new(Tracking::Lost),
+            changed: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        })
+    }
+
+    /// The backend tells of no changes: entries last until their timeout, whatever others do behind them.
+    fn go_by_time(&self) {
+        *lock(&self.tracking) = Tracking::None;
+        self.open();
+    }
+
+    /// Whether the backend tells of changes.
+    pub(crate) fn is_tracked(&self) -> bool {
+        *lock(&self.tracking) != Tracking::None
+    }
+
+    /// How long an entry may last.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// To be called before the value is asked for. `None` if it could not be put in.
+    pub(crate) fn begin(&self, text: &str) -> Option<Reading> {
+        let digest = digest(text);
+        let shard = self.shard(digest);
+        shard.open.then_some(Reading { digest, changes: shard.changes })
+    }
+
+    /// Puts a value in, unless it may have changed since it was asked for, or is too large.
+    ///
+    /// Have the store's drops deferred: this is done under a lock.
+    pub(crate) fn fill<V: Send + Sync + 'static>(
+        &self,
+        reading: &Reading,
+        table: &Table<V>,
+        key: &Lookup<'_>,
+        value: Contained<V>,
+        expires: Nanos,
+        weight: usize,
+    ) -> Result<(), Contained<V>> {
+        let mut shard = self.shard(reading.digest);
+        if !shard.open || shard.changes != reading.changes {
+            return Err(value);
+        }
+        shard.note(reading.digest, Slot { table: table.id, hash: key.hash }, &self.store);
+        self.store.put(table, key, value, expires, weight)
+    }
+
+    /// The value behind a key has changed, or may have. Says whether one was in front.
+    pub(crate) fn changed(&self, text: &str) -> bool {
+        let digest = digest(text);
+        let _deferred = self.store.defer_drops();
+        let mut shard = self.shard(digest);
+        shard.changes += 1;
+        let entry = shard.entries.remove(&digest);
+        entry.is_some_and(|slot| self.store.remove_at(slot, Farewell::Invalidated))
+    }
+
+    /// All values behind may have changed.
+    pub(crate) fn all_changed(&self) {
+        self.empty(|_| {});
+    }
+
+    fn open(&self) {
+        for shard in &self.shards {
+            lock(shard).open = true;
+        }
+    }
+
+    fn close(&self) {
+        self.empty(|shard| shard.open = false);
+    }
+
+    fn empty(&self, then: impl Fn(&mut Shard)) {
+        let _deferred = self.store.defer_drops();
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.changes += 1;
+            for (_, slot) in shard.entries.drain() {
+                self.store.remove_at(slot, Farewell::Invalidated);
+            }
+            then(&mut shard);
+        }
+    }
+
+    fn shard(&self, digest: Digest) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[digest as usize % SHARDS])
+    }
+
+    pub(crate) fn stats(&self) -> FrontStats {
+        FrontStats {
+            tracking: *lock(&self.tracking),
+            changed: self.changed.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Shard {
+    fn note(&mut self, digest: Digest, slot: Slot, store: &Store) {
+        if self.entries.len() >= self.sweep_at {
+            self.entries.retain(|_, slot| store.holds(*slot));
+            self.sweep_at = (self.entries.len() * 2).max(64);
+        }
+        self.entries.insert(digest, slot);
+    }
+}
+
+fn digest(text: &str) -> Digest {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
+    Digest::from_le_bytes(digest)
+}
+
+/// By which a backend tells the memory in front of it what changes: see [`Backend::track`](crate::Backend::track).
+///
+/// It does not keep the cache alive. Dropped, it says that changes may be missed from now on.
+#[derive(Debug)]
+pub struct Changes {
+    front: Weak<Front>,
+    /// What the log calls the backend.
+    name: &'static str,
+}
+
+impl Changes {
+    pub(crate) fn new(front: &Arc<Front>, name: &'static str) -> Self {
+        Self { front: Arc::downgrade(front), name }
+    }
+
+    /// From now on all changes are told, by whoever's doing: what is read from the backend may be put in front.
+    pub fn begin(&self) {
+        if let Some(front) = self.front.upgrade() {
+            *lock(&front.tracking) = Tracking::Live;
+            front.open();
+        }
+    }
+
+    /// The value under `key` has changed, has expired or is gone: `key` is as the backend was given it.
+    pub fn changed(&self, key: &str) {
+        if let Some(front) = self.front.upgrade() {
+            front.changed.fetch_add(1, Ordering::Relaxed);
+            front.changed(key);
+        }
+    }
+
+    /// All values have changed or are gone.
+    pub fn all_changed(&self) {
+        if let Some(front) = self.front.upgrade() {
+            front.changed.fetch_add(1, Ordering::Relaxed);
+            front.all_changed();
+        }
+    }
+
+    /// Changes may have been missed, and may be until [`begin`](Self::begin): all that is in front is dropped, and nothing put
+    /// there until then. It is logged with the cause, the first time, the second, the fourth, and so on.
+    pub fn lost(&self, cause: &Error) {
+        let Some(front) = self.front.upgrade() else { return };
+        front.close();
+        *lock(&front.tracking) = Tracking::Lost;
+        let count = front.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_power_of_two() {
+            let (backend, cause) = (self.name, format_args!("{cause:#}"));
+            tracing::warn!(backend, %cause, count, "memory in front is dropped: changes behind it may have been missed");
+        }
+    }
+
+    /// Whether there is nobody to tell any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.front.strong_count() == 0
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        let is_live = |front: Arc<Front>| *lock(&front.tracking) == Tracking::Live;
+        if self.front.upgrade().is_some_and(is_live) {
+            self.lost(&Error::backend("the backend tells of changes no more"));
+        }
+    }
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
