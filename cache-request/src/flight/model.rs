@@ -19,6 +19,7 @@ use std::{
         atomic::{AtomicU32, Ordering::SeqCst},
     },
     task::Poll,
+    time::Duration,
 };
 
 use shuttle::{
@@ -87,6 +88,11 @@ impl World {
 
     fn on(backend: impl Backend) -> Arc<Self> {
         Self::new(Cache::builder().clock(Clock::mock()).backend(backend).build())
+    }
+
+    /// With memory in front of the backend.
+    fn in_front_of(backend: impl Backend) -> Arc<Self> {
+        Self::new(Cache::builder().clock(Clock::mock()).backend(backend).front(Duration::from_secs(60)).build())
     }
 
     /// A body: it reads the source, takes its time, and returns what it read.

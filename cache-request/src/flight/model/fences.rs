@@ -1,12 +1,13 @@
 //! Fences: once a value has been invalidated or replaced, nobody who asks gets an older one.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use shuttle::rand::Rng;
 
 use super::*;
 use crate::{
     Error,
+    backend::Changes,
     shim::{Mutex, lock},
 };
 
@@ -62,6 +63,73 @@ impl Backend for Wire {
         lock(&self.0).clear();
         future::yield_now().await;
         Ok(())
+    }
+}
+
+/// A wire at whose other end somebody tells what has changed, a while later.
+#[derive(Clone, Default)]
+struct Telling(Arc<(Wire, Mutex<Option<Arc<Changes>>>)>);
+
+impl Telling {
+    fn wire(&self) -> &Wire {
+        &self.0.0
+    }
+
+    /// What others may do.
+    fn delete_all(&self) {
+        let keys: Vec<_> = lock(&self.wire().0).drain().map(|(key, _)| key).collect();
+        keys.iter().for_each(|key| self.tell(key));
+    }
+
+    fn tell(&self, key: &str) {
+        thread::yield_now();
+        let changes = lock(&self.0.1).clone();
+        changes.expect("a front").changed(key);
+    }
+
+    fn tell_later(&self, key: &str) {
+        let (telling, key) = (self.clone(), key.to_owned());
+        drop(thread::spawn(move || telling.tell(&key)));
+    }
+}
+
+impl Backend for Telling {
+    fn name(&self) -> &'static str {
+        "telling"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.wire().get(key).await
+    }
+
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        let outcome = self.wire().set(key, value, timeout).await;
+        self.tell_later(key);
+        outcome
+    }
+
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        self.wire().add(key, value, timeout).await
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        self.wire().touch(key, timeout).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        let outcome = self.wire().delete(key).await;
+        self.tell_later(key);
+        outcome
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.wire().clear().await
+    }
+
+    fn track(&self, changes: Changes) -> bool {
+        changes.begin();
+        *lock(&self.0.1) = Some(Arc::new(changes));
+        true
     }
 }
 
@@ -150,10 +218,71 @@ macro_rules! fences {
                 check(|| World::on(Wire::default()), true, super::$name);
             })*
         }
+        mod front {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                check(|| World::in_front_of(Wire::default()), false, super::$name);
+                check(|| World::in_front_of(Wire::default()), true, super::$name);
+            })*
+        }
+        mod tracked_front {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                check(|| World::in_front_of(Telling::default()), false, super::$name);
+                check(|| World::in_front_of(Telling::default()), true, super::$name);
+            })*
+        }
     };
 }
 
 fences! { invalidate two_invalidations put refresh two_refreshes clear }
+
+#[test]
+fn what_others_delete_is_not_in_front() {
+    explore(|| {
+        let telling = Telling::default();
+        let world = World::in_front_of(telling.clone());
+        world.call();
+        world.source.store(2, SeqCst);
+        let thread = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.call()
+        });
+        for _ in 0..shuttle::rand::thread_rng().gen_range(0..12) {
+            thread::yield_now();
+        }
+        telling.delete_all();
+        assert!([1, 2].contains(&thread.join().unwrap()));
+        assert_eq!(world.call(), 2, "an older value is in front");
+        world.assert_quiet();
+    });
+}
+
+#[test]
+fn what_was_in_front_when_tracking_was_lost_is_gone() {
+    explore(|| {
+        let telling = Telling::default();
+        let world = World::in_front_of(telling.clone());
+        world.call();
+        world.source.store(2, SeqCst);
+        let thread = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.call()
+        });
+        for _ in 0..shuttle::rand::thread_rng().gen_range(0..12) {
+            thread::yield_now();
+        }
+        let changes = lock(&telling.0.1).clone().unwrap();
+        changes.lost(&Error::backend("cut"));
+        lock(&telling.wire().0).clear();
+        changes.begin();
+        assert!([1, 2].contains(&thread.join().unwrap()));
+        assert_eq!(world.call(), 2, "an older value is in front");
+        world.assert_quiet();
+    });
+}
 
 #[test]
 fn a_leader_that_goes_away_while_it_stores_leaves_nothing_behind() {
