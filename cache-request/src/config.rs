@@ -54,7 +54,7 @@ use crate::{Cache, Error, global::install_all};
 /// | `connections` | `sqlite`, `postgres` | how many connections there may be | 8 |
 /// | `cull_every` | `sqlite`, `postgres` | how often rows that have expired are removed | `60s` |
 /// | `socket` | `postgres` | the directory of the server's socket, in the place of a host | – |
-/// | `sslmode` | `postgres` | as PostgreSQL calls it: `disable`, `prefer`, `require`, `verify-full` … | `prefer` |
+/// | `sslmode` | `postgres` | as PostgreSQL calls it: `disable`, `prefer`, `require`, `verify-full` …; the variable `PGSSLROOTCERT` names the file of an authority of one's own | `prefer` |
 /// | `answer_limit` | `memcached` | how long a server may take to answer, before it counts as lost | 0.8 of `soft_limit` |
 /// | `max_connections` | `memcached` | how many connections to each server one runtime may have | 32 |
 ///

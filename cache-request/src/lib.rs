@@ -79,6 +79,7 @@
 //! | `sqlite:///var/cache/app.db` | a table in a file, which several processes may share (feature `sqlite`) |
 //! | `postgres://user:password@host:5432/database` | a table in a PostgreSQL database (feature `postgres`; encrypted: `postgres-tls`) |
 //! | `memcached://a:11211,b:11211` | memcached: one, or several among which the keys are divided (feature `memcached`) |
+//! | `tiered+redis://host` | memory in front of any of these but the first two ([`CacheBuilder::front`]) |
 //!
 //! A [`Backend`] of one's own is a handful of methods over bytes.
 //!
