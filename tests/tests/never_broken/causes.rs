@@ -118,7 +118,7 @@ fn every_kind_of_error_has_its_cause() {
         calls(&cache, 1);
         let [(counted, faults)] = &counted(&cache)[..] else { panic!("{kind:?}: {}", cache.stats()) };
         // Those that do not end a call's patience are said twice: of what was read, and of what was to be kept.
-        let ends_patience = matches!(kind, ErrorKind::Backend | ErrorKind::Timeout);
+        let ends_patience = matches!(kind, ErrorKind::Backend | ErrorKind::Timeout | ErrorKind::Unavailable);
         assert_eq!((&**counted, *faults), (cause, if ends_patience { 1 } else { 2 }), "{kind:?}");
     }
 }
