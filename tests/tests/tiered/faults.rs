@@ -1,0 +1,245 @@
+//! What happens behind the front is no reason to lose what is in it, unless that is said to have changed.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use cache_request::{
+    Cache, Clock, Error, MockClock,
+    backend::{Backend, BreakerState, Changes, MemoryBackend, Tracking},
+    scoped_sync,
+};
+use cache_request_tests::{
+    backends::{Bend, Bends, Bent},
+    logs,
+};
+
+use super::{answer_cache, ask, bodies, source};
+
+const FRONT: Duration = Duration::from_secs(10);
+
+fn tiered() -> (MockClock, Bent, Cache) {
+    let clock = Clock::mock();
+    let backend = Bent::new(&clock);
+    let cache = Cache::builder()
+        .clock(&clock)
+        .backend(backend.clone())
+        .soft_limit(Duration::from_millis(20))
+        .breaker_faults(3)
+        .front(FRONT)
+        .build();
+    (clock, backend, cache)
+}
+
+fn all_bends() -> [Bend; 5] {
+    [Bend::Errs, Bend::Panics, Bend::PanicsLater, Bend::Hangs, Bend::HangsAndPanics]
+}
+
+#[test]
+fn a_backend_that_fails_empties_no_front() {
+    for bend in all_bends() {
+        let (clock, backend, cache) = tiered();
+        source(1);
+        ask(&cache, 1);
+        backend.bend(Bends { get: bend.clone(), set: bend.clone(), delete: bend.clone() });
+        // Until it is left alone, and after that.
+        (100..110).for_each(|question| assert_eq!(ask(&cache, question), 1, "{bend:?}"));
+        assert_eq!(cache.stats().backend.unwrap().breaker, BreakerState::Open, "{bend:?}");
+        source(2);
+        clock.advance(FRONT - Duration::from_millis(1));
+        assert_eq!(ask(&cache, 1), 1, "{bend:?}");
+        clock.advance(Duration::from_millis(2));
+        assert_eq!(ask(&cache, 1), 2, "{bend:?}: not for longer");
+    }
+}
+
+/// It is what the process would see if it had no backend at all.
+#[test]
+fn what_cannot_be_kept_behind_is_kept_in_front() {
+    for bend in all_bends() {
+        for (get, set) in [(Bend::Works, bend.clone()), (bend.clone(), bend.clone())] {
+            let (clock, backend, cache) = tiered();
+            backend.bend(Bends { get, set, ..Bends::default() });
+            source(1);
+            let calls = bodies(|| (0..10).for_each(|_| assert_eq!(ask(&cache, 1), 1)));
+            assert_eq!((calls, cache.stats().hits()), (1, 9), "{bend:?}: {}", cache.stats());
+            source(2);
+            clock.advance(FRONT + Duration::from_millis(1));
+            assert_eq!(ask(&cache, 1), 2, "{bend:?}");
+        }
+    }
+}
+
+/// A `put` that says it failed leaves nothing of the older value in front, nor an `invalidate`.
+#[test]
+fn what_could_not_be_told_to_the_backend_is_gone_in_front() {
+    for bend in all_bends() {
+        let (_, backend, cache) = tiered();
+        source(1);
+        ask(&cache, 1);
+        ask(&cache, 2);
+        backend.bend(Bends { set: bend.clone(), delete: bend.clone(), ..Bends::default() });
+        scoped_sync(&cache, || {
+            answer_cache(1).put(&2).unwrap_err();
+            answer_cache(2).invalidate().unwrap_err();
+        });
+        assert_eq!(cache.stats().entries, 0, "{bend:?}");
+    }
+}
+
+/// A backend in memory that tells of changes as it is told to.
+struct Telling {
+    memory: MemoryBackend,
+    changes: Arc<Mutex<Option<Changes>>>,
+}
+
+impl Telling {
+    fn tiered() -> (Arc<Mutex<Option<Changes>>>, Cache) {
+        let clock = Clock::mock();
+        let changes = Arc::default();
+        let backend = Self { memory: MemoryBackend::new(1 << 20, &clock), changes: Arc::clone(&changes) };
+        (changes, Cache::builder().clock(&clock).backend(backend).front(FRONT).build())
+    }
+}
+
+impl Backend for Telling {
+    fn name(&self) -> &'static str {
+        "telling"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.memory.get(key).await
+    }
+
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        self.memory.set(key, value, timeout).await
+    }
+
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        self.memory.add(key, value, timeout).await
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        self.memory.touch(key, timeout).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        self.memory.delete(key).await
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.memory.clear().await
+    }
+
+    fn track(&self, changes: Changes) -> bool {
+        *self.changes.lock().unwrap() = Some(changes);
+        true
+    }
+}
+
+fn front(cache: &Cache) -> (Tracking, u64, u64) {
+    let front = cache.stats().backend.unwrap().front.unwrap();
+    (front.tracking, front.changed, front.dropped)
+}
+
+/// All that a backend may say, and what it comes to.
+#[test]
+fn a_backend_that_tells_is_believed() {
+    let (telling, cache) = Telling::tiered();
+    let tell = |what: &dyn Fn(&Changes)| what(telling.lock().unwrap().as_ref().unwrap());
+    let twice = || [1, 2].map(|question| [ask(&cache, question); 2]);
+    let entries = || {
+        twice();
+        twice();
+        cache.stats().entries
+    };
+    assert_eq!((front(&cache), entries()), ((Tracking::Lost, 0, 0), 0), "before it has begun");
+    tell(&Changes::begin);
+    assert_eq!((front(&cache), entries()), ((Tracking::Live, 0, 0), 2));
+
+    let key = scoped_sync(&cache, || answer_cache(1).key()).unwrap();
+    tell(&|changes| changes.changed(&key));
+    tell(&|changes| changes.changed("somebody else's"));
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Live, 2, 0), 1));
+    assert_eq!(entries(), 2);
+    tell(&Changes::all_changed);
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Live, 3, 0), 0));
+    assert_eq!(entries(), 2);
+
+    let ((), lines) = logs::of(|| (0..5).for_each(|_| tell(&|changes| changes.lost(&Error::backend("a cable")))));
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Lost, 3, 5), 0));
+    assert_eq!(entries(), 0);
+    assert_eq!(lines.len(), 3, "of the first, the second and the fourth: {lines:?}");
+    assert!(lines[0].contains("a cable") && lines[0].contains("backend=telling"), "{lines:?}");
+    tell(&Changes::begin);
+    assert_eq!((front(&cache), entries()), ((Tracking::Live, 3, 5), 2));
+
+    // As where its task ends.
+    telling.lock().unwrap().take();
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Lost, 3, 6), 0));
+    assert_eq!(entries(), 0);
+}
+
+/// Whoever tells does not keep the cache, and sees that it has ended.
+#[test]
+fn a_cache_that_is_gone_is_told_nothing() {
+    let (telling, cache) = Telling::tiered();
+    let changes = telling.lock().unwrap().take().unwrap();
+    changes.begin();
+    assert!(!changes.is_closed());
+    drop(cache);
+    assert!(changes.is_closed());
+    changes.changed("a key");
+    changes.all_changed();
+    changes.lost(&Error::backend("it is gone"));
+}
+
+/// Nothing is known of what it would have told.
+#[test]
+fn a_backend_whose_tracking_panics_has_no_front() {
+    struct Panics(MemoryBackend);
+
+    impl Backend for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+
+        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+            self.0.get(key).await
+        }
+
+        async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+            self.0.set(key, value, timeout).await
+        }
+
+        async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+            self.0.add(key, value, timeout).await
+        }
+
+        async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+            self.0.touch(key, timeout).await
+        }
+
+        async fn delete(&self, key: &str) -> Result<bool, Error> {
+            self.0.delete(key).await
+        }
+
+        async fn clear(&self) -> Result<(), Error> {
+            self.0.clear().await
+        }
+
+        fn track(&self, _: Changes) -> bool {
+            panic!("a bug in the backend")
+        }
+    }
+
+    let clock = Clock::mock();
+    let backend = Panics(MemoryBackend::new(1 << 20, &clock));
+    let (cache, lines) = logs::of(|| Cache::builder().clock(&clock).backend(backend).front(FRONT).build());
+    assert!(lines.iter().any(|line| line.starts_with("ERROR") && line.contains("panics")), "{lines:?}");
+    source(1);
+    let calls = bodies(|| (0..3).for_each(|_| assert_eq!(ask(&cache, 1), 1)));
+    assert_eq!((calls, cache.stats().entries, cache.stats().faults()), (1, 0, 0));
+    assert_eq!(front(&cache).0, Tracking::Lost);
+}
