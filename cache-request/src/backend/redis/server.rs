@@ -92,7 +92,8 @@ impl Connector {
         Self { server, sentinels: None, pushes: None }
     }
 
-    /// Has `pushes` hear of what servers say unasked, but for those that speak RESP2 only, and for a cluster's own client.
+    /// Has `pushes` hear of what servers say unasked, but for a cluster's own client. A server that speaks RESP2 only says
+    /// nothing unasked: it is an error to connect to it.
     pub(super) fn with_pushes(self, pushes: Pushes) -> Self {
         Self { pushes: Some(pushes), ..self }
     }
@@ -105,7 +106,11 @@ impl Connector {
     pub(super) async fn connect(&mut self, health: &Arc<Health>) -> RedisResult<Connection> {
         let outcome = self.try_to_connect(health).await;
         match outcome {
-            Err(error) if self.server.at.protocol() != ProtocolVersion::RESP2 && speaks_only_resp2(&error) => {
+            Err(error)
+                if self.pushes.is_none()
+                    && self.server.at.protocol() != ProtocolVersion::RESP2
+                    && speaks_only_resp2(&error) =>
+            {
                 // An old server, or a proxy: it will not learn until it is replaced.
                 self.server.at = self.server.at.clone().set_protocol(ProtocolVersion::RESP2);
                 self.sentinels = None;
