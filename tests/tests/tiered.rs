@@ -4,6 +4,8 @@
 mod by_time;
 #[path = "tiered/faults.rs"]
 mod faults;
+#[path = "tiered/tracked.rs"]
+mod tracked;
 
 use std::cell::Cell;
 
