@@ -2,8 +2,14 @@
 
 #[path = "tiered/by_time.rs"]
 mod by_time;
+#[path = "tiered/consistency.rs"]
+mod consistency;
 #[path = "tiered/faults.rs"]
 mod faults;
+#[path = "tiered/fleets.rs"]
+mod fleets;
+#[path = "tiered/outages.rs"]
+mod outages;
 #[path = "tiered/tracked.rs"]
 mod tracked;
 

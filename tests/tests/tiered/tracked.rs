@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cache_request::{Cache, FrontStats, backend::Tracking, cache_request, scoped_sync};
+use cache_request::{Cache, Error, FrontStats, backend::Tracking, cache_request, scoped_sync};
 use cache_request_tests::{
     certificates::Certificates,
     servers::{
@@ -23,12 +23,16 @@ fn lasting(_question: u32) -> u32 {
     SOURCE.get()
 }
 
-fn ask(cache: &Cache, question: u32) -> u32 {
+pub(super) fn ask(cache: &Cache, question: u32) -> u32 {
     scoped_sync(cache, || lasting(question))
 }
 
 fn put(cache: &Cache, question: u32, answer: u32) {
-    scoped_sync(cache, || lasting_cache(question).put(&answer)).unwrap();
+    try_put(cache, question, answer).unwrap();
+}
+
+pub(super) fn try_put(cache: &Cache, question: u32, answer: u32) -> Result<(), Error> {
+    scoped_sync(cache, || lasting_cache(question).put(&answer))
 }
 
 /// The key as it stands on the server.
@@ -37,27 +41,27 @@ fn stored(cache: &Cache, question: u32) -> String {
 }
 
 /// The cache at an address, with memory in front of it from which nothing goes by itself.
-fn tiered(url: &str) -> Cache {
+pub(super) fn tiered(url: &str) -> Cache {
     let sign = if url.contains('?') { '&' } else { '?' };
     Cache::from_url(&format!("tiered+{url}{sign}front_timeout=24h")).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// As another process has it.
-fn other(url: &str) -> Cache {
+pub(super) fn other(url: &str) -> Cache {
     let sign = if url.contains('?') { '&' } else { '?' };
     Cache::from_url(&format!("{url}{sign}soft_limit=10s")).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-fn front(cache: &Cache) -> FrontStats {
+pub(super) fn front(cache: &Cache) -> FrontStats {
     cache.stats().backend.unwrap().front.unwrap()
 }
 
-fn until(cache: &Cache, tracking: Tracking) {
+pub(super) fn until(cache: &Cache, tracking: Tracking) {
     wait_until(&format!("{tracking:?}"), || front(cache).tracking == tracking);
 }
 
 /// Asks until these are in front.
-fn have_in_front(cache: &Cache, questions: std::ops::Range<u32>) {
+pub(super) fn have_in_front(cache: &Cache, questions: std::ops::Range<u32>) {
     wait_until("they are in front", || {
         questions.clone().for_each(|question| _ = ask(cache, question));
         cache.stats().entries == u64::from(questions.end - questions.start)
