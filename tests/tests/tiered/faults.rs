@@ -91,15 +91,28 @@ fn what_could_not_be_told_to_the_backend_is_gone_in_front() {
 /// A backend in memory that tells of changes as it is told to.
 struct Telling {
     memory: MemoryBackend,
-    changes: Arc<Mutex<Option<Changes>>>,
+    told: Arc<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    changes: Mutex<Option<Changes>>,
+    /// Happens once, after a value was looked up, and before it is returned.
+    meanwhile: Mutex<Option<Box<dyn FnOnce(&Changes) + Send>>>,
+}
+
+impl Told {
+    fn tell(&self, what: impl FnOnce(&Changes)) {
+        what(self.changes.lock().unwrap().as_ref().unwrap());
+    }
 }
 
 impl Telling {
-    fn tiered() -> (Arc<Mutex<Option<Changes>>>, Cache) {
+    fn tiered() -> (Arc<Told>, Cache) {
         let clock = Clock::mock();
-        let changes = Arc::default();
-        let backend = Self { memory: MemoryBackend::new(1 << 20, &clock), changes: Arc::clone(&changes) };
-        (changes, Cache::builder().clock(&clock).backend(backend).front(FRONT).build())
+        let told = Arc::default();
+        let backend = Self { memory: MemoryBackend::new(1 << 20, &clock), told: Arc::clone(&told) };
+        (told, Cache::builder().clock(&clock).backend(backend).front(FRONT).build())
     }
 }
 
@@ -109,7 +122,12 @@ impl Backend for Telling {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.memory.get(key).await
+        let found = self.memory.get(key).await;
+        let meanwhile = self.told.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            self.told.tell(meanwhile);
+        }
+        found
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
@@ -133,7 +151,7 @@ impl Backend for Telling {
     }
 
     fn track(&self, changes: Changes) -> bool {
-        *self.changes.lock().unwrap() = Some(changes);
+        *self.told.changes.lock().unwrap() = Some(changes);
         true
     }
 }
@@ -146,8 +164,8 @@ fn front(cache: &Cache) -> (Tracking, u64, u64) {
 /// All that a backend may say, and what it comes to.
 #[test]
 fn a_backend_that_tells_is_believed() {
-    let (telling, cache) = Telling::tiered();
-    let tell = |what: &dyn Fn(&Changes)| what(telling.lock().unwrap().as_ref().unwrap());
+    let (told, cache) = Telling::tiered();
+    let tell = |what: &dyn Fn(&Changes)| told.tell(what);
     let twice = || [1, 2].map(|question| [ask(&cache, question); 2]);
     let entries = || {
         twice();
@@ -176,16 +194,45 @@ fn a_backend_that_tells_is_believed() {
     assert_eq!((front(&cache), entries()), ((Tracking::Live, 3, 5), 2));
 
     // As where its task ends.
-    telling.lock().unwrap().take();
+    told.changes.lock().unwrap().take();
     assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Lost, 3, 6), 0));
     assert_eq!(entries(), 0);
+}
+
+/// What was found may be older than what is told before it arrives: it is returned, and not put in front.
+#[test]
+fn what_changes_while_it_is_read_is_not_put_in_front() {
+    type Meanwhile = fn(&Changes, &str);
+    let all: [(Meanwhile, u64); 5] = [
+        (|_, _| {}, 1),
+        (|changes, key| changes.changed(key), 0),
+        (|changes, _| changes.all_changed(), 0),
+        (|changes, _| changes.lost(&Error::backend("a cable")), 0),
+        (
+            |changes, _| {
+                changes.lost(&Error::backend("a cable"));
+                changes.begin();
+            },
+            0,
+        ),
+    ];
+    for (number, (meanwhile, entries)) in all.into_iter().enumerate() {
+        let (told, cache) = Telling::tiered();
+        source(1);
+        ask(&cache, 1);
+        told.tell(Changes::begin);
+        let key = scoped_sync(&cache, || answer_cache(1).key()).unwrap();
+        *told.meanwhile.lock().unwrap() = Some(Box::new(move |changes| meanwhile(changes, &key)));
+        let calls = bodies(|| assert_eq!(ask(&cache, 1), 1));
+        assert_eq!((calls, cache.stats().entries), (0, entries), "{number}");
+    }
 }
 
 /// Whoever tells does not keep the cache, and sees that it has ended.
 #[test]
 fn a_cache_that_is_gone_is_told_nothing() {
-    let (telling, cache) = Telling::tiered();
-    let changes = telling.lock().unwrap().take().unwrap();
+    let (told, cache) = Telling::tiered();
+    let changes = told.changes.lock().unwrap().take().unwrap();
     changes.begin();
     assert!(!changes.is_closed());
     drop(cache);
