@@ -62,6 +62,11 @@ macro_rules! wire {
 // A wire that nobody uses harms nothing: the backend is not left alone for long.
 wire! {
     redis: Wired::new(Redis::start(&[]), |redis| redis.server.port, |port| format!("redis://127.0.0.1:{port}?breaker_pause=1ms"));
+    tiered_redis: Wired::new(
+        Redis::start(&[]),
+        |redis| redis.server.port,
+        |port| format!("tiered+redis://127.0.0.1:{port}?breaker_pause=1ms"),
+    );
     memcached: Wired::new(
         Memcached::start(&[]),
         |memcached| memcached.server.port,

@@ -324,7 +324,7 @@ fn a_server_that_does_not_tell_has_no_front() {
     redis_changes(&strict, &cache);
 }
 
-/// A refusal of any kind may be taken for an older protocol, in which the server would tell nothing, and say nothing of that.
+/// As one that has clients enough.
 #[test]
 fn a_server_that_refuses_for_a_while_is_heard_after_that() {
     let redis = Redis::start(&[]);
