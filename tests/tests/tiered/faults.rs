@@ -98,8 +98,10 @@ struct Telling {
 struct Told {
     changes: Mutex<Option<Changes>>,
     /// Happens once, after a value was looked up, and before it is returned.
-    meanwhile: Mutex<Option<Box<dyn FnOnce(&Changes) + Send>>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+type Meanwhile = Box<dyn FnOnce(&Changes) + Send>;
 
 impl Told {
     fn tell(&self, what: impl FnOnce(&Changes)) {
@@ -202,8 +204,8 @@ fn a_backend_that_tells_is_believed() {
 /// What was found may be older than what is told before it arrives: it is returned, and not put in front.
 #[test]
 fn what_changes_while_it_is_read_is_not_put_in_front() {
-    type Meanwhile = fn(&Changes, &str);
-    let all: [(Meanwhile, u64); 5] = [
+    type Change = fn(&Changes, &str);
+    let all: [(Change, u64); 5] = [
         (|_, _| {}, 1),
         (|changes, key| changes.changed(key), 0),
         (|changes, _| changes.all_changed(), 0),
