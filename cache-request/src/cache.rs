@@ -216,7 +216,7 @@ impl Cache {
 
     /// Two functions of one name would read one another's values on a backend: the second one is not cached there.
     fn claim(&self, name: &Name, instance: TypeId, site: &Site) -> Kept {
-        let holder = *self.0.names.entry(name.naming().head()).or_insert(instance);
+        let holder = *self.0.names.entry(name.head().of_no_client()).or_insert(instance);
         if holder == instance {
             return Kept::InBackend;
         }

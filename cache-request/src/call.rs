@@ -455,7 +455,7 @@ fn contained<T>(what: &str, code: impl FnOnce() -> T) -> Result<T, Error> {
 
 /// The key, as it reads where it leaves the process.
 pub(crate) fn key_text<V>(site: &Site, function: &Function<V>, key: &Key) -> String {
-    text::render(site, &function.name.naming(), key.words())
+    text::render(site, function.name.head(), key.words())
 }
 
 impl<R, V> fmt::Debug for Call<'_, R, V> {

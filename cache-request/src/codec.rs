@@ -39,7 +39,8 @@ mod zstd;
 use std::{any::type_name, borrow::Cow};
 
 use serde::{Serialize, de::DeserializeOwned};
-use xxhash_rust::xxh3::Xxh3Default;
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 pub use self::packing::DEFAULT_MAX_VALUE_BYTES;
 pub(crate) use self::packing::Packing;
@@ -58,6 +59,9 @@ const HEAD: usize = 30;
 const TAG: usize = 16;
 const CHECKSUM: usize = 8;
 const MAC: usize = blake3::OUT_LEN;
+
+/// So many bytes are sooner copied together, and hashed as one, than hashed part by part.
+const FEW_BYTES: usize = 512;
 
 /// For ever, as the envelope says it.
 pub(crate) const FOREVER: u64 = u64::MAX;
@@ -240,10 +244,15 @@ fn decompressed<'a>(payload: &[u8], packing: &Packing) -> Result<Cow<'a, [u8]>, 
 
 /// Tells bytes that something has happened to.
 fn checksum_of(key: &str, head: &[u8], payload: &[u8]) -> [u8; CHECKSUM] {
-    let mut hasher = Xxh3Default::new();
-    for part in hashed(key, head, payload, &lengths(key, head)) {
-        hasher.update(part);
+    let lengths = lengths(key, head);
+    let parts = hashed(key, head, payload, &lengths);
+    if parts.iter().map(|part| part.len()).sum::<usize>() <= FEW_BYTES {
+        let mut joined = SmallVec::<[u8; FEW_BYTES]>::new();
+        parts.iter().for_each(|part| joined.extend_from_slice(part));
+        return xxh3_64(&joined).to_le_bytes();
     }
+    let mut hasher = Xxh3Default::new();
+    parts.iter().for_each(|part| hasher.update(part));
     hasher.digest().to_le_bytes()
 }
 

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     Error, ErrorKind, codec,
     contained::contain,
-    key::text::{Naming, Path},
+    key::text::{Head, Naming, Path},
     policy::Codec,
     site::{Instance, Site},
     stats::{Counters, FunctionStats},
@@ -99,13 +99,12 @@ impl<V: Send + Sync + 'static> AnyFunction for Function<V> {
 /// What a function is called in the keys of one cache.
 #[derive(Debug)]
 pub(crate) struct Name {
-    prefix: String,
     /// Where it is not the prefix.
     krate: Option<String>,
     path: String,
     /// The path is a name of the user's choice.
     chosen: bool,
-    version: Option<&'static str>,
+    head: Head,
     /// Where the function stands, if it may not be the only one of its path.
     place: Option<String>,
 }
@@ -126,14 +125,10 @@ impl Name {
             Some(name) => name.to_owned(),
             None => path,
         };
-        Self {
-            prefix: prefix.unwrap_or(krate).to_owned(),
-            krate: (prefix.is_some() && site.name.is_none()).then(|| krate.to_owned()),
-            path,
-            chosen,
-            version: site.version,
-            place,
-        }
+        let named = if chosen { Path::Name(&path) } else { Path::Segments(&path) };
+        let beside = (prefix.is_some() && site.name.is_none()).then_some(krate);
+        let naming = Naming { prefix: prefix.unwrap_or(krate), krate: beside, path: named, version: site.version };
+        Self { krate: beside.map(str::to_owned), head: Head::of(&naming), path, chosen, place }
     }
 
     /// Module and function.
@@ -141,9 +136,9 @@ impl Name {
         &self.path
     }
 
-    pub(crate) fn naming(&self) -> Naming<'_> {
-        let path = if self.chosen { Path::Name(&self.path) } else { Path::Segments(&self.path) };
-        Naming { prefix: &self.prefix, krate: self.krate.as_deref(), path, version: self.version }
+    /// What its keys begin with.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
     }
 
     /// What the function's values are known by, beside their key: their type, and what tells the function from another one

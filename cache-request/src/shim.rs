@@ -127,7 +127,10 @@ mod imp {
 }
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::{LockResult, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
@@ -135,9 +138,10 @@ pub(crate) use imp::*;
 
 /// What `future` returns, or `None` if that takes longer than `limit`.
 pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    futures_lite::future::or(async { Some(future.await) }, async {
-        sleep(limit).await;
-        None
+    let (mut future, mut sleep) = (pin!(future), pin!(sleep(limit)));
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => sleep.as_mut().poll(context).map(|()| None),
     })
     .await
 }

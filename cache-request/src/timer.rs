@@ -25,7 +25,7 @@ use crate::{
     shim::lock,
 };
 
-/// Ready after `duration`, on any executor or none. At once, where there can be no thread that keeps the time.
+/// Ready `duration` after it is first polled, on any executor or none. At once, where there can be no thread that keeps the time.
 pub(crate) fn sleep(duration: Duration) -> Sleep {
     TIMER.sleep(duration)
 }
@@ -44,16 +44,20 @@ struct Timer {
     thread: OnceCell<Thread>,
 }
 
-/// What [`sleep`] returns. It counts from when it was made.
+/// What [`sleep`] returns.
 pub(crate) struct Sleep {
     timer: &'static Timer,
-    until: Nanos,
-    /// The number of the note, once there was one.
-    number: Option<u64>,
+    duration: Duration,
+    /// Its note, once there was one: until when, and the number.
+    note: Option<(Nanos, u64)>,
 }
 
 fn now() -> Nanos {
-    Clock::system().after(Duration::ZERO)
+    after(Duration::ZERO)
+}
+
+fn after(duration: Duration) -> Nanos {
+    Clock::system().after(duration)
 }
 
 impl Timer {
@@ -67,7 +71,7 @@ impl Timer {
     }
 
     fn sleep(&'static self, duration: Duration) -> Sleep {
-        Sleep { timer: self, until: Clock::system().after(duration), number: None }
+        Sleep { timer: self, duration, note: None }
     }
 
     fn thread(&'static self) -> Option<&'static Thread> {
@@ -121,17 +125,16 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let (timer, until) = (self.timer, self.until);
+        let (timer, duration) = (self.timer, self.duration);
+        let is_over = self.note.map_or(duration.is_zero(), |(until, _)| until <= now());
+        let (Some(thread), Some(waker), false) = (timer.thread(), contain(|| context.waker().clone()), is_over) else {
+            return Poll::Ready(());
+        };
+        let note = || (after(duration), timer.numbers.fetch_add(1, Ordering::Relaxed));
+        let (until, number) = *self.note.get_or_insert_with(note);
         if until == NEVER {
             return Poll::Pending;
         }
-        let (Some(thread), Some(waker)) = (timer.thread(), contain(|| context.waker().clone())) else {
-            return Poll::Ready(());
-        };
-        if until <= now() {
-            return Poll::Ready(());
-        }
-        let number = *self.number.get_or_insert_with(|| timer.numbers.fetch_add(1, Ordering::Relaxed));
         let earlier = lock(timer.notes_with(number)).insert((until, number), waker);
         contain(|| drop(earlier));
         if until < timer.looks_at.load(Ordering::SeqCst) {
@@ -143,8 +146,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            let waker = lock(self.timer.notes_with(number)).remove(&(self.until, number));
+        if let Some(note) = self.note {
+            let waker = lock(self.timer.notes_with(note.1)).remove(&note);
             contain(|| drop(waker));
         }
     }
@@ -196,7 +199,7 @@ mod tests {
         let timer = timer();
         let mut later = pin!(timer.sleep(LONG));
         assert!(later.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        wait_until(|| timer.looks_at.load(Ordering::SeqCst) == later.until);
+        wait_until(|| Some(timer.looks_at.load(Ordering::SeqCst)) == later.note.map(|(until, _)| until));
         block_on(timer.sleep(Duration::from_millis(10)));
         assert_eq!(notes(timer), 1);
     }
@@ -207,7 +210,7 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         let mut first = Box::pin(timer.sleep(LONG));
         assert!(first.as_mut().poll(&mut context).is_pending());
-        let looks_at = first.until;
+        let looks_at = first.note.unwrap().0;
         wait_until(|| timer.looks_at.load(Ordering::SeqCst) == looks_at);
         // Had the thread looked again, it would have found this one gone.
         drop(first);

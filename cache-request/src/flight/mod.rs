@@ -24,7 +24,7 @@ use std::{
     thread,
 };
 
-use dashmap::{DashMap, Entry};
+use dashmap::DashMap;
 use smallvec::SmallVec;
 
 pub(crate) use self::lineage::Lineage;
@@ -220,12 +220,10 @@ impl Flights {
     }
 
     fn leave(&self, key: &FlightKey, id: u64) {
-        if let Entry::Occupied(mut running) = self.running().entry(key.clone()) {
-            running.get_mut().retain(|running| running.flight.id != id);
-            if running.get().is_empty() {
-                running.remove();
-            }
-        }
+        let _last = self.running().remove_if_mut(key, |_, running| {
+            running.retain(|running| running.flight.id != id);
+            running.is_empty()
+        });
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{
     Key,
-    text::{self, Naming, Path},
+    text::{self, Head, Naming, Path},
 };
 use crate::{
     function::Name,
@@ -37,7 +37,7 @@ fn text(value: &(impl Serialize + ?Sized)) -> String {
 /// The text of a key of the function at `site`.
 fn render(site: &Site, words: &[u64]) -> String {
     let compilers = format!("{}::{}", site.module, site.function);
-    text::render(site, &name(site, compilers.leak(), None).naming(), words)
+    text::render(site, name(site, compilers.leak(), None).head(), words)
 }
 
 /// What the function at `site`, which the compiler calls so, is called in a cache with that prefix.
@@ -192,8 +192,9 @@ fn names_do_not_run_together() {
                 for version in or_none() {
                     let naming = Naming { prefix, krate, path, version };
                     let key = Key::build(|key| client.into_iter().for_each(|client| key.client(client)));
-                    let text = text::render(&site, &naming, key.words());
-                    let one = (naming.head(), client);
+                    let head = Head::of(&naming);
+                    let text = text::render(&site, &head, key.words());
+                    let one = (head.of_no_client(), client);
                     let of_head = heads.entry(text.clone()).or_insert_with(|| one.clone());
                     assert_eq!(*of_head, one, "{text}");
                     let kind = (krate, matches!(path, Path::Name(_)));

@@ -39,41 +39,57 @@ pub(crate) enum Path<'a> {
     Segments(&'a str),
 }
 
-impl Naming<'_> {
+/// What stands before the `?`, as far as it is the same for all keys of a function.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// Up to the client.
+    prefix: String,
+    /// Between the client and a path of the key's own.
+    path: String,
+    /// What follows that.
+    version: String,
+}
+
+impl Head {
+    pub(crate) fn of(naming: &Naming<'_>) -> Self {
+        let segment = |text| percent::encoded(text, percent::segment);
+        let krate = naming.krate.map(|krate| segment(krate) + ".").unwrap_or_default();
+        let path = match naming.path {
+            Path::Name(name) => segment(name),
+            Path::Segments(segments) => percent::encoded(segments, percent::path),
+        };
+        Self {
+            prefix: segment(naming.prefix) + ".",
+            path: format!(".{krate}{path}"),
+            version: naming.version.map(|version| format!("@{}", segment(version))).unwrap_or_default(),
+        }
+    }
+
     /// What all keys of the function begin with, of a call in no client's scope.
-    pub(crate) fn head(&self) -> String {
+    pub(crate) fn of_no_client(&self) -> String {
         let mut out = String::with_capacity(128);
         self.write(&mut out, &mut Reader::new(&[]));
         out
     }
 
-    /// Writes what stands before the `?`, and takes from the words what belongs there.
+    /// Writes it, and takes from the words what belongs there.
     fn write(&self, out: &mut String, reader: &mut Reader<'_>) {
-        percent::encode(out, self.prefix.bytes(), percent::segment);
-        out.push('.');
+        out.push_str(&self.prefix);
         client(out, reader);
-        out.push('.');
-        if let Some(krate) = self.krate {
-            percent::encode(out, krate.bytes(), percent::segment);
-            out.push('.');
-        }
-        path(out, self.path);
+        out.push_str(&self.path);
         if let Some(more) = reader.tagged_bytes(Tag::OwnPath) {
             percent::encode(out, more.iter(), percent::readable);
         }
-        if let Some(version) = self.version {
-            out.push('@');
-            percent::encode(out, version.bytes(), percent::segment);
-        }
+        out.push_str(&self.version);
     }
 }
 
 /// The text of the key that has these `words`; the client is among them.
-pub(crate) fn render(site: &Site, naming: &Naming<'_>, words: &[u64]) -> String {
+pub(crate) fn render(site: &Site, head: &Head, words: &[u64]) -> String {
     let mut out = String::with_capacity(128);
     let mut reader = Reader::new(words);
 
-    naming.write(&mut out, &mut reader);
+    head.write(&mut out, &mut reader);
     if let Some(text) = reader.tagged_bytes(Tag::OwnText) {
         out.push('?');
         percent::encode(&mut out, text.iter(), percent::readable);
@@ -119,13 +135,6 @@ fn client(out: &mut String, reader: &mut Reader<'_>) {
         out.push('\'');
     }
     percent::encode(out, client.iter(), percent::segment);
-}
-
-fn path(out: &mut String, path: Path<'_>) {
-    match path {
-        Path::Name(name) => percent::encode(out, name.bytes(), percent::segment),
-        Path::Segments(segments) => percent::encode(out, segments.bytes(), percent::path),
-    }
 }
 
 fn arguments(out: &mut String, reader: &mut Reader<'_>, names: &[&str]) {

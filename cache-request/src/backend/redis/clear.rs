@@ -1,5 +1,7 @@
 //! How a namespace is emptied: with `SCAN` and `UNLINK`, a page at a time, so that the server answers others in between.
 
+use std::pin::pin;
+
 use redis::{
     Cmd, FromRedisValue, RedisResult,
     cluster_async::ClusterConnection,
@@ -54,7 +56,8 @@ async fn clear_node(
     let mut cursor = 0;
     loop {
         let node = SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port };
-        let page = live.watched(cluster.route_command(scan(cursor, pattern), RoutingInfo::SingleNode(node))).await?;
+        let asked = pin!(cluster.route_command(scan(cursor, pattern), RoutingInfo::SingleNode(node)));
+        let page = live.watched(asked).await?;
         let (next, keys) = Page::from_redis_value(page)?;
         if !keys.is_empty() {
             // One command for the caller, and one for each slot on its way.

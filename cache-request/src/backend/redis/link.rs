@@ -6,6 +6,7 @@
 use std::{
     hash::{BuildHasher, RandomState},
     mem,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -25,7 +26,10 @@ use super::{
     late::LateWrites,
     server::{ANSWER_LIMIT, Connection, Connector, Greeting, Identity, Server},
 };
-use crate::Error;
+use crate::{
+    Error,
+    clock::{Clock, Nanos},
+};
 
 /// Pauses between attempts double from the first to the last of these.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
@@ -78,7 +82,17 @@ impl Link {
         Arc::new(Self { state, hopeless: AtomicBool::new(false) })
     }
 
-    /// The connection that is up.
+    /// The connection, if nothing is known against it: so it nearly always is.
+    pub(super) fn up(&self) -> Option<Arc<Live>> {
+        match &*self.state.borrow() {
+            State::Up(live) if live.health.is_well() && !self.hopeless.load(Ordering::Relaxed) => {
+                Some(Arc::clone(live))
+            }
+            _ => None,
+        }
+    }
+
+    /// The connection that is up, or comes up while this waits.
     pub(super) async fn live(&self) -> Result<Arc<Live>, Error> {
         let mut state = self.state.borrow().clone();
         if !state.is_settled() {
@@ -238,7 +252,7 @@ impl Live {
 
     pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
         let mut connection = self.connection();
-        self.watched(connection.ask(command)).await
+        self.watched(pin!(connection.ask(command))).await
     }
 
     pub(super) async fn ask_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
@@ -246,7 +260,7 @@ impl Live {
             return Ok(Vec::new());
         }
         let mut connection = self.connection();
-        self.watched(connection.ask_all(pipeline)).await
+        self.watched(pin!(connection.ask_all(pipeline))).await
     }
 
     /// As [`ask`](Self::ask), of what writes: after all that was written over other connections.
@@ -272,7 +286,7 @@ impl Live {
     }
 
     /// Takes note of a connection that is lost, or that lets its caller wait for longer than that has time.
-    pub(super) async fn watched<T>(&self, asked: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    pub(super) async fn watched<T>(&self, asked: Pin<&mut impl Future<Output = RedisResult<T>>>) -> RedisResult<T> {
         let unanswered = Unanswered::new(&self.health);
         let outcome = asked.await;
         unanswered.end();
@@ -303,6 +317,15 @@ fn ends_connection(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.starts_with("Protocol error"))
 }
 
+/// By the coarse clock: it is read for every call.
+fn now() -> Nanos {
+    Clock::system().coarse()
+}
+
+fn since(moment: Nanos) -> Duration {
+    Duration::from_nanos(now().saturating_sub(moment))
+}
+
 /// A write that has no answer yet. Dropped, it was given up, and may still be done.
 struct Write<'a> {
     live: &'a Live,
@@ -327,12 +350,12 @@ impl Drop for Write<'_> {
 /// A call that has no answer yet. Dropped, it was given up.
 struct Unanswered<'a> {
     health: &'a Health,
-    since: Instant,
+    since: Nanos,
 }
 
 impl<'a> Unanswered<'a> {
     fn new(health: &'a Health) -> Self {
-        Self { health, since: Instant::now() }
+        Self { health, since: now() }
     }
 
     fn end(self) {
@@ -343,7 +366,7 @@ impl<'a> Unanswered<'a> {
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if self.since.elapsed() >= PATIENCE && self.health.since_last_answer() >= PATIENCE {
+        if since(self.since) >= PATIENCE && since(self.health.last_answer.load(Ordering::Relaxed)) >= PATIENCE {
             self.health.stalled.store(true, Ordering::Relaxed);
         }
         self.health.doubt();
@@ -358,8 +381,6 @@ pub(super) struct Health {
     doubted: AtomicBool,
     /// Somebody has waited in vain, and there was no answer to anybody since.
     stalled: AtomicBool,
-    begun: Instant,
-    /// In milliseconds since it began.
     last_answer: AtomicU64,
     news: Notify,
 }
@@ -371,14 +392,17 @@ impl Health {
             excused: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
-            begun: Instant::now(),
-            last_answer: AtomicU64::new(0),
+            last_answer: AtomicU64::new(now()),
             news: Notify::new(),
         }
     }
 
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
+    }
+
+    fn is_well(&self) -> bool {
+        !self.is_lost() && !self.stalled.load(Ordering::Relaxed)
     }
 
     /// For a connection that nobody else watches over.
@@ -395,18 +419,14 @@ impl Health {
     }
 
     fn answered(&self) {
-        let now = self.begun.elapsed().as_millis() as u64;
-        // Written once a millisecond, as all callers share it.
+        let now = now();
+        // Written once a tick, as all callers share it.
         if self.last_answer.load(Ordering::Relaxed) != now {
             self.last_answer.store(now, Ordering::Relaxed);
         }
         if self.stalled.load(Ordering::Relaxed) {
             self.stalled.store(false, Ordering::Relaxed);
         }
-    }
-
-    fn since_last_answer(&self) -> Duration {
-        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last_answer.load(Ordering::Relaxed)))
     }
 
     fn doubt(&self) {

@@ -217,3 +217,17 @@ proptest! {
         prop_assert!(allocated.bytes_max <= 1 << 16, "{} bytes", allocated.bytes_max);
     }
 }
+
+/// What one version stores, the next one reads.
+#[test]
+fn a_checksum_is_that_of_all_parts_one_after_the_other() {
+    let payload: Vec<u8> = (0..=u8::MAX).cycle().take(2 * codec::FEW_BYTES).collect();
+    let head = [7; codec::HEAD];
+    for length in 0..payload.len() {
+        let mut lengths = [0; 16];
+        (lengths[0], lengths[8]) = (head.len() as u8, KEY.len() as u8);
+        let joined = [&payload[..length], &head, KEY.as_bytes(), &lengths].concat();
+        let expected = xxhash_rust::xxh3::xxh3_64(&joined).to_le_bytes();
+        assert_eq!(codec::checksum_of(KEY, &head, &payload[..length]), expected, "{length}");
+    }
+}

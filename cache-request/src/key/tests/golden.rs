@@ -180,7 +180,7 @@ fn whole_keys() {
     }
 
     let named =
-        |site: &Site, compilers, prefix| texts::render(site, &name(site, compilers, prefix).naming(), none().words());
+        |site: &Site, compilers, prefix| texts::render(site, name(site, compilers, prefix).head(), none().words());
     let method = "departures::web::queries::Repo<u32>::delays_cache";
     assert_eq!(named(&two(), method, None), "departures..web.queries.Repo(u32).delays");
     let of_trait = "<departures::web::Repo as departures::Delays>::delays_cache";
