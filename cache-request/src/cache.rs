@@ -58,7 +58,7 @@ pub const DEFAULT_MAX_BYTES: usize = 64 << 20;
 /// How long a caller waits for a body that another caller runs, unless told otherwise.
 pub const DEFAULT_WAIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a value may stay in front of a `tiered+` backend, unless told otherwise.
+/// How long a value may stay in memory in front of a backend, of a `tiered+` address that does not say it.
 pub const DEFAULT_FRONT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a call waits for its backend, unless told otherwise.
@@ -296,8 +296,8 @@ impl CacheBuilder {
     /// again for so long. Without a backend, or for no time, it means nothing. Default: asks the backend each time.
     ///
     /// The backends of Redis and Valkey tell of changes by whoever's doing within a round trip, over a connection of their own;
-    /// while that is lost, nothing is kept in front. In front of others, what this process writes and deletes is seen at
-    /// once, and what other processes do, `timeout` later at most.
+    /// while that is lost, nothing is kept in front. In front of others, what this cache writes and deletes is seen at
+    /// once, and what others do, `timeout` later at most.
     pub fn front(mut self, timeout: Duration) -> Self {
         self.front = Some(timeout).filter(|timeout| !timeout.is_zero());
         self

@@ -17,11 +17,11 @@ use crate::{
     Error, ErrorKind,
     backend::{Guarded, Patience},
     cache::Cache,
-    clock::{NEVER, unix_millis},
+    clock::{NEVER, Nanos, nanos, unix_millis},
     codec::{self, FOREVER},
     contained::{Contained, contain},
     flight::{FlightKey, Join, Landing, Lead, Shared, Wait},
-    front::{Front, Reading},
+    front::{Front, Reading, Write},
     function::{Function, Kept},
     key::{Key, Lookup, OwnedKey, text},
     policy::{Codec, Policy, ValueOf},
@@ -165,8 +165,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Deletes what is behind and then what is in front, where it may have come from behind meanwhile.
     async fn delete(&self, backend: &Guarded, text: &str) -> Result<bool, Error> {
+        let write = Write::begin(self.cache.front(), text);
         let deleted = backend.delete(text).await;
-        let was_in_front = self.cache.front().is_some_and(|front| front.changed(text));
+        let was_in_front = write.end();
         deleted.map(|deleted| deleted || was_in_front)
     }
 
@@ -246,15 +247,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         };
         backend.ready(patience).map_err(unreachable)?;
         let text = self.text(backend);
-        let reading = front.and_then(|front| Some((front, front.begin(&text)?)));
+        let reading = front.zip(lead).and_then(|(front, lead)| Some((front, lead, front.begin(&text)?)));
         let bytes = backend.get(&text, patience).await.map_err(unreachable)?.ok_or(Count::NeverSeen)?;
+        let asked = self.cache.clock().after(Duration::ZERO);
         let now = unix_millis(self.cache.clock().wall());
         let open = || (codec.open)(&bytes, self.function.kind(codec), &text, now, self.cache.packing());
         match contained("the value's `Deserialize`", open).and_then(|opened| opened) {
             Ok(Some(value)) => {
-                if let Some(((front, reading), lead)) = reading.zip(lead) {
+                if let Some((front, lead, reading)) = reading {
                     let left = Duration::from_millis(codec::fresh_until(&bytes).saturating_sub(now));
-                    self.put_in_front(front, &reading, lead, &value, left);
+                    self.put_in_front(front, &reading, lead, &value, asked.saturating_add(nanos(left)));
                 }
                 Ok(value.into_answer())
             }
@@ -330,9 +332,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             (None, _) => Ok(Outcome::Unwanted),
             (Some(timeout), None) => self.keep_in_memory(lead, value, timeout),
             (Some(timeout), Some((backend, codec))) => {
+                let expires = self.cache.clock().after(timeout);
                 let outcome = Box::pin(self.keep_in(backend, codec, lead, value, timeout, patience)).await;
                 if !matches!(outcome, Ok(Outcome::Outdated)) {
-                    self.keep_in_front(backend, lead, value, timeout);
+                    self.keep_in_front(backend, lead, value, expires);
                 }
                 outcome
             }
@@ -342,26 +345,24 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Keeps a new value in front, also if it could not be kept behind: for as long as the front may be older than that.
     ///
     /// Where the backend tells of changes, it tells of this one, too: the next call reads what is behind.
-    fn keep_in_front(&self, backend: &Guarded, lead: &Lead<'_>, value: &V, timeout: Duration) {
-        let Some(front) = self.cache.front() else { return };
-        let text = self.text(backend);
-        front.changed(&text);
-        if !front.is_tracked()
-            && let Some(reading) = front.begin(&text)
-        {
-            self.put_in_front(front, &reading, lead, value, timeout);
+    fn keep_in_front(&self, backend: &Guarded, lead: &mut Lead<'_>, value: &V, expires: Nanos) {
+        let Some(front) = self.cache.front().filter(|front| !front.is_tracked()) else { return };
+        // Where nothing could be sent behind, older flights have still to be overtaken.
+        drop(lead.overtake());
+        if let Some(reading) = front.begin(&self.text(backend)) {
+            self.put_in_front(front, &reading, lead, value, expires);
         }
     }
 
-    /// Puts a value in front that is fresh for so long, unless the key was invalidated or has changed meanwhile.
-    fn put_in_front(&self, front: &Front, reading: &Reading, lead: &Lead<'_>, value: &V, left: Duration) {
+    /// Puts a value in front that is fresh until then, unless the key was invalidated or has changed meanwhile.
+    fn put_in_front(&self, front: &Front, reading: &Reading, lead: &Lead<'_>, value: &V, expires: Nanos) {
         let weight = contained("the value's weight", || self.policy.weight_of(value));
         let copy = contained("the value's `Clone`", || Contained::new(value.clone()));
         let (weight, copy) = match weight.and_then(|weight| Ok((weight, copy?))) {
             Ok(weighed) => weighed,
             Err(error) => return self.function.fault("a value could not be kept in front", &error),
         };
-        let expires = self.cache.clock().after(left.min(front.timeout()));
+        let expires = expires.min(self.cache.clock().after(front.timeout()));
         let _deferred = self.cache.store().defer_drops();
         // Not a fault if it is too large: it is behind.
         let _unkept = lead.keep(|| front.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight));
@@ -404,7 +405,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if !lead.begin_storing() {
             return Ok(Outcome::Outdated);
         }
+        let write = Write::begin(self.cache.front(), &text);
         let stored = backend.set(&text, &bytes, (!forever).then_some(timeout), patience).await;
+        write.end();
         if lead.came_too_late() {
             // Also if that failed: it may be there all the same.
             self.delete(backend, &text).await?;

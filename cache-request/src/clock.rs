@@ -103,7 +103,8 @@ impl From<&MockClock> for Clock {
     }
 }
 
-fn nanos(duration: Duration) -> Nanos {
+/// As many as there are, at most.
+pub(crate) fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
 }
 

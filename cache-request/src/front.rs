@@ -13,6 +13,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -71,8 +72,36 @@ struct Shard {
     sweep_at: usize,
 }
 
+/// Bytes that an entry takes in the index, which is between half and all full, and half of it of entries that have left.
+const RECORD: usize = 2 * 2 * (size_of::<(Digest, Slot)>() + 1);
+
 /// The first half of a BLAKE3 hash of a key's text.
 type Digest = u128;
+
+/// A write behind the front. However it ends, also if it is given up half way, the value may have changed.
+pub(crate) struct Write<'a> {
+    front: Option<&'a Front>,
+    text: &'a str,
+}
+
+impl<'a> Write<'a> {
+    pub(crate) fn begin(front: Option<&'a Arc<Front>>, text: &'a str) -> Self {
+        Self { front: front.map(|front| &**front), text }
+    }
+
+    /// The backend has answered. Says whether a value was in front.
+    pub(crate) fn end(mut self) -> bool {
+        self.front.take().is_some_and(|front| front.changed(self.text))
+    }
+}
+
+impl Drop for Write<'_> {
+    fn drop(&mut self) {
+        if let Some(front) = self.front {
+            front.changed(self.text);
+        }
+    }
+}
 
 /// A value that was asked for.
 pub(crate) struct Reading {
@@ -144,7 +173,7 @@ impl Front {
             return Err(value);
         }
         shard.note(reading.digest, Slot { table: table.id, hash: key.hash }, &self.store);
-        self.store.put(table, key, value, expires, weight)
+        self.store.put(table, key, value, expires, weight.saturating_add(RECORD))
     }
 
     /// The value behind a key has changed, or may have. Says whether one was in front.
@@ -177,7 +206,8 @@ impl Front {
         for shard in &self.shards {
             let mut shard = lock(shard);
             shard.changes += 1;
-            for (_, slot) in shard.entries.drain() {
+            shard.sweep_at = 0;
+            for (_, slot) in mem::take(&mut shard.entries) {
                 self.store.remove_at(slot, Farewell::Invalidated);
             }
             then(&mut shard);
@@ -230,10 +260,13 @@ impl Changes {
 
     /// From now on all changes are told, by whoever's doing: what is read from the backend may be put in front.
     pub fn begin(&self) {
-        if let Some(front) = self.front.upgrade() {
-            *lock(&front.tracking) = Tracking::Live;
-            front.open();
-        }
+        let Some(front) = self.front.upgrade() else { return };
+        let _deferred = front.store.defer_drops();
+        let mut tracking = lock(&front.tracking);
+        // What was there before may have changed unheard.
+        front.all_changed();
+        front.open();
+        *tracking = Tracking::Live;
     }
 
     /// The value under `key` has changed, has expired or is gone: `key` is as the backend was given it.
@@ -256,8 +289,12 @@ impl Changes {
     /// there until then. It is logged with the cause, the first time, the second, the fourth, and so on.
     pub fn lost(&self, cause: &Error) {
         let Some(front) = self.front.upgrade() else { return };
-        front.close();
-        *lock(&front.tracking) = Tracking::Lost;
+        {
+            let _deferred = front.store.defer_drops();
+            let mut tracking = lock(&front.tracking);
+            front.close();
+            *tracking = Tracking::Lost;
+        }
         let count = front.dropped.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             let (backend, cause) = (self.name, format_args!("{cause:#}"));

@@ -4,11 +4,21 @@
 //! A connection that is lost, that does not answer, or that is no more to one of the masters, may have missed something. Then
 //! all are made anew.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::Duration,
+};
 
 use futures_lite::FutureExt;
 use redis::{PushInfo, PushKind, RedisResult, Value, cmd};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 use super::{
     link::{Health, pause},
@@ -28,24 +38,74 @@ pub(super) fn track(server: Server, prefix: String, connect_limit: Duration, cha
 }
 
 async fn keep_tracking(server: Server, prefix: String, connect_limit: Duration, changes: Changes) {
-    let changes = Arc::new(changes);
-    let pushes = pushes(prefix.clone(), Arc::clone(&changes));
-    let mut connector = Connector::new(server).with_pushes(pushes);
+    let teller = Teller::begin(changes);
+    let mut connector = Connector::new(server).with_pushes(pushes(prefix.clone(), teller.clone()));
     let mut failures = 0;
-    while !changes.is_closed() {
+    while !teller.is_closed() {
         let health = Arc::new(Health::new());
         let why = match timeout(connect_limit, begin(&mut connector, &health, &prefix)).await {
             Ok(Ok(mut masters)) => {
                 failures = 0;
-                changes.begin();
-                masters.until_lost(connector.server(), &health, &changes).await
+                teller.tell(News::Begun);
+                masters.until_lost(connector.server(), &health, &teller).await
             }
             Ok(Err(error)) => connector.server().explain(&error),
             Err(_) => format!("the server does not answer within {connect_limit:?}"),
         };
         failures += 1;
-        changes.lost(&Error::backend(why));
+        teller.tell(News::Lost(Error::backend(why)));
         sleep(pause(failures)).await;
+    }
+}
+
+/// What the front is to hear.
+enum News {
+    Begun,
+    Changed(String),
+    AllChanged,
+    Lost(Error),
+}
+
+/// Tells the front, in order, from a thread that may be blocked: what goes from there runs the destructors of the user's
+/// values, which may wait for what the library's own runtime drives.
+#[derive(Clone)]
+struct Teller {
+    news: mpsc::Sender<News>,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl Teller {
+    /// Begins a thread, which ends when nobody has news any more.
+    fn begin(changes: Changes) -> Self {
+        let (news, heard) = mpsc::channel();
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let closed = Arc::clone(&is_closed);
+        drop(spawn_blocking(move || {
+            loop {
+                match heard.recv_timeout(EVERY) {
+                    Ok(News::Begun) => changes.begin(),
+                    Ok(News::Changed(key)) => changes.changed(&key),
+                    Ok(News::AllChanged) => changes.all_changed(),
+                    Ok(News::Lost(why)) => changes.lost(&why),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+                if changes.is_closed() {
+                    closed.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }));
+        Self { news, is_closed }
+    }
+
+    fn tell(&self, news: News) {
+        // Whoever would hear it may be gone, and then so is the front.
+        let _ = self.news.send(news);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 }
 
@@ -62,7 +122,7 @@ async fn begin(connector: &mut Connector, health: &Arc<Health>, prefix: &str) ->
 
 impl Masters {
     /// Why changes may be missed from now on.
-    async fn until_lost(&mut self, server: &Server, health: &Health, changes: &Changes) -> String {
+    async fn until_lost(&mut self, server: &Server, health: &Health, teller: &Teller) -> String {
         loop {
             let lost = async {
                 health.until_lost().await;
@@ -75,7 +135,7 @@ impl Masters {
             if lost.or(not_yet).await {
                 return "the connection was lost".to_owned();
             }
-            if changes.is_closed() {
+            if teller.is_closed() {
                 return "the cache is gone".to_owned();
             }
             match timeout(EVERY, self.are_still()).await {
@@ -100,7 +160,7 @@ impl Masters {
 }
 
 /// Takes what the server says unasked.
-fn pushes(prefix: String, changes: Arc<Changes>) -> Pushes {
+fn pushes(prefix: String, teller: Teller) -> Pushes {
     Arc::new(move |push: &PushInfo| {
         if push.kind != PushKind::Invalidate {
             return;
@@ -115,12 +175,12 @@ fn pushes(prefix: String, changes: Arc<Changes>) -> Pushes {
                     };
                     // Keys that are no text are none of ours.
                     if let Some(key) = key.and_then(|key| key.strip_prefix(&prefix)) {
-                        changes.changed(key);
+                        teller.tell(News::Changed(key.to_owned()));
                     }
                 }
             }
             // After `FLUSHALL` or `FLUSHDB`, and whatever else it may come to mean.
-            _ => changes.all_changed(),
+            _ => teller.tell(News::AllChanged),
         }
     })
 }
