@@ -50,6 +50,11 @@ impl Load {
         (0..self.each).map(move |nth| first + ((nth * self.callers + caller) % KEYS) as u64)
     }
 
+    /// What all callers ask for.
+    pub(crate) fn keys_of_all(self) -> impl Iterator<Item = u64> {
+        (0..self.callers).flat_map(move |caller| self.keys(caller))
+    }
+
     /// Every value once.
     pub(crate) fn all(bytes: usize) -> Self {
         Self { callers: 64, each: KEYS / 64, bytes }

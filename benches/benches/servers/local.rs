@@ -1,6 +1,6 @@
 //! Redis, with a copy of what was read kept in the client, which the server tells when it changes (client tracking).
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, thread};
 
 use ::redis::{AsyncConnectionConfig, aio::MultiplexedConnection, caching::CacheConfig};
 use cache_request::{Cache, cache_request, install_named};
@@ -8,15 +8,40 @@ use cached::{AsyncRedisCache, macros::concurrent_cached, time::Duration};
 use tokio::sync::OnceCell;
 
 use crate::{
-    contender::Contender,
-    load::{TIMEOUT, make},
+    contender::{Contender, RUNTIME},
+    load::{KEYS, LARGE, Load, SMALL, TIMEOUT, make},
     redis::get_or_make,
     server::redis_url,
 };
 
-/// Where this crate keeps what it keeps here: memory alone, which needs no telling.
+/// Memory in front of Redis, for longer than the benchmark takes.
 fn address() -> String {
-    "memory://".to_owned()
+    format!("tiered+{}?front_timeout=1h", redis_url())
+}
+
+/// How often every value is asked for, at most, until all of them are in front.
+const WARM_UPS: u32 = 50;
+
+/// Installs the cache of this crate's function, with all values in front.
+///
+/// What is written is told as a change, after which the first to ask reads it back once. Nor is anything put in front before the
+/// server is known to tell.
+fn install() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let cache = Cache::from_url(&address()).expect("its address");
+        install_named("local", cache.clone()).expect("it is installed once");
+        let all_in_front = || {
+            RUNTIME.block_on(async {
+                for number in [SMALL, LARGE].into_iter().flat_map(|bytes| Load::all(bytes).keys_of_all()) {
+                    ours(number).await;
+                }
+            });
+            thread::sleep(Duration::from_millis(50));
+            cache.stats().entries == 2 * KEYS as u64
+        };
+        assert!((0..WARM_UPS).any(|_| all_in_front()), "not all values came in front: {:?}", cache.stats());
+    });
 }
 
 #[cache_request(timeout = 3600, cache = "local")]
@@ -52,10 +77,7 @@ async fn in_cached(number: u64) -> Result<String, String> {
 }
 
 pub(crate) fn contenders() -> Vec<Contender> {
-    static INSTALLED: OnceLock<()> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        install_named("local", Cache::from_url(&address()).expect("its address")).expect("it is installed once");
-    });
+    install();
     vec![
         Contender::tasks("cache-request", |_, number| ours(number)),
         // A quarter of the time.
