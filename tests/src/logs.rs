@@ -3,26 +3,35 @@
 use std::{
     fmt::{Debug, Write},
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
+    subscriber::NoSubscriber,
 };
+
+/// Two subscribers that are always there. While there is but one, `tracing` asks the subscriber of the thread that comes to a
+/// place first whether anybody wants its events, and a thread without one says no for all of them. The first of these wants
+/// nothing, and no place is asked about before there are both.
+static ALWAYS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [Dispatch::new(NoSubscriber::default()), Dispatch::new(Collector::default())]);
 
 /// Runs `code`, and returns what it logged on this thread: a line an event, `LEVEL message field=value …`.
 pub fn of<T>(code: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let collector = Collector { lines: Arc::clone(&lines), spans: AtomicU64::new(1) };
+    LazyLock::force(&ALWAYS);
+    let collector = Collector::default();
+    let lines = Arc::clone(&collector.lines);
     let result = tracing::subscriber::with_default(collector, code);
     let lines = std::mem::take(&mut *lines.lock().expect("no test panics while it logs"));
     (result, lines)
 }
 
+#[derive(Default)]
 struct Collector {
     lines: Arc<Mutex<Vec<String>>>,
     spans: AtomicU64,
@@ -34,7 +43,7 @@ impl Subscriber for Collector {
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed))
+        Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}

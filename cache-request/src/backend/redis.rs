@@ -510,14 +510,6 @@ mod tests {
         }
     }
 
-    /// Each call boxes it. Most of it is the client's own.
-    #[test]
-    fn what_asks_for_a_value_is_small() {
-        let backend = RedisBackend::new("redis://localhost").unwrap();
-        let size = size_of_val(&backend.get("key"));
-        assert!(size <= 1536, "{size} bytes");
-    }
-
     #[test]
     fn nothing_shows_a_password() {
         let builder = RedisBackend::builder("redis://user:secret@localhost/2");
