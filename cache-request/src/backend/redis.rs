@@ -16,6 +16,7 @@ mod batch;
 mod clear;
 mod late;
 mod link;
+mod multiplexed;
 mod server;
 mod tls;
 mod tracking;

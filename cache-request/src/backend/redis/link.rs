@@ -188,7 +188,7 @@ async fn attempt(
     limit: Duration,
 ) -> Result<(Connection, Greeting), String> {
     let connect = async {
-        let mut connection = connector.connect(health).await?;
+        let connection = connector.connect(health).await?;
         let greeting = connection.greet().await?;
         Ok::<_, RedisError>((connection, greeting))
     };
@@ -200,7 +200,7 @@ async fn attempt(
 }
 
 /// Ends when the connection is lost, or does not answer any more.
-async fn watch_over(mut connection: Connection, health: &Arc<Health>, late: &LateWrites) {
+async fn watch_over(connection: Connection, health: &Arc<Health>, late: &LateWrites) {
     loop {
         health.news.notified().await;
         if health.lost.load(Ordering::Acquire) {
@@ -251,16 +251,14 @@ impl Live {
     }
 
     pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
-        let mut connection = self.connection();
-        self.watched(pin!(connection.ask(command))).await
+        self.watched(pin!(self.connection.ask(command))).await
     }
 
     pub(super) async fn ask_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         if pipeline.is_empty() {
             return Ok(Vec::new());
         }
-        let mut connection = self.connection();
-        self.watched(pin!(connection.ask_all(pipeline))).await
+        self.watched(pin!(self.connection.ask_all(pipeline))).await
     }
 
     /// As [`ask`](Self::ask), of what writes: after all that was written over other connections.

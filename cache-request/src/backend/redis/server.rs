@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
     Pipeline, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, RedisResult, Value,
-    aio::MultiplexedConnection,
+    aio::ConnectionLike,
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
@@ -15,6 +15,7 @@ use redis::{
 use super::{
     address::{Address, Login, Place},
     link::Health,
+    multiplexed::Multiplexed,
     tls::Tls,
 };
 
@@ -165,7 +166,7 @@ impl Connector {
 
 /// A connection to each server that has keys.
 pub(super) struct Masters {
-    pub(super) connections: Vec<MultiplexedConnection>,
+    pub(super) connections: Vec<Multiplexed>,
     /// A cluster's own client, and where the servers were when it was asked.
     pub(super) cluster: Option<(ClusterConnection, Vec<(String, u16)>)>,
 }
@@ -201,7 +202,7 @@ async fn one(
     at: &RedisConnectionInfo,
     health: &Arc<Health>,
     pushes: Option<Pushes>,
-) -> RedisResult<MultiplexedConnection> {
+) -> RedisResult<Multiplexed> {
     // The soft limit bounds what is asked, and whoever connects bounds that.
     let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
@@ -221,7 +222,7 @@ async fn one(
             Ok::<_, redis::aio::SendError>(())
         });
     }
-    client.get_multiplexed_async_connection_with_config(&config).await
+    Multiplexed::connect(&client, config).await
 }
 
 fn cluster(hosts: &[(String, u16)], at: &RedisConnectionInfo, tls: Option<&Tls>) -> RedisResult<ClusterClient> {
@@ -330,34 +331,32 @@ pub(super) struct Identity {
 /// A connection that all callers of one runtime share.
 #[derive(Clone)]
 pub(super) enum Connection {
-    One(MultiplexedConnection),
+    One(Multiplexed),
     Cluster(ClusterConnection),
 }
 
 impl Connection {
-    pub(super) async fn ask(&mut self, command: &Cmd) -> RedisResult<Value> {
+    pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
         match self {
-            Self::One(connection) => connection.send_packed_command(command).await?.extract_error(),
-            Self::Cluster(connection) => command.query_async(connection).await,
+            Self::One(connection) => connection.sender().send_packed_command(command).await?.extract_error(),
+            Self::Cluster(connection) => command.query_async(&mut connection.clone()).await,
         }
     }
 
     /// The answers to all commands of the pipeline, of which each may be an error. In a cluster they are all about one slot.
-    pub(super) async fn ask_all(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+    pub(super) async fn ask_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         match self {
-            Self::One(connection) => connection.send_packed_commands(pipeline, 0, pipeline.len()).await,
-            Self::Cluster(connection) => {
-                redis::aio::ConnectionLike::req_packed_commands(connection, pipeline, 0, pipeline.len()).await
-            }
+            Self::One(connection) => connection.sender().send_packed_commands(pipeline, 0, pipeline.len()).await,
+            Self::Cluster(connection) => connection.clone().req_packed_commands(pipeline, 0, pipeline.len()).await,
         }
     }
 
     /// What the server tells of itself and of this connection, as far as we may ask.
-    pub(super) async fn greet(&mut self) -> RedisResult<Greeting> {
+    pub(super) async fn greet(&self) -> RedisResult<Greeting> {
         let Self::One(connection) = self else { return Ok(Greeting::default()) };
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("CLIENT").arg("INFO").cmd("CONFIG").arg("GET").arg("proto-max-bulk-len");
-        let mut told = connection.send_packed_commands(&pipeline, 0, 2).await?.into_iter();
+        let mut told = connection.sender().send_packed_commands(&pipeline, 0, 2).await?.into_iter();
         let mut next = || told.next().unwrap_or(Value::Nil);
         let about_us = String::from_redis_value(next()).unwrap_or_default();
         let limits = HashMap::<String, usize>::from_redis_value(next()).unwrap_or_default();
@@ -369,9 +368,9 @@ impl Connection {
     }
 
     /// Whether there is an answer to this question, and not to another one. Who may not ask is told so, which is one.
-    pub(super) async fn answers(&mut self) -> bool {
+    pub(super) async fn answers(&self) -> bool {
         match self {
-            Self::One(connection) => match connection.send_packed_command(&redis::cmd("PING")).await {
+            Self::One(connection) => match connection.sender().send_packed_command(&redis::cmd("PING")).await {
                 Ok(Value::SimpleString(pong)) => pong == "PONG",
                 Ok(answer) => matches!(answer, Value::ServerError(_)),
                 Err(_) => false,

@@ -110,12 +110,12 @@ impl Teller {
 }
 
 async fn begin(connector: &mut Connector, health: &Arc<Health>, prefix: &str) -> RedisResult<Masters> {
-    let mut masters = connector.connect_to_masters(health).await?;
-    for connection in &mut masters.connections {
+    let masters = connector.connect_to_masters(health).await?;
+    for connection in &masters.connections {
         let mut command = cmd("CLIENT");
         // `BCAST`: the server need not remember who has read what.
         command.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(prefix);
-        command.query_async::<()>(connection).await?;
+        command.query_async::<()>(&mut connection.sender()).await?;
     }
     Ok(masters)
 }
@@ -149,8 +149,8 @@ impl Masters {
 
     /// Whether all answer, and are still those that have the keys.
     async fn are_still(&mut self) -> RedisResult<bool> {
-        for connection in &mut self.connections {
-            cmd("PING").query_async::<()>(connection).await?;
+        for connection in &self.connections {
+            cmd("PING").query_async::<()>(&mut connection.sender()).await?;
         }
         match &mut self.cluster {
             Some((client, hosts)) => Ok(masters(client).await? == *hosts),

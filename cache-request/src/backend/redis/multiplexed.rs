@@ -1,0 +1,93 @@
+//! The connection to one server that all callers share, and the task that drives it.
+//!
+//! The client writes whatever it has been asked for when its task runs, and tokio runs a task that was just woken before
+//! those that were ready earlier. So when many callers go on at once, the first of them would have its question written by
+//! itself, with a system call of its own and a packet for the server. Our task lets the others come first: each time it is
+//! woken it goes once to the end of the line, and then writes what all of them have asked.
+
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
+
+use futures_util::future::select_ok;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, RedisResult,
+    aio::{AsyncStream, MultiplexedConnection},
+    io::tcp::{TcpSettings, socket2::SockRef},
+};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    task::JoinSet,
+};
+
+/// A connection to one server. It ends with the last of its clones.
+#[derive(Clone)]
+pub(super) struct Multiplexed {
+    connection: MultiplexedConnection,
+    /// Of an encrypted connection, which the client makes, it is the client's own.
+    _driver: Arc<JoinSet<()>>,
+}
+
+type Stream = Pin<Box<dyn AsyncStream + Send + Sync>>;
+
+impl Multiplexed {
+    pub(super) async fn connect(client: &Client, config: AsyncConnectionConfig) -> RedisResult<Self> {
+        let info = client.get_connection_info();
+        let stream: Stream = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Box::pin(tcp(host, *port, info.tcp_settings()).await?),
+            #[cfg(unix)]
+            ConnectionAddr::Unix(path) => Box::pin(tokio::net::UnixStream::connect(path).await?),
+            _ => {
+                let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+                return Ok(Self { connection, _driver: Arc::default() });
+            }
+        };
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
+        let mut task = JoinSet::new();
+        task.spawn(after_others(driver));
+        Ok(Self { connection, _driver: Arc::new(task) })
+    }
+
+    /// What asks the server, for as long as the connection is kept elsewhere.
+    pub(super) fn sender(&self) -> MultiplexedConnection {
+        self.connection.clone()
+    }
+}
+
+/// Whichever of the host's addresses answers first.
+async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
+    }
+    let (stream, _) = select_ok(addresses.into_iter().map(|address| Box::pin(TcpStream::connect(address)))).await?;
+    stream.set_nodelay(settings.nodelay())?;
+    let socket = SockRef::from(&stream);
+    if let Some(keepalive) = settings.keepalive() {
+        socket.set_tcp_keepalive(keepalive)?;
+    }
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(settings.user_timeout())?;
+    Ok(stream)
+}
+
+/// Runs `driver`, each time it is woken, when those have run that are ready by then.
+async fn after_others(driver: impl Future<Output = ()>) {
+    let mut driver = pin!(driver);
+    let mut others_have_run = true;
+    poll_fn(|context| {
+        others_have_run = !others_have_run;
+        if others_have_run {
+            return driver.as_mut().poll(context);
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
