@@ -244,7 +244,8 @@ impl Session<'_> {
     /// A key as it stands on the server. No namespace has a colon, so that no two of these are alike.
     fn stored(&self, key: &str) -> String {
         let (namespace, generation) = (&self.store.namespace, self.generation);
-        format!("{namespace}:{generation:016x}:{key}")
+        // Without a width, which is written a digit at a time: the nanoseconds since 1970 have all 16 digits.
+        format!("{namespace}:{generation:x}:{key}")
     }
 
     fn place(&self, key: &str) -> Place {

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -17,7 +17,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{Error, ErrorKind, runtime};
+use crate::{
+    Error, ErrorKind,
+    clock::{Clock, Nanos},
+    runtime,
+};
 
 /// Pauses between attempts to reach a lost server double from the first to the last of these.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
@@ -97,7 +101,7 @@ impl Fleet {
         if server.lost.load(Ordering::Relaxed) {
             return Err(self.unreachable(number, ErrorKind::Backend, "is not there"));
         }
-        let waiting = Waiting { fleet: self, number, since: Instant::now(), is_over: false };
+        let waiting = Waiting { fleet: self, number, since: Clock::system().coarse(), is_over: false };
         let outcome = link
             .drive(async {
                 let conversation = async { operation(link.client(number, server).await?).await };
@@ -248,7 +252,8 @@ async fn find_again(fleet: Weak<Fleet>, number: usize, address: String) {
 struct Waiting<'a> {
     fleet: &'a Arc<Fleet>,
     number: usize,
-    since: Instant,
+    /// By the coarse clock: it is read for every call.
+    since: Nanos,
     is_over: bool,
 }
 
@@ -260,7 +265,8 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.is_over && self.since.elapsed() >= PATIENCE {
+        let waited = || Duration::from_nanos(Clock::system().coarse().saturating_sub(self.since));
+        if !self.is_over && waited() >= PATIENCE {
             self.fleet.lose(self.number);
         }
     }

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::join_all;
@@ -20,10 +20,10 @@ use super::{
     Store, contended,
     fleet::{Failure, Link},
 };
-use crate::{Error, shim::within};
+use crate::{Error, clock::Clock, shim::within};
 
-/// Nobody uses a generation that was looked at longer ago.
-const VALID: Duration = Duration::from_secs(1);
+/// Nobody uses a generation that was looked at longer ago: the second that is promised, less a tick of the coarse clock.
+const VALID: Duration = Duration::from_millis(980);
 
 /// After so long it is looked at in the background, so that calls that follow one another need not wait for that.
 const OLD: Duration = Duration::from_millis(400);
@@ -39,8 +39,7 @@ pub(super) struct Generation {
     key: String,
     /// 0 if not known.
     latest: AtomicU64,
-    begun: Instant,
-    /// When the servers were last asked, in milliseconds since `begun`.
+    /// When the servers were last asked, in milliseconds.
     asked: AtomicU64,
     /// When somebody was last sent to ask them in the background.
     sent: AtomicU64,
@@ -52,15 +51,15 @@ impl Generation {
         Self {
             key: format!("{namespace}!generation"),
             latest: AtomicU64::new(0),
-            begun: Instant::now(),
             asked: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             asking: Mutex::new(()),
         }
     }
 
+    /// Milliseconds, by the coarse clock: it is read for every call.
     fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        Clock::system().coarse() / 1_000_000
     }
 
     /// The latest one that is known, unless it was looked at too long ago; and for how long it has been known.
