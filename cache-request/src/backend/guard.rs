@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     contained::{contain, discard},
     front::Front,
-    shim::within,
+    shim::{is_blocking, within},
     stats::BackendStats,
 };
 
@@ -129,7 +129,7 @@ impl Guarded {
     }
 
     pub(crate) async fn get(&self, key: &str, patience: &mut Patience) -> Result<Option<Vec<u8>>, Error> {
-        self.guard(self.backend.get(key), patience).await
+        self.guard(self.backend.get(key, patience.left), patience).await
     }
 
     pub(crate) async fn set(
@@ -230,7 +230,7 @@ impl<'a, T: 'a> Drop for Dropped<'a, T> {
 pub(crate) trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
     fn max_key_bytes(&self) -> usize;
-    fn get<'a>(&'a self, key: &'a str) -> Operation<'a, Option<Vec<u8>>>;
+    fn get<'a>(&'a self, key: &'a str, limit: Duration) -> Operation<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
     fn clear(&self) -> Operation<'_, ()>;
@@ -247,8 +247,15 @@ impl<B: Backend> Erased for B {
     }
 
     // In an async block, so that a panic of the method itself comes when the guard is there to catch it.
-    fn get<'a>(&'a self, key: &'a str) -> Operation<'a, Option<Vec<u8>>> {
-        Box::pin(async move { Backend::get(self, key).await })
+    fn get<'a>(&'a self, key: &'a str, limit: Duration) -> Operation<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            if is_blocking()
+                && let Some(found) = Backend::get_blocking(self, key, limit)
+            {
+                return found;
+            }
+            Backend::get(self, key).await
+        })
     }
 
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()> {

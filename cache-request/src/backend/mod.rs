@@ -51,6 +51,15 @@ pub trait Backend: Send + Sync + 'static {
     /// The bytes stored under `key`, or `None` if there are none or their timeout is over.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send;
 
+    /// [`get`](Self::get) for a caller who has nothing else to do: on the caller's own thread, which may be blocked for `limit`
+    /// at the longest. `None`, unless a backend knows better, if [`get`](Self::get) is to do it.
+    ///
+    /// A plain function's call asks this first. Where `get` has to wait for another thread, this may be quicker.
+    fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
+        let _ = (key, limit);
+        None
+    }
+
     /// Stores `value` under `key`, in the place of what was there. `None` keeps it for ever; a zero timeout keeps nothing
     /// and removes what was there.
     fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>)

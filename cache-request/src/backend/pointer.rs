@@ -21,6 +21,10 @@ macro_rules! is_what_it_points_to {
                 B::get(self, key)
             }
 
+            fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
+                B::get_blocking(self, key, limit)
+            }
+
             fn set(
                 &self,
                 key: &str,

@@ -12,6 +12,7 @@
 //! This module says in the server's commands what a cache wants of it. It writes no protocol by hand.
 
 mod address;
+mod alone;
 mod batch;
 mod clear;
 mod late;
@@ -36,6 +37,7 @@ use tokio::runtime::Handle;
 
 use self::{
     address::{Address, Login, Scheme, wrong},
+    alone::{Alone, Unanswered},
     late::LateWrites,
     link::{Link, Live, Shared},
     server::Server,
@@ -75,6 +77,7 @@ pub struct RedisBackend {
     namespace: String,
     connect_limit: Duration,
     links: PerRuntime<Arc<Link>>,
+    alone: Alone,
     shared: Arc<Shared>,
 }
 
@@ -232,6 +235,7 @@ impl RedisBackendBuilder {
             namespace: self.namespace,
             connect_limit: self.connect_limit,
             links: PerRuntime::default(),
+            alone: Alone::default(),
             shared: Arc::new(Shared { late: LateWrites::default(), largest: AtomicUsize::new(MAX_VALUE_BYTES) }),
         };
         if self.connect_now {
@@ -251,6 +255,22 @@ impl Backend for RedisBackend {
         let live = self.live().await?;
         let answer = live.ask(&self.about("GET", key)).await.map_err(|error| self.failed(&error))?;
         bytes(answer).ok_or_else(|| self.out_of_step(&live))
+    }
+
+    fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
+        let live = self.links.own(|runtime| self.begin(runtime)).ok()?.up()?;
+        let answer = match self.alone.ask(&self.server, &live, || self.about("GET", key), limit)? {
+            Ok(answer) => bytes(answer).ok_or_else(|| {
+                self.alone.end();
+                self.out_of_step(&live)
+            }),
+            Err(Unanswered::Cut) => Err(Error::backend(format!("{}: the connection was lost", self.name()))),
+            Err(Unanswered::TookTooLong) => {
+                let why = format!("{}: the server took longer than {limit:?}", self.name());
+                Err(Error::new(crate::ErrorKind::Timeout, why))
+            }
+        };
+        Some(answer)
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {

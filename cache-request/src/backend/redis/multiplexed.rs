@@ -5,14 +5,7 @@
 //! itself, with a system call of its own and a packet for the server. Our task lets the others come first: each time it is
 //! woken it goes once to the end of the line, and then writes what all of them have asked.
 
-use std::{
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-};
+use std::{future::poll_fn, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll};
 
 use futures_util::future::select_ok;
 use redis::{
@@ -33,31 +26,40 @@ pub(super) struct Multiplexed {
     _driver: Arc<JoinSet<()>>,
 }
 
-type Stream = Pin<Box<dyn AsyncStream + Send + Sync>>;
-
 impl Multiplexed {
     pub(super) async fn connect(client: &Client, config: AsyncConnectionConfig) -> RedisResult<Self> {
-        let info = client.get_connection_info();
-        let stream: Stream = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => Box::pin(tcp(host, *port, info.tcp_settings()).await?),
-            #[cfg(unix)]
-            ConnectionAddr::Unix(path) => Box::pin(tokio::net::UnixStream::connect(path).await?),
-            _ => {
-                let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-                return Ok(Self { connection, _driver: Arc::default() });
-            }
-        };
-        let (connection, driver) =
-            MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
-        let mut task = JoinSet::new();
-        task.spawn(after_others(driver));
-        Ok(Self { connection, _driver: Arc::new(task) })
+        if let Some((connection, driver)) = open(client, config.clone()).await? {
+            let mut task = JoinSet::new();
+            task.spawn(after_others(driver));
+            return Ok(Self { connection, _driver: Arc::new(task) });
+        }
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        Ok(Self { connection, _driver: Arc::default() })
     }
 
     /// What asks the server, for as long as the connection is kept elsewhere.
     pub(super) fn sender(&self) -> MultiplexedConnection {
         self.connection.clone()
     }
+}
+
+/// What has to be polled for the connection to write and to read.
+pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Connects, unless that is to be encrypted.
+pub(super) async fn open(
+    client: &Client,
+    config: AsyncConnectionConfig,
+) -> RedisResult<Option<(MultiplexedConnection, Driver)>> {
+    let info = client.get_connection_info();
+    let stream: Pin<Box<dyn AsyncStream + Send + Sync>> = match info.addr() {
+        ConnectionAddr::Tcp(host, port) => Box::pin(tcp(host, *port, info.tcp_settings()).await?),
+        #[cfg(unix)]
+        ConnectionAddr::Unix(path) => Box::pin(tokio::net::UnixStream::connect(path).await?),
+        _ => return Ok(None),
+    };
+    let (connection, driver) = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
+    Ok(Some((connection, Box::pin(driver))))
 }
 
 /// Whichever of the host's addresses answers first.
@@ -78,8 +80,7 @@ async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStr
 }
 
 /// Runs `driver`, each time it is woken, when those have run that are ready by then.
-async fn after_others(driver: impl Future<Output = ()>) {
-    let mut driver = pin!(driver);
+async fn after_others(mut driver: Driver) {
     let mut others_have_run = true;
     poll_fn(|context| {
         others_have_run = !others_have_run;

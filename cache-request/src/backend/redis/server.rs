@@ -51,6 +51,17 @@ impl Server {
         matches!(self.place, Place::Cluster(_))
     }
 
+    /// What connects to it without encryption and without hearing what it says unasked, if its address leads to one server.
+    pub(super) fn plain_client(&self) -> Option<Client> {
+        let address = match &self.place {
+            Place::Host(host, port) => address(host, *port, self.tls.as_ref()),
+            Place::Socket(path) => Ok(ConnectionAddr::Unix(path.clone())),
+            Place::Cluster(_) | Place::Sentinels { .. } => return None,
+        };
+        let at = self.at.clone().set_protocol(ProtocolVersion::RESP2);
+        Client::open(info(address.ok()?, &at).ok()?).ok()
+    }
+
     pub(super) fn is_behind_sentinels(&self) -> bool {
         matches!(self.place, Place::Sentinels { .. })
     }
