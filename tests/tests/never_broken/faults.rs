@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Cache, Clock, Error, ErrorKind, backend::Backend, cache_request, scoped, scoped_sync};
+use cache_request::{Cache, Clock, ErrorKind, backend::Backend, cache_request, scoped, scoped_sync};
 use cache_request_tests::{
     backends::{Bend, Bends, Bent},
-    logs,
+    delegate, logs,
 };
 use futures_lite::future::block_on;
 
@@ -162,6 +162,7 @@ fn a_backend_that_is_down_does_not_flood_the_log() {
 /// Says something else each time it is asked, and panics in the end.
 struct Moody {
     asked: AtomicUsize,
+    bent: Bent,
 }
 
 impl Moody {
@@ -181,35 +182,16 @@ impl Backend for Moody {
         [250, 0][self.mood()]
     }
 
-    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
-        panic!("a bug in the backend");
-    }
-
-    async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> {
-        Err(Error::backend("no"))
-    }
-
-    async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
-        Err(Error::backend("no"))
-    }
-
-    async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
-        Ok(false)
-    }
-
-    async fn delete(&self, _: &str) -> Result<bool, Error> {
-        Ok(false)
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        Ok(())
-    }
+    delegate!(self => self.bent);
 }
 
 /// A panic where a backend is only asked for its name would come in the midst of a call.
 #[test]
 fn a_backend_is_asked_for_its_name_and_limit_once() {
-    let cache = Cache::builder().backend(Moody { asked: AtomicUsize::new(0) }).build();
+    let clock = Clock::mock();
+    let bent = Bent::new(&clock);
+    bent.bend(Bends { get: Bend::Panics, ..Bends::default() });
+    let cache = Cache::builder().backend(Moody { asked: AtomicUsize::new(0), bent }).clock(clock).build();
     assert_eq!(scoped_sync(&cache, || bodies(|| [square(3), square(4)])), ([9, 16], 2));
     assert!(format!("{cache:?}").contains("calm"));
     assert_eq!(cache.stats().faults(), 2);
@@ -226,24 +208,7 @@ fn a_backend_may_take_no_key_at_all() {
         fn max_key_bytes(&self) -> usize {
             0
         }
-        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-            self.0.get(key).await
-        }
-        async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-            self.0.set(key, value, timeout).await
-        }
-        async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-            self.0.add(key, value, timeout).await
-        }
-        async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-            self.0.touch(key, timeout).await
-        }
-        async fn delete(&self, key: &str) -> Result<bool, Error> {
-            self.0.delete(key).await
-        }
-        async fn clear(&self) -> Result<(), Error> {
-            self.0.clear().await
-        }
+        delegate!(self => self.0);
     }
     let clock = Clock::mock();
     let cache = Cache::builder().backend(Short(Bent::new(&clock))).clock(clock).build();

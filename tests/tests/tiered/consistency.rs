@@ -9,11 +9,14 @@ use std::{
 };
 
 use cache_request::{
-    Cache, Clock, Error,
-    backend::{Backend, MemoryBackend, Tracking},
+    Cache, Clock,
+    backend::{MemoryBackend, Tracking},
     cache_request, scoped_sync,
 };
-use cache_request_tests::servers::{redis::Redis, wait_until};
+use cache_request_tests::{
+    backends::Pausing,
+    servers::{redis::Redis, wait_until},
+};
 
 const CELLS: usize = 8;
 const READERS: usize = 3;
@@ -121,51 +124,11 @@ macro_rules! is_seen_by_later_calls {
     }};
 }
 
-/// A backend in memory that takes its time, before and after it does what it is asked.
-struct Slow(MemoryBackend);
-
-impl Slow {
-    async fn dawdles<T>(done: impl Future<Output = T>) -> T {
-        dawdle(Duration::from_micros(300));
-        let outcome = done.await;
-        dawdle(Duration::from_micros(300));
-        outcome
-    }
-}
-
-impl Backend for Slow {
-    fn name(&self) -> &'static str {
-        "slow"
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        Self::dawdles(self.0.get(key)).await
-    }
-
-    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        Self::dawdles(self.0.set(key, value, timeout)).await
-    }
-
-    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-        Self::dawdles(self.0.add(key, value, timeout)).await
-    }
-
-    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-        Self::dawdles(self.0.touch(key, timeout)).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<bool, Error> {
-        Self::dawdles(self.0.delete(key)).await
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        Self::dawdles(self.0.clear()).await
-    }
-}
-
 #[test]
 fn what_a_cache_has_done_is_seen_by_its_later_calls_in_front_by_time() {
-    let builder = Cache::builder().backend(Slow(MemoryBackend::new(1 << 20, Clock::system())));
+    let memory = MemoryBackend::new(1 << 20, Clock::system());
+    let slow = Pausing::new(memory, || async { dawdle(Duration::from_micros(300)) });
+    let builder = Cache::builder().backend(slow);
     is_seen_by_later_calls!(builder.soft_limit(Duration::from_secs(30)).front(Duration::from_secs(86400)).build());
 }
 

@@ -12,7 +12,7 @@ use cache_request::{
 };
 use cache_request_tests::{
     backends::{Bend, Bends, Bent},
-    logs,
+    delegate, logs,
 };
 
 use super::{answer_cache, ask, bodies, source};
@@ -132,25 +132,7 @@ impl Backend for Telling {
         found
     }
 
-    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        self.memory.set(key, value, timeout).await
-    }
-
-    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-        self.memory.add(key, value, timeout).await
-    }
-
-    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-        self.memory.touch(key, timeout).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.memory.delete(key).await
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        self.memory.clear().await
-    }
+    delegate!(self => self.memory; set add touch delete clear);
 
     fn track(&self, changes: Changes) -> bool {
         *self.told.changes.lock().unwrap() = Some(changes);
@@ -254,29 +236,7 @@ fn a_backend_whose_tracking_panics_has_no_front() {
             "panics"
         }
 
-        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-            self.0.get(key).await
-        }
-
-        async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-            self.0.set(key, value, timeout).await
-        }
-
-        async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-            self.0.add(key, value, timeout).await
-        }
-
-        async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-            self.0.touch(key, timeout).await
-        }
-
-        async fn delete(&self, key: &str) -> Result<bool, Error> {
-            self.0.delete(key).await
-        }
-
-        async fn clear(&self) -> Result<(), Error> {
-            self.0.clear().await
-        }
+        delegate!(self => self.0);
 
         fn track(&self, _: Changes) -> bool {
             panic!("a bug in the backend")
