@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Cache, Clock, ErrorKind, backend::Backend, cache_request, scoped, scoped_sync};
+use cache_request::{Cache, Clock, ErrorKind, Misses, backend::Backend, cache_request, scoped, scoped_sync};
 use cache_request_tests::{
     backends::{Bend, Bends, Bent},
     delegate, logs,
@@ -50,11 +50,12 @@ const FAILURES: [(Bend, ErrorKind, &str); 5] = [
     (Bend::HangsAndPanics, ErrorKind::Timeout, "the bent backend took longer than 5ms"),
 ];
 
-#[test]
-fn a_backend_that_cannot_be_read_is_a_miss() {
+/// Of each function, two calls of one key on a backend of which one operation fails: they are answered, and each is one more fault,
+/// which is logged.
+fn assert_each_call_is_a_fault(bends: impl Fn(Bend) -> Bends, fault: &str, then: impl Fn(&Bent, &Cache)) {
     for (bend, kind, cause) in FAILURES {
         let (backend, cache) = bent();
-        backend.bend(Bends { get: bend, ..Bends::default() });
+        backend.bend(bends(bend));
         let (answers, lines) = logs::of(|| {
             let plain = scoped_sync(&cache, || bodies(|| [square(3), square(3)]));
             (plain, block_on(scoped(&cache, async { [cube(3).await, cube(3).await] })))
@@ -63,40 +64,37 @@ fn a_backend_that_cannot_be_read_is_a_miss() {
         let stats = cache.stats();
         for name in ["faulty", "faulty-async"] {
             let function = stats.function(name).unwrap();
-            assert_eq!((function.misses.backend_fault, function.misses.total()), (2, 2), "{cause}: {function:?}");
-            assert_eq!((function.faults.total(), function.bodies), (2, 2), "{cause}: {function:?}");
-            let logged = format!(
-                "WARN cache fault: the backend could not be read function={name} cause={cause} kind={kind:?} count=1"
-            );
+            assert_eq!((function.misses.total(), function.faults.total()), (2, 2), "{cause}: {function:?}");
+            assert_eq!((function.bodies, function.written_bytes), (2, 0), "{cause}: {function:?}");
+            let logged = format!("WARN cache fault: {fault} function={name} cause={cause} kind={kind:?} count=1");
             assert!(lines.contains(&logged), "{lines:?}");
         }
+        then(&backend, &cache);
     }
+}
+
+/// Of both functions, by why.
+fn misses(cache: &Cache, why: impl Fn(&Misses) -> u64) -> u64 {
+    cache.stats().functions.iter().map(|function| why(&function.misses)).sum()
+}
+
+#[test]
+fn a_backend_that_cannot_be_read_is_a_miss() {
+    let bends = |bend| Bends { get: bend, ..Bends::default() };
+    assert_each_call_is_a_fault(bends, "the backend could not be read", |_, cache| {
+        assert_eq!(misses(cache, |misses| misses.backend_fault), 4);
+    });
 }
 
 #[test]
 fn a_backend_that_cannot_be_written_costs_a_miss_later() {
-    for (bend, kind, cause) in FAILURES {
-        let (backend, cache) = bent();
-        backend.bend(Bends { set: bend, ..Bends::default() });
-        let (answers, lines) = logs::of(|| {
-            let plain = scoped_sync(&cache, || bodies(|| [square(3), square(3)]));
-            (plain, block_on(scoped(&cache, async { [cube(3).await, cube(3).await] })))
-        });
-        assert_eq!(answers, (([9, 9], 2), [27, 27]), "{cause}");
-        let stats = cache.stats();
-        for name in ["faulty", "faulty-async"] {
-            let function = stats.function(name).unwrap();
-            assert_eq!((function.misses.never_seen, function.misses.total()), (2, 2), "{cause}: {function:?}");
-            assert_eq!((function.faults.total(), function.written_bytes), (2, 0), "{cause}: {function:?}");
-            let logged = format!(
-                "WARN cache fault: a value could not be kept function={name} cause={cause} kind={kind:?} count=1"
-            );
-            assert!(lines.contains(&logged), "{lines:?}");
-        }
+    let bends = |bend| Bends { set: bend, ..Bends::default() };
+    assert_each_call_is_a_fault(bends, "a value could not be kept", |backend, cache| {
+        assert_eq!(misses(cache, |misses| misses.never_seen), 4);
         // And then it is remembered.
         backend.bend(Bends::default());
-        assert_eq!(scoped_sync(&cache, || bodies(|| [square(3), square(3)])), ([9, 9], 1), "{cause}");
-    }
+        assert_eq!(scoped_sync(cache, || bodies(|| [square(3), square(3)])), ([9, 9], 1));
+    });
 }
 
 /// Whoever asks for it gets the error; whoever calls the function does not.
