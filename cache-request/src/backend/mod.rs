@@ -7,6 +7,8 @@ mod guard;
 #[cfg(feature = "memcached")]
 mod memcached;
 mod memory;
+#[cfg(feature = "_connections")]
+mod namespace;
 mod pointer;
 #[cfg(feature = "redis")]
 mod redis;

@@ -28,7 +28,7 @@ use self::{
     pool::{Database, Pool, Stripes, Turns},
     statement::{Answer, BATCH, Statement, Statements, Written, expiry},
 };
-use super::{Backend, Item};
+use super::{Backend, Item, namespace};
 use crate::{Clock, Error, clock::unix_millis, runtime, shim::block_on};
 
 /// What the primary key's index takes: PostgreSQL's has 2,700 bytes for the key and the namespace.
@@ -143,7 +143,7 @@ impl SqlBackendBuilder {
         Self {
             engine,
             table: "cache_request".to_owned(),
-            namespace: "cache-request".to_owned(),
+            namespace: namespace::DEFAULT.to_owned(),
             connections: 8,
             connect_now: false,
             connect_limit: Duration::from_secs(1),
@@ -246,7 +246,7 @@ impl SqlBackendBuilder {
         if !is_name {
             return Err(Error::config("a table's name is of at most 55 ASCII letters, digits and underscores"));
         }
-        if !(1..=128).contains(&self.namespace.len()) || !self.namespace.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !namespace::is_fit(&self.namespace) || self.namespace.len() > 128 {
             return Err(Error::config("a namespace is printable ASCII without spaces, of 1 to 128 characters"));
         }
         if self.connections == 0 || self.cull_every.is_zero() || self.connect_limit.is_zero() {
