@@ -136,7 +136,7 @@ impl Cache {
         self.pass(fence).await;
         let cleared = backend.clear().await;
         if let Some(front) = front {
-            front.all_changed();
+            front.invalidate_all();
         }
         cleared
     }

@@ -6,8 +6,8 @@
 //!
 //! 1. [`Front::begin`] notes the state of the key's shard, before the backend is asked;
 //! 2. [`Front::fill`] puts the value in, under the shard's lock, if the state is still the same;
-//! 3. [`Front::changed`] changes the state and removes the entry, under the same lock, after the backend was told, or when it
-//!    tells.
+//! 3. [`Front::invalidate`] makes that another one and removes the entry, under the same lock, after the backend was told, or
+//!    when it tells.
 //!
 //! What the backend says names a key by its text, so a digest of that leads to the entry.
 
@@ -40,8 +40,10 @@ pub(crate) struct Front {
     store: Arc<Store>,
     shards: Box<[Mutex<Shard>]>,
     tracking: Mutex<Tracking>,
-    changed: AtomicU64,
-    dropped: AtomicU64,
+    /// How often the backend has told of a change.
+    told: AtomicU64,
+    /// How often it could not tell any more.
+    lost: AtomicU64,
 }
 
 /// Whether the memory in front of a backend hears of what others change there.
@@ -50,11 +52,11 @@ pub(crate) struct Front {
 #[non_exhaustive]
 pub enum Tracking {
     /// Of nothing: entries last until their timeout.
-    None,
+    ByTime,
     /// Of all changes.
     Live,
-    /// Not at the moment: nothing is in front.
-    Lost,
+    /// Not at the moment, and so nothing is in front.
+    Suspended,
 }
 
 /// So many that a change seldom keeps another key's value from being put in.
@@ -64,8 +66,8 @@ const SHARDS: usize = 64;
 struct Shard {
     /// Whether values may be put in.
     open: bool,
-    /// How often something has changed.
-    changes: u64,
+    /// Another one after each invalidation.
+    version: u64,
     /// Where the entries are; of some that have left the store as well.
     entries: HashMap<Digest, Slot>,
     /// So many are to be looked through for those that have left.
@@ -91,14 +93,14 @@ impl<'a> Write<'a> {
 
     /// The backend has answered. Says whether a value was in front.
     pub(crate) fn end(mut self) -> bool {
-        self.front.take().is_some_and(|front| front.changed(self.text))
+        self.front.take().is_some_and(|front| front.invalidate(self.text))
     }
 }
 
 impl Drop for Write<'_> {
     fn drop(&mut self) {
         if let Some(front) = self.front {
-            front.changed(self.text);
+            front.invalidate(self.text);
         }
     }
 }
@@ -106,7 +108,7 @@ impl Drop for Write<'_> {
 /// A value that was asked for.
 pub(crate) struct Reading {
     digest: Digest,
-    changes: u64,
+    version: u64,
 }
 
 impl Front {
@@ -127,21 +129,21 @@ impl Front {
             timeout,
             store: Arc::clone(store),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            tracking: Mutex::new(Tracking::Lost),
-            changed: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
+            tracking: Mutex::new(Tracking::Suspended),
+            told: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         })
     }
 
     /// The backend tells of no changes: entries last until their timeout, whatever others do behind them.
     fn go_by_time(&self) {
-        *lock(&self.tracking) = Tracking::None;
+        *lock(&self.tracking) = Tracking::ByTime;
         self.open();
     }
 
     /// Whether the backend tells of changes.
     pub(crate) fn is_tracked(&self) -> bool {
-        *lock(&self.tracking) != Tracking::None
+        *lock(&self.tracking) != Tracking::ByTime
     }
 
     /// How long an entry may last.
@@ -153,7 +155,7 @@ impl Front {
     pub(crate) fn begin(&self, text: &str) -> Option<Reading> {
         let digest = digest(text);
         let shard = self.shard(digest);
-        shard.open.then_some(Reading { digest, changes: shard.changes })
+        shard.open.then_some(Reading { digest, version: shard.version })
     }
 
     /// Puts a value in, unless it may have changed since it was asked for, or is too large.
@@ -169,7 +171,7 @@ impl Front {
         weight: usize,
     ) -> Result<(), Contained<V>> {
         let mut shard = self.shard(reading.digest);
-        if !shard.open || shard.changes != reading.changes {
+        if !shard.open || shard.version != reading.version {
             return Err(value);
         }
         shard.note(reading.digest, Slot { table: table.id, hash: key.hash }, &self.store);
@@ -177,17 +179,17 @@ impl Front {
     }
 
     /// The value behind a key has changed, or may have. Says whether one was in front.
-    pub(crate) fn changed(&self, text: &str) -> bool {
+    pub(crate) fn invalidate(&self, text: &str) -> bool {
         let digest = digest(text);
         let _deferred = self.store.defer_drops();
         let mut shard = self.shard(digest);
-        shard.changes += 1;
+        shard.version += 1;
         let entry = shard.entries.remove(&digest);
         entry.is_some_and(|slot| self.store.remove_at(slot, Farewell::Invalidated))
     }
 
     /// All values behind may have changed.
-    pub(crate) fn all_changed(&self) {
+    pub(crate) fn invalidate_all(&self) {
         self.empty(|_| {});
     }
 
@@ -205,7 +207,7 @@ impl Front {
         let _deferred = self.store.defer_drops();
         for shard in &self.shards {
             let mut shard = lock(shard);
-            shard.changes += 1;
+            shard.version += 1;
             shard.sweep_at = 0;
             for (_, slot) in mem::take(&mut shard.entries) {
                 self.store.remove_at(slot, Farewell::Invalidated);
@@ -221,8 +223,8 @@ impl Front {
     pub(crate) fn stats(&self) -> FrontStats {
         FrontStats {
             tracking: *lock(&self.tracking),
-            changed: self.changed.load(Ordering::Relaxed),
-            dropped: self.dropped.load(Ordering::Relaxed),
+            changed: self.told.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
         }
     }
 }
@@ -264,7 +266,7 @@ impl Changes {
         let _deferred = front.store.defer_drops();
         let mut tracking = lock(&front.tracking);
         // What was there before may have changed unheard.
-        front.all_changed();
+        front.invalidate_all();
         front.open();
         *tracking = Tracking::Live;
     }
@@ -272,16 +274,16 @@ impl Changes {
     /// The value under `key` has changed, has expired or is gone: `key` is as the backend was given it.
     pub fn changed(&self, key: &str) {
         if let Some(front) = self.front.upgrade() {
-            front.changed.fetch_add(1, Ordering::Relaxed);
-            front.changed(key);
+            front.told.fetch_add(1, Ordering::Relaxed);
+            front.invalidate(key);
         }
     }
 
     /// All values have changed or are gone.
     pub fn all_changed(&self) {
         if let Some(front) = self.front.upgrade() {
-            front.changed.fetch_add(1, Ordering::Relaxed);
-            front.all_changed();
+            front.told.fetch_add(1, Ordering::Relaxed);
+            front.invalidate_all();
         }
     }
 
@@ -293,9 +295,9 @@ impl Changes {
             let _deferred = front.store.defer_drops();
             let mut tracking = lock(&front.tracking);
             front.close();
-            *tracking = Tracking::Lost;
+            *tracking = Tracking::Suspended;
         }
-        let count = front.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        let count = front.lost.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             let (backend, cause) = (self.name, format_args!("{cause:#}"));
             tracing::warn!(backend, %cause, count, "memory in front is dropped: changes behind it may have been missed");

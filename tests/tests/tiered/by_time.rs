@@ -46,7 +46,7 @@ fn what_is_in_front_asks_the_backend_nothing() {
     assert_eq!((stats.hits(), stats.misses(), stats.bodies(), stats.faults()), (10, 1, 1, 0), "{stats}");
     assert_eq!(stats.entries, 1);
     let front = stats.backend.unwrap().front.unwrap();
-    assert_eq!((front.tracking, front.changed, front.dropped), (Tracking::None, 0, 0));
+    assert_eq!((front.tracking, front.changed, front.lost), (Tracking::ByTime, 0, 0));
 }
 
 /// Without one each call asks, and there is nothing to say about it.

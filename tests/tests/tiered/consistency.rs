@@ -188,7 +188,7 @@ fn what_others_have_stored_is_seen_soon() {
     println!("{calls} calls, {:?}", stats.backend);
     assert_eq!((stats.faults(), stats.bodies()), (0, 0), "{stats}");
     let front = stats.backend.unwrap().front.unwrap();
-    assert_eq!(front.dropped, 0, "nothing was lost");
+    assert_eq!(front.lost, 0, "nothing was lost");
     assert!(front.changed >= 1000 && stats.entries == CELLS as u64, "{front:?}");
 }
 
@@ -245,6 +245,6 @@ fn what_is_in_front_is_what_is_behind() {
     for cache in &fronts {
         let stats = cache.stats();
         assert_eq!(stats.faults(), 0, "{stats}");
-        assert!(stats.hits() > 0 && stats.backend.unwrap().front.unwrap().dropped == 0);
+        assert!(stats.hits() > 0 && stats.backend.unwrap().front.unwrap().lost == 0);
     }
 }

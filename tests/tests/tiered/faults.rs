@@ -142,7 +142,7 @@ impl Backend for Telling {
 
 fn front(cache: &Cache) -> (Tracking, u64, u64) {
     let front = cache.stats().backend.unwrap().front.unwrap();
-    (front.tracking, front.changed, front.dropped)
+    (front.tracking, front.changed, front.lost)
 }
 
 /// All that a backend may say, and what it comes to.
@@ -156,7 +156,7 @@ fn a_backend_that_tells_is_believed() {
         twice();
         cache.stats().entries
     };
-    assert_eq!((front(&cache), entries()), ((Tracking::Lost, 0, 0), 0), "before it has begun");
+    assert_eq!((front(&cache), entries()), ((Tracking::Suspended, 0, 0), 0), "before it has begun");
     tell(&Changes::begin);
     assert_eq!((front(&cache), entries()), ((Tracking::Live, 0, 0), 2));
 
@@ -170,7 +170,7 @@ fn a_backend_that_tells_is_believed() {
     assert_eq!(entries(), 2);
 
     let ((), lines) = logs::of(|| (0..5).for_each(|_| tell(&|changes| changes.lost(&Error::backend("a cable")))));
-    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Lost, 3, 5), 0));
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Suspended, 3, 5), 0));
     assert_eq!(entries(), 0);
     assert_eq!(lines.len(), 3, "of the first, the second and the fourth: {lines:?}");
     assert!(lines[0].contains("a cable") && lines[0].contains("backend=telling"), "{lines:?}");
@@ -179,7 +179,7 @@ fn a_backend_that_tells_is_believed() {
 
     // As where its task ends.
     told.changes.lock().unwrap().take();
-    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Lost, 3, 6), 0));
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Suspended, 3, 6), 0));
     assert_eq!(entries(), 0);
 }
 
@@ -250,5 +250,5 @@ fn a_backend_whose_tracking_panics_has_no_front() {
     source(1);
     let calls = bodies(|| (0..3).for_each(|_| assert_eq!(ask(&cache, 1), 1)));
     assert_eq!((calls, cache.stats().entries, cache.stats().faults()), (1, 0, 0));
-    assert_eq!(front(&cache).0, Tracking::Lost);
+    assert_eq!(front(&cache).0, Tracking::Suspended);
 }
