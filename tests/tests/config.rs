@@ -222,12 +222,22 @@ fn memory_stands_in_front_of_backends_only() {
         ("tiered+tiered+redis://h", "unknown scheme `tiered+tiered+redis://`: there is "),
         (
             "tiered+redis://h?front_timeout=0s",
-            "option `front_timeout`: nothing could be kept in front; leave out `tiered+`",
+            "option `front_timeout`: `0s`: nothing could be kept in front; to have none, leave out `tiered+`",
+        ),
+        (
+            "tiered+redis://h?front_bytes=0",
+            "option `front_bytes`: `0`: nothing could be kept in front; to have none, leave out `tiered+`",
+        ),
+        (
+            "tiered+redis://h?front_entries=0",
+            "option `front_entries`: `0`: nothing could be kept in front; to have none, leave out `tiered+`",
+        ),
+        (
+            "tiered+redis://h?front_timeout=never",
+            "option `front_timeout`: `never`: expected a time that ends, such as 250ms, 10s, 1h 30m or 1day",
         ),
         ("tiered+redis://h?front_timeout=5", "option `front_timeout`: `5`"),
         ("tiered+redis://h?front_bytes=much", "option `front_bytes`: `much`"),
-        ("tiered+redis://h?front_bytes=0", "option `front_bytes`: `0`"),
-        ("tiered+redis://h?front_entries=0", "option `front_entries`: `0`"),
         ("tiered+redis://h?max_entries=5", "option `max_entries` is one of `memory://` and `file://`, not of"),
         ("redis://h?front_timeout=1s", "option `front_timeout` is one of `tiered+…`, not of `redis://`: there is "),
         ("memory://?front_bytes=1MiB", "option `front_bytes` is one of `tiered+…`, not of `memory://`: there is "),
