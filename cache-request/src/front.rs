@@ -80,28 +80,42 @@ const RECORD: usize = 2 * 2 * (size_of::<(Digest, Slot)>() + 1);
 /// The first half of a BLAKE3 hash of a key's text.
 type Digest = u128;
 
-/// A write behind the front. However it ends, also if it is given up half way, the value may have changed.
+/// A write behind the front. However it ends, also if it is given up half way, what it is about may have changed.
 pub(crate) struct Write<'a> {
     front: Option<&'a Front>,
-    text: &'a str,
+    /// The key; `None` for all there are.
+    text: Option<&'a str>,
 }
 
 impl<'a> Write<'a> {
     pub(crate) fn begin(front: Option<&'a Arc<Front>>, text: &'a str) -> Self {
-        Self { front: front.map(|front| &**front), text }
+        Self { front: front.map(|front| &**front), text: Some(text) }
     }
 
-    /// The backend has answered. Says whether a value was in front.
+    pub(crate) fn begin_all(front: Option<&'a Arc<Front>>) -> Self {
+        Self { front: front.map(|front| &**front), text: None }
+    }
+
+    /// The backend has answered. Says whether the key's value was in front.
     pub(crate) fn end(mut self) -> bool {
-        self.front.take().is_some_and(|front| front.invalidate(self.text))
+        self.invalidate()
+    }
+
+    fn invalidate(&mut self) -> bool {
+        match (self.front.take(), self.text) {
+            (Some(front), Some(text)) => front.invalidate(text),
+            (Some(front), None) => {
+                front.invalidate_all();
+                false
+            }
+            (None, _) => false,
+        }
     }
 }
 
 impl Drop for Write<'_> {
     fn drop(&mut self) {
-        if let Some(front) = self.front {
-            front.invalidate(self.text);
-        }
+        self.invalidate();
     }
 }
 
@@ -114,17 +128,20 @@ pub(crate) struct Reading {
 impl Front {
     /// A front of `backend`, if that tells of changes; else one that goes by time.
     pub(crate) fn of(backend: &Guarded, timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
-        let front = Self::new(timeout, store);
-        match backend.track(&front) {
-            Some(true) => {}
-            Some(false) => front.go_by_time(),
-            None => tracing::error!(backend = backend.name(), "nothing is kept in front: its `track` panicked"),
+        let tracked = Self::closed(timeout, store);
+        // Where the backend is not to be heard, what it tells all the same is of a front that is gone.
+        match backend.track(&tracked) {
+            Some(true) => tracked,
+            Some(false) => Self::by_time(timeout, store),
+            None => {
+                tracing::error!(backend = backend.name(), "nothing is kept in front: its `track` panicked");
+                Self::closed(timeout, store)
+            }
         }
-        front
     }
 
-    /// A front that is closed.
-    fn new(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+    /// Nothing is put in until the backend tells of changes.
+    fn closed(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
         Arc::new(Self {
             timeout,
             store: Arc::clone(store),
@@ -135,10 +152,12 @@ impl Front {
         })
     }
 
-    /// The backend tells of no changes: entries last until their timeout, whatever others do behind them.
-    fn go_by_time(&self) {
-        *lock(&self.tracking) = Tracking::ByTime;
-        self.open();
+    /// Entries last until their timeout, whatever others do behind them.
+    fn by_time(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+        let front = Self::closed(timeout, store);
+        *lock(&front.tracking) = Tracking::ByTime;
+        front.open();
+        front
     }
 
     /// Whether the backend tells of changes.

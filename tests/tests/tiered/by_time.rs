@@ -53,7 +53,14 @@ fn what_is_in_front_asks_the_backend_nothing() {
 #[test]
 fn a_cache_without_a_front_has_nothing_in_front() {
     let (clock, backend, _) = tiered();
-    for builder in [on(&clock, &backend), on(&clock, &backend).front(Duration::ZERO)] {
+    let builder = || on(&clock, &backend);
+    for builder in [
+        builder(),
+        builder().front(Duration::ZERO),
+        builder().front(FRONT).front(Duration::ZERO),
+        builder().front(FRONT).max_bytes(0),
+        builder().max_entries(0).front(FRONT),
+    ] {
         let cache = builder.build();
         ask(&cache, 1);
         ask(&cache, 1);
