@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use crate::{
@@ -69,7 +70,9 @@ struct Shard {
     /// Another one after each invalidation.
     version: u64,
     /// Where the entries are; of some that have left the store as well.
-    entries: HashMap<Digest, Slot>,
+    ///
+    /// The hasher need not be a good one, but a seeded one: anybody can choose keys whose digests are much alike.
+    entries: HashMap<Digest, Slot, RandomState>,
     /// So many are to be looked through for those that have left.
     sweep_at: usize,
 }
