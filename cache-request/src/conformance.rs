@@ -111,7 +111,7 @@ pub trait Harness: Sync {
     }
 
     /// The length of the largest value that is tried: 20 MB. The backend may refuse it as
-    /// [`TooLarge`](ErrorKind::TooLarge).
+    /// [`TooLarge`](crate::ErrorKind::TooLarge).
     fn large_value_bytes(&self) -> usize {
         20_000_000
     }
