@@ -75,3 +75,18 @@ fn on_a_disabled_cache_there_is_nothing_to_forget() {
         assert!(f_cache().refresh() < f());
     });
 }
+
+/// Not where its methods are called, nor where these are awaited.
+#[test]
+fn a_companion_is_of_the_scope_that_it_was_asked_for_in() {
+    #[cache_request]
+    async fn f(id: u32) -> u32 {
+        id
+    }
+    let [(own, _), (other, _)] = [memory(), bytes()];
+    let handle = scoped_sync(&own, || client_scope_sync("acme", || f_cache(1)));
+    block_on(scoped(&other, client_scope("elsewhere", handle.put(&7)))).unwrap();
+    assert_eq!([own.stats().entries, other.stats().functions.len() as u64], [1, 0]);
+    let peek = |client| block_on(scoped(&own, client_scope(client, async { f_cache(1).peek().await })));
+    assert_eq!([peek("acme"), peek("elsewhere")], [Some(7), None]);
+}
