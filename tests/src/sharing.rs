@@ -1,8 +1,8 @@
-//! A function whose answers several processes share.
+//! What several processes share, and what they do not.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use cache_request::{Cache, cache_request, client_scope_sync, scoped_sync};
+use cache_request::{Backend, Cache, cache_request, client_scope_sync, scoped_sync};
 
 #[cache_request(timeout = 60, name = "colour", skip(bodies))]
 fn colour(name: &str, bodies: &AtomicU32) -> String {
@@ -14,6 +14,10 @@ fn colour(name: &str, bodies: &AtomicU32) -> String {
 ///
 /// `look` is called when the first value has been kept: it stands under `paint..colour?name=red`, if the prefix is `paint`, for a
 /// minute.
+///
+/// # Panics
+///
+/// If it is not found, or is when it should not.
 pub fn assert_processes_share(cache: impl Fn() -> Cache, look: impl FnOnce()) {
     let bodies = AtomicU32::new(0);
     let assert_red_after = |sum| {
@@ -35,4 +39,20 @@ pub fn assert_processes_share(cache: impl Fn() -> Cache, look: impl FnOnce()) {
     assert_eq!(here.stats().faults() + there.stats().faults(), 0);
     drop((here, there));
     scoped_sync(&cache(), || assert_red_after(3));
+}
+
+/// Under `key`, each of these has its own number: it is there until that one is cleared, whichever others are.
+///
+/// # Panics
+///
+/// If it is not.
+pub async fn assert_each_clears_its_own(backends: &[impl Backend]) {
+    for cleared in 0..backends.len() {
+        backends[cleared].clear().await.expect("it can be cleared");
+        for (number, backend) in backends.iter().enumerate() {
+            let found = backend.get("key").await.expect("it can be read");
+            let expected = (number > cleared).then(|| vec![u8::try_from(number).expect("a small number")]);
+            assert_eq!(found, expected, "{number} after {cleared} was cleared");
+        }
+    }
 }
