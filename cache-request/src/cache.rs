@@ -16,7 +16,7 @@ use crate::{
     codec::Packing,
     config,
     flight::{Fence, Flights},
-    front::Front,
+    front::{Front, Write},
     function::{AnyFunction, Function, Kept, Name},
     policy::Value,
     shim::{block_on, interleave, unpoisoned, within},
@@ -134,10 +134,9 @@ impl Cache {
         self.0.store.clear();
         let Mode::Backend(backend, front) = &self.0.mode else { return Ok(()) };
         self.pass(fence).await;
+        let write = Write::begin_all(front.as_ref());
         let cleared = backend.clear().await;
-        if let Some(front) = front {
-            front.all_changed();
-        }
+        write.end();
         cleared
     }
 
@@ -293,7 +292,10 @@ impl CacheBuilder {
     }
 
     /// Keeps what is read from the backend in this process's memory as well, for `timeout` at most, so that it is not asked
-    /// again for so long. Without a backend, or for no time, it means nothing. Default: asks the backend each time.
+    /// again for so long. Default: asks the backend each time.
+    ///
+    /// Nothing is in front where nothing could be: for no time, within [`max_bytes`](Self::max_bytes) or
+    /// [`max_entries`](Self::max_entries) of 0, and without a backend. (In an address, such an option is an error.)
     ///
     /// The backends of Redis and Valkey tell of changes by whoever's doing within a round trip, over a connection of their own;
     /// while that is lost, nothing is kept in front. In front of others, what this cache writes and deletes is seen at
@@ -425,14 +427,15 @@ impl CacheBuilder {
     #[must_use]
     pub fn build(self) -> Cache {
         let store = Arc::new(Store::new(self.limits, self.clock.clone()));
+        let holds_nothing = self.limits.bytes == 0 || self.limits.entries == 0;
         let mode = match self.place {
             Place::Backend(backend) => {
                 let backend = Guarded::new(backend, self.guard, self.clock.clone());
-                let front = self.front.map(|timeout| Front::of(&backend, timeout, &store));
+                let front = self.front.filter(|_| !holds_nothing).map(|timeout| Front::of(&backend, timeout, &store));
                 Mode::Backend(backend, front)
             }
             // Else each value would be a fault, as one that is too large.
-            Place::Memory if self.limits.bytes == 0 || self.limits.entries == 0 => Mode::Null,
+            Place::Memory if holds_nothing => Mode::Null,
             Place::Memory => Mode::Memory,
             Place::Null => Mode::Null,
         };

@@ -41,10 +41,10 @@ use crate::{Cache, Error, global::install_all};
 /// | `secret`, `secret_env` | all with a backend | [authenticates] what is stored; the variable that holds the secret | no |
 /// | `secret_old`, `secret_old_env` | all with a backend | is good for reading, too; the variable that holds it | none |
 /// | `front_timeout` | `tiered+` … | how long a value may stay in front of the backend | `5s` |
-/// | `front_bytes` | `tiered+` … | bytes that may be held in front | 64 MiB |
-/// | `front_entries` | `tiered+` … | entries that may be held in front | any number |
+/// | `front_bytes` | `tiered+` … | bytes that may be held in front, the values of `local` functions counted | 64 MiB |
+/// | `front_entries` | `tiered+` … | entries that may be held in front, the values of `local` functions counted | any number |
 /// | `namespace` | `redis` …, `sqlite`, `postgres`, `memcached` | whose keys these are on the server: what they begin with, or a column | `cache-request` |
-/// | `connect` | `redis` …, `sqlite`, `postgres`, `memcached` | `now`: an error where the server cannot be reached; `lazy`: with the first call | `lazy` |
+/// | `connect` | `redis` …, `sqlite`, `postgres`, `memcached` | `now`: an error where the server cannot be reached; `lazy`: with the first call, and of `tiered+redis` … when the cache is made, in the background | `lazy` |
 /// | `connect_limit` | `redis` …, `sqlite`, `postgres` | how long one attempt to connect may take | `1s` |
 /// | `db` | `redis` … but `redis-cluster` | the number of the database, where the path does not name it | `0` |
 /// | `sentinel_user`, `sentinel_password` | `redis-sentinel` | who we are at the sentinels | nobody |

@@ -6,8 +6,8 @@
 //!
 //! 1. [`Front::begin`] notes the state of the key's shard, before the backend is asked;
 //! 2. [`Front::fill`] puts the value in, under the shard's lock, if the state is still the same;
-//! 3. [`Front::changed`] changes the state and removes the entry, under the same lock, after the backend was told, or when it
-//!    tells.
+//! 3. [`Front::invalidate`] makes that another one and removes the entry, under the same lock, after the backend was told, or
+//!    when it tells.
 //!
 //! What the backend says names a key by its text, so a digest of that leads to the entry.
 
@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use crate::{
@@ -40,8 +41,10 @@ pub(crate) struct Front {
     store: Arc<Store>,
     shards: Box<[Mutex<Shard>]>,
     tracking: Mutex<Tracking>,
-    changed: AtomicU64,
-    dropped: AtomicU64,
+    /// How often the backend has told of a change.
+    told: AtomicU64,
+    /// How often it could not tell any more.
+    lost: AtomicU64,
 }
 
 /// Whether the memory in front of a backend hears of what others change there.
@@ -50,11 +53,11 @@ pub(crate) struct Front {
 #[non_exhaustive]
 pub enum Tracking {
     /// Of nothing: entries last until their timeout.
-    None,
+    ByTime,
     /// Of all changes.
     Live,
-    /// Not at the moment: nothing is in front.
-    Lost,
+    /// Not at the moment, and so nothing is in front.
+    Suspended,
 }
 
 /// So many that a change seldom keeps another key's value from being put in.
@@ -64,10 +67,12 @@ const SHARDS: usize = 64;
 struct Shard {
     /// Whether values may be put in.
     open: bool,
-    /// How often something has changed.
-    changes: u64,
+    /// Another one after each invalidation.
+    version: u64,
     /// Where the entries are; of some that have left the store as well.
-    entries: HashMap<Digest, Slot>,
+    ///
+    /// The hasher need not be a good one, but a seeded one: anybody can choose keys whose digests are much alike.
+    entries: HashMap<Digest, Slot, RandomState>,
     /// So many are to be looked through for those that have left.
     sweep_at: usize,
 }
@@ -78,70 +83,89 @@ const RECORD: usize = 2 * 2 * (size_of::<(Digest, Slot)>() + 1);
 /// The first half of a BLAKE3 hash of a key's text.
 type Digest = u128;
 
-/// A write behind the front. However it ends, also if it is given up half way, the value may have changed.
+/// A write behind the front. However it ends, also if it is given up half way, what it is about may have changed.
 pub(crate) struct Write<'a> {
     front: Option<&'a Front>,
-    text: &'a str,
+    /// The key; `None` for all there are.
+    text: Option<&'a str>,
 }
 
 impl<'a> Write<'a> {
     pub(crate) fn begin(front: Option<&'a Arc<Front>>, text: &'a str) -> Self {
-        Self { front: front.map(|front| &**front), text }
+        Self { front: front.map(|front| &**front), text: Some(text) }
     }
 
-    /// The backend has answered. Says whether a value was in front.
+    pub(crate) fn begin_all(front: Option<&'a Arc<Front>>) -> Self {
+        Self { front: front.map(|front| &**front), text: None }
+    }
+
+    /// The backend has answered. Says whether the key's value was in front.
     pub(crate) fn end(mut self) -> bool {
-        self.front.take().is_some_and(|front| front.changed(self.text))
+        self.invalidate()
+    }
+
+    fn invalidate(&mut self) -> bool {
+        match (self.front.take(), self.text) {
+            (Some(front), Some(text)) => front.invalidate(text),
+            (Some(front), None) => {
+                front.invalidate_all();
+                false
+            }
+            (None, _) => false,
+        }
     }
 }
 
 impl Drop for Write<'_> {
     fn drop(&mut self) {
-        if let Some(front) = self.front {
-            front.changed(self.text);
-        }
+        self.invalidate();
     }
 }
 
 /// A value that was asked for.
 pub(crate) struct Reading {
     digest: Digest,
-    changes: u64,
+    version: u64,
 }
 
 impl Front {
     /// A front of `backend`, if that tells of changes; else one that goes by time.
     pub(crate) fn of(backend: &Guarded, timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
-        let front = Self::new(timeout, store);
-        match backend.track(&front) {
-            Some(true) => {}
-            Some(false) => front.go_by_time(),
-            None => tracing::error!(backend = backend.name(), "nothing is kept in front: its `track` panicked"),
+        let tracked = Self::closed(timeout, store);
+        // Where the backend is not to be heard, what it tells all the same is of a front that is gone.
+        match backend.track(&tracked) {
+            Some(true) => tracked,
+            Some(false) => Self::by_time(timeout, store),
+            None => {
+                tracing::error!(backend = backend.name(), "nothing is kept in front: its `track` panicked");
+                Self::closed(timeout, store)
+            }
         }
-        front
     }
 
-    /// A front that is closed.
-    fn new(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+    /// Nothing is put in until the backend tells of changes.
+    fn closed(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
         Arc::new(Self {
             timeout,
             store: Arc::clone(store),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            tracking: Mutex::new(Tracking::Lost),
-            changed: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
+            tracking: Mutex::new(Tracking::Suspended),
+            told: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         })
     }
 
-    /// The backend tells of no changes: entries last until their timeout, whatever others do behind them.
-    fn go_by_time(&self) {
-        *lock(&self.tracking) = Tracking::None;
-        self.open();
+    /// Entries last until their timeout, whatever others do behind them.
+    fn by_time(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+        let front = Self::closed(timeout, store);
+        *lock(&front.tracking) = Tracking::ByTime;
+        front.open();
+        front
     }
 
     /// Whether the backend tells of changes.
     pub(crate) fn is_tracked(&self) -> bool {
-        *lock(&self.tracking) != Tracking::None
+        *lock(&self.tracking) != Tracking::ByTime
     }
 
     /// How long an entry may last.
@@ -153,7 +177,7 @@ impl Front {
     pub(crate) fn begin(&self, text: &str) -> Option<Reading> {
         let digest = digest(text);
         let shard = self.shard(digest);
-        shard.open.then_some(Reading { digest, changes: shard.changes })
+        shard.open.then_some(Reading { digest, version: shard.version })
     }
 
     /// Puts a value in, unless it may have changed since it was asked for, or is too large.
@@ -169,7 +193,7 @@ impl Front {
         weight: usize,
     ) -> Result<(), Contained<V>> {
         let mut shard = self.shard(reading.digest);
-        if !shard.open || shard.changes != reading.changes {
+        if !shard.open || shard.version != reading.version {
             return Err(value);
         }
         shard.note(reading.digest, Slot { table: table.id, hash: key.hash }, &self.store);
@@ -177,17 +201,17 @@ impl Front {
     }
 
     /// The value behind a key has changed, or may have. Says whether one was in front.
-    pub(crate) fn changed(&self, text: &str) -> bool {
+    pub(crate) fn invalidate(&self, text: &str) -> bool {
         let digest = digest(text);
         let _deferred = self.store.defer_drops();
         let mut shard = self.shard(digest);
-        shard.changes += 1;
+        shard.version += 1;
         let entry = shard.entries.remove(&digest);
         entry.is_some_and(|slot| self.store.remove_at(slot, Farewell::Invalidated))
     }
 
     /// All values behind may have changed.
-    pub(crate) fn all_changed(&self) {
+    pub(crate) fn invalidate_all(&self) {
         self.empty(|_| {});
     }
 
@@ -205,7 +229,7 @@ impl Front {
         let _deferred = self.store.defer_drops();
         for shard in &self.shards {
             let mut shard = lock(shard);
-            shard.changes += 1;
+            shard.version += 1;
             shard.sweep_at = 0;
             for (_, slot) in mem::take(&mut shard.entries) {
                 self.store.remove_at(slot, Farewell::Invalidated);
@@ -221,8 +245,8 @@ impl Front {
     pub(crate) fn stats(&self) -> FrontStats {
         FrontStats {
             tracking: *lock(&self.tracking),
-            changed: self.changed.load(Ordering::Relaxed),
-            dropped: self.dropped.load(Ordering::Relaxed),
+            changed: self.told.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
         }
     }
 }
@@ -264,7 +288,7 @@ impl Changes {
         let _deferred = front.store.defer_drops();
         let mut tracking = lock(&front.tracking);
         // What was there before may have changed unheard.
-        front.all_changed();
+        front.invalidate_all();
         front.open();
         *tracking = Tracking::Live;
     }
@@ -272,16 +296,16 @@ impl Changes {
     /// The value under `key` has changed, has expired or is gone: `key` is as the backend was given it.
     pub fn changed(&self, key: &str) {
         if let Some(front) = self.front.upgrade() {
-            front.changed.fetch_add(1, Ordering::Relaxed);
-            front.changed(key);
+            front.told.fetch_add(1, Ordering::Relaxed);
+            front.invalidate(key);
         }
     }
 
     /// All values have changed or are gone.
     pub fn all_changed(&self) {
         if let Some(front) = self.front.upgrade() {
-            front.changed.fetch_add(1, Ordering::Relaxed);
-            front.all_changed();
+            front.told.fetch_add(1, Ordering::Relaxed);
+            front.invalidate_all();
         }
     }
 
@@ -293,9 +317,9 @@ impl Changes {
             let _deferred = front.store.defer_drops();
             let mut tracking = lock(&front.tracking);
             front.close();
-            *tracking = Tracking::Lost;
+            *tracking = Tracking::Suspended;
         }
-        let count = front.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        let count = front.lost.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             let (backend, cause) = (self.name, format_args!("{cause:#}"));
             tracing::warn!(backend, %cause, count, "memory in front is dropped: changes behind it may have been missed");

@@ -131,6 +131,8 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
 
 /// One call of an annotated plain function: what its companion, `<name>_cache(…)`, returns.
 ///
+/// It is of the cache and the client in whose scope `<name>_cache` was called, wherever its methods are called.
+///
 /// On a cache whose backend is outside the process, the methods block the thread while they reach it.
 #[must_use = "a handle does nothing until one of its methods is called"]
 pub struct Handle<R, V, B> {
@@ -177,6 +179,9 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     }
 
     /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
+    ///
+    /// A value that is not kept, by the attribute's conditions or for a fault, leaves no older one behind; but a backend that can
+    /// neither be given the new value nor be told to delete the older one goes on returning that until its timeout.
     pub fn refresh(self) -> R {
         self.prepared.refresh_on_this_thread(pin!(async { (self.body)() }))
     }
@@ -208,6 +213,10 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
 
 pin_project! {
     /// One call of an annotated `async` function: what its companion, `<name>_cache(…)`, returns.
+    ///
+    /// It is of the cache and the client in whose scope `<name>_cache` was called, wherever its methods are called and awaited.
+    /// In `scoped(&cache, f_cache(1).put(&value))` that is outside the scope: it is to be called within,
+    /// `scoped(&cache, async { f_cache(1).put(&value).await })`.
     #[must_use = "a handle does nothing until one of its methods is called and awaited"]
     pub struct AsyncHandle<R, V, B> {
         prepared: Prepared<R, V>,
@@ -276,6 +285,9 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     }
 
     /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
+    ///
+    /// A value that is not kept, by the attribute's conditions or for a fault, leaves no older one behind; but a backend that can
+    /// neither be given the new value nor be told to delete the older one goes on returning that until its timeout.
     pub async fn refresh(self) -> R {
         let this = pin!(self);
         let this = this.project();

@@ -1,4 +1,4 @@
-//! Backends that do what no backend should.
+//! Backends that do what no backend should, and what they are made of.
 
 use std::{
     future::pending,
@@ -10,6 +10,113 @@ use cache_request::{
     Error, MockClock,
     backend::{Backend, MemoryBackend},
 };
+
+/// The named methods of a [`Backend`] that are those of another one: `delegate!(self => self.0; get set)`. All six that a backend
+/// must have, where none is named.
+#[macro_export]
+macro_rules! delegate {
+    ($this:ident => $to:expr) => {
+        $crate::delegate!($this => $to; get set add touch delete clear);
+    };
+    ($this:ident => $to:expr; $($method:ident)*) => {
+        $($crate::delegate!(@$method $this => $to);)*
+    };
+    (@get $this:ident => $to:expr) => {
+        async fn get(&$this, key: &str) -> Result<Option<Vec<u8>>, ::cache_request::Error> {
+            $to.get(key).await
+        }
+    };
+    (@set $this:ident => $to:expr) => {
+        async fn set(
+            &$this,
+            key: &str,
+            value: &[u8],
+            timeout: Option<::std::time::Duration>,
+        ) -> Result<(), ::cache_request::Error> {
+            $to.set(key, value, timeout).await
+        }
+    };
+    (@add $this:ident => $to:expr) => {
+        async fn add(
+            &$this,
+            key: &str,
+            value: &[u8],
+            timeout: Option<::std::time::Duration>,
+        ) -> Result<bool, ::cache_request::Error> {
+            $to.add(key, value, timeout).await
+        }
+    };
+    (@touch $this:ident => $to:expr) => {
+        async fn touch(
+            &$this,
+            key: &str,
+            timeout: Option<::std::time::Duration>,
+        ) -> Result<bool, ::cache_request::Error> {
+            $to.touch(key, timeout).await
+        }
+    };
+    (@delete $this:ident => $to:expr) => {
+        async fn delete(&$this, key: &str) -> Result<bool, ::cache_request::Error> {
+            $to.delete(key).await
+        }
+    };
+    (@clear $this:ident => $to:expr) => {
+        async fn clear(&$this) -> Result<(), ::cache_request::Error> {
+            $to.clear().await
+        }
+    };
+}
+
+/// A backend in memory that pauses before and after each operation.
+pub struct Pausing<P> {
+    memory: MemoryBackend,
+    pause: P,
+}
+
+impl<F: Future<Output = ()> + Send, P: Fn() -> F + Send + Sync + 'static> Pausing<P> {
+    /// `pause` is how.
+    #[must_use]
+    pub fn new(memory: MemoryBackend, pause: P) -> Self {
+        Self { memory, pause }
+    }
+
+    async fn between<T: Send>(&self, operation: impl Future<Output = T> + Send) -> T {
+        (self.pause)().await;
+        let outcome = operation.await;
+        (self.pause)().await;
+        outcome
+    }
+}
+
+impl<F: Future<Output = ()> + Send, P: Fn() -> F + Send + Sync + 'static> Backend for Pausing<P> {
+    fn name(&self) -> &'static str {
+        "pausing"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.between(self.memory.get(key)).await
+    }
+
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        self.between(self.memory.set(key, value, timeout)).await
+    }
+
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        self.between(self.memory.add(key, value, timeout)).await
+    }
+
+    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
+        self.between(self.memory.touch(key, timeout)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        self.between(self.memory.delete(key)).await
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.between(self.memory.clear()).await
+    }
+}
 
 /// What a [`Bent`] backend does instead of its work.
 #[derive(Debug, Clone, Default)]

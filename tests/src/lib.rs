@@ -10,4 +10,5 @@ pub mod logs;
 pub mod outages;
 pub mod proxy;
 pub mod servers;
+pub mod sharing;
 pub mod wire;

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache_request::{Cache, ErrorKind, scoped_sync};
+use cache_request::{Backend, Cache, ErrorKind, scoped_sync};
+use futures_lite::future::block_on;
+use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use crate::{
     callers::double,
@@ -144,6 +147,81 @@ pub fn cannot_work(what: &str, cache: &Cache, begin: impl FnOnce(), end: impl Fn
     });
     println!("{what}: {figures}, works {recovered:.1?} after that");
     faults_are_noticed(&figures);
+}
+
+/// The master among `servers` that is lost, until there is another one, and comes back.
+///
+/// # Panics
+///
+/// If calls are wrong, fail or wait, or if no master is found again.
+pub fn is_replaced<S>(
+    how: &str,
+    cache: &Cache,
+    servers: &mut S,
+    lose: impl FnOnce(&mut S),
+    until_replaced: impl FnOnce(&S),
+    bring_back: impl FnOnce(&mut S),
+) {
+    let mut took = [Duration::ZERO; 2];
+    let figures = during(cache, || {
+        until_it_works(cache);
+        let begun = Instant::now();
+        lose(servers);
+        until_replaced(servers);
+        took[0] = begun.elapsed();
+        took[1] = until_it_works(cache);
+        bring_back(servers);
+        thread::sleep(Duration::from_secs(2));
+        until_it_works(cache);
+    });
+    println!("master {how}: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
+    figures.are_good();
+}
+
+/// Writes that are given up while all `servers` stand still, for `stopped` and a moment, and the deletions of what they were to
+/// write: these are done when this returns, and nothing is to come after them.
+///
+/// # Panics
+///
+/// If a server answers while it is stopped.
+pub fn are_stopped_while_keys_are_written_and_deleted(
+    servers: &[&Server],
+    stopped: Duration,
+    backend: &impl Backend,
+    keys: &[String],
+) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let connect = async || {
+        for key in keys {
+            backend.get(key).await.expect("all servers are there");
+            backend.delete(key).await.expect("all servers are there");
+        }
+    };
+    runtime.block_on(connect());
+    block_on(connect());
+
+    servers.iter().for_each(|server| server.stop());
+    let value = &vec![b'x'; 20_000];
+    runtime.block_on(async {
+        let sets = join_all(keys.iter().map(|key| backend.set(key, value, None)));
+        assert!(timeout(Duration::from_millis(150), sets).await.is_err(), "the servers are stopped");
+    });
+    thread::sleep(stopped);
+    thread::scope(|threads| {
+        for key in keys {
+            threads.spawn(move || {
+                // As often as it takes until its server is told.
+                while block_on(backend.delete(key)).is_err() {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            });
+        }
+        thread::sleep(Duration::from_millis(300));
+        servers.iter().for_each(|server| server.go_on());
+    });
+    // What comes late, if anything does.
+    thread::sleep(Duration::from_millis(500));
 }
 
 /// A program, `full_disk`, whose files may have so many bytes for a while.

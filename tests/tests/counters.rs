@@ -14,6 +14,7 @@ use cache_request::{
     Backend, Cache, Clock, Error, Faults, FunctionStats, Misses, MockClock, Stats, backend::MemoryBackend,
     cache_request, scoped, scoped_sync,
 };
+use cache_request_tests::delegate;
 use futures_lite::future::block_on;
 
 use crate::support::{Count, Gate, ends, poll, stats};
@@ -56,29 +57,7 @@ impl Backend for Shared {
         "shared"
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.reach()?.get(key).await
-    }
-
-    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        self.reach()?.set(key, value, timeout).await
-    }
-
-    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-        self.reach()?.add(key, value, timeout).await
-    }
-
-    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-        self.reach()?.touch(key, timeout).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.reach()?.delete(key).await
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        self.reach()?.clear().await
-    }
+    delegate!(self => self.reach()?);
 }
 
 #[test]

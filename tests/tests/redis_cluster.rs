@@ -1,10 +1,6 @@
 //! A cluster of three masters and their replicas: the whole suite, and what happens to its nodes.
 
-use std::{
-    collections::BTreeSet,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use cache_request::{
     Cache, ErrorKind,
@@ -16,13 +12,13 @@ use cache_request_tests::{
     callers::double,
     certificates::Certificates,
     load::{during, until_it_works},
+    outages,
     servers::{
-        redis::{Cluster, Namespaces},
+        redis::{Cluster, Namespaces, Redis},
         run, wait_until,
     },
 };
 use futures_lite::future::block_on;
-use futures_util::future::join_all;
 
 /// In one test, as it takes some seconds until a cluster is ready.
 #[test]
@@ -63,50 +59,37 @@ fn it_passes_the_suite_and_spreads_what_it_keeps() {
 fn a_master_that_is_killed_is_followed_by_its_replica() {
     let mut cluster = Cluster::new();
     let cache = Cache::from_url(&cluster.url()).unwrap();
-    let masters: BTreeSet<_> = cluster.masters().into_iter().collect();
-    let mut took = [Duration::ZERO; 2];
-    let figures = during(&cache, || {
-        until_it_works(&cache);
-        let killed = *masters.first().unwrap();
-        let begun = Instant::now();
-        cluster.nodes[killed].server.kill();
-        wait_until("its replica is a master", || cluster.masters().len() == 3);
-        took[0] = begun.elapsed();
-        took[1] = until_all_work(&cluster);
-        until_it_works(&cache);
-        cluster.nodes[killed].server.restart();
-        thread::sleep(Duration::from_secs(2));
-        until_it_works(&cache);
-    });
-    println!("master killed: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good();
+    let killed = *cluster.masters().iter().min().unwrap();
+    outages::is_replaced(
+        "killed",
+        &cache,
+        &mut cluster,
+        |cluster| cluster.nodes[killed].server.kill(),
+        |cluster| {
+            wait_until("its replica is a master", || cluster.masters().len() == 3);
+            until_all_work(cluster);
+        },
+        |cluster| cluster.nodes[killed].server.restart(),
+    );
 }
 
 #[test]
 fn a_master_that_is_stopped_is_followed_by_its_replica() {
-    let cluster = Cluster::new();
+    let mut cluster = Cluster::new();
     let cache = Cache::from_url(&cluster.url()).unwrap();
     let stopped = cluster.masters()[0];
-    let mut took = [Duration::ZERO; 2];
-    let figures = during(&cache, || {
-        until_it_works(&cache);
-        let begun = Instant::now();
-        cluster.nodes[stopped].server.stop();
-        let others = || (0..6).filter(|node| *node != stopped);
-        wait_until("its replica is a master", || {
-            others()
-                .filter(|node| cluster.nodes[*node].ask::<String>(&["INFO", "replication"]).contains("role:master"))
-                .count()
-                == 3
-        });
-        took[0] = begun.elapsed();
-        took[1] = until_it_works(&cache);
-        cluster.nodes[stopped].server.go_on();
-        thread::sleep(Duration::from_secs(1));
-        until_it_works(&cache);
-    });
-    println!("master stopped: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good();
+    outages::is_replaced(
+        "stopped",
+        &cache,
+        &mut cluster,
+        |cluster| cluster.nodes[stopped].server.stop(),
+        |cluster| {
+            let others: Vec<_> = (0..6).filter(|node| *node != stopped).map(|node| &cluster.nodes[node]).collect();
+            let is_master = |node: &&&Redis| node.ask::<String>(&["INFO", "replication"]).contains("role:master");
+            wait_until("its replica is a master", || others.iter().filter(is_master).count() == 3);
+        },
+        |cluster| cluster.nodes[stopped].server.go_on(),
+    );
 }
 
 #[test]
@@ -136,58 +119,18 @@ fn slots_may_move_while_calls_go_on() {
 /// the caller is on.
 #[test]
 fn a_late_write_does_not_undo_a_deletion() {
-    const KEYS: usize = 100;
-
     let cluster = Cluster::new();
-    let backend = &RedisBackend::new(&cluster.url()).unwrap();
-    let key = |number: usize| format!("key{number}");
-    let value = &vec![b'x'; 20_000];
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let all = async |caller: &str| {
-        // All nodes are known and connected to.
-        for number in 0..KEYS {
-            backend.get(&key(number)).await.unwrap_or_else(|error| panic!("{caller}: {error}"));
-            backend.delete(&key(number)).await.unwrap();
-        }
-    };
-    runtime.block_on(all("tokio"));
-    block_on(all("a thread"));
-
-    for node in &cluster.nodes {
-        node.server.stop();
-    }
-    runtime.block_on(async {
-        let sets = (0..KEYS).map(|number| async move { backend.set(&key(number), value, None).await });
-        let given_up = tokio::time::timeout(Duration::from_millis(150), join_all(sets)).await;
-        assert!(given_up.is_err(), "the nodes are stopped");
-    });
-    thread::scope(|threads| {
-        let deletions: Vec<_> = (0..KEYS)
-            .map(|number| {
-                threads.spawn(move || {
-                    // As often as it takes until its node is told.
-                    while block_on(backend.delete(&key(number))).is_err() {
-                        thread::sleep(Duration::from_millis(5));
-                    }
-                })
-            })
-            .collect();
-        thread::sleep(Duration::from_millis(300));
-        for node in &cluster.nodes {
-            node.server.go_on();
-        }
-        deletions.into_iter().for_each(|deletion| deletion.join().unwrap());
-    });
-    thread::sleep(Duration::from_millis(500));
-    let kept =
-        block_on(async { join_all((0..KEYS).map(|number| async move { backend.get(&key(number)).await })).await });
-    let kept = kept.into_iter().filter(|found| found.as_ref().unwrap().is_some()).count();
-    assert_eq!(kept, 0, "of {KEYS} that were deleted");
+    let backend = RedisBackend::new(&cluster.url()).unwrap();
+    let keys: Vec<_> = (0..100).map(|number| format!("key{number}")).collect();
+    let nodes: Vec<_> = cluster.nodes.iter().map(|node| &node.server).collect();
+    outages::are_stopped_while_keys_are_written_and_deleted(&nodes, Duration::ZERO, &backend, &keys);
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    let kept = block_on(backend.get_many(&keys)).into_iter().filter(|found| found.as_ref().unwrap().is_some()).count();
+    assert_eq!(kept, 0, "of {} that were deleted", keys.len());
 }
 
 /// Every slot has a master that a client of its own reaches.
-fn until_all_work(cluster: &Cluster) -> Duration {
-    let begun = Instant::now();
+fn until_all_work(cluster: &Cluster) {
     wait_until("all slots are served", || {
         let backend = RedisBackend::builder(&cluster.url()).namespace("probe").build().unwrap();
         block_on(async {
@@ -199,7 +142,6 @@ fn until_all_work(cluster: &Cluster) -> Duration {
             true
         })
     });
-    begun.elapsed()
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! The master that sentinels name: the whole suite, and another master in its place.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use cache_request::{
     Cache, ErrorKind,
@@ -15,6 +12,7 @@ use cache_request_tests::{
     callers::double,
     certificates::Certificates,
     load::{during, until_it_works},
+    outages,
     servers::{
         redis::{Namespaces, Sentinels, ask},
         wait_until,
@@ -44,20 +42,8 @@ fn is_replaced(how: &str, lose: impl FnOnce(&mut Sentinels), bring_back: impl Fn
     let mut sentinels = Sentinels::new();
     let cache = Cache::from_url(&sentinels.url()).unwrap();
     let first = sentinels.master();
-    let mut took = [Duration::ZERO; 2];
-    let figures = during(&cache, || {
-        until_it_works(&cache);
-        let begun = Instant::now();
-        lose(&mut sentinels);
-        wait_until("there is another master", || sentinels.master() != first);
-        took[0] = begun.elapsed();
-        took[1] = until_it_works(&cache);
-        bring_back(&mut sentinels);
-        thread::sleep(Duration::from_secs(1));
-        until_it_works(&cache);
-    });
-    println!("master {how}: {figures}, another one after {:.1?}, works {:.1?} after that", took[0], took[1]);
-    figures.are_good();
+    let until_replaced = |sentinels: &Sentinels| wait_until("there is another master", || sentinels.master() != first);
+    outages::is_replaced(how, &cache, &mut sentinels, lose, until_replaced, bring_back);
 }
 
 #[test]

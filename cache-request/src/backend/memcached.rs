@@ -40,7 +40,7 @@ use self::{
     fleet::{Failure, Fleet, Link},
     generation::Generation,
 };
-use super::{Backend, Item};
+use super::{Backend, Item, namespace};
 use crate::{Error, runtime::PerRuntime, shim::block_on};
 
 /// The longest key that a memcached takes.
@@ -51,9 +51,6 @@ const AROUND_KEY: usize = 2 + 16;
 
 /// The longest namespace: more than half of a key is left for the key.
 const MAX_NAMESPACE_BYTES: usize = 100;
-
-/// What keys begin with on the servers, unless told otherwise.
-const NAMESPACE: &str = "cache-request";
 
 /// How long a server may take to answer, unless told otherwise: less than a call waits, to tell a server's fault from others.
 const ANSWER_LIMIT: Duration = Duration::from_millis(200);
@@ -145,7 +142,7 @@ impl MemcachedBackendBuilder {
     fn at(servers: Result<Vec<String>, Error>) -> Self {
         Self {
             servers,
-            namespace: NAMESPACE.to_owned(),
+            namespace: namespace::DEFAULT.to_owned(),
             connect_now: false,
             answer_limit: ANSWER_LIMIT,
             max_connections: MAX_CONNECTIONS,
@@ -192,8 +189,7 @@ impl MemcachedBackendBuilder {
     pub fn build(self) -> Result<MemcachedBackend, Error> {
         let servers = self.servers?;
         let namespace = self.namespace;
-        let is_fit = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-        if namespace.is_empty() || namespace.len() > MAX_NAMESPACE_BYTES || !namespace.bytes().all(is_fit) {
+        if !namespace::is_fit(&namespace) || namespace.contains(':') || namespace.len() > MAX_NAMESPACE_BYTES {
             return Err(Error::config(format!(
                 "a namespace is printable ASCII without spaces and colons, not empty, and at most {MAX_NAMESPACE_BYTES} bytes long"
             )));

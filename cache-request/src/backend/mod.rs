@@ -7,6 +7,8 @@ mod guard;
 #[cfg(feature = "memcached")]
 mod memcached;
 mod memory;
+#[cfg(feature = "_connections")]
+mod namespace;
 mod pointer;
 #[cfg(feature = "redis")]
 mod redis;
@@ -87,10 +89,12 @@ pub trait Backend: Send + Sync + 'static {
     fn clear(&self) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Begins to tell the memory in front of this backend of all changes, whoever makes them, until
-    /// [`Changes::is_closed`]. Returns whether it will: if not, what is in front lasts until its timeout.
+    /// [`Changes::is_closed`]. Returns whether it will: if not, `changes` is closed from then on, and what is in front lasts until
+    /// its timeout.
     ///
-    /// It is called once, when a cache with a front is made, and does not wait: what is to be connected is connected by a task or
-    /// a thread of the backend's. Nothing is put in front before [`Changes::begin`].
+    /// It is called once for each cache with a front, when that is made, and does not wait: what is to be connected is connected
+    /// by a task or a thread of the backend's. Nothing is put in front before [`Changes::begin`]. Of two caches that share a
+    /// backend, each hears of all changes; where the backend tells of none, each knows of its own only.
     fn track(&self, changes: Changes) -> bool {
         drop(changes);
         false

@@ -43,7 +43,7 @@ use self::{
     server::Server,
     tls::Tls,
 };
-use super::{Backend, Changes, Item};
+use super::{Backend, Changes, Item, namespace};
 use crate::{Error, runtime::PerRuntime, shim::block_on};
 
 /// The largest value that is sent: what a server takes unless its `proto-max-bulk-len` says otherwise. What is larger ends
@@ -52,9 +52,6 @@ const MAX_VALUE_BYTES: usize = 512 << 20;
 
 /// How long one attempt to connect may take, unless told otherwise.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
-
-/// What keys begin with on the server, unless told otherwise.
-const NAMESPACE: &str = "cache-request";
 
 /// Redis and Valkey: one server, a cluster, or the master that sentinels name.
 ///
@@ -144,7 +141,7 @@ impl RedisBackendBuilder {
     fn at(address: Result<(Scheme, Address), Error>) -> Self {
         Self {
             address,
-            namespace: NAMESPACE.to_owned(),
+            namespace: namespace::DEFAULT.to_owned(),
             database: None,
             connect_now: false,
             connect_limit: CONNECT_LIMIT,
@@ -211,7 +208,7 @@ impl RedisBackendBuilder {
     /// A server that cannot be reached is an error only with [`connect_now`](Self::connect_now).
     pub fn build(self) -> Result<RedisBackend, Error> {
         let (scheme, mut address) = self.address?;
-        if self.namespace.is_empty() || self.namespace.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b':') {
+        if !namespace::is_fit(&self.namespace) || self.namespace.contains(':') {
             return Err(Error::config("a namespace is printable ASCII without spaces and colons, and not empty"));
         }
         if let Some(database) = self.database {

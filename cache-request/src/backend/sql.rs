@@ -1,5 +1,6 @@
 //! `sqlite://` and `postgres://`: a table in a file, or in a database that a server has.
 //!
+//! - [`builder`]: what a backend is made of.
 //! - [`statement`]: what is said to a database.
 //! - [`engine`]: the databases, and in which words they differ.
 //! - [`pool`]: connections, and the order in which they are used.
@@ -9,6 +10,7 @@
 
 #[cfg(feature = "postgres")]
 mod address;
+mod builder;
 mod engine;
 mod pool;
 mod statement;
@@ -16,20 +18,20 @@ mod statement;
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Arc, Once, Weak, atomic::AtomicBool},
+    sync::{Arc, Once, Weak},
     time::Duration,
 };
 
 use futures_lite::future::or;
 use tokio::sync::oneshot;
 
+pub use self::builder::SqlBackendBuilder;
 use self::{
-    engine::Engine,
     pool::{Database, Pool, Stripes, Turns},
     statement::{Answer, BATCH, Statement, Statements, Written, expiry},
 };
 use super::{Backend, Item};
-use crate::{Clock, Error, clock::unix_millis, runtime, shim::block_on};
+use crate::{Clock, Error, clock::unix_millis, runtime};
 
 /// What the primary key's index takes: PostgreSQL's has 2,700 bytes for the key and the namespace.
 const MAX_KEY_BYTES: usize = 2048;
@@ -39,9 +41,6 @@ const MAX_VALUE_BYTES: usize = 512 << 20;
 
 /// Values of so many bytes are in one statement, or a single one.
 const MOST_BYTES: usize = 64 << 20;
-
-/// However many are asked for: a semaphore counts no further than some of these.
-const MOST_CONNECTIONS: usize = 10_000;
 
 /// A table in a SQLite file, or in a PostgreSQL database.
 ///
@@ -91,19 +90,6 @@ struct Inner {
     culling: Once,
 }
 
-/// Makes a [`SqlBackend`].
-#[must_use = "a builder does nothing until `build`"]
-pub struct SqlBackendBuilder {
-    engine: Result<Engine, Error>,
-    table: String,
-    namespace: String,
-    connections: usize,
-    connect_now: bool,
-    connect_limit: Duration,
-    cull_every: Duration,
-    clock: Clock,
-}
-
 impl SqlBackend {
     /// Begins a backend on a SQLite file, which is made when it is missing.
     #[cfg(feature = "sqlite")]
@@ -114,7 +100,7 @@ impl SqlBackend {
             Ok(_) if file.as_os_str() == ":memory:" => {
                 Err(Error::config("a SQLite database in memory is not shared: write memory://"))
             }
-            Ok(file) => Ok(Engine::Sqlite(file)),
+            Ok(file) => Ok(engine::Engine::Sqlite(file)),
             Err(cause) => {
                 Err(Error::config("`sqlite://` needs a file, such as sqlite:///var/cache/app.db").with_source(cause))
             }
@@ -135,149 +121,6 @@ impl SqlBackend {
     #[cfg(feature = "postgres")]
     pub(crate) fn postgres_at(rest: &str) -> SqlBackendBuilder {
         SqlBackendBuilder::new(address::decoded(rest))
-    }
-}
-
-impl SqlBackendBuilder {
-    fn new(engine: Result<Engine, Error>) -> Self {
-        Self {
-            engine,
-            table: "cache_request".to_owned(),
-            namespace: "cache-request".to_owned(),
-            connections: 8,
-            connect_now: false,
-            connect_limit: Duration::from_secs(1),
-            cull_every: Duration::from_secs(60),
-            clock: Clock::system(),
-        }
-    }
-
-    /// The table's name: `cache_request` unless said otherwise. It is of ASCII letters, digits and underscores.
-    pub fn table(mut self, name: impl Into<String>) -> Self {
-        self.table = name.into();
-        self
-    }
-
-    /// Whose rows these are in the table: `cache-request` unless said otherwise.
-    ///
-    /// Backends of different namespaces never see one another's rows. It is printable ASCII, of at most 128 characters.
-    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = namespace.into();
-        self
-    }
-
-    /// How many connections there may be: 8 unless said otherwise, at least 1. One of those to a SQLite file writes, beside
-    /// so many that read.
-    pub fn connections(mut self, connections: usize) -> Self {
-        self.connections = connections;
-        self
-    }
-
-    /// Whether [`build`](Self::build) connects, and fails if it cannot. Otherwise the first call begins to.
-    pub fn connect_now(mut self, now: bool) -> Self {
-        self.connect_now = now;
-        self
-    }
-
-    /// How long one attempt to connect may take: 1 s unless said otherwise. A call never waits longer than its soft limit.
-    pub fn connect_limit(mut self, limit: Duration) -> Self {
-        self.connect_limit = limit;
-        self
-    }
-
-    /// How often rows that have expired are removed: every minute unless said otherwise.
-    pub fn cull_every(mut self, pause: Duration) -> Self {
-        self.cull_every = pause;
-        self
-    }
-
-    /// The clock that timeouts go by: the machine's unless said otherwise.
-    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
-        self.clock = clock.into();
-        self
-    }
-
-    /// The directory of the server's socket, in the place of a host.
-    #[cfg(feature = "postgres")]
-    pub fn socket(self, directory: impl AsRef<std::path::Path>) -> Self {
-        self.of_postgres(|options| Ok(options.socket(directory)))
-    }
-
-    /// Whether connections are encrypted, as PostgreSQL calls it: `disable`, `allow`, `prefer`, `require`, `verify-ca` or
-    /// `verify-full`. All but the first three need the feature `postgres-tls`; without it, these do not encrypt.
-    #[cfg(feature = "postgres")]
-    pub fn ssl_mode(self, mode: &str) -> Self {
-        let mode = address::ssl_mode(mode);
-        self.of_postgres(|options| mode.map(|mode| options.ssl_mode(mode)))
-    }
-
-    #[cfg(feature = "postgres")]
-    fn of_postgres(
-        mut self,
-        change: impl FnOnce(sqlx::postgres::PgConnectOptions) -> Result<sqlx::postgres::PgConnectOptions, Error>,
-    ) -> Self {
-        self.engine = match self.engine {
-            Ok(Engine::Postgres { options, password }) => {
-                change(*options).map(|options| Engine::Postgres { options: options.into(), password })
-            }
-            #[cfg(feature = "sqlite")]
-            Ok(Engine::Sqlite(_)) => Err(Error::config("a SQLite file has neither a socket nor a mode of encryption")),
-            Err(error) => Err(error),
-        };
-        self
-    }
-
-    /// Makes the backend.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address or an option cannot be meant.
-    ///
-    /// A file that cannot be opened, or a server that cannot be reached, is an error only with
-    /// [`connect_now`](Self::connect_now).
-    pub fn build(self) -> Result<SqlBackend, Error> {
-        let engine = self.engine?;
-        // PostgreSQL cuts names after 63 characters, and the index's is longer by 8.
-        let is_name = !self.table.is_empty()
-            && self.table.len() <= 55
-            && self.table.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && !self.table.starts_with(|first: char| first.is_ascii_digit())
-            && !self.table.to_ascii_lowercase().starts_with("sqlite_");
-        if !is_name {
-            return Err(Error::config("a table's name is of at most 55 ASCII letters, digits and underscores"));
-        }
-        if !(1..=128).contains(&self.namespace.len()) || !self.namespace.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::config("a namespace is printable ASCII without spaces, of 1 to 128 characters"));
-        }
-        if self.connections == 0 || self.cull_every.is_zero() || self.connect_limit.is_zero() {
-            return Err(Error::config("`connections`, `connect_limit` and `cull_every` are more than 0"));
-        }
-        let statements = Statements::new(engine.dialect(), &self.table, self.namespace);
-        let writes_alone = engine.writes_alone();
-        let database = Arc::new(Database {
-            engine,
-            statements,
-            connect_limit: self.connect_limit,
-            is_ready: AtomicBool::new(false),
-        });
-        let readers = Pool::new(Arc::clone(&database), self.connections.min(MOST_CONNECTIONS));
-        let writers = if writes_alone { Pool::new(Arc::clone(&database), 1) } else { Arc::clone(&readers) };
-        let backend = SqlBackend {
-            inner: Arc::new(Inner {
-                database,
-                readers,
-                writers,
-                turns: Turns::new(),
-                clock: self.clock,
-                cull_every: self.cull_every,
-                culling: Once::new(),
-            }),
-        };
-        if self.connect_now {
-            let probe = Work::Read(backend.statements().probe());
-            block_on(backend.perform(probe))?;
-        }
-        Ok(backend)
     }
 }
 
@@ -566,14 +409,5 @@ fn again(error: &Error) -> Error {
 impl fmt::Debug for SqlBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqlBackend").field("engine", &self.name()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for SqlBackendBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqlBackendBuilder")
-            .field("table", &self.table)
-            .field("namespace", &self.namespace)
-            .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
+use super::scheme::{FRONTS_HAVE, TIERED};
 use crate::Error;
 
 /// Options as they were given, each to be taken once.
@@ -45,7 +46,10 @@ impl Options {
         value.parse().map(Some).map_err(|wrong| {
             let wrong = match wrong {
                 Wrong::Expected(what) => format!("expected {what}"),
-                Wrong::Else(wrong) => wrong.to_owned(),
+                Wrong::Nothing if FRONTS_HAVE.contains(&name) => {
+                    format!("nothing could be kept in front; to have none, leave out `{TIERED}`")
+                }
+                Wrong::Nothing => "nothing could be kept; to keep nothing, write null://".to_owned(),
             };
             Error::config(if self.hidden {
                 format!("option `{name}` cannot have this value: {wrong}")
@@ -65,20 +69,19 @@ impl Options {
     }
 }
 
-/// Why no limit is 0.
-const KEEPS_NOTHING: &str = "nothing could be kept; to keep nothing, write null://";
-
 pub(super) const BYTES: &str = "bytes, such as 1048576, 64MiB or 1GB";
 pub(super) const NUMBER: &str = "a number, such as 10000";
 pub(super) const TRUTH: &str = "`true` or `false`";
 pub(super) const CONNECT: &str = "`now` or `lazy`";
 pub(super) const TIME: &str = "a time, such as 250ms, 10s or 1h 30m";
+const TIME_THAT_ENDS: &str = "a time that ends, such as 250ms, 10s, 1h 30m or 1day";
 
 /// Why a value cannot be meant.
 pub(super) enum Wrong {
     /// It is nothing of this kind.
     Expected(&'static str),
-    Else(&'static str),
+    /// It is a limit of 0.
+    Nothing,
 }
 
 /// `300`, `64KiB`, `1GB`.
@@ -102,7 +105,7 @@ impl FromStr for Bytes {
             _ => return Err(Wrong::Expected(BYTES)),
         };
         match number.checked_mul(unit).ok_or(Wrong::Expected(BYTES))? {
-            0 => Err(Wrong::Else(KEEPS_NOTHING)),
+            0 => Err(Wrong::Nothing),
             bytes => Ok(Self(bytes)),
         }
     }
@@ -116,7 +119,7 @@ impl FromStr for Entries {
 
     fn from_str(text: &str) -> Result<Self, Wrong> {
         match text.parse().map_err(|_| Wrong::Expected(NUMBER))? {
-            0 => Err(Wrong::Else(KEEPS_NOTHING)),
+            0 => Err(Wrong::Nothing),
             entries => Ok(Self(entries)),
         }
     }
@@ -130,11 +133,21 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Wrong> {
         match text {
-            "never" => {
-                Err(Wrong::Else("no call waits for ever on the cache's account; a long time is 1day, for example"))
-            }
+            "never" => Err(Wrong::Expected(TIME_THAT_ENDS)),
             text => humantime::parse_duration(text).map(Self).map_err(|_| Wrong::Expected(TIME)),
         }
+    }
+}
+
+/// As [`Span`], but for 0.
+pub(super) struct Lifetime(pub(super) Duration);
+
+impl FromStr for Lifetime {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        let Span(time) = text.parse()?;
+        if time.is_zero() { Err(Wrong::Nothing) } else { Ok(Self(time)) }
     }
 }
 

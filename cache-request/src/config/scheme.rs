@@ -14,7 +14,7 @@ use self::missing as sqlite;
 use super::file::open as file;
 #[cfg(feature = "memcached")]
 use super::memcached::open as memcached;
-use super::options::{Bytes, Entries, Options, Span};
+use super::options::{Bytes, Entries, Lifetime, Options, Span};
 #[cfg(feature = "redis")]
 use super::redis::open as redis;
 #[cfg(feature = "postgres")]
@@ -188,25 +188,22 @@ pub(super) fn guarded(options: &mut Options, mut builder: CacheBuilder) -> Resul
 
 /// Puts memory in front, as the options of [`FRONTS_HAVE`] say.
 pub(super) fn fronted(options: &mut Options, builder: CacheBuilder) -> Result<CacheBuilder, Error> {
-    let timeout = options.take("front_timeout")?.map_or(DEFAULT_FRONT_TIMEOUT, |Span(timeout)| timeout);
-    if timeout.is_zero() {
-        return Err(Error::config("option `front_timeout`: nothing could be kept in front; leave out `tiered+`"));
-    }
+    let timeout = options.take("front_timeout")?.map_or(DEFAULT_FRONT_TIMEOUT, |Lifetime(timeout)| timeout);
     let builder = bounded(options, builder, "front_bytes", "front_entries")?;
     Ok(builder.front(timeout))
 }
 
-/// Takes the limits of what this process's memory holds.
+/// Takes the limits of what this process's memory holds, from the options of these names.
 fn bounded(
     options: &mut Options,
     mut builder: CacheBuilder,
-    bytes: &'static str,
-    entries: &'static str,
+    max_bytes: &'static str,
+    max_entries: &'static str,
 ) -> Result<CacheBuilder, Error> {
-    if let Some(Bytes(bytes)) = options.take(bytes)? {
+    if let Some(Bytes(bytes)) = options.take(max_bytes)? {
         builder = builder.max_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
-    if let Some(Entries(entries)) = options.take(entries)? {
+    if let Some(Entries(entries)) = options.take(max_entries)? {
         builder = builder.max_entries(usize::try_from(entries).unwrap_or(usize::MAX));
     }
     Ok(builder)

@@ -52,8 +52,8 @@ pub struct FrontStats {
     pub tracking: Tracking,
     /// Changes that the backend has told, also of what was not in front.
     pub changed: u64,
-    /// How often all was dropped, as changes may have been missed. An attempt to connect in vain counts as well.
-    pub dropped: u64,
+    /// How often changes may have been missed, so that all was dropped. An attempt to connect in vain counts as well.
+    pub lost: u64,
 }
 
 /// What one function's cache did.

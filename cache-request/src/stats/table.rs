@@ -71,7 +71,8 @@ impl fmt::Display for Stats {
         if let Some(BackendStats { name, breaker, opened, .. }) = &self.backend {
             write!(f, "; the {name} backend's breaker is {breaker}, and has opened {opened} times")?;
         }
-        if let Some(BackendStats { front: Some(FrontStats { tracking: Tracking::Lost, .. }), .. }) = &self.backend {
+        if let Some(BackendStats { front: Some(FrontStats { tracking: Tracking::Suspended, .. }), .. }) = &self.backend
+        {
             f.write_str("; nothing is kept in front of it, as it tells of no changes")?;
         }
         Ok(())

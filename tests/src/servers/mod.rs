@@ -102,12 +102,14 @@ impl Server {
         }
     }
 
-    /// Stops it (`SIGSTOP`), with those that it started: its port accepts, and nobody answers.
+    /// Stops it (`SIGSTOP`), with those that it started, and waits until all of them stand still: its port accepts, and nobody
+    /// answers.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
-        wait_until("it is stopped", || state_of(&self.child.id().to_string()).is_none_or(|(state, _)| state == "T"));
+        wait_until("it is stopped", || is_stopped(self.pid()));
         // It cannot start another one now.
         self.signal_children(Signal::STOP);
+        wait_until("those that it started are stopped", || self.children().into_iter().all(is_stopped));
     }
 
     /// Lets it go on after [`stop`](Self::stop).
@@ -162,6 +164,14 @@ fn state_of(process: &str) -> Option<(String, String)> {
     // Its name stands in brackets, and may have anything in it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     Some((fields.next()?.to_owned(), fields.next()?.to_owned()))
+}
+
+/// Whether all threads of a process stand still, or have ended, where the system tells.
+fn is_stopped(process: Pid) -> bool {
+    let process = process.as_raw_nonzero();
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let states = threads.filter_map(|thread| state_of(&format!("{process}/task/{}", thread.file_name().to_str()?)));
+    states.into_iter().all(|(state, _)| matches!(&*state, "T" | "Z" | "X"))
 }
 
 fn spawn(program: &'static str, arguments: &[String], dir: &Path) -> Child {

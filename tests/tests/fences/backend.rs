@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Backend, Cache, Error, cache_request, scoped, scoped_sync};
+use cache_request::{Backend, Cache, CacheBuilder, Clock, Error, cache_request, scoped, scoped_sync};
+use cache_request_tests::backends::{Bend, Bends, Bent};
 use futures_lite::future::block_on;
 
 use crate::support::{Count, Gate, Held, ends, poll};
@@ -87,244 +88,229 @@ impl Backend for Slow {
     }
 }
 
-fn slow() -> (Arc<Slow>, Cache) {
-    let slow = Arc::new(Slow::default());
-    let forever = Duration::MAX;
-    let cache = Cache::builder().wait_limit(forever).soft_limit(forever).backend(Arc::clone(&slow)).build();
-    (slow, cache)
+/// Says how many of its bodies have begun.
+#[cache_request(skip(bodies))]
+async fn f(bodies: &Count) -> u32 {
+    bodies.next()
 }
 
-/// As [`slow`], where nobody waits for an operation for long.
-fn impatient() -> (Arc<Slow>, Cache) {
-    let slow = Arc::new(Slow::default());
-    let cache = Cache::builder().soft_limit(Duration::from_millis(20)).backend(Arc::clone(&slow)).build();
-    (slow, cache)
+/// A cache on a slow backend, and what its function has done.
+struct World {
+    slow: Arc<Slow>,
+    cache: Cache,
+    bodies: Count,
 }
 
-fn begin<'a, T: Send + 'a>(call: impl Future<Output = T> + Send + 'a) -> Held<'a, T> {
-    let mut call: Held<'a, T> = Box::pin(call);
-    assert!(poll(&mut call).is_none());
-    call
+impl World {
+    /// Where everybody waits for ever.
+    fn patient() -> Self {
+        Self::of(Cache::builder().wait_limit(Duration::MAX).soft_limit(Duration::MAX))
+    }
+
+    /// Where nobody waits for an operation for long.
+    fn impatient() -> Self {
+        Self::of(Cache::builder().soft_limit(Duration::from_millis(20)))
+    }
+
+    fn of(builder: CacheBuilder) -> Self {
+        let slow = Arc::new(Slow::default());
+        Self { cache: builder.backend(Arc::clone(&slow)).build(), slow, bodies: Count::new() }
+    }
+
+    fn call(&self) -> impl Future<Output = u32> + Send {
+        scoped(&self.cache, f(&self.bodies))
+    }
+
+    fn answer(&self) -> u32 {
+        block_on(self.call())
+    }
+
+    fn refresh(&self) -> impl Future<Output = u32> + Send {
+        scoped_sync(&self.cache, || f_cache(&self.bodies)).refresh()
+    }
+
+    fn put(&self, value: u32) -> impl Future<Output = Result<(), Error>> + Send {
+        let handle = scoped_sync(&self.cache, || f_cache(&self.bodies));
+        async move { handle.put(&value).await }
+    }
+
+    fn invalidate(&self) -> impl Future<Output = Result<bool, Error>> + Send {
+        let handle = scoped_sync(&self.cache, || f_cache(&self.bodies));
+        async move { handle.invalidate().await }
+    }
+
+    /// A call whose value is on its way to the backend, and what holds it up.
+    fn storing(&self, held: &'static str) -> (Arc<Gate>, Held<'_, u32>) {
+        let gate = self.slow.hold(held);
+        (gate, begin(self.call()))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.slow.stored.lock().unwrap().is_empty()
+    }
 }
 
-macro_rules! counted {
-    ($function:ident) => {
-        static BODIES: Count = Count::new();
-        #[cache_request]
-        async fn $function() -> u32 {
-            BODIES.next()
-        }
-    };
+/// Polls it once, which is not enough.
+fn begin<'a, T: Send + 'a>(future: impl Future<Output = T> + Send + 'a) -> Held<'a, T> {
+    let mut future: Held<'a, T> = Box::pin(future);
+    assert!(poll(&mut future).is_none(), "it has waited for nothing");
+    future
 }
 
 #[test]
 fn invalidate_comes_after_what_is_on_its_way() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        let gate = slow.hold("before set");
-        let leader = begin(scoped(&cache, f()));
-        let handle = scoped_sync(&cache, f_cache);
-        let mut invalidate = Box::pin(handle.invalidate());
-        assert!(poll(&mut invalidate).is_none(), "it waits for the value to arrive");
+        let world = World::patient();
+        let (gate, leader) = world.storing("before set");
+        let invalidate = begin(world.invalidate());
         gate.open();
         assert_eq!(block_on(leader), 1);
         assert!(block_on(invalidate).unwrap(), "it had arrived");
-        assert!(slow.stored.lock().unwrap().is_empty());
-        assert_eq!(block_on(scoped(&cache, f())), 2);
+        assert!(world.is_empty());
+        assert_eq!(world.answer(), 2);
     });
 }
 
 #[test]
 fn a_caller_after_the_invalidation_does_not_wait_for_the_older_value() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        let set = slow.hold("after set");
-        let leader = begin(scoped(&cache, f()));
-        let handle = scoped_sync(&cache, f_cache);
-        let mut invalidate = Box::pin(handle.invalidate());
-        assert!(poll(&mut invalidate).is_none());
-        set.open();
+        let world = World::patient();
+        let (gate, leader) = world.storing("after set");
+        let invalidate = begin(world.invalidate());
+        gate.open();
         assert_eq!(block_on(leader), 1);
         block_on(invalidate).unwrap();
-        assert_eq!(block_on(scoped(&cache, f())), 2);
-        assert_eq!(block_on(scoped(&cache, f())), 2);
+        assert_eq!([world.answer(), world.answer()], [2, 2]);
     });
 }
 
 /// It began to look after the fence, and found the value before the deletion.
 #[test]
 fn who_looks_while_it_is_deleted_shares_nothing_afterwards() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        assert_eq!(block_on(scoped(&cache, f())), 1);
+        let world = World::patient();
+        assert_eq!(world.answer(), 1);
         for (operation, hold) in [("invalidate", "before delete"), ("clear", "before clear"), ("put", "before set")] {
-            let handle = scoped_sync(&cache, f_cache);
-            let deletion = slow.hold(hold);
-            let mut tell: Held<'_, ()> = match operation {
-                "invalidate" => Box::pin(async { handle.invalidate().await.map(drop).unwrap() }),
-                "clear" => Box::pin(async { cache.clear().await.unwrap() }),
-                _ => Box::pin(async { handle.put(&100).await.unwrap() }),
+            let deletion = world.slow.hold(hold);
+            let tell: Held<'_, ()> = match operation {
+                "invalidate" => begin(async { world.invalidate().await.map(drop).unwrap() }),
+                "clear" => begin(async { world.cache.clear().await.unwrap() }),
+                _ => begin(async { world.put(100).await.unwrap() }),
             };
-            assert!(poll(&mut tell).is_none());
-            let before = BODIES.get();
-            let look = slow.hold("after get");
-            let early = begin(scoped(&cache, f()));
+            let before = world.bodies.get();
+            let look = world.slow.hold("after get");
+            let early = begin(world.call());
             deletion.open();
             block_on(tell);
-            let mut late = Box::pin(scoped(&cache, f()));
-            let late =
-                poll(&mut late).unwrap_or_else(|| panic!("after {operation}, it waits for who may have found it"));
+            let late = poll(&mut Box::pin(world.call()));
+            let late = late.unwrap_or_else(|| panic!("after {operation}, it waits for who may have found it"));
             assert_eq!(late, if operation == "put" { 100 } else { before + 1 }, "after {operation}");
             look.open();
             assert!(block_on(early) <= before, "{operation}: it came before");
-            assert_eq!(block_on(scoped(&cache, f())), late);
+            assert_eq!(world.answer(), late);
         }
     });
 }
 
 #[test]
 fn put_comes_after_what_is_on_its_way() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        let gate = slow.hold("before set");
-        let leader = begin(scoped(&cache, f()));
-        let handle = scoped_sync(&cache, f_cache);
-        let mut put = Box::pin(handle.put(&9));
-        assert!(poll(&mut put).is_none(), "it waits for the older value to arrive");
+        let world = World::patient();
+        let (gate, leader) = world.storing("before set");
+        let put = begin(world.put(9));
         // Callers wait for the put, or look for themselves; the older body is not theirs any more.
         gate.open();
         assert_eq!(block_on(leader), 1);
         block_on(put).unwrap();
-        assert_eq!(block_on(scoped(&cache, f())), 9);
+        assert_eq!(world.answer(), 9);
     });
 }
 
 #[test]
 fn whoever_waits_for_a_put_gets_its_value() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        let gate = slow.hold("before set");
-        let handle = scoped_sync(&cache, f_cache);
-        let mut put = Box::pin(handle.put(&9));
-        assert!(poll(&mut put).is_none());
-        let caller = begin(scoped(&cache, f()));
+        let world = World::patient();
+        let gate = world.slow.hold("before set");
+        let put = begin(world.put(9));
+        let caller = begin(world.call());
         gate.open();
         block_on(put).unwrap();
         assert_eq!(block_on(caller), 9);
-        assert_eq!(BODIES.get(), 0);
+        assert_eq!(world.bodies.get(), 0);
     });
 }
 
 #[test]
 fn the_later_of_two_refreshes_is_kept() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        let gate = slow.hold("before set");
-        let first = begin(scoped_sync(&cache, f_cache).refresh());
-        let mut second: Held<'_, u32> = Box::pin(scoped_sync(&cache, f_cache).refresh());
-        assert!(poll(&mut second).is_none(), "the older value is to arrive first");
+        let world = World::patient();
+        let gate = world.slow.hold("before set");
+        let first = begin(world.refresh());
+        // The older value is to arrive first.
+        let second = begin(world.refresh());
         gate.open();
         assert_eq!([block_on(first), block_on(second)], [1, 2]);
-        assert_eq!(block_on(scoped(&cache, f())), 2);
+        assert_eq!(world.answer(), 2);
     });
 }
 
 #[test]
 fn clear_comes_after_what_is_on_its_way() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        let gate = slow.hold("before set");
-        let leader = begin(scoped(&cache, f()));
-        let mut clear = Box::pin(cache.clear());
-        assert!(poll(&mut clear).is_none());
+        let world = World::patient();
+        let (gate, leader) = world.storing("before set");
+        let clear = begin(world.cache.clear());
         gate.open();
         assert_eq!(block_on(leader), 1);
         block_on(clear).unwrap();
-        assert!(slow.stored.lock().unwrap().is_empty());
+        assert!(world.is_empty());
     });
 }
 
 /// What it was about to store does not come later: its operation went with it.
 #[test]
 fn a_leader_dropped_while_it_stores() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        let _gate = slow.hold("before set");
-        let leader = begin(scoped(&cache, f()));
-        let follower = begin(scoped(&cache, f()));
-        let handle = scoped_sync(&cache, f_cache);
-        let mut invalidate = Box::pin(handle.invalidate());
-        assert!(poll(&mut invalidate).is_none());
+        let world = World::patient();
+        let (_gate, leader) = world.storing("before set");
+        let follower = begin(world.call());
+        let invalidate = begin(world.invalidate());
         drop(leader);
         block_on(invalidate).unwrap();
-        assert!(slow.stored.lock().unwrap().is_empty());
+        assert!(world.is_empty());
         assert_eq!(block_on(follower), 2, "it leads now");
-        assert_eq!(block_on(scoped(&cache, f())), 2);
+        assert_eq!(world.answer(), 2);
     });
 }
 
 /// The one who invalidates may be cancelled as well, and leaves nothing in the way.
 #[test]
 fn an_invalidation_dropped_half_way() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = slow();
-        let gate = slow.hold("before set");
-        let leader = begin(scoped(&cache, f()));
-        let handle = scoped_sync(&cache, f_cache);
-        let mut invalidate = Box::pin(handle.invalidate());
-        assert!(poll(&mut invalidate).is_none());
-        drop(invalidate);
+        let world = World::patient();
+        let (gate, leader) = world.storing("before set");
+        drop(begin(world.invalidate()));
         gate.open();
         assert_eq!(block_on(leader), 1);
         // In doubt the value is gone.
-        assert_eq!(block_on(scoped(&cache, f())), 2);
-        assert!(block_on(handle.invalidate()).unwrap());
+        assert_eq!(world.answer(), 2);
+        assert!(block_on(world.invalidate()).unwrap());
     });
 }
 
 /// A set that fails is no reason for the deletion to wait.
 #[test]
 fn a_value_that_cannot_be_stored_is_nobodys_obstacle() {
-    counted!(f);
-    struct Refuses;
-    impl Backend for Refuses {
-        fn name(&self) -> &'static str {
-            "refuses"
-        }
-        async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
-            Ok(None)
-        }
-        async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> {
-            panic!("the backend's own panic")
-        }
-        async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
-            panic!("the backend's own panic")
-        }
-        async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
-            Ok(false)
-        }
-        async fn delete(&self, _: &str) -> Result<bool, Error> {
-            Ok(false)
-        }
-        async fn clear(&self) -> Result<(), Error> {
-            Ok(())
-        }
-    }
     ends(|| {
-        let cache = Cache::builder().wait_limit(Duration::MAX).backend(Refuses).build();
-        assert_eq!(block_on(scoped(&cache, f())), 1);
-        assert!(!block_on(scoped_sync(&cache, f_cache).invalidate()).unwrap());
-        assert!(block_on(scoped_sync(&cache, f_cache).put(&3)).is_err());
-        assert_eq!(block_on(scoped(&cache, f())), 2);
+        let (bodies, clock) = (Count::new(), Clock::mock());
+        let refuses = Bent::new(&clock);
+        refuses.bend(Bends { set: Bend::PanicsLater, ..Bends::default() });
+        let cache = Cache::builder().wait_limit(Duration::MAX).clock(clock).backend(refuses).build();
+        assert_eq!(block_on(scoped(&cache, f(&bodies))), 1);
+        let handle = scoped_sync(&cache, || f_cache(&bodies));
+        assert!(!block_on(handle.invalidate()).unwrap());
+        assert!(block_on(handle.put(&3)).is_err());
+        assert_eq!(block_on(scoped(&cache, f(&bodies))), 2);
         assert_eq!(cache.stats().faults(), 2);
     });
 }
@@ -332,31 +318,26 @@ fn a_value_that_cannot_be_stored_is_nobodys_obstacle() {
 /// A leader that nobody polls is on its way for ever: no reason to wait for ever.
 #[test]
 fn nobody_waits_for_long_for_what_is_on_its_way() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = impatient();
-        let _gate = slow.hold("before set");
-        let handle = || scoped_sync(&cache, f_cache);
-        let _leader = begin(scoped(&cache, f()));
-        assert!(!block_on(handle().invalidate()).unwrap());
-        block_on(cache.clear()).unwrap();
-        block_on(handle().put(&7)).unwrap();
-        assert_eq!(block_on(handle().refresh()), 2);
+        let world = World::impatient();
+        let (_gate, _leader) = world.storing("before set");
+        assert!(!block_on(world.invalidate()).unwrap());
+        block_on(world.cache.clear()).unwrap();
+        block_on(world.put(7)).unwrap();
+        assert_eq!(block_on(world.refresh()), 2);
     });
 }
 
 /// If it gets there one day, it goes again.
 #[test]
 fn what_arrives_after_the_invalidation_goes_again() {
-    counted!(f);
     ends(|| {
-        let (slow, cache) = impatient();
-        let gate = slow.hold("before set");
-        let leader = begin(scoped(&cache, f()));
-        assert!(!block_on(scoped_sync(&cache, f_cache).invalidate()).unwrap());
+        let world = World::impatient();
+        let (gate, leader) = world.storing("before set");
+        assert!(!block_on(world.invalidate()).unwrap());
         gate.open();
         assert_eq!(block_on(leader), 1);
-        assert!(slow.stored.lock().unwrap().is_empty());
-        assert_eq!(block_on(scoped(&cache, f())), 2);
+        assert!(world.is_empty());
+        assert_eq!(world.answer(), 2);
     });
 }

@@ -38,53 +38,37 @@ fn a_hit_does_not_wait_for_the_body_of_another_key() {
     });
 }
 
-#[test]
-fn a_hit_does_not_wait_for_a_refresh_of_its_key() {
-    static BODIES: Count = Count::new();
-    static LEAVE: Gate = Gate::new();
-    #[cache_request]
-    async fn f() -> u32 {
-        let body = BODIES.next();
+fn assert_a_hit_waits_for_no_refresh(cache: &Cache) {
+    #[cache_request(skip(bodies, leave))]
+    async fn f(bodies: &Count, leave: &Gate) -> u32 {
+        let body = bodies.next();
         if body == 2 {
-            LEAVE.passed().await;
+            leave.passed().await;
         }
         body
     }
-    ends(|| {
-        let cache = cache();
-        assert_eq!(block_on(scoped(&cache, f())), 1);
-        let mut refresh: Held<'_, u32> = Box::pin(scoped_sync(&cache, f_cache).refresh());
-        assert_eq!(poll(&mut refresh), None);
-        assert_eq!(block_on(scoped(&cache, f())), 1, "remembered meanwhile");
-        LEAVE.open();
-        assert_eq!(block_on(refresh), 2);
-        assert_eq!(block_on(scoped(&cache, f())), 2);
-        assert_eq!(stats(&cache, 3).hits, 2);
-    });
+    let (bodies, leave) = (Count::new(), Gate::new());
+    let call = || block_on(scoped(cache, f(&bodies, &leave)));
+    assert_eq!(call(), 1);
+    let mut refresh: Held<'_, u32> = Box::pin(scoped_sync(cache, || f_cache(&bodies, &leave)).refresh());
+    assert_eq!(poll(&mut refresh), None);
+    assert_eq!(call(), 1, "remembered meanwhile");
+    leave.open();
+    assert_eq!(block_on(refresh), 2);
+    assert_eq!(call(), 2);
+    assert_eq!(stats(cache, 3).hits, 2);
+}
+
+#[test]
+fn a_hit_does_not_wait_for_a_refresh_of_its_key() {
+    ends(|| assert_a_hit_waits_for_no_refresh(&cache()));
 }
 
 #[test]
 fn on_a_backend_neither() {
-    static BODIES: Count = Count::new();
-    static LEAVE: Gate = Gate::new();
-    #[cache_request]
-    async fn f() -> u32 {
-        let body = BODIES.next();
-        if body == 2 {
-            LEAVE.passed().await;
-        }
-        body
-    }
     ends(|| {
-        let cache = Cache::builder().backend(MemoryBackend::new(1 << 20, Clock::mock())).build();
-        assert_eq!(block_on(scoped(&cache, f())), 1);
-        let mut refresh: Held<'_, u32> = Box::pin(scoped_sync(&cache, f_cache).refresh());
-        assert_eq!(poll(&mut refresh), None);
-        assert_eq!(block_on(scoped(&cache, f())), 1, "remembered meanwhile");
-        LEAVE.open();
-        assert_eq!(block_on(refresh), 2);
-        assert_eq!(block_on(scoped(&cache, f())), 2);
-        assert_eq!(stats(&cache, 3).hits, 2);
+        let backend = MemoryBackend::new(1 << 20, Clock::mock());
+        assert_a_hit_waits_for_no_refresh(&Cache::builder().backend(backend).build());
     });
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use cache_request::{Cache, Clock, backend::MemoryBackend, cache_request, client_scope, scoped, scoped_sync};
+use cache_request_tests::backends::Pausing;
 use futures_lite::future::{block_on, yield_now, zip};
 
 use crate::support::{Count, Gate, Held, cache, ends, poll, stats};
@@ -26,50 +27,10 @@ async fn slow(round: u32) -> u32 {
     round
 }
 
+/// On a backend each of whose operations has an await point before and after it.
 fn on_a_backend() -> Cache {
-    Cache::builder().wait_limit(Duration::MAX).backend(Yielding(MemoryBackend::new(1 << 20, Clock::mock()))).build()
-}
-
-/// A backend each of whose operations has an await point before and after it.
-struct Yielding(MemoryBackend);
-
-impl cache_request::Backend for Yielding {
-    fn name(&self) -> &'static str {
-        "yielding"
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, cache_request::Error> {
-        yield_now().await;
-        let got = self.0.get(key).await;
-        yield_now().await;
-        got
-    }
-
-    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), cache_request::Error> {
-        yield_now().await;
-        let set = self.0.set(key, value, timeout).await;
-        yield_now().await;
-        set
-    }
-
-    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, cache_request::Error> {
-        yield_now().await;
-        let added = self.0.add(key, value, timeout).await;
-        yield_now().await;
-        added
-    }
-
-    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, cache_request::Error> {
-        self.0.touch(key, timeout).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<bool, cache_request::Error> {
-        self.0.delete(key).await
-    }
-
-    async fn clear(&self) -> Result<(), cache_request::Error> {
-        self.0.clear().await
-    }
+    let memory = MemoryBackend::new(1 << 20, Clock::mock());
+    Cache::builder().wait_limit(Duration::MAX).backend(Pausing::new(memory, yield_now)).build()
 }
 
 /// One after the other, as they count the same bodies.

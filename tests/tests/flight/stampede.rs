@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_executor::Executor;
-use cache_request::{Cache, cache_request, scoped, scoped_sync};
+use cache_request::{Cache, FunctionStats, cache_request, scoped, scoped_sync};
 use futures_lite::future::{block_on, yield_now};
 
 use crate::support::{Count, Gate, cache, ends, poll, stats};
@@ -39,7 +39,8 @@ fn sixty_four_threads() {
 }
 
 /// A body with await points of its own.
-async fn slow(bodies: &Count) -> u32 {
+#[cache_request(skip(bodies))]
+async fn slow(bodies: Arc<Count>) -> u32 {
     let body = bodies.next();
     for _ in 0..10 {
         yield_now().await;
@@ -47,61 +48,64 @@ async fn slow(bodies: &Count) -> u32 {
     body
 }
 
-fn assert_one_body_for_a_thousand(bodies: &Count, cache: &Cache) {
-    assert_eq!(bodies.get(), 1);
-    let stats = stats(cache, 1000);
-    assert_eq!((stats.misses.total(), stats.bodies, stats.hits + stats.coalesced), (1, 1, 999));
+/// Callers of one cold key.
+struct Callers {
+    cache: Cache,
+    bodies: Arc<Count>,
 }
 
-#[test]
-fn a_thousand_tasks_on_many_threads() {
-    static BODIES: Count = Count::new();
-    #[cache_request]
-    async fn f() -> u32 {
-        slow(&BODIES).await
+impl Callers {
+    fn new() -> Self {
+        Self { cache: cache(), bodies: Arc::new(Count::new()) }
     }
-    ends(|| {
-        let cache = cache();
-        tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap().block_on(async {
-            let tasks: Vec<_> = (0..1000).map(|_| tokio::spawn(scoped(&cache, f()))).collect();
+
+    fn call(&self) -> impl Future<Output = u32> + Send + use<> {
+        scoped(&self.cache, slow(Arc::clone(&self.bodies)))
+    }
+
+    /// How they have come to an end, so many of them, with one body.
+    fn assert_one_body_for(&self, calls: u64) -> FunctionStats {
+        assert_eq!(self.bodies.get(), 1);
+        let stats = stats(&self.cache, calls);
+        assert_eq!((stats.misses.total(), stats.bodies, stats.hits + stats.coalesced), (1, 1, calls - 1));
+        stats
+    }
+
+    /// A thousand of them, as tasks of a runtime.
+    fn run_on(mut runtime: tokio::runtime::Builder) -> FunctionStats {
+        let callers = Self::new();
+        runtime.build().unwrap().block_on(async {
+            let tasks: Vec<_> = (0..1000).map(|_| tokio::spawn(callers.call())).collect();
             for task in tasks {
                 assert_eq!(task.await.unwrap(), 1);
             }
         });
-        assert_one_body_for_a_thousand(&BODIES, &cache);
+        callers.assert_one_body_for(1000)
+    }
+}
+
+#[test]
+fn a_thousand_tasks_on_many_threads() {
+    ends(|| {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(4);
+        Callers::run_on(runtime);
     });
 }
 
 #[test]
 fn a_thousand_tasks_on_the_current_thread() {
-    static BODIES: Count = Count::new();
-    #[cache_request]
-    async fn f() -> u32 {
-        slow(&BODIES).await
-    }
     ends(|| {
-        let cache = cache();
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-            let tasks: Vec<_> = (0..1000).map(|_| tokio::spawn(scoped(&cache, f()))).collect();
-            for task in tasks {
-                assert_eq!(task.await.unwrap(), 1);
-            }
-        });
-        assert_one_body_for_a_thousand(&BODIES, &cache);
-        assert!(stats(&cache, 1000).coalesced > 0, "nobody waited");
+        let stats = Callers::run_on(tokio::runtime::Builder::new_current_thread());
+        assert!(stats.coalesced > 0, "nobody waited");
     });
 }
 
 #[test]
 fn a_thousand_tasks_on_an_executor_of_two_threads() {
-    static BODIES: Count = Count::new();
-    #[cache_request]
-    async fn f() -> u32 {
-        slow(&BODIES).await
-    }
     ends(|| {
-        let (cache, executor) = (cache(), Executor::new());
-        let tasks: Vec<_> = (0..1000).map(|_| executor.spawn(scoped(&cache, f()))).collect();
+        let (callers, executor) = (Callers::new(), Executor::new());
+        let tasks: Vec<_> = (0..1000).map(|_| executor.spawn(callers.call())).collect();
         let (stop, stopped) = async_stop();
         thread::scope(|scope| {
             scope.spawn(|| block_on(executor.run(stopped)));
@@ -112,7 +116,7 @@ fn a_thousand_tasks_on_an_executor_of_two_threads() {
             }));
             stop.open();
         });
-        assert_one_body_for_a_thousand(&BODIES, &cache);
+        callers.assert_one_body_for(1000);
     });
 }
 
@@ -123,19 +127,14 @@ fn async_stop() -> (Arc<Gate>, impl Future<Output = ()>) {
 
 #[test]
 fn threads_that_each_block_on_it() {
-    static BODIES: Count = Count::new();
-    #[cache_request]
-    async fn f() -> u32 {
-        slow(&BODIES).await
-    }
     ends(|| {
-        let cache = cache();
+        let callers = Callers::new();
         thread::scope(|scope| {
             for _ in 0..64 {
-                scope.spawn(|| assert_eq!(block_on(scoped(&cache, f())), 1));
+                scope.spawn(|| assert_eq!(block_on(callers.call()), 1));
             }
         });
-        assert_eq!((BODIES.get(), stats(&cache, 64).bodies), (1, 1));
+        callers.assert_one_body_for(64);
     });
 }
 

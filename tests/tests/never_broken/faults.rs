@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Cache, Clock, Error, ErrorKind, backend::Backend, cache_request, scoped, scoped_sync};
+use cache_request::{Cache, Clock, ErrorKind, Misses, backend::Backend, cache_request, scoped, scoped_sync};
 use cache_request_tests::{
     backends::{Bend, Bends, Bent},
-    logs,
+    delegate, logs,
 };
 use futures_lite::future::block_on;
 
@@ -50,11 +50,12 @@ const FAILURES: [(Bend, ErrorKind, &str); 5] = [
     (Bend::HangsAndPanics, ErrorKind::Timeout, "the bent backend took longer than 5ms"),
 ];
 
-#[test]
-fn a_backend_that_cannot_be_read_is_a_miss() {
+/// Of each function, two calls of one key on a backend of which one operation fails: they are answered, and each is one more fault,
+/// which is logged.
+fn assert_each_call_is_a_fault(bends: impl Fn(Bend) -> Bends, fault: &str, then: impl Fn(&Bent, &Cache)) {
     for (bend, kind, cause) in FAILURES {
         let (backend, cache) = bent();
-        backend.bend(Bends { get: bend, ..Bends::default() });
+        backend.bend(bends(bend));
         let (answers, lines) = logs::of(|| {
             let plain = scoped_sync(&cache, || bodies(|| [square(3), square(3)]));
             (plain, block_on(scoped(&cache, async { [cube(3).await, cube(3).await] })))
@@ -63,40 +64,37 @@ fn a_backend_that_cannot_be_read_is_a_miss() {
         let stats = cache.stats();
         for name in ["faulty", "faulty-async"] {
             let function = stats.function(name).unwrap();
-            assert_eq!((function.misses.backend_fault, function.misses.total()), (2, 2), "{cause}: {function:?}");
-            assert_eq!((function.faults.total(), function.bodies), (2, 2), "{cause}: {function:?}");
-            let logged = format!(
-                "WARN cache fault: the backend could not be read function={name} cause={cause} kind={kind:?} count=1"
-            );
+            assert_eq!((function.misses.total(), function.faults.total()), (2, 2), "{cause}: {function:?}");
+            assert_eq!((function.bodies, function.written_bytes), (2, 0), "{cause}: {function:?}");
+            let logged = format!("WARN cache fault: {fault} function={name} cause={cause} kind={kind:?} count=1");
             assert!(lines.contains(&logged), "{lines:?}");
         }
+        then(&backend, &cache);
     }
+}
+
+/// Of both functions, by why.
+fn misses(cache: &Cache, why: impl Fn(&Misses) -> u64) -> u64 {
+    cache.stats().functions.iter().map(|function| why(&function.misses)).sum()
+}
+
+#[test]
+fn a_backend_that_cannot_be_read_is_a_miss() {
+    let bends = |bend| Bends { get: bend, ..Bends::default() };
+    assert_each_call_is_a_fault(bends, "the backend could not be read", |_, cache| {
+        assert_eq!(misses(cache, |misses| misses.backend_fault), 4);
+    });
 }
 
 #[test]
 fn a_backend_that_cannot_be_written_costs_a_miss_later() {
-    for (bend, kind, cause) in FAILURES {
-        let (backend, cache) = bent();
-        backend.bend(Bends { set: bend, ..Bends::default() });
-        let (answers, lines) = logs::of(|| {
-            let plain = scoped_sync(&cache, || bodies(|| [square(3), square(3)]));
-            (plain, block_on(scoped(&cache, async { [cube(3).await, cube(3).await] })))
-        });
-        assert_eq!(answers, (([9, 9], 2), [27, 27]), "{cause}");
-        let stats = cache.stats();
-        for name in ["faulty", "faulty-async"] {
-            let function = stats.function(name).unwrap();
-            assert_eq!((function.misses.never_seen, function.misses.total()), (2, 2), "{cause}: {function:?}");
-            assert_eq!((function.faults.total(), function.written_bytes), (2, 0), "{cause}: {function:?}");
-            let logged = format!(
-                "WARN cache fault: a value could not be kept function={name} cause={cause} kind={kind:?} count=1"
-            );
-            assert!(lines.contains(&logged), "{lines:?}");
-        }
+    let bends = |bend| Bends { set: bend, ..Bends::default() };
+    assert_each_call_is_a_fault(bends, "a value could not be kept", |backend, cache| {
+        assert_eq!(misses(cache, |misses| misses.never_seen), 4);
         // And then it is remembered.
         backend.bend(Bends::default());
-        assert_eq!(scoped_sync(&cache, || bodies(|| [square(3), square(3)])), ([9, 9], 1), "{cause}");
-    }
+        assert_eq!(scoped_sync(cache, || bodies(|| [square(3), square(3)])), ([9, 9], 1));
+    });
 }
 
 /// Whoever asks for it gets the error; whoever calls the function does not.
@@ -162,6 +160,7 @@ fn a_backend_that_is_down_does_not_flood_the_log() {
 /// Says something else each time it is asked, and panics in the end.
 struct Moody {
     asked: AtomicUsize,
+    bent: Bent,
 }
 
 impl Moody {
@@ -181,35 +180,16 @@ impl Backend for Moody {
         [250, 0][self.mood()]
     }
 
-    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
-        panic!("a bug in the backend");
-    }
-
-    async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> {
-        Err(Error::backend("no"))
-    }
-
-    async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
-        Err(Error::backend("no"))
-    }
-
-    async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
-        Ok(false)
-    }
-
-    async fn delete(&self, _: &str) -> Result<bool, Error> {
-        Ok(false)
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        Ok(())
-    }
+    delegate!(self => self.bent);
 }
 
 /// A panic where a backend is only asked for its name would come in the midst of a call.
 #[test]
 fn a_backend_is_asked_for_its_name_and_limit_once() {
-    let cache = Cache::builder().backend(Moody { asked: AtomicUsize::new(0) }).build();
+    let clock = Clock::mock();
+    let bent = Bent::new(&clock);
+    bent.bend(Bends { get: Bend::Panics, ..Bends::default() });
+    let cache = Cache::builder().backend(Moody { asked: AtomicUsize::new(0), bent }).clock(clock).build();
     assert_eq!(scoped_sync(&cache, || bodies(|| [square(3), square(4)])), ([9, 16], 2));
     assert!(format!("{cache:?}").contains("calm"));
     assert_eq!(cache.stats().faults(), 2);
@@ -226,24 +206,7 @@ fn a_backend_may_take_no_key_at_all() {
         fn max_key_bytes(&self) -> usize {
             0
         }
-        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-            self.0.get(key).await
-        }
-        async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-            self.0.set(key, value, timeout).await
-        }
-        async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-            self.0.add(key, value, timeout).await
-        }
-        async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-            self.0.touch(key, timeout).await
-        }
-        async fn delete(&self, key: &str) -> Result<bool, Error> {
-            self.0.delete(key).await
-        }
-        async fn clear(&self) -> Result<(), Error> {
-            self.0.clear().await
-        }
+        delegate!(self => self.0);
     }
     let clock = Clock::mock();
     let cache = Cache::builder().backend(Short(Bent::new(&clock))).clock(clock).build();

@@ -133,41 +133,11 @@ fn there_is_no_storm_of_attempts() {
 /// connection the deletion takes, and whether the first one goes on or was given up meanwhile.
 #[test]
 fn a_late_write_does_not_undo_a_deletion() {
-    const KEYS: usize = 100;
-
+    let keys: Vec<_> = (0..100).map(|number| format!("key{number}")).collect();
     for stopped in [Duration::ZERO, Duration::from_millis(2500)] {
         let redis = Redis::start(&[]);
-        let backend = &RedisBackend::new(&redis.url()).unwrap();
-        let key = |number: usize| format!("key{number}");
-        let value = &vec![b'x'; 20_000];
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(async { backend.get("key").await }).unwrap();
-        block_on(async { backend.get("key").await }).unwrap();
-
-        redis.server.stop();
-        runtime.block_on(async {
-            let sets = (0..KEYS).map(|number| async move { backend.set(&key(number), value, None).await });
-            let given_up = tokio::time::timeout(Duration::from_millis(150), join_all(sets)).await;
-            assert!(given_up.is_err(), "the server is stopped");
-        });
-        thread::sleep(stopped);
-        let told = thread::scope(|threads| {
-            let deletions: Vec<_> = (0..KEYS)
-                .map(|number| {
-                    threads.spawn(move || {
-                        // As often as it takes until the server is told.
-                        while block_on(backend.delete(&key(number))).is_err() {
-                            thread::sleep(Duration::from_millis(5));
-                        }
-                    })
-                })
-                .collect();
-            thread::sleep(Duration::from_millis(300));
-            redis.server.go_on();
-            deletions.into_iter().map(|deletion| deletion.join().unwrap()).count()
-        });
-        assert_eq!(told, KEYS);
-        thread::sleep(Duration::from_millis(300));
+        let backend = RedisBackend::new(&redis.url()).unwrap();
+        outages::are_stopped_while_keys_are_written_and_deleted(&[&redis.server], stopped, &backend, &keys);
         assert_eq!(redis.ask::<Vec<String>>(&["KEYS", "*"]), [""; 0], "after {stopped:?}");
         let killed = redis.ask::<String>(&["INFO", "commandstats"]).contains("client|kill");
         assert!(killed, "a connection that does not answer is ended");

@@ -1,16 +1,15 @@
 //! What stands on the server, and for how long.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering::SeqCst},
-    time::Duration,
-};
+use std::time::Duration;
 
 use cache_request::{
     Cache, ErrorKind,
     backend::{Backend, Item, RedisBackend},
-    cache_request, client_scope_sync, scoped_sync,
 };
-use cache_request_tests::servers::redis::Redis;
+use cache_request_tests::{
+    servers::redis::Redis,
+    sharing::{assert_each_clears_its_own, assert_processes_share},
+};
 use futures_lite::future::block_on;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -74,42 +73,19 @@ fn timeouts_are_exact_to_the_millisecond() {
     });
 }
 
-static BODIES: AtomicU32 = AtomicU32::new(0);
-
-#[cache_request(timeout = 60, name = "colour")]
-fn colour(name: &str) -> String {
-    BODIES.fetch_add(1, SeqCst);
-    name.to_uppercase()
-}
-
 #[test]
 fn an_annotated_function_keeps_its_answers_there() {
     let redis = Redis::start(&[]);
-    let cache = || Cache::from_url(&format!("{}?prefix=paint&soft_limit=10s", redis.url())).unwrap();
-    let (here, there) = (cache(), cache());
-    scoped_sync(&here, || {
-        assert_eq!(colour("red"), "RED");
-        assert_eq!(BODIES.load(SeqCst), 1);
-        let [key]: [String; 1] = redis.ask::<Vec<String>>(&["KEYS", "*"]).try_into().unwrap();
-        assert_eq!(key, "cache-request:paint..colour?name=red");
-        let left: u64 = redis.ask(&["PTTL", &key]);
-        assert!((50_000..=60_000).contains(&left), "{left}");
-    });
-    // Another process would find it.
-    scoped_sync(&there, || {
-        assert_eq!(colour("red"), "RED");
-        assert_eq!(BODIES.load(SeqCst), 1);
-        // Another client would not.
-        client_scope_sync("acme", || assert_eq!(colour("red"), "RED"));
-        assert_eq!(BODIES.load(SeqCst), 2);
-        assert!(colour_cache("red").invalidate().unwrap());
-        assert!(!colour_cache("red").invalidate().unwrap());
-        client_scope_sync("acme", || assert_eq!(colour("red"), "RED"));
-        assert_eq!(BODIES.load(SeqCst), 2);
-    });
-    scoped_sync(&here, || assert_eq!(colour("red"), "RED"));
-    assert_eq!(BODIES.load(SeqCst), 3);
-    assert_eq!(here.stats().faults() + there.stats().faults(), 0);
+    let url = format!("{}?prefix=paint&soft_limit=10s", redis.url());
+    assert_processes_share(
+        || Cache::from_url(&url).unwrap(),
+        || {
+            let [key]: [String; 1] = redis.ask::<Vec<String>>(&["KEYS", "*"]).try_into().unwrap();
+            assert_eq!(key, "cache-request:paint..colour?name=red");
+            let left: u64 = redis.ask(&["PTTL", &key]);
+            assert!((50_000..=60_000).contains(&left), "{left}");
+        },
+    );
 }
 
 #[test]
@@ -135,14 +111,7 @@ fn namespaces_and_databases_are_apart() {
             assert_eq!(backend.get("key").await.unwrap(), None, "{number}");
             backend.set("key", &[u8::try_from(number).unwrap()], None).await.unwrap();
         }
-        for cleared in 0..backends.len() {
-            backends[cleared].clear().await.unwrap();
-            for (number, backend) in backends.iter().enumerate() {
-                let found = backend.get("key").await.unwrap();
-                let expected = (number > cleared).then(|| vec![u8::try_from(number).unwrap()]);
-                assert_eq!(found, expected, "{number} after {cleared} was cleared");
-            }
-        }
+        assert_each_clears_its_own(&backends).await;
         assert_eq!(redis.ask::<u64>(&["DBSIZE"]), 2);
     });
     // Where a colon ends the namespace, two of them could share a key.

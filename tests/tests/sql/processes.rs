@@ -50,10 +50,15 @@ fn processes_share_a_server() {
     add_and_set("postgres", &postgres.url());
 }
 
+/// In a namespace of this file, which a slow machine has all the time to open.
+fn backend(file: &Path) -> SqlBackend {
+    SqlBackend::sqlite(file).namespace("shared").connect_limit(Duration::from_secs(20)).build().unwrap()
+}
+
 #[test]
 fn of_threads_that_add_one_wins() {
     let directory = tempfile::tempdir().unwrap();
-    let backend = &SqlBackend::sqlite(directory.path().join("cache.db")).build().unwrap();
+    let backend = &backend(&directory.path().join("cache.db"));
     for round in 0..20 {
         let key = &format!("key{round}");
         let winners = thread::scope(|threads| {
@@ -79,7 +84,7 @@ fn a_killed_process_leaves_it_usable() {
 }
 
 fn look(file: &Path) {
-    let backend = SqlBackend::sqlite(file).namespace("shared").build().unwrap();
+    let backend = backend(file);
     block_on(async {
         if let Some(found) = backend.get("set").await.unwrap() {
             assert!(found.len() == 5000 && found.iter().all(|byte| *byte == found[0]));

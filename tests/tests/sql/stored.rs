@@ -1,59 +1,28 @@
 //! What stands in the table, for how long, and whose it is.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering::SeqCst},
-    time::Duration,
-};
+use std::time::Duration;
 
 use cache_request::{
     Cache, Clock, ErrorKind,
     backend::{Backend, Item, SqlBackend, SqlBackendBuilder},
-    cache_request, client_scope_sync, scoped_sync,
 };
-use cache_request_tests::servers::{postgres::Postgres, wait_until};
+use cache_request_tests::{
+    servers::{postgres::Postgres, wait_until},
+    sharing::{assert_each_clears_its_own, assert_processes_share},
+};
 use futures_lite::future::block_on;
 
-static BODIES: AtomicU32 = AtomicU32::new(0);
-
-#[cache_request(timeout = 60, name = "colour")]
-fn colour(name: &str) -> String {
-    BODIES.fetch_add(1, SeqCst);
-    name.to_uppercase()
-}
-
-fn function_keeps_its_answers(url: &str) {
-    BODIES.store(0, SeqCst);
-    let cache = || Cache::from_url(&format!("{url}?prefix=paint&soft_limit=10s&connect_limit=20s")).unwrap();
-    let (here, there) = (cache(), cache());
-    scoped_sync(&here, || {
-        assert_eq!(colour("red"), "RED");
-        assert_eq!(BODIES.load(SeqCst), 1);
-    });
-    // Another process would find it, and one that is started later.
-    scoped_sync(&there, || {
-        assert_eq!(colour("red"), "RED");
-        assert_eq!(BODIES.load(SeqCst), 1);
-        // Another client would not.
-        client_scope_sync("acme", || assert_eq!(colour("red"), "RED"));
-        assert_eq!(BODIES.load(SeqCst), 2);
-        assert!(colour_cache("red").invalidate().unwrap());
-        assert!(!colour_cache("red").invalidate().unwrap());
-        client_scope_sync("acme", || assert_eq!(colour("red"), "RED"));
-        assert_eq!(BODIES.load(SeqCst), 2);
-    });
-    scoped_sync(&here, || assert_eq!(colour("red"), "RED"));
-    assert_eq!(BODIES.load(SeqCst), 3);
-    drop((here, there));
-    scoped_sync(&cache(), || assert_eq!(colour("red"), "RED"));
-    assert_eq!(BODIES.load(SeqCst), 3);
+fn processes_share(url: &str) {
+    let url = format!("{url}?prefix=paint&soft_limit=10s&connect_limit=20s");
+    assert_processes_share(|| Cache::from_url(&url).unwrap(), || {});
 }
 
 #[test]
 fn an_annotated_function_keeps_its_answers_there() {
     let directory = tempfile::tempdir().unwrap();
-    function_keeps_its_answers(&format!("sqlite://{}/cache.db", directory.path().display()));
+    processes_share(&format!("sqlite://{}/cache.db", directory.path().display()));
     let postgres = Postgres::start(&[]);
-    function_keeps_its_answers(&postgres.url());
+    processes_share(&postgres.url());
     let row = "SELECT namespace, key, expires / 1000 - extract(epoch FROM now())::bigint BETWEEN 50 AND 61 \
                FROM cache_request WHERE key NOT LIKE '%acme%'";
     assert_eq!(postgres.ask(row), "cache-request|paint..colour?name=red|t");
@@ -84,14 +53,7 @@ fn are_apart(begin: impl Fn() -> SqlBackendBuilder) {
         let found = backends[0].get_many(&names).await;
         assert!(found.iter().zip(&keys).all(|(found, key)| found.as_ref().unwrap().as_deref() == Some(key.as_bytes())));
         println!("{}: 20,000 set in {written:.0?}, got in {:.0?}", backends[0].name(), begun.elapsed() - written);
-        for cleared in 0..backends.len() {
-            backends[cleared].clear().await.unwrap();
-            for (number, backend) in backends.iter().enumerate() {
-                let found = backend.get("key").await.unwrap();
-                let expected = (number > cleared).then(|| vec![u8::try_from(number).unwrap()]);
-                assert_eq!(found, expected, "{number} after {cleared} was cleared");
-            }
-        }
+        assert_each_clears_its_own(&backends).await;
         assert!(backends[0].get_many(&names).await.iter().all(|found| matches!(found, Ok(None))));
     });
     for wrong in ["", "1a", "a b", "a\"", "a;b", "sqlite_a", "ä", &"a".repeat(56)] {

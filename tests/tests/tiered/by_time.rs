@@ -46,14 +46,21 @@ fn what_is_in_front_asks_the_backend_nothing() {
     assert_eq!((stats.hits(), stats.misses(), stats.bodies(), stats.faults()), (10, 1, 1, 0), "{stats}");
     assert_eq!(stats.entries, 1);
     let front = stats.backend.unwrap().front.unwrap();
-    assert_eq!((front.tracking, front.changed, front.dropped), (Tracking::None, 0, 0));
+    assert_eq!((front.tracking, front.changed, front.lost), (Tracking::ByTime, 0, 0));
 }
 
 /// Without one each call asks, and there is nothing to say about it.
 #[test]
 fn a_cache_without_a_front_has_nothing_in_front() {
     let (clock, backend, _) = tiered();
-    for builder in [on(&clock, &backend), on(&clock, &backend).front(Duration::ZERO)] {
+    let builder = || on(&clock, &backend);
+    for builder in [
+        builder(),
+        builder().front(Duration::ZERO),
+        builder().front(FRONT).front(Duration::ZERO),
+        builder().front(FRONT).max_bytes(0),
+        builder().max_entries(0).front(FRONT),
+    ] {
         let cache = builder.build();
         ask(&cache, 1);
         ask(&cache, 1);

@@ -12,8 +12,9 @@ use cache_request::{
 };
 use cache_request_tests::{
     backends::{Bend, Bends, Bent},
-    logs,
+    delegate, logs,
 };
+use futures_lite::future::{block_on, poll_once};
 
 use super::{answer_cache, ask, bodies, source};
 
@@ -88,10 +89,26 @@ fn what_could_not_be_told_to_the_backend_is_gone_in_front() {
     }
 }
 
+/// A `clear` that is given up half way may have reached the backend: what was read meanwhile may be gone there.
+#[test]
+fn what_was_read_during_a_clear_that_was_given_up_is_not_in_front() {
+    let (_, backend, cache) = tiered();
+    source(1);
+    ask(&cache, 1);
+    backend.bend(Bends { delete: Bend::Hangs, ..Bends::default() });
+    let mut clear = Box::pin(cache.clear());
+    assert!(block_on(poll_once(&mut clear)).is_none());
+    let calls = bodies(|| assert_eq!(ask(&cache, 1), 1));
+    assert_eq!((calls, cache.stats().entries), (0, 1), "it is behind still, and in front again");
+    drop(clear);
+    assert_eq!(cache.stats().entries, 0);
+}
+
 /// A backend in memory that tells of changes as it is told to.
 struct Telling {
     memory: MemoryBackend,
     told: Arc<Told>,
+    says_that_it_tracks: fn() -> bool,
 }
 
 #[derive(Default)]
@@ -111,9 +128,14 @@ impl Told {
 
 impl Telling {
     fn tiered() -> (Arc<Told>, Cache) {
+        Self::tiered_that(|| true)
+    }
+
+    fn tiered_that(says_that_it_tracks: fn() -> bool) -> (Arc<Told>, Cache) {
         let clock = Clock::mock();
         let told = Arc::default();
-        let backend = Self { memory: MemoryBackend::new(1 << 20, &clock), told: Arc::clone(&told) };
+        let memory = MemoryBackend::new(1 << 20, &clock);
+        let backend = Self { memory, told: Arc::clone(&told), says_that_it_tracks };
         (told, Cache::builder().clock(&clock).backend(backend).front(FRONT).build())
     }
 }
@@ -132,35 +154,17 @@ impl Backend for Telling {
         found
     }
 
-    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        self.memory.set(key, value, timeout).await
-    }
-
-    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-        self.memory.add(key, value, timeout).await
-    }
-
-    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-        self.memory.touch(key, timeout).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.memory.delete(key).await
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        self.memory.clear().await
-    }
+    delegate!(self => self.memory; set add touch delete clear);
 
     fn track(&self, changes: Changes) -> bool {
         *self.told.changes.lock().unwrap() = Some(changes);
-        true
+        (self.says_that_it_tracks)()
     }
 }
 
 fn front(cache: &Cache) -> (Tracking, u64, u64) {
     let front = cache.stats().backend.unwrap().front.unwrap();
-    (front.tracking, front.changed, front.dropped)
+    (front.tracking, front.changed, front.lost)
 }
 
 /// All that a backend may say, and what it comes to.
@@ -174,7 +178,7 @@ fn a_backend_that_tells_is_believed() {
         twice();
         cache.stats().entries
     };
-    assert_eq!((front(&cache), entries()), ((Tracking::Lost, 0, 0), 0), "before it has begun");
+    assert_eq!((front(&cache), entries()), ((Tracking::Suspended, 0, 0), 0), "before it has begun");
     tell(&Changes::begin);
     assert_eq!((front(&cache), entries()), ((Tracking::Live, 0, 0), 2));
 
@@ -188,7 +192,7 @@ fn a_backend_that_tells_is_believed() {
     assert_eq!(entries(), 2);
 
     let ((), lines) = logs::of(|| (0..5).for_each(|_| tell(&|changes| changes.lost(&Error::backend("a cable")))));
-    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Lost, 3, 5), 0));
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Suspended, 3, 5), 0));
     assert_eq!(entries(), 0);
     assert_eq!(lines.len(), 3, "of the first, the second and the fourth: {lines:?}");
     assert!(lines[0].contains("a cable") && lines[0].contains("backend=telling"), "{lines:?}");
@@ -197,7 +201,7 @@ fn a_backend_that_tells_is_believed() {
 
     // As where its task ends.
     told.changes.lock().unwrap().take();
-    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Lost, 3, 6), 0));
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Suspended, 3, 6), 0));
     assert_eq!(entries(), 0);
 }
 
@@ -244,51 +248,37 @@ fn a_cache_that_is_gone_is_told_nothing() {
     changes.lost(&Error::backend("it is gone"));
 }
 
+/// All that can be told, with nobody to hear it.
+fn tell_all_in_vain(told: &Told) {
+    assert!(told.changes.lock().unwrap().as_ref().unwrap().is_closed());
+    told.tell(Changes::begin);
+    told.tell(|changes| changes.changed("a key"));
+    told.tell(Changes::all_changed);
+    told.tell(|changes| changes.lost(&Error::backend("a cable")));
+    told.tell(Changes::begin);
+    told.changes.lock().unwrap().take();
+}
+
+/// It said that what is in front lasts until its timeout: that it tells of something all the same takes nothing away, nor does it
+/// make entries last for longer.
+#[test]
+fn a_backend_that_does_not_track_is_not_heard() {
+    let (told, cache) = Telling::tiered_that(|| false);
+    source(1);
+    ask(&cache, 1);
+    let ((), lines) = logs::of(|| tell_all_in_vain(&told));
+    assert_eq!((front(&cache), cache.stats().entries), ((Tracking::ByTime, 0, 0), 1));
+    assert!(lines.is_empty(), "{lines:?}");
+}
+
 /// Nothing is known of what it would have told.
 #[test]
 fn a_backend_whose_tracking_panics_has_no_front() {
-    struct Panics(MemoryBackend);
-
-    impl Backend for Panics {
-        fn name(&self) -> &'static str {
-            "panics"
-        }
-
-        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-            self.0.get(key).await
-        }
-
-        async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-            self.0.set(key, value, timeout).await
-        }
-
-        async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-            self.0.add(key, value, timeout).await
-        }
-
-        async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-            self.0.touch(key, timeout).await
-        }
-
-        async fn delete(&self, key: &str) -> Result<bool, Error> {
-            self.0.delete(key).await
-        }
-
-        async fn clear(&self) -> Result<(), Error> {
-            self.0.clear().await
-        }
-
-        fn track(&self, _: Changes) -> bool {
-            panic!("a bug in the backend")
-        }
-    }
-
-    let clock = Clock::mock();
-    let backend = Panics(MemoryBackend::new(1 << 20, &clock));
-    let (cache, lines) = logs::of(|| Cache::builder().clock(&clock).backend(backend).front(FRONT).build());
-    assert!(lines.iter().any(|line| line.starts_with("ERROR") && line.contains("panics")), "{lines:?}");
+    let ((told, cache), lines) = logs::of(|| Telling::tiered_that(|| panic!("a bug in the backend")));
+    assert!(lines.iter().any(|line| line.starts_with("ERROR") && line.contains("panicked")), "{lines:?}");
+    tell_all_in_vain(&told);
     source(1);
     let calls = bodies(|| (0..3).for_each(|_| assert_eq!(ask(&cache, 1), 1)));
     assert_eq!((calls, cache.stats().entries, cache.stats().faults()), (1, 0, 0));
-    assert_eq!(front(&cache).0, Tracking::Lost);
+    assert_eq!(front(&cache).0, Tracking::Suspended);
 }

@@ -36,9 +36,9 @@ fn all_masters_of_a_cluster_tell_and_those_that_follow_them() {
     assert!(sizes.len() == 3 && sizes.iter().all(|size| *size > 0), "{sizes:?}");
     changes_are_seen(&url, &cache, 2);
 
-    let dropped = front(&cache).dropped;
+    let lost = front(&cache).lost;
     cluster.nodes[masters[0]].server.kill();
-    wait_until("it is noticed", || front(&cache).dropped > dropped);
+    wait_until("it is noticed", || front(&cache).lost > lost);
     wait_until("its replica is a master", || cluster.masters().len() == 3);
     until(&cache, Tracking::Live);
     source(3);
@@ -64,7 +64,7 @@ fn is_followed(lose: impl FnOnce(&mut Sentinels), bring_back: impl FnOnce(&mut S
     let first = sentinels.master();
     lose(&mut sentinels);
     wait_until("there is another master", || sentinels.master() != first);
-    wait_until("it has nothing of the first one's in front", || front(&cache).dropped > 0);
+    wait_until("it has nothing of the first one's in front", || front(&cache).lost > 0);
     until(&cache, Tracking::Live);
     source(3);
     have_in_front(&cache, 0..MANY);

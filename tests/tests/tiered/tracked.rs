@@ -135,7 +135,7 @@ fn changes_by_others_are_seen() {
         change();
         wait_until(what, || ask(&cache, 0) == 2);
     }
-    assert_eq!(front(&cache).dropped, 0, "nothing was lost meanwhile");
+    assert_eq!(front(&cache).lost, 0, "nothing was lost meanwhile");
     assert_eq!(front(&cache).tracking, Tracking::Live);
 }
 
@@ -232,11 +232,11 @@ fn a_lost_connection_drops_what_is_in_front() {
         let [tracker] = &trackers(&redis)[..] else { panic!("one connection hears: {:?}", trackers(&redis)) };
         assert_eq!(redis.ask::<u64>(&["CLIENT", "KILL", "ID", tracker]), 1);
         put(&another, 0, round + 1);
-        wait_until("it is noticed", || front(&cache).dropped >= u64::from(round));
+        wait_until("it is noticed", || front(&cache).lost >= u64::from(round));
         wait_until("the change is seen", || ask(&cache, 0) == round + 1);
         until(&cache, Tracking::Live);
         have_in_front(&cache, 0..10);
-        assert_eq!(front(&cache).dropped, u64::from(round), "a new one is made at once");
+        assert_eq!(front(&cache).lost, u64::from(round), "a new one is made at once");
     }
     assert_eq!(cache.stats().faults(), 0, "calls go over other connections");
 }
@@ -247,7 +247,7 @@ fn a_server_that_is_killed_leaves_nothing_in_front() {
     let cache = filled(&redis.url());
     for says in 2..5 {
         redis.server.kill();
-        until(&cache, Tracking::Lost);
+        until(&cache, Tracking::Suspended);
         assert_eq!(cache.stats().entries, 0);
         source(says);
         let calls = bodies(|| (0..30).for_each(|_| assert_eq!(ask(&cache, 0), says)));
@@ -268,7 +268,7 @@ fn a_server_that_does_not_answer_is_not_relied_on() {
     redis.server.stop();
     source(2);
     assert_eq!(ask(&cache, 0), 1, "for a moment it is");
-    until(&cache, Tracking::Lost);
+    until(&cache, Tracking::Suspended);
     assert_eq!(cache.stats().entries, 0);
     assert_eq!(ask(&cache, 0), 2);
     assert_eq!(cache.stats().entries, 0);
@@ -288,7 +288,7 @@ fn a_server_that_is_absent_and_comes_is_heard() {
     let cache = tiered(&redis.url());
     source(1);
     let calls = bodies(|| (0..20).for_each(|_| assert_eq!(ask(&cache, 0), 1)));
-    assert_eq!((calls, cache.stats().entries, front(&cache).tracking), (20, 0, Tracking::Lost));
+    assert_eq!((calls, cache.stats().entries, front(&cache).tracking), (20, 0, Tracking::Suspended));
     redis.server.restart();
     until(&cache, Tracking::Live);
     have_in_front(&cache, 0..10);
@@ -305,14 +305,14 @@ fn a_server_that_does_not_tell_has_no_front() {
     let strict_url = format!("redis://cache:secret@127.0.0.1:{}", strict.server.port);
     for url in [older.url(), strict_url.clone()] {
         let cache = tiered(&format!("{url}?soft_limit=10s"));
-        wait_until("it was tried", || front(&cache).dropped >= 2);
+        wait_until("it was tried", || front(&cache).lost >= 2);
         source(1);
         let calls = bodies(|| (0..30).for_each(|question| assert_eq!(ask(&cache, question % 10), 1)));
         assert_eq!(calls, 10, "{}", cache.stats());
         let stats = cache.stats();
         assert_eq!((stats.hits(), stats.faults(), stats.entries), (20, 0, 0), "{stats}");
-        assert_eq!(front(&cache).tracking, Tracking::Lost);
-        assert!(front(&cache).dropped < 60, "it is not asked again and again: {:?}", front(&cache));
+        assert_eq!(front(&cache).tracking, Tracking::Suspended);
+        assert!(front(&cache).lost < 60, "it is not asked again and again: {:?}", front(&cache));
     }
 
     // These two rights are what it takes.
@@ -337,8 +337,8 @@ fn a_server_that_refuses_for_a_while_is_heard_after_that() {
     let [tracker] = &trackers(&redis)[..] else { panic!("one connection hears: {:?}", trackers(&redis)) };
     tell("CONFIG SET maxclients 1");
     tell(&format!("CLIENT KILL ID {tracker}"));
-    wait_until("it was refused", || front(&cache).dropped >= 4);
-    assert_eq!((front(&cache).tracking, cache.stats().entries), (Tracking::Lost, 0));
+    wait_until("it was refused", || front(&cache).lost >= 4);
+    assert_eq!((front(&cache).tracking, cache.stats().entries), (Tracking::Suspended, 0));
     tell("CONFIG SET maxclients 1000");
     until(&cache, Tracking::Live);
     have_in_front(&cache, 0..10);
@@ -383,5 +383,5 @@ fn many_changes_at_once_are_all_seen() {
     assert_eq!(redis.ask::<u32>(&command), MANY);
     wait_until("all are gone", || cache.stats().entries == 0);
     (0..MANY).for_each(|question| assert_eq!(ask(&cache, question), 2));
-    assert_eq!((front(&cache).dropped, cache.stats().faults()), (0, 0));
+    assert_eq!((front(&cache).lost, cache.stats().faults()), (0, 0));
 }

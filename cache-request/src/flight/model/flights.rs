@@ -1,7 +1,7 @@
 //! The state machine by itself, in every order of its steps.
 
 use super::{
-    super::{FlightKey, Flights, Join, Landing, Lead, Shared},
+    super::{Fence, FlightKey, Flights, Join, Landing, Lead, Shared},
     *,
 };
 use crate::{
@@ -42,20 +42,23 @@ fn who_joins_is_woken() {
     });
 }
 
-#[test]
-fn what_is_fenced_is_not_kept() {
-    exhaust(|| {
+/// Whatever a leader keeps, beside another thread that fences, heeds that as it does, and deletes: it is gone in the end.
+fn assert_nothing_stays(
+    heed: impl Fn(Fence) + Copy + Send + Sync + 'static,
+    keep: impl Fn(&Lead<'_>, &Mutex<Option<u32>>) + Send + Sync + 'static,
+) {
+    exhaust(move || {
         let flights = Arc::new(Flights::default());
         let store = Arc::new(Mutex::new(None));
         let Join::Lead(lead) = flights.join(&flight_key()) else { unreachable!() };
         let invalidator = thread::spawn({
             let (flights, store) = (Arc::clone(&flights), Arc::clone(&store));
             move || {
-                let _fence = flights.fence(&flight_key());
+                heed(flights.fence(&flight_key()));
                 *lock(&store) = None;
             }
         });
-        lead.keep(|| *lock(&store) = Some(5));
+        keep(&lead, &store);
         land(lead, || None);
         invalidator.join().unwrap();
         assert_eq!(*lock(&store), None);
@@ -64,24 +67,16 @@ fn what_is_fenced_is_not_kept() {
 }
 
 #[test]
+fn what_is_fenced_is_not_kept() {
+    assert_nothing_stays(drop, |lead, store| _ = lead.keep(|| *lock(store) = Some(5)));
+}
+
+#[test]
 fn a_deletion_comes_after_what_was_on_its_way() {
-    exhaust(|| {
-        let flights = Arc::new(Flights::default());
-        let store = Arc::new(Mutex::new(None));
-        let Join::Lead(lead) = flights.join(&flight_key()) else { unreachable!() };
-        let invalidator = thread::spawn({
-            let (flights, store) = (Arc::clone(&flights), Arc::clone(&store));
-            move || {
-                future::block_on(flights.fence(&flight_key()));
-                *lock(&store) = None;
-            }
-        });
+    assert_nothing_stays(future::block_on, |lead, store| {
         if lead.begin_storing() {
-            *lock(&store) = Some(5);
+            *lock(store) = Some(5);
         }
-        land(lead, || None);
-        invalidator.join().unwrap();
-        assert_eq!(*lock(&store), None);
     });
 }
 

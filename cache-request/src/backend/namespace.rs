@@ -1,0 +1,9 @@
+//! Whose keys these are on a server that keeps those of others as well.
+
+/// Unless said otherwise.
+pub(super) const DEFAULT: &str = "cache-request";
+
+/// Whether it is printable ASCII without spaces, and not empty. Where a colon ends it in a key, it has none itself.
+pub(super) fn is_fit(namespace: &str) -> bool {
+    !namespace.is_empty() && namespace.bytes().all(|byte| byte.is_ascii_graphic())
+}

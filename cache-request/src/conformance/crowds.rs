@@ -1,0 +1,116 @@
+//! Many callers at once, and callers who give up.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_lite::future::block_on;
+
+use super::{
+    HOUR, Harness,
+    steps::{all, clear, deletes, drop_after, get, holds, missing, noise, on_another_thread, set},
+};
+use crate::backend::Backend;
+
+/// A thousand `set`s under way at once, and then a thousand `get`s, each with a value of its own.
+pub async fn a_thousand_keys_at_once(harness: &impl Harness) {
+    let backend = &harness.backend().await;
+    let entry = |number: u64| (format!("key{number}"), noise(number, 100 + number as usize));
+    all((0..1000).map(|number| async move {
+        let (key, value) = entry(number);
+        set(backend, &key, &value, Some(HOUR)).await;
+    }))
+    .await;
+    all((0..1000).map(|number| async move {
+        let (key, value) = entry(number);
+        holds(backend, &key, &value).await;
+    }))
+    .await;
+}
+
+/// What one thread has set, removed or cleared is so for every other.
+pub async fn every_thread_sees_what_was_set(harness: &impl Harness) {
+    let backend = &harness.backend().await;
+    set(backend, "key", b"first", None).await;
+    on_another_thread(async {
+        holds(backend, "key", b"first").await;
+        set(backend, "key", b"second", None).await;
+        set(backend, "other", b"value", Some(HOUR)).await;
+    });
+    holds(backend, "key", b"second").await;
+    holds(backend, "other", b"value").await;
+    on_another_thread(async {
+        deletes(backend, "key", true).await;
+    });
+    missing(backend, "key").await;
+    on_another_thread(clear(backend));
+    missing(backend, "other").await;
+}
+
+/// While several threads set one key, each `get` finds one of their values whole, or none; and one of the last ones stays.
+pub async fn writers_of_one_key_leave_whole_values(harness: &impl Harness) {
+    const WRITERS: u64 = 4;
+    const ROUNDS: u64 = 30;
+    let backend = &harness.backend().await;
+    // Of different lengths, and longer than what is written in one step.
+    let values: Vec<Vec<Vec<u8>>> = (0..WRITERS)
+        .map(|writer| {
+            (0..ROUNDS).map(|round| noise(writer * ROUNDS + round, 60_000 + 5_000 * writer as usize)).collect()
+        })
+        .collect();
+    let is_whole = |found: &[u8]| values.iter().flatten().any(|value| value == found);
+    set(backend, "key", &values[0][0], None).await;
+    let done = &AtomicBool::new(false);
+    let (written, found) = std::thread::scope(|threads| {
+        let reader = threads.spawn(move || {
+            let mut found = Vec::new();
+            while !done.load(Ordering::Acquire) && found.len() < 200 {
+                found.push(block_on(backend.get("key")));
+            }
+            found
+        });
+        let writers: Vec<_> = values
+            .iter()
+            .map(|values| {
+                threads.spawn(move || values.iter().try_for_each(|value| block_on(backend.set("key", value, None))))
+            })
+            .collect();
+        let written: Vec<_> = writers.into_iter().map(|writer| writer.join().expect("set panicked")).collect();
+        done.store(true, Ordering::Release);
+        (written, reader.join().expect("get panicked"))
+    });
+    for outcome in written {
+        outcome.unwrap_or_else(|error| panic!("set beside other writers: {error:?}"));
+    }
+    for found in found {
+        let found = found.unwrap_or_else(|error| panic!("get beside writers: {error:?}"));
+        assert!(found.is_none_or(|found| is_whole(&found)), "get beside writers found what none of them set");
+    }
+    let last = get(backend, "key").await.expect("nothing is left of what several writers set");
+    assert!(values.iter().any(|values| values.last() == Some(&last)), "no writer's last value is left");
+}
+
+/// Callers may give up at any time: their futures are dropped after any number of polls. What was under way then may
+/// still happen or not, but a value is never there by half, and all works on.
+pub async fn dropped_futures_leave_it_usable(harness: &impl Harness) {
+    let backend = harness.backend().await;
+    for polls in 1..=4 {
+        drop_after(polls, backend.clear()).await;
+    }
+    let (old, new) = (noise(3, 50_000), noise(4, 60_000));
+    for polls in (1..=4).cycle().take(40) {
+        set(&backend, "key", &old, None).await;
+        drop_after(polls, backend.set("key", &new, None)).await;
+        drop_after(polls, backend.get("key")).await;
+        let found = get(&backend, "key").await;
+        assert!(found.is_none_or(|found| found == old || found == new), "a dropped set left something else");
+        drop_after(polls, backend.delete("key")).await;
+        let found = get(&backend, "key").await;
+        assert!(found.is_none_or(|found| found == old || found == new), "a dropped delete left something else");
+    }
+    for key in ["another", "third", "fourth"] {
+        set(&backend, key, key.as_bytes(), None).await;
+    }
+    for key in ["another", "third", "fourth"] {
+        holds(&backend, key, key.as_bytes()).await;
+        deletes(&backend, key, true).await;
+    }
+}
