@@ -1,5 +1,7 @@
 //! One Redis server: the whole suite, and what is peculiar to it.
 
+#[path = "redis/alone.rs"]
+mod alone;
 #[path = "redis/conformance.rs"]
 mod conformance;
 #[path = "redis/faults.rs"]

@@ -26,13 +26,13 @@ fn a_runtime_may_end_and_another_one_goes_on() {
     callers::a_runtime_may_end_and_another_one_goes_on(&cache);
     // Each had a connection of its own, and took it along.
     wait_until("the connections are closed", || {
-        // The library's own, and this one that asks.
-        redis.ask::<String>(&["CLIENT", "LIST"]).lines().count() <= 2
+        // The library's own, the one that a thread drives itself, and this one that asks.
+        redis.ask::<String>(&["CLIENT", "LIST"]).lines().count() <= 3
     });
 }
 
 #[test]
-fn all_callers_share_one_connection() {
+fn all_callers_share_two_connections() {
     let redis = Redis::start(&[]);
     let cache = &cache(&redis);
     let before: u64 = connections(&redis);
@@ -47,8 +47,8 @@ fn all_callers_share_one_connection() {
             });
         }
     });
-    // This and the one before asked on a connection of their own.
-    assert_eq!(connections(&redis) - before, 2);
+    // Whoever finds the one in use that a thread drives itself takes the other one. This asks on a connection of its own.
+    assert!((2..=3).contains(&(connections(&redis) - before)));
     assert_eq!(cache.stats().faults(), 0);
 }
 
