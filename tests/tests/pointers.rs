@@ -36,6 +36,10 @@ impl Backend for Notes {
         self.note(format!("get {key}"), Ok(Some(vec![1]))).await
     }
 
+    fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
+        Some(block_on(self.note(format!("get_blocking {key} {limit:?}"), Ok(Some(vec![2])))))
+    }
+
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
         self.note(format!("set {key} {value:?} {timeout:?}"), Ok(())).await
     }
@@ -74,7 +78,7 @@ async fn all(backend: &impl Backend) -> String {
     let second = Some(Duration::from_secs(1));
     let one = (
         (backend.name(), backend.max_key_bytes()),
-        backend.get("a").await,
+        (backend.get("a").await, backend.get_blocking("a", Duration::from_secs(2))),
         backend.set("b", b"1", second).await,
         backend.add("c", b"2", second).await,
         backend.touch("d", second).await,
@@ -93,7 +97,7 @@ fn each_method_is_that_of_the_backend() {
     assert_eq!(block_on(all(&shared)), outcome);
     assert_eq!(block_on(all(&boxed)), outcome);
     let noted = |notes: &Notes| notes.0.lock().unwrap().clone();
-    assert_eq!(noted(&itself).len(), 9);
+    assert_eq!(noted(&itself).len(), 10);
     assert_eq!(noted(&shared), noted(&itself));
     assert_eq!(noted(&boxed), noted(&itself));
 }

@@ -56,8 +56,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// Redis and Valkey: one server, a cluster, or the master that sentinels name.
 ///
 /// All callers of one tokio runtime share one connection, over which their commands go without waiting for one another's
-/// answers. Callers that block their thread, or that run on another executor, share one that threads of this library drive.
-/// Writes to a cluster take the latter, whoever the caller is. A connection that is lost, or that does not answer any more, is
+/// answers. Callers that block their thread, or that run on another executor, share one that threads of this library drive;
+/// of those that block, one at a time reads over one that it drives itself, if there is one server and no encryption.
+/// Writes to a cluster take that of the library, whoever the caller is. A connection that is lost, or that does not answer any more, is
 /// replaced in the background; meanwhile calls fail at once.
 ///
 /// Keys stand on the server as `<namespace>:<key>`, and [`clear`](Backend::clear) removes those of the namespace, by `SCAN`
