@@ -22,6 +22,7 @@ mod claim;
 mod expiry;
 mod fleet;
 mod generation;
+mod gets;
 
 use std::{
     fmt,
@@ -371,7 +372,8 @@ impl Backend for MemcachedBackend {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let session = self.session().await?;
         let place = session.place(key);
-        let found = session.look(&place, Get::new(&place.stored).meta(Meta::NONE.ttl())).await;
+        let get = Get::new(place.stored).meta(Meta::NONE.ttl());
+        let found = gets::get(&self.store.fleet, &session.link, place.server, get).await;
         found.map(value).map_err(Failure::error)
     }
 

@@ -17,6 +17,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::gets::Line;
 use crate::{
     Error, ErrorKind,
     clock::{Clock, Nanos},
@@ -97,11 +98,9 @@ impl Fleet {
         number: usize,
         operation: impl AsyncFnOnce(AsyncMetaClient) -> exp::Result<T>,
     ) -> Result<T, Failure> {
+        self.is_there(number)?;
         let server = &self.servers[number];
-        if server.lost.load(Ordering::Relaxed) {
-            return Err(self.unreachable(number, ErrorKind::Backend, "is not there"));
-        }
-        let waiting = Waiting { fleet: self, number, since: Clock::system().coarse(), is_over: false };
+        let waiting = self.waiting(number);
         let outcome = link
             .drive(async {
                 let conversation = async { operation(link.client(number, server).await?).await };
@@ -122,6 +121,19 @@ impl Fleet {
                 Err(self.unreachable(number, ErrorKind::Timeout, "does not answer"))
             }
         }
+    }
+
+    /// An error, if the server is lost.
+    pub(super) fn is_there(&self, number: usize) -> Result<(), Failure> {
+        if self.servers[number].lost.load(Ordering::Relaxed) {
+            return Err(self.unreachable(number, ErrorKind::Backend, "is not there"));
+        }
+        Ok(())
+    }
+
+    /// To be held while a call waits for the server.
+    pub(super) fn waiting(self: &Arc<Self>, number: usize) -> Waiting<'_> {
+        Waiting { fleet: self, number, since: Clock::system().coarse(), is_over: false }
     }
 
     /// Half the usual time, for what comes before what the caller wants.
@@ -157,7 +169,7 @@ impl Fleet {
     }
 
     /// What went wrong at one server. The texts of the client's errors quote keys, and with them arguments.
-    fn failed(self: &Arc<Self>, number: usize, error: exp::Error) -> Failure {
+    pub(super) fn failed(self: &Arc<Self>, number: usize, error: exp::Error) -> Failure {
         match error {
             exp::Error::Ambiguous { source, .. } => self.failed(number, *source),
             exp::Error::Io(cause) => {
@@ -249,7 +261,7 @@ async fn find_again(fleet: Weak<Fleet>, number: usize, address: String) {
 }
 
 /// A call that waits for a server. If it gives up, after a while, that is for want of an answer.
-struct Waiting<'a> {
+pub(super) struct Waiting<'a> {
     fleet: &'a Arc<Fleet>,
     number: usize,
     /// By the coarse clock: it is read for every call.
@@ -258,7 +270,7 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         self.is_over = true;
     }
 }
@@ -276,12 +288,23 @@ impl Drop for Waiting<'_> {
 pub(super) struct Link {
     runtime: Handle,
     clients: Vec<Mutex<Option<(u64, AsyncMetaClient)>>>,
+    lines: Vec<Line>,
     max_connections: usize,
 }
 
 impl Link {
     pub(super) fn new(runtime: &Handle, servers: usize, max_connections: usize) -> Self {
-        Self { runtime: runtime.clone(), clients: (0..servers).map(|_| Mutex::default()).collect(), max_connections }
+        Self {
+            runtime: runtime.clone(),
+            clients: (0..servers).map(|_| Mutex::default()).collect(),
+            lines: (0..servers).map(|_| Line::default()).collect(),
+            max_connections,
+        }
+    }
+
+    /// Those who wait for a server.
+    pub(super) fn line(&self, server: usize) -> &Line {
+        &self.lines[server]
     }
 
     pub(super) fn runtime(&self) -> &Handle {
