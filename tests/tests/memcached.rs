@@ -12,3 +12,5 @@ mod late;
 mod runtimes;
 #[path = "memcached/stored.rs"]
 mod stored;
+#[path = "memcached/together.rs"]
+mod together;

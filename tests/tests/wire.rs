@@ -59,7 +59,7 @@ macro_rules! wire {
     )*};
 }
 
-// A wire that nobody uses harms nothing: the backend is not left alone for long.
+// A wire that nobody uses harms nothing: the backend is not left alone for long. Nor do callers wait for one another's connections.
 wire! {
     redis: Wired::new(Redis::start(&[]), |redis| redis.server.port, |port| format!("redis://127.0.0.1:{port}?breaker_pause=1ms"));
     tiered_redis: Wired::new(
@@ -75,6 +75,6 @@ wire! {
     postgres: Wired::new(
         Postgres::start(&[]),
         |postgres| postgres.server.port,
-        |port| format!("{}?sslmode=disable&breaker_pause=1ms", Postgres::url_at(port)),
+        |port| format!("{}?sslmode=disable&breaker_pause=1ms&connections=32", Postgres::url_at(port)),
     );
 }
