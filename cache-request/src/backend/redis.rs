@@ -16,8 +16,11 @@ mod batch;
 mod clear;
 mod late;
 mod link;
+mod masters;
+mod sentinels;
 mod server;
 mod tls;
+mod topology;
 mod tracking;
 
 use std::{

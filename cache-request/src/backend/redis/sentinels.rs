@@ -1,0 +1,128 @@
+//! Which master the sentinels name, and which are read from.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures_util::future::{join_all, select_ok};
+use redis::{ConnectionAddr, ErrorKind, RedisResult, aio::MultiplexedConnection, cmd};
+use tokio::time::timeout;
+
+use super::{link::Health, server::Server};
+use crate::shim::{Mutex, lock};
+
+/// Those of one address, each of which is asked by itself.
+pub(super) struct Sentinels {
+    sentinels: Vec<Sentinel>,
+    server: Server,
+    /// Its name.
+    master: String,
+}
+
+struct Sentinel {
+    address: ConnectionAddr,
+    connection: Option<MultiplexedConnection>,
+}
+
+impl Sentinels {
+    pub(super) fn new(server: &Server, hosts: &[(String, u16)], master: &str) -> RedisResult<Self> {
+        let sentinel = |(host, port): &(String, u16)| {
+            server.address(host, *port).map(|address| Sentinel { address, connection: None })
+        };
+        let sentinels = hosts.iter().map(sentinel).collect::<RedisResult<_>>()?;
+        Ok(Self { sentinels, server: server.clone(), master: master.to_owned() })
+    }
+
+    /// The master that the first one names who answers.
+    pub(super) async fn first_named(&mut self) -> RedisResult<ConnectionAddr> {
+        let Self { sentinels, server, master } = self;
+        let asked = sentinels.iter_mut().map(|sentinel| Box::pin(sentinel.ask(server, master)));
+        select_ok(asked).await.map(|(named, _)| named)
+    }
+
+    /// The master that all name who answer within this time. One of them has to.
+    pub(super) async fn all_named(&mut self, limit: Duration) -> Result<ConnectionAddr, String> {
+        let Self { sentinels, server, master } = self;
+        let asked = sentinels.iter_mut().map(|sentinel| timeout(limit, sentinel.ask(server, master)));
+        let mut named = None;
+        let mut why = format!("no sentinel answers within {limit:?}");
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(Ok(master)) if named.get_or_insert_with(|| master.clone()) != &master => {
+                    return Err("the sentinels name different masters".to_owned());
+                }
+                Ok(Ok(_)) | Err(_) => {}
+                Ok(Err(error)) => why = format!("no sentinel answers: {}", server.explain(&error)),
+            }
+        }
+        named.ok_or(why)
+    }
+}
+
+impl Sentinel {
+    async fn ask(&mut self, server: &Server, master: &str) -> RedisResult<ConnectionAddr> {
+        let mut question = cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+        let kept = match &mut self.connection {
+            // It may have been closed since.
+            Some(connection) => question.query_async(connection).await.ok(),
+            None => None,
+        };
+        let named: Option<(String, u16)> = match kept {
+            Some(named) => named,
+            None => {
+                let connection = server.connect_to_sentinel(self.address.clone()).await?;
+                question.query_async(self.connection.insert(connection)).await?
+            }
+        };
+        let unknown = (ErrorKind::MasterNameNotFoundBySentinel, "a sentinel knows no such master");
+        let (host, port) = named.ok_or(unknown)?;
+        server.address(&host, port)
+    }
+}
+
+/// The masters that callers have connections to. One that was cut off from the sentinels may be left with some, and while another
+/// one tells of changes, what is read from it may not be in front.
+#[derive(Default)]
+pub(super) struct ReadMasters(Mutex<Read>);
+
+#[derive(Default)]
+struct Read {
+    /// The one that tells.
+    only: Option<ConnectionAddr>,
+    connections: Vec<(ConnectionAddr, Weak<Health>)>,
+}
+
+impl ReadMasters {
+    /// A connection is being made.
+    pub(super) fn note(&self, master: &ConnectionAddr, health: &Arc<Health>) {
+        let mut read = lock(&self.0);
+        read.connections.retain(|(_, health)| health.strong_count() > 0);
+        read.connections.push((master.clone(), Arc::downgrade(health)));
+        read.end_others();
+    }
+
+    /// Ends the connections to others than this one, also those yet to be made.
+    pub(super) fn only(&self, master: ConnectionAddr) {
+        let mut read = lock(&self.0);
+        read.only = Some(master);
+        read.end_others();
+    }
+
+    /// None tells any more.
+    pub(super) fn any(&self) {
+        lock(&self.0).only = None;
+    }
+}
+
+impl Read {
+    fn end_others(&self) {
+        let Some(only) = &self.only else { return };
+        for (master, health) in &self.connections {
+            if let Some(health) = health.upgrade().filter(|_| master != only) {
+                health.lose();
+            }
+        }
+    }
+}
