@@ -131,6 +131,50 @@ fn a_slot_may_move_to_a_master_that_had_none() {
     changes_are_seen(&url, &cache, 10);
 }
 
+/// It answers with what it knew before it was cut off, and another one has its slots.
+#[test]
+fn a_master_that_the_others_have_replaced_unheard_is_doubted() {
+    let cluster = Cluster::new();
+    let id = |node: &Redis| node.ask::<String>(&["CLUSTER", "MYID"]);
+    // The address names it.
+    let cut_off = &cluster.nodes[0];
+    assert!(cluster.masters().contains(&0));
+    let replicas: Vec<String> = cluster.nodes[1].ask(&["CLUSTER", "REPLICAS", &id(cut_off)]);
+    let replica = cluster.nodes[1..].iter().find(|node| replicas[0].starts_with(&id(node))).unwrap();
+    let cache = tiered(&format!("{}?soft_limit=10s", cluster.url()));
+    until(&cache, Tracking::Live);
+    source(1);
+    have_in_front(&cache, 0..MANY);
+
+    for other in &cluster.nodes[1..] {
+        cut_off.ask::<()>(&["CLUSTER", "FORGET", &id(other)]);
+    }
+    replica.ask::<()>(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
+    until(&cache, Tracking::Lost);
+    for _ in 0..30 {
+        (0..MANY).for_each(|question| _ = ask(&cache, question));
+        assert_eq!((front(&cache).tracking, cache.stats().entries), (Tracking::Lost, 0));
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(
+        cut_off.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok"),
+        "it takes part in a cluster of its own"
+    );
+
+    for other in &cluster.nodes[1..] {
+        cut_off.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &other.server.port.to_string(), &bus_of(other)]);
+    }
+    until(&cache, Tracking::Live);
+    have_in_front(&cache, 0..MANY);
+    changes_are_seen(&cluster.url(), &cache, 2);
+}
+
+/// Where a node listens to those of its cluster.
+fn bus_of(node: &Redis) -> String {
+    let config: Vec<String> = node.ask(&["CONFIG", "GET", "cluster-port"]);
+    config[1].clone()
+}
+
 /// Whether a node has the key itself.
 fn holds(node: &Redis, key: &str) -> bool {
     // It would say of those that others have where they are.

@@ -21,7 +21,7 @@ use std::{
 };
 
 use futures_lite::future::zip;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use redis::{Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, RedisResult, aio::MultiplexedConnection, cmd};
 use tokio::time::timeout;
 
@@ -66,13 +66,15 @@ pub(super) enum Masters {
 }
 
 impl Masters {
-    /// Of a cluster's nodes, another one is asked first at each attempt: one may be cut off from the others.
-    pub(super) async fn connect(tracker: &Tracker<'_>, attempt: usize) -> RedisResult<Self> {
+    /// `limit` is for all of it. Whoever calls this sees to that.
+    pub(super) async fn connect(tracker: &Tracker<'_>, limit: Duration) -> RedisResult<Self> {
         match tracker.server.place() {
             Place::Host(host, port) => tracker.connect_to(host, *port).await.map(Self::One),
             Place::Socket(path) => tracker.connect(ConnectionAddr::Unix(path.clone())).await.map(Self::One),
             Place::Cluster(nodes) => {
-                let masters = find_masters(tracker.server, nodes, attempt).await?;
+                // So that there is time left if one of them says nothing.
+                let limit = ANSWER_LIMIT.min(limit / 2);
+                let masters = find_masters(tracker.server, nodes, limit).await?;
                 let connections = masters.into_iter().map(|(id, (host, port))| async move {
                     tracker.connect_to(&host, port).await.map(|connection| (id, connection))
                 });
@@ -147,23 +149,27 @@ async fn ask<T: FromRedisValue>(
     }
 }
 
-/// The masters that one of these nodes knows, and where they are.
+/// All masters that any of these nodes knows, and where they are. One that is down knows nothing.
 async fn find_masters(
     server: &Server,
     nodes: &[(String, u16)],
-    attempt: usize,
+    limit: Duration,
 ) -> RedisResult<BTreeMap<Id, (String, u16)>> {
-    let mut failed = RedisError::from((ErrorKind::ClusterConnectionNotFound, "no node of the cluster answers"));
-    for (host, port) in nodes.iter().cycle().skip(attempt % nodes.len()).take(nodes.len()) {
-        let asked = async {
+    let asked = nodes.iter().map(|(host, port)| {
+        let answer = async move {
             let mut connection = server.connect(server.address(host, *port)?, &Arc::new(Health::new()), None).await?;
             topology::masters(cluster_slots().query_async(&mut connection).await?, host)
         };
-        match timeout(ANSWER_LIMIT, asked).await {
-            Ok(Ok(masters)) => return Ok(masters),
-            Ok(Err(error)) => failed = error,
-            Err(_) => {}
+        timeout(limit, answer)
+    });
+    let nobody = (ErrorKind::ClusterConnectionNotFound, "no node of the cluster answers");
+    let mut all: RedisResult<BTreeMap<_, _>> = Err(RedisError::from(nobody));
+    for answer in join_all(asked).await.into_iter().flatten() {
+        match (&mut all, answer) {
+            (Ok(masters), Ok(more)) => masters.extend(more),
+            (Err(_), answer) => all = answer,
+            (Ok(_), Err(_)) => {}
         }
     }
-    Err(failed)
+    all
 }

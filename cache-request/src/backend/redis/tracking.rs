@@ -45,10 +45,10 @@ pub(super) fn track(server: Server, prefix: String, connect_limit: Duration, cha
 async fn keep_tracking(server: &Server, prefix: &str, connect_limit: Duration, teller: &Teller) {
     let pushes = pushes(prefix.to_owned(), teller.clone());
     let mut failures = 0;
-    for attempt in 0.. {
+    loop {
         let health = Arc::new(Health::new());
         let tracker = Tracker { server, prefix, pushes: Arc::clone(&pushes), health: Arc::clone(&health) };
-        let why = match timeout(connect_limit, Masters::connect(&tracker, attempt)).await {
+        let why = match timeout(connect_limit, Masters::connect(&tracker, connect_limit)).await {
             Ok(Ok(mut masters)) => {
                 let in_doubt = async {
                     masters.check(server, EVERY).await?;
