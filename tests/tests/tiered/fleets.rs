@@ -131,6 +131,22 @@ fn a_slot_may_move_to_a_master_that_had_none() {
     changes_are_seen(&url, &cache, 10);
 }
 
+/// Each of them tells, but one answers for a slot that another one has as well.
+#[test]
+fn nodes_that_do_not_agree_are_doubted() {
+    let cluster = Cluster::new();
+    let cache = tiered(&cluster.url());
+    until(&cache, Tracking::Live);
+    let masters: Vec<_> = cluster.masters().into_iter().map(|master| &cluster.nodes[master]).collect();
+    let ids: Vec<String> = masters.iter().map(|node| node.ask(&["CLUSTER", "MYID"])).collect();
+    wait_until("it is noticed", || {
+        // It is the first one's, and that says so again.
+        masters[2].ask::<()>(&["CLUSTER", "SETSLOT", "0", "NODE", &ids[1]]);
+        front(&cache).tracking == Tracking::Lost
+    });
+    until(&cache, Tracking::Live);
+}
+
 /// It answers with what it knew before it was cut off, and another one has its slots.
 #[test]
 fn a_master_that_the_others_have_replaced_unheard_is_doubted() {
