@@ -17,6 +17,7 @@ mod clear;
 mod late;
 mod link;
 mod masters;
+mod readers;
 mod sentinels;
 mod server;
 mod tls;

@@ -142,47 +142,68 @@ fn nodes_that_do_not_agree_are_doubted() {
     wait_until("it is noticed", || {
         // It is the first one's, and that says so again.
         masters[2].ask::<()>(&["CLUSTER", "SETSLOT", "0", "NODE", &ids[1]]);
-        front(&cache).tracking == Tracking::Lost
+        front(&cache).dropped > 0
     });
     until(&cache, Tracking::Live);
+}
+
+/// Has a master know nothing of the others, while its replica takes its place.
+fn cut_off(cluster: &Cluster, master: usize) {
+    let id = |node: &Redis| node.ask::<String>(&["CLUSTER", "MYID"]);
+    assert!(cluster.masters().contains(&master));
+    let cut_off = &cluster.nodes[master];
+    let others = || cluster.nodes.iter().filter(|node| node.server.port != cut_off.server.port);
+    let replicas: Vec<String> = cluster.nodes[4].ask(&["CLUSTER", "REPLICAS", &id(cut_off)]);
+    let replica = others().find(|node| replicas[0].starts_with(&id(node))).unwrap();
+    for other in others() {
+        cut_off.ask::<()>(&["CLUSTER", "FORGET", &id(other)]);
+    }
+    replica.ask::<()>(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
 }
 
 /// It answers with what it knew before it was cut off, and another one has its slots.
 #[test]
 fn a_master_that_the_others_have_replaced_unheard_is_doubted() {
     let cluster = Cluster::new();
-    let id = |node: &Redis| node.ask::<String>(&["CLUSTER", "MYID"]);
-    // The address names it.
-    let cut_off = &cluster.nodes[0];
-    assert!(cluster.masters().contains(&0));
-    let replicas: Vec<String> = cluster.nodes[1].ask(&["CLUSTER", "REPLICAS", &id(cut_off)]);
-    let replica = cluster.nodes[1..].iter().find(|node| replicas[0].starts_with(&id(node))).unwrap();
     let cache = tiered(&format!("{}?soft_limit=10s", cluster.url()));
     until(&cache, Tracking::Live);
     source(1);
     have_in_front(&cache, 0..MANY);
 
-    for other in &cluster.nodes[1..] {
-        cut_off.ask::<()>(&["CLUSTER", "FORGET", &id(other)]);
-    }
-    replica.ask::<()>(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
+    // The address names it.
+    cut_off(&cluster, 0);
     until(&cache, Tracking::Lost);
     for _ in 0..30 {
         (0..MANY).for_each(|question| _ = ask(&cache, question));
         assert_eq!((front(&cache).tracking, cache.stats().entries), (Tracking::Lost, 0));
         thread::sleep(Duration::from_millis(100));
     }
-    assert!(
-        cut_off.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok"),
-        "it takes part in a cluster of its own"
-    );
+    let info: String = cluster.nodes[0].ask(&["CLUSTER", "INFO"]);
+    assert!(info.contains("cluster_state:ok"), "it has a cluster of its own");
 
     for other in &cluster.nodes[1..] {
-        cut_off.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &other.server.port.to_string(), &bus_of(other)]);
+        let port = other.server.port.to_string();
+        cluster.nodes[0].ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_of(other)]);
     }
     until(&cache, Tracking::Live);
     have_in_front(&cache, 0..MANY);
     changes_are_seen(&cluster.url(), &cache, 2);
+}
+
+/// It would go on answering the calls of those that take it for the master.
+#[test]
+fn a_master_that_nobody_names_any_more_is_left() {
+    let cluster = Cluster::new();
+    let cache = tiered(&format!("{}?soft_limit=10s", cluster.url()));
+    until(&cache, Tracking::Live);
+    source(1);
+    have_in_front(&cache, 0..MANY);
+    cut_off(&cluster, 1);
+    wait_until("it is noticed", || front(&cache).dropped > 0);
+    until(&cache, Tracking::Live);
+    changes_are_seen(&cluster.url(), &cache, 2);
+    have_in_front(&cache, 0..MANY);
+    changes_are_seen(&cluster.url(), &cache, 3);
 }
 
 /// Where a node listens to those of its cluster.

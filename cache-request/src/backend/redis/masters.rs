@@ -11,8 +11,8 @@
 //! - the sentinels name another master, or different ones, or none of them answers. The master is not asked: one that was cut
 //!   off from them takes itself for it.
 //!
-//! A sentinel that does not answer is none, as long as another one does. Calls are kept from masters that were replaced: a
-//! cluster's refuse them once they are cut off, and connections to those of sentinels are ended (`ReadMasters`).
+//! A sentinel that does not answer is none, as long as another one does. While there is none, connections for calls that may
+//! lead to other masters are ended (`readers`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -102,7 +102,7 @@ impl Masters {
                 if named? != *at {
                     return Err("the sentinels name another master".to_owned());
                 }
-                server.read().only(at.clone());
+                server.readers().keep_to(at);
                 Ok(())
             }
         }
@@ -128,12 +128,14 @@ async fn check_nodes(
     if views.iter().any(|view| view.owners != first.owners) {
         return Err("the cluster's nodes do not agree on who has which slots".to_owned());
     }
-    if !first.owners.values().collect::<BTreeSet<_>>().into_iter().eq(nodes.keys()) {
+    let masters: BTreeSet<_> = first.owners.values().cloned().collect();
+    if !masters.iter().eq(nodes.keys()) {
         return Err("the cluster has other masters now".to_owned());
     }
-    if views.iter().flat_map(|view| &view.heirs).any(|heir| !nodes.contains_key(heir)) {
+    if views.iter().flat_map(|view| &view.heirs).any(|heir| !masters.contains(heir)) {
         return Err("a node of the cluster is being given its first slots".to_owned());
     }
+    server.readers().keep_to_all(masters);
     Ok(())
 }
 

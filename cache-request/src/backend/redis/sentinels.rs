@@ -1,16 +1,12 @@
 //! Which master the sentinels name, and which are read from.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures_util::future::{join_all, select_ok};
 use redis::{ConnectionAddr, ErrorKind, RedisResult, aio::MultiplexedConnection, cmd};
 use tokio::time::timeout;
 
-use super::{link::Health, server::Server};
-use crate::shim::{Mutex, lock};
+use super::server::Server;
 
 /// Those of one address, each of which is asked by itself.
 pub(super) struct Sentinels {
@@ -79,50 +75,5 @@ impl Sentinel {
         let unknown = (ErrorKind::MasterNameNotFoundBySentinel, "a sentinel knows no such master");
         let (host, port) = named.ok_or(unknown)?;
         server.address(&host, port)
-    }
-}
-
-/// The masters that callers have connections to. One that was cut off from the sentinels may be left with some, and while another
-/// one tells of changes, what is read from it may not be in front.
-#[derive(Default)]
-pub(super) struct ReadMasters(Mutex<Read>);
-
-#[derive(Default)]
-struct Read {
-    /// The one that tells.
-    only: Option<ConnectionAddr>,
-    connections: Vec<(ConnectionAddr, Weak<Health>)>,
-}
-
-impl ReadMasters {
-    /// A connection is being made.
-    pub(super) fn note(&self, master: &ConnectionAddr, health: &Arc<Health>) {
-        let mut read = lock(&self.0);
-        read.connections.retain(|(_, health)| health.strong_count() > 0);
-        read.connections.push((master.clone(), Arc::downgrade(health)));
-        read.end_others();
-    }
-
-    /// Ends the connections to others than this one, also those yet to be made.
-    pub(super) fn only(&self, master: ConnectionAddr) {
-        let mut read = lock(&self.0);
-        read.only = Some(master);
-        read.end_others();
-    }
-
-    /// None tells any more.
-    pub(super) fn any(&self) {
-        lock(&self.0).only = None;
-    }
-}
-
-impl Read {
-    fn end_others(&self) {
-        let Some(only) = &self.only else { return };
-        for (master, health) in &self.connections {
-            if let Some(health) = health.upgrade().filter(|_| master != only) {
-                health.lose();
-            }
-        }
     }
 }

@@ -15,7 +15,7 @@ use redis::{
 use super::{
     address::{Address, Login, Place},
     link::Health,
-    sentinels::ReadMasters,
+    readers::Readers,
     tls::Tls,
 };
 
@@ -35,8 +35,7 @@ pub(super) struct Server {
     tls: Option<Tls>,
     at: RedisConnectionInfo,
     sentinel_login: Login,
-    /// Who is read from behind sentinels.
-    read: Arc<ReadMasters>,
+    readers: Arc<Readers>,
 }
 
 impl Server {
@@ -46,7 +45,7 @@ impl Server {
             .set_protocol(ProtocolVersion::RESP3)
             .set_db(database.unwrap_or(0))
             .set_lib_name("cache-request", env!("CARGO_PKG_VERSION"));
-        Self { place, tls, at: with_login(at, &login), sentinel_login, read: Arc::default() }
+        Self { place, tls, at: with_login(at, &login), sentinel_login, readers: Arc::default() }
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -61,8 +60,8 @@ impl Server {
         matches!(self.place, Place::Sentinels { .. })
     }
 
-    pub(super) fn read(&self) -> &ReadMasters {
-        &self.read
+    pub(super) fn readers(&self) -> &Readers {
+        &self.readers
     }
 
     pub(super) fn address(&self, host: &str, port: u16) -> RedisResult<ConnectionAddr> {
@@ -142,7 +141,7 @@ impl Connector {
     }
 
     async fn try_to_connect(&mut self, health: &Arc<Health>) -> RedisResult<Connection> {
-        let Server { place, tls, at, sentinel_login, read } = &self.server;
+        let Server { place, tls, at, sentinel_login, readers } = &self.server;
         match place {
             Place::Host(host, port) => {
                 self.server.connect(self.server.address(host, *port)?, health, None).await.map(Connection::One)
@@ -153,6 +152,7 @@ impl Connector {
             }
             Place::Cluster(hosts) => {
                 let client = cluster(hosts, at, tls.as_ref())?;
+                readers.note(None, health);
                 client.get_async_connection().await.map(Connection::Cluster)
             }
             Place::Sentinels { hosts, master } => {
@@ -161,7 +161,7 @@ impl Connector {
                     none => none.insert(sentinel(hosts, master, at, sentinel_login, tls.as_ref())?),
                 };
                 let client = sentinels.async_get_client().await?;
-                read.note(client.get_connection_info().addr(), health);
+                readers.note(Some(client.get_connection_info().addr()), health);
                 one(client, at, health, None).await.map(Connection::One)
             }
         }

@@ -71,7 +71,7 @@ async fn keep_tracking(server: &Server, prefix: &str, connect_limit: Duration, t
         };
         failures += 1;
         teller.tell(News::Lost(Error::backend(why)));
-        server.read().any();
+        server.readers().release();
         sleep(pause(failures)).await;
     }
 }
