@@ -376,8 +376,18 @@ fn a_cache_that_is_gone_hears_no_more() {
 fn a_cache_that_is_gone_connects_no_more() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = silent.local_addr().unwrap().port();
-    for url in [format!("redis://127.0.0.1:{port}"), format!("redis-sentinel://127.0.0.1:{port}/main")] {
-        let cache = tiered(&format!("{url}?connect_limit=1h"));
+    let limit = "connect_limit=1h";
+    let caches: [&dyn Fn() -> Cache; 3] = [
+        &|| tiered(&format!("redis://127.0.0.1:{port}?{limit}")),
+        &|| tiered(&format!("redis-sentinel://127.0.0.1:{port}/main?{limit}")),
+        &|| {
+            let cache = Cache::from_url(&format!("redis://127.0.0.1:{port}?{limit}")).unwrap();
+            ask(&cache, 0);
+            cache
+        },
+    ];
+    for cache in caches {
+        let cache = cache();
         let (mut connection, _) = silent.accept().unwrap();
         drop(cache);
         connection.set_read_timeout(Some(PATIENCE)).unwrap();

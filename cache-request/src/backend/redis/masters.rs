@@ -11,8 +11,8 @@
 //! - the sentinels name another master, or different ones, or none of them answers. The master is not asked: one that was cut
 //!   off from them takes itself for it.
 //!
-//! A sentinel that does not answer is none, as long as another one does. While there is none, connections for calls that may
-//! lead to other masters are ended (`readers`).
+//! That one sentinel does not answer is none, as long as another one does. Before anything is in front, connections of calls that
+//! may lead to other masters are ended (`readers`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Which master the sentinels name, and which are read from.
+//! Which master the sentinels name.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl Sentinels {
                     return Err("the sentinels name different masters".to_owned());
                 }
                 Ok(Ok(_)) | Err(_) => {}
-                Ok(Err(error)) => why = format!("no sentinel answers: {}", server.explain(&error)),
+                Ok(Err(error)) => why = format!("no sentinel names the master: {}", server.explain(&error)),
             }
         }
         named.ok_or(why)
