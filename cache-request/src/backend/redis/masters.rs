@@ -82,7 +82,7 @@ impl Masters {
             }
             Place::Sentinels { hosts, master } => {
                 let mut sentinels = Sentinels::new(tracker.server, hosts, master)?;
-                let at = sentinels.first_named().await?;
+                let at = sentinels.first_named(tracker.server).await?;
                 let connection = tracker.connect(at.clone()).await?;
                 Ok(Self::Named { at, connection, sentinels })
             }
@@ -96,9 +96,9 @@ impl Masters {
             Self::One(connection) => ask(server, connection, cmd("PING"), limit).await,
             Self::Cluster(nodes) => check_nodes(server, nodes, limit).await,
             Self::Named { at, connection, sentinels } => {
-                let (answers, named) =
-                    zip(ask::<()>(server, connection, cmd("PING"), limit), sentinels.all_named(limit)).await;
-                answers?;
+                let answer = ask(server, connection, cmd("PING"), limit);
+                let (answer, named) = zip(answer, sentinels.all_named(server, limit)).await;
+                let () = answer?;
                 if named? != *at {
                     return Err("the sentinels name another master".to_owned());
                 }

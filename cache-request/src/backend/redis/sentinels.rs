@@ -11,7 +11,6 @@ use super::server::Server;
 /// Those of one address, each of which is asked by itself.
 pub(super) struct Sentinels {
     sentinels: Vec<Sentinel>,
-    server: Server,
     /// Its name.
     master: String,
 }
@@ -27,19 +26,19 @@ impl Sentinels {
             server.address(host, *port).map(|address| Sentinel { address, connection: None })
         };
         let sentinels = hosts.iter().map(sentinel).collect::<RedisResult<_>>()?;
-        Ok(Self { sentinels, server: server.clone(), master: master.to_owned() })
+        Ok(Self { sentinels, master: master.to_owned() })
     }
 
     /// The master that the first one names who answers.
-    pub(super) async fn first_named(&mut self) -> RedisResult<ConnectionAddr> {
-        let Self { sentinels, server, master } = self;
+    pub(super) async fn first_named(&mut self, server: &Server) -> RedisResult<ConnectionAddr> {
+        let Self { sentinels, master } = self;
         let asked = sentinels.iter_mut().map(|sentinel| Box::pin(sentinel.ask(server, master)));
         select_ok(asked).await.map(|(named, _)| named)
     }
 
     /// The master that all name who answer within this time. One of them has to.
-    pub(super) async fn all_named(&mut self, limit: Duration) -> Result<ConnectionAddr, String> {
-        let Self { sentinels, server, master } = self;
+    pub(super) async fn all_named(&mut self, server: &Server, limit: Duration) -> Result<ConnectionAddr, String> {
+        let Self { sentinels, master } = self;
         let asked = sentinels.iter_mut().map(|sentinel| timeout(limit, sentinel.ask(server, master)));
         let mut named = None;
         let mut why = format!("no sentinel answers within {limit:?}");
