@@ -17,9 +17,13 @@ mod batch;
 mod clear;
 mod late;
 mod link;
+mod masters;
 mod multiplexed;
+mod readers;
+mod sentinels;
 mod server;
 mod tls;
+mod topology;
 mod tracking;
 
 use std::{

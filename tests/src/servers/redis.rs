@@ -203,6 +203,21 @@ impl Cluster {
         (node, client_port.get())
     }
 
+    /// Adds a master that has no slots, and waits until all know it. It is the last of the nodes.
+    pub fn add_master(&mut self) {
+        let (node, port) = Self::node(None);
+        let [new, known] = [port, self.ports[0]].map(|port| format!("127.0.0.1:{port}"));
+        run("redis-cli", &["--cluster", "add-node", &new, &known], node.server.dir.path());
+        self.nodes.push(node);
+        self.ports.push(port);
+        let all = format!("cluster_known_nodes:{}", self.nodes.len());
+        let is_whole = |node: &Redis| {
+            let info: String = node.ask(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains(&all)
+        };
+        wait_until("all know it, and it them", || self.nodes.iter().all(is_whole));
+    }
+
     /// Its address, of two of its nodes.
     #[must_use]
     pub fn url(&self) -> String {

@@ -3,13 +3,17 @@
 //!
 //! Nothing here has a timeout that ends before a test does: what is seen was told.
 
-use std::time::Duration;
+use std::{
+    io::Read,
+    net::{Ipv4Addr, TcpListener},
+    time::Duration,
+};
 
 use cache_request::{Cache, Error, FrontStats, backend::Tracking, cache_request, scoped_sync};
 use cache_request_tests::{
     certificates::Certificates,
     servers::{
-        free_port,
+        PATIENCE, free_port,
         redis::{self as servers, Redis},
         wait_until,
     },
@@ -36,7 +40,7 @@ pub(super) fn try_put(cache: &Cache, question: u32, answer: u32) -> Result<(), E
 }
 
 /// The key as it stands on the server.
-fn stored(cache: &Cache, question: u32) -> String {
+pub(super) fn stored(cache: &Cache, question: u32) -> String {
     format!("cache-request:{}", scoped_sync(cache, || lasting_cache(question).key()).unwrap())
 }
 
@@ -365,6 +369,31 @@ fn a_cache_that_is_gone_hears_no_more() {
     ask(&plain, 0);
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(trackers(&redis).len(), 0);
+}
+
+/// Also one that is still being made, to a server that has yet to say something.
+#[test]
+fn a_cache_that_is_gone_connects_no_more() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let limit = "connect_limit=1h";
+    let caches: [&dyn Fn() -> Cache; 3] = [
+        &|| tiered(&format!("redis://127.0.0.1:{port}?{limit}")),
+        &|| tiered(&format!("redis-sentinel://127.0.0.1:{port}/main?{limit}")),
+        &|| {
+            let cache = Cache::from_url(&format!("redis://127.0.0.1:{port}?{limit}")).unwrap();
+            ask(&cache, 0);
+            cache
+        },
+    ];
+    for cache in caches {
+        let cache = cache();
+        let (mut connection, _) = silent.accept().unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection.read_exact(&mut [0]).expect("a question");
+        drop(cache);
+        connection.read_to_end(&mut Vec::new()).expect("its end");
+    }
 }
 
 /// Changes of many keys at once come as one message or as many, and none is forgotten.

@@ -29,6 +29,7 @@ use super::{
 use crate::{
     clock::{Clock, nanos},
     runtime::own,
+    shim::lock,
 };
 
 /// How long an attempt to connect may take, and how long after one the next may begin.
@@ -105,7 +106,7 @@ impl Alone {
             drop(runtime.spawn_blocking(move || {
                 let driven = Driven::connect(&client, beside);
                 if let Some(place) = place.upgrade() {
-                    *place.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = driven;
+                    *lock(&place) = driven;
                 }
             }));
         }

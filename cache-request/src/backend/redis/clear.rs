@@ -1,17 +1,18 @@
 //! How a namespace is emptied: with `SCAN` and `UNLINK`, a page at a time, so that the server answers others in between.
 
-use std::pin::pin;
+use std::{collections::BTreeSet, pin::pin};
 
 use redis::{
-    Cmd, FromRedisValue, RedisResult,
+    Cmd, FromRedisValue, RedisResult, Value,
     cluster_async::ClusterConnection,
-    cluster_routing::{RoutingInfo, SingleNodeRoutingInfo},
+    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
     cmd,
 };
 
 use super::{
     link::Live,
-    server::{Connection, masters},
+    server::Connection,
+    topology::{self, cluster_slots},
 };
 
 /// How many keys the server looks at for one page.
@@ -39,23 +40,35 @@ pub(super) async fn clear(live: &Live, namespace: &str) -> RedisResult<()> {
             }
         }
         Connection::Cluster(mut cluster) => {
-            for (host, port) in masters(&mut cluster).await? {
-                clear_node(live, &mut cluster, (&host, port), &pattern).await?;
+            for node in masters(live, &mut cluster).await? {
+                clear_node(live, &mut cluster, node, &pattern).await?;
             }
             Ok(())
         }
     }
 }
 
+/// All masters of which one of those knows that the client knows, and where it finds them.
+async fn masters(live: &Live, cluster: &mut ClusterConnection) -> RedisResult<BTreeSet<(String, u16)>> {
+    let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+    let answers = live.watched(pin!(cluster.route_command(cluster_slots(), all))).await?;
+    let mut masters = BTreeSet::new();
+    for (address, slots) in Vec::<(String, Value)>::from_redis_value(answers)? {
+        let host = address.rsplit_once(':').map_or("", |(host, _port)| host);
+        masters.extend(topology::masters(slots.extract_error()?, host)?.into_values());
+    }
+    Ok(masters)
+}
+
 async fn clear_node(
     live: &Live,
     cluster: &mut ClusterConnection,
-    (host, port): (&str, u16),
+    (host, port): (String, u16),
     pattern: &str,
 ) -> RedisResult<()> {
     let mut cursor = 0;
     loop {
-        let node = SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port };
+        let node = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port };
         let asked = pin!(cluster.route_command(scan(cursor, pattern), RoutingInfo::SingleNode(node)));
         let page = live.watched(asked).await?;
         let (next, keys) = Page::from_redis_value(page)?;

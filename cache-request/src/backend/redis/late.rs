@@ -125,6 +125,29 @@ impl Late {
     }
 }
 
+/// Whether the server will never do it: the user may not, or it knows no such command. While it loads its data, or has lost its
+/// master, it may do so later.
 fn is_refusal(error: &RedisError) -> bool {
-    error.code().is_some() && !error.is_io_error()
+    matches!(error.code(), Some("NOPERM" | "ERR"))
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::parse_redis_value;
+
+    #[test]
+    fn what_a_server_does_not_do_at_the_moment_it_does_not_refuse() {
+        for (answer, refuses) in [
+            ("NOPERM User cache has no permissions to run the 'client|kill' command", true),
+            ("ERR unknown command 'CLIENT', with args beginning with: 'KILL' ", true),
+            ("LOADING Redis is loading the dataset in memory", false),
+            ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", false),
+            ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", false),
+            ("NOAUTH Authentication required.", false),
+        ] {
+            let answer = parse_redis_value(format!("-{answer}\r\n").as_bytes()).unwrap();
+            let error = answer.extract_error().unwrap_err();
+            assert_eq!(super::is_refusal(&error), refuses, "{error}");
+        }
+    }
 }

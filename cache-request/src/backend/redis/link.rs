@@ -145,7 +145,11 @@ async fn keep_up(mut connector: Connector, limit: Duration, shared: Arc<Shared>,
     while !publish.is_closed() {
         let health = Arc::new(Health::new());
         let behind_sentinels = connector.server().is_behind_sentinels();
-        let why = match attempt(&mut connector, &health, limit).await {
+        let closed = async {
+            publish.closed().await;
+            Err("nobody needs it any more".to_owned())
+        };
+        let why = match attempt(&mut connector, &health, limit).or(closed).await {
             Ok((connection, greeting)) => {
                 if let Some(largest) = greeting.largest {
                     shared.largest.store(largest, Ordering::Relaxed);

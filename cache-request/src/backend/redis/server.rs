@@ -16,6 +16,7 @@ use super::{
     address::{Address, Login, Place},
     link::Health,
     multiplexed::Multiplexed,
+    readers::Readers,
     tls::Tls,
 };
 
@@ -35,6 +36,7 @@ pub(super) struct Server {
     tls: Option<Tls>,
     at: RedisConnectionInfo,
     sentinel_login: Login,
+    readers: Arc<Readers>,
 }
 
 impl Server {
@@ -44,7 +46,11 @@ impl Server {
             .set_protocol(ProtocolVersion::RESP3)
             .set_db(database.unwrap_or(0))
             .set_lib_name("cache-request", env!("CARGO_PKG_VERSION"));
-        Self { place, tls, at: with_login(at, &login), sentinel_login }
+        Self { place, tls, at: with_login(at, &login), sentinel_login, readers: Arc::default() }
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn is_cluster(&self) -> bool {
@@ -54,16 +60,41 @@ impl Server {
     /// What connects to it without encryption and without hearing what it says unasked, if its address leads to one server.
     pub(super) fn plain_client(&self) -> Option<Client> {
         let address = match &self.place {
-            Place::Host(host, port) => address(host, *port, self.tls.as_ref()),
-            Place::Socket(path) => Ok(ConnectionAddr::Unix(path.clone())),
-            Place::Cluster(_) | Place::Sentinels { .. } => return None,
+            Place::Host(host, port) if self.tls.is_none() => ConnectionAddr::Tcp(host.clone(), *port),
+            Place::Socket(path) => ConnectionAddr::Unix(path.clone()),
+            Place::Host(..) | Place::Cluster(_) | Place::Sentinels { .. } => return None,
         };
         let at = self.at.clone().set_protocol(ProtocolVersion::RESP2);
-        Client::open(info(address.ok()?, &at).ok()?).ok()
+        Client::open(info(address, &at).ok()?).ok()
     }
 
     pub(super) fn is_behind_sentinels(&self) -> bool {
         matches!(self.place, Place::Sentinels { .. })
+    }
+
+    pub(super) fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
+    pub(super) fn address(&self, host: &str, port: u16) -> RedisResult<ConnectionAddr> {
+        address(host, port, self.tls.as_ref())
+    }
+
+    /// Connects to one of its servers. `pushes` hears of what that says unasked: one that speaks RESP2 only, which says nothing
+    /// unasked, is an error.
+    pub(super) async fn connect(
+        &self,
+        address: ConnectionAddr,
+        health: &Arc<Health>,
+        pushes: Option<Pushes>,
+    ) -> RedisResult<Multiplexed> {
+        one(Client::open(info(address, &self.at)?)?, &self.at, health, pushes).await
+    }
+
+    /// Connects to one of its sentinels.
+    pub(super) async fn connect_to_sentinel(&self, address: ConnectionAddr) -> RedisResult<Multiplexed> {
+        let at = with_login(RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2), &self.sentinel_login);
+        one(Client::open(info(address, &at)?)?, &at, &Arc::new(Health::new()), None).await
     }
 
     /// What `error` says, without what it may know of passwords.
@@ -96,18 +127,11 @@ pub(super) struct Connector {
     server: Server,
     /// It keeps its own connections to the sentinels.
     sentinels: Option<SentinelClient>,
-    pushes: Option<Pushes>,
 }
 
 impl Connector {
     pub(super) fn new(server: Server) -> Self {
-        Self { server, sentinels: None, pushes: None }
-    }
-
-    /// Has `pushes` hear of what servers say unasked, but for a cluster's own client. A server that speaks RESP2 only says
-    /// nothing unasked: it is an error to connect to it.
-    pub(super) fn with_pushes(self, pushes: Pushes) -> Self {
-        Self { pushes: Some(pushes), ..self }
+        Self { server, sentinels: None }
     }
 
     pub(super) fn server(&self) -> &Server {
@@ -118,11 +142,7 @@ impl Connector {
     pub(super) async fn connect(&mut self, health: &Arc<Health>) -> RedisResult<Connection> {
         let outcome = self.try_to_connect(health).await;
         match outcome {
-            Err(error)
-                if self.pushes.is_none()
-                    && self.server.at.protocol() != ProtocolVersion::RESP2
-                    && speaks_only_resp2(&error) =>
-            {
+            Err(error) if self.server.at.protocol() != ProtocolVersion::RESP2 && speaks_only_resp2(&error) => {
                 // An old server, or a proxy: it will not learn until it is replaced.
                 self.server.at = self.server.at.clone().set_protocol(ProtocolVersion::RESP2);
                 self.sentinels = None;
@@ -132,36 +152,19 @@ impl Connector {
         }
     }
 
-    /// Tries once to connect to all servers that have keys. Of a cluster, also gives its own client, and where the servers are.
-    pub(super) async fn connect_to_masters(&mut self, health: &Arc<Health>) -> RedisResult<Masters> {
-        let mut client = match self.connect(health).await? {
-            Connection::One(connection) => return Ok(Masters { connections: vec![connection], cluster: None }),
-            Connection::Cluster(client) => client,
-        };
-        let hosts = masters(&mut client).await?;
-        let Server { tls, at, .. } = &self.server;
-        let mut connections = Vec::with_capacity(hosts.len());
-        for (host, port) in &hosts {
-            let address = address(host, *port, tls.as_ref())?;
-            connections.push(one(Client::open(info(address, at)?)?, at, health, self.pushes.clone()).await?);
-        }
-        Ok(Masters { connections, cluster: Some((client, hosts)) })
-    }
-
     async fn try_to_connect(&mut self, health: &Arc<Health>) -> RedisResult<Connection> {
-        let Server { place, tls, at, sentinel_login } = &self.server;
-        let pushes = self.pushes.clone();
+        let Server { place, tls, at, sentinel_login, readers } = &self.server;
         match place {
             Place::Host(host, port) => {
-                let address = address(host, *port, tls.as_ref())?;
-                one(Client::open(info(address, at)?)?, at, health, pushes).await.map(Connection::One)
+                self.server.connect(self.server.address(host, *port)?, health, None).await.map(Connection::One)
             }
             Place::Socket(path) => {
-                let client = Client::open(info(ConnectionAddr::Unix(path.clone()), at)?)?;
-                one(client, at, health, pushes).await.map(Connection::One)
+                let address = ConnectionAddr::Unix(path.clone());
+                self.server.connect(address, health, None).await.map(Connection::One)
             }
             Place::Cluster(hosts) => {
                 let client = cluster(hosts, at, tls.as_ref())?;
+                readers.note(None, health);
                 client.get_async_connection().await.map(Connection::Cluster)
             }
             Place::Sentinels { hosts, master } => {
@@ -169,43 +172,12 @@ impl Connector {
                     Some(sentinels) => sentinels,
                     none => none.insert(sentinel(hosts, master, at, sentinel_login, tls.as_ref())?),
                 };
-                one(sentinels.async_get_client().await?, at, health, pushes).await.map(Connection::One)
+                let client = sentinels.async_get_client().await?;
+                readers.note(Some(client.get_connection_info().addr()), health);
+                one(client, at, health, None).await.map(Connection::One)
             }
         }
     }
-}
-
-/// A connection to each server that has keys.
-pub(super) struct Masters {
-    pub(super) connections: Vec<Multiplexed>,
-    /// A cluster's own client, and where the servers were when it was asked.
-    pub(super) cluster: Option<(ClusterConnection, Vec<(String, u16)>)>,
-}
-
-/// The masters of all slots.
-pub(super) async fn masters(cluster: &mut ClusterConnection) -> RedisResult<Vec<(String, u16)>> {
-    let slots: Vec<(u16, u16, Vec<Value>)> = {
-        let answer: Vec<Vec<Value>> = redis::cmd("CLUSTER").arg("SLOTS").query_async(cluster).await?;
-        let parse = |mut range: Vec<Value>| {
-            let mut numbers = range.drain(..2.min(range.len())).map(u16::from_redis_value);
-            let mut number = || numbers.next().unwrap_or(Ok(0));
-            let (first, last) = (number()?, number()?);
-            drop(numbers);
-            RedisResult::Ok((first, last, range))
-        };
-        answer.into_iter().map(parse).collect::<RedisResult<_>>()?
-    };
-    let mut masters = Vec::new();
-    for (_, _, nodes) in slots {
-        let Some(Value::Array(master)) = nodes.into_iter().next() else { continue };
-        let mut parts = master.into_iter();
-        if let (Some(host), Some(port)) = (parts.next(), parts.next()) {
-            masters.push((String::from_redis_value(host)?, u16::from_redis_value(port)?));
-        }
-    }
-    masters.sort_unstable();
-    masters.dedup();
-    Ok(masters)
 }
 
 async fn one(

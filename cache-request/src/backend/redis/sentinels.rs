@@ -1,0 +1,78 @@
+//! Which master the sentinels name.
+
+use std::time::Duration;
+
+use futures_util::future::{join_all, select_ok};
+use redis::{ConnectionAddr, ErrorKind, RedisResult, cmd};
+use tokio::time::timeout;
+
+use super::{multiplexed::Multiplexed, server::Server};
+
+/// Those of one address, each of which is asked by itself.
+pub(super) struct Sentinels {
+    sentinels: Vec<Sentinel>,
+    /// Its name.
+    master: String,
+}
+
+struct Sentinel {
+    address: ConnectionAddr,
+    connection: Option<Multiplexed>,
+}
+
+impl Sentinels {
+    pub(super) fn new(server: &Server, hosts: &[(String, u16)], master: &str) -> RedisResult<Self> {
+        let sentinel = |(host, port): &(String, u16)| {
+            server.address(host, *port).map(|address| Sentinel { address, connection: None })
+        };
+        let sentinels = hosts.iter().map(sentinel).collect::<RedisResult<_>>()?;
+        Ok(Self { sentinels, master: master.to_owned() })
+    }
+
+    /// The master that the first one names who answers.
+    pub(super) async fn first_named(&mut self, server: &Server) -> RedisResult<ConnectionAddr> {
+        let Self { sentinels, master } = self;
+        let asked = sentinels.iter_mut().map(|sentinel| Box::pin(sentinel.ask(server, master)));
+        select_ok(asked).await.map(|(named, _)| named)
+    }
+
+    /// The master that all name who answer within this time. One of them has to.
+    pub(super) async fn all_named(&mut self, server: &Server, limit: Duration) -> Result<ConnectionAddr, String> {
+        let Self { sentinels, master } = self;
+        let asked = sentinels.iter_mut().map(|sentinel| timeout(limit, sentinel.ask(server, master)));
+        let mut named = None;
+        let mut why = format!("no sentinel answers within {limit:?}");
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(Ok(master)) if named.get_or_insert_with(|| master.clone()) != &master => {
+                    return Err("the sentinels name different masters".to_owned());
+                }
+                Ok(Ok(_)) | Err(_) => {}
+                Ok(Err(error)) => why = format!("no sentinel names the master: {}", server.explain(&error)),
+            }
+        }
+        named.ok_or(why)
+    }
+}
+
+impl Sentinel {
+    async fn ask(&mut self, server: &Server, master: &str) -> RedisResult<ConnectionAddr> {
+        let mut question = cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+        let kept = match &self.connection {
+            // It may have been closed since.
+            Some(connection) => question.query_async(&mut connection.sender()).await.ok(),
+            None => None,
+        };
+        let named: Option<(String, u16)> = match kept {
+            Some(named) => named,
+            None => {
+                let connection = server.connect_to_sentinel(self.address.clone()).await?;
+                question.query_async(&mut self.connection.insert(connection).sender()).await?
+            }
+        };
+        let unknown = (ErrorKind::MasterNameNotFoundBySentinel, "a sentinel knows no such master");
+        let (host, port) = named.ok_or(unknown)?;
+        server.address(&host, port)
+    }
+}
