@@ -69,7 +69,7 @@ const ATTEMPTS: usize = 64;
 /// they do not move to other servers meanwhile, as an outdated value might be there when they move back.
 ///
 /// Callers of one tokio runtime share connections. Callers that block their thread, or that run on another executor,
-/// share some that threads of this library drive.
+/// share some that threads of this library drive. What many callers get of one server at the same time takes one round trip.
 ///
 /// Keys stand on the server as `<namespace>:<generation>:<key>`, within memcached's 250 bytes. memcached cannot list keys, so
 /// [`clear`](Backend::clear) begins another generation, which each server keeps as `<namespace>!generation`; what is of an older one is
