@@ -142,6 +142,8 @@ mod global;
 mod handle;
 mod key;
 pub mod keys;
+#[cfg(any(feature = "memcached", all(test, shuttle)))]
+mod line;
 mod policy;
 #[cfg(feature = "_connections")]
 #[cfg_attr(

@@ -1,7 +1,7 @@
 //! Single flight and fences under a model checker, which runs each model through thousands of schedules:
 //!
 //! ```text
-//! RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test -p cache-request --lib flight
+//! RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test -p cache-request --lib model
 //! ```
 //!
 //! The models call whole functions, as the attribute's expansion does, plain and async ones of one key. A failing schedule is

@@ -17,7 +17,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::gets::Line;
+use super::gets::Gets;
 use crate::{
     Error, ErrorKind,
     clock::{Clock, Nanos},
@@ -288,7 +288,7 @@ impl Drop for Waiting<'_> {
 pub(super) struct Link {
     runtime: Handle,
     clients: Vec<Mutex<Option<(u64, AsyncMetaClient)>>>,
-    lines: Vec<Line>,
+    gets: Vec<Gets>,
     max_connections: usize,
 }
 
@@ -297,14 +297,14 @@ impl Link {
         Self {
             runtime: runtime.clone(),
             clients: (0..servers).map(|_| Mutex::default()).collect(),
-            lines: (0..servers).map(|_| Line::default()).collect(),
+            gets: (0..servers).map(|_| Gets::default()).collect(),
             max_connections,
         }
     }
 
     /// Those who wait for a server.
-    pub(super) fn line(&self, server: usize) -> &Line {
-        &self.lines[server]
+    pub(super) fn gets(&self, server: usize) -> &Gets {
+        &self.gets[server]
     }
 
     pub(super) fn runtime(&self) -> &Handle {

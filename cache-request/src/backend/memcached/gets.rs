@@ -1,17 +1,13 @@
 //! Gets that are asked together: what many callers want of one server at the same time takes one round trip, and one system
 //! call each way. A caller who is alone asks by itself, and waits for no other task.
 
-use std::{
-    collections::VecDeque,
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use memcache::exp::{Get, GetResult};
 use tokio::{sync::oneshot, task::yield_now};
 
 use super::fleet::{Failure, Fleet, Link};
-use crate::Error;
+use crate::{Error, line::Line};
 
 /// How many rounds may be under way at a time. Each takes all who wait, so that few are enough; but a large value in one of them does
 /// not keep everybody waiting.
@@ -21,70 +17,35 @@ const ROUNDS: usize = 4;
 const GETS: usize = 64;
 
 /// Those who wait for one server.
-#[derive(Default)]
-pub(super) struct Line(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<Waiting>,
-    /// There is a task that waits for others to come before it begins a round.
-    gathers: bool,
-    rounds: usize,
-}
+pub(super) struct Gets(Line<Waiting>);
 
 struct Waiting {
     get: Get,
     answer: oneshot::Sender<Result<GetResult, Failure>>,
 }
 
-impl Line {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Whether somebody is to gather who wait.
-    fn is_to_gather(&mut self) -> bool {
-        let is_to_gather = !self.gathers && self.rounds < ROUNDS && !self.waiting.is_empty();
-        self.gathers |= is_to_gather;
-        is_to_gather
+impl Default for Gets {
+    fn default() -> Self {
+        Self(Line::new(ROUNDS))
     }
 }
 
 /// Gets one item of one server.
 pub(super) async fn get(fleet: &Arc<Fleet>, link: &Arc<Link>, server: usize, get: Get) -> Result<GetResult, Failure> {
     fleet.is_there(server)?;
-    match join(fleet, link, server, get) {
-        Way::Alone(get, _round) => fleet.ask(link, server, async move |client| client.run(get).await).await,
-        Way::Together(answered) => {
-            let waiting = fleet.waiting(server);
-            let outcome = answered.await;
-            waiting.end();
-            outcome.unwrap_or_else(|_| Err(Failure::Other(Error::backend("the runtime that asks memcached has ended"))))
-        }
-    }
-}
-
-enum Way<'a> {
-    Alone(Get, Round<'a>),
-    Together(oneshot::Receiver<Result<GetResult, Failure>>),
-}
-
-fn join<'a>(fleet: &'a Arc<Fleet>, link: &'a Arc<Link>, server: usize, get: Get) -> Way<'a> {
-    let mut state = link.line(server).state();
-    if state.rounds == 0 && !state.gathers {
-        state.rounds += 1;
-        return Way::Alone(get, Round { fleet, link, server });
+    let line = &link.gets(server).0;
+    if line.begin_alone() {
+        let _round = Round { fleet, link, server };
+        return fleet.ask(link, server, async move |client| client.run(get).await).await;
     }
     let (answer, answered) = oneshot::channel();
-    state.waiting.push_back(Waiting { get, answer });
-    let is_to_gather = state.is_to_gather();
-    drop(state);
-    if is_to_gather {
+    if line.join(Waiting { get, answer }) {
         gather(fleet, link, server);
     }
-    Way::Together(answered)
+    let waiting = fleet.waiting(server);
+    let outcome = answered.await;
+    waiting.end();
+    outcome.unwrap_or_else(|_| Err(Failure::Other(Error::backend("the runtime that asks memcached has ended"))))
 }
 
 /// A round of one, for a caller who is alone.
@@ -96,10 +57,7 @@ struct Round<'a> {
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
-        let mut state = self.link.line(self.server).state();
-        state.rounds -= 1;
-        if state.is_to_gather() {
-            drop(state);
+        if self.link.gets(self.server).0.end() {
             gather(self.fleet, self.link, self.server);
         }
     }
@@ -131,25 +89,15 @@ impl Gatherer {
         while self.stage == Stage::Gathers {
             // So that all who are about to ask come first.
             yield_now().await;
-            let round = self.begin_round();
+            let round = self.line().begin(GETS);
+            self.stage = Stage::Asks;
             self.ask(round).await;
-            self.end_round();
+            self.stage = if self.line().end() { Stage::Gathers } else { Stage::IsDone };
         }
     }
 
-    fn begin_round(&mut self) -> Vec<Waiting> {
-        let mut state = self.link.line(self.server).state();
-        state.gathers = false;
-        state.rounds += 1;
-        self.stage = Stage::Asks;
-        let most = state.waiting.len().min(GETS);
-        state.waiting.drain(..most).collect()
-    }
-
-    fn end_round(&mut self) {
-        let mut state = self.link.line(self.server).state();
-        state.rounds -= 1;
-        self.stage = if state.is_to_gather() { Stage::Gathers } else { Stage::IsDone };
+    fn line(&self) -> &Line<Waiting> {
+        &self.link.gets(self.server).0
     }
 
     async fn ask(&self, round: Vec<Waiting>) {
@@ -177,15 +125,8 @@ impl Gatherer {
 /// Of a task that has not come to its end, as its runtime has: nobody is left who would answer those who wait.
 impl Drop for Gatherer {
     fn drop(&mut self) {
-        let left = {
-            let mut state = self.link.line(self.server).state();
-            match self.stage {
-                Stage::Gathers => state.gathers = false,
-                Stage::Asks => state.rounds -= 1,
-                Stage::IsDone => return,
-            }
-            mem::take(&mut state.waiting)
-        };
-        drop(left);
+        if self.stage != Stage::IsDone {
+            drop(self.line().give_up(self.stage == Stage::Asks));
+        }
     }
 }
