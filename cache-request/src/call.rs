@@ -39,6 +39,8 @@ pub(crate) struct Call<'a, R, V> {
     pub(crate) function: &'a Function<V>,
     pub(crate) policy: &'a Policy<R, V>,
     pub(crate) key: &'a Key,
+    /// Whether the caller is a thread, which can do nothing else until there is an answer.
+    pub(crate) blocks: bool,
 }
 
 /// The answer, if memory holds it: all that a remembered answer takes.
@@ -117,10 +119,16 @@ enum Outcome {
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The call that goes to `target`, or `None` if it is to run its body with no cache.
     #[inline]
-    pub(crate) fn of(site: &'static Site, target: &'a Target, policy: &'a Policy<R, V>, key: &'a Key) -> Option<Self> {
+    pub(crate) fn of(
+        site: &'static Site,
+        target: &'a Target,
+        policy: &'a Policy<R, V>,
+        key: &'a Key,
+        blocks: bool,
+    ) -> Option<Self> {
         let function = target.function::<V>()?;
         let cached = function.kept != Kept::Nowhere && key.error().is_none();
-        cached.then_some(Self { site, cache: &target.cache, function, policy, key })
+        cached.then_some(Self { site, cache: &target.cache, function, policy, key, blocks })
     }
 
     /// The answer, if it is remembered anywhere. Counts nothing but faults.
@@ -430,7 +438,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     fn patience(&self) -> Patience {
-        self.backend().map_or_else(Patience::default, Guarded::patience)
+        self.backend().map_or_else(Patience::default, |backend| backend.patience(self.blocks))
     }
 
     fn backend(&self) -> Option<&Guarded> {

@@ -24,16 +24,18 @@ struct Prepared<R, V> {
     policy: Policy<R, V>,
     key: Key,
     target: Option<Resolved>,
+    /// Whether the caller is a thread, which can do nothing else until there is an answer.
+    blocks: bool,
 }
 
 impl<R, V: ValueOf<R>> Prepared<R, V> {
-    fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key) -> Self {
-        Self { site, policy, key, target: site.target::<V>(instance) }
+    fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, blocks: bool) -> Self {
+        Self { site, policy, key, target: site.target::<V>(instance), blocks }
     }
 
     /// The call, or `None` if its body is to run with no cache.
     fn call(&self) -> Option<Call<'_, R, V>> {
-        Call::of(self.site, self.target.as_deref()?, &self.policy, &self.key)
+        Call::of(self.site, self.target.as_deref()?, &self.policy, &self.key, self.blocks)
     }
 
     /// The answer, if memory holds it.
@@ -144,7 +146,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
-        Self { prepared: Prepared::new(site, instance, policy, key), body }
+        Self { prepared: Prepared::new(site, instance, policy, key, true), body }
     }
 
     /// Calls the function: what is remembered, else what the body returns.
@@ -249,7 +251,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
-        Self { prepared: Prepared::new(site, instance, policy, key), body: Some(body) }
+        Self { prepared: Prepared::new(site, instance, policy, key, false), body: Some(body) }
     }
 
     /// Calls the function: what is remembered, else what the body returns. It stays where it is pinned, so that a hit moves

@@ -33,6 +33,7 @@ mod imp {
     }
 
     /// Whether this thread does nothing else until a future of ours is ready, so that nothing it needs may be driven here.
+    #[cfg(feature = "_connections")]
     pub(crate) fn is_blocking() -> bool {
         BLOCKING.get()
     }
@@ -110,11 +111,6 @@ mod imp {
     /// What runs in the model is no thread of the machine's.
     pub(crate) fn thread_lives() -> bool {
         true
-    }
-
-    /// Threads of the model are never told to wait for what is outside of it.
-    pub(crate) fn is_blocking() -> bool {
-        false
     }
 
     /// There is no time in the model: nothing ever takes too long.

@@ -23,11 +23,12 @@ use crate::{
     clock::Clock,
     contained::{contain, discard},
     front::Front,
-    shim::{is_blocking, within},
+    shim::within,
     stats::BackendStats,
 };
 
-/// A backend that answers within its limit, or fails: it cannot hang, cannot panic, and is left alone while it fails.
+/// A backend that answers within its limit, or fails: it cannot hang, cannot panic, and is left alone while it fails. Only where it
+/// takes a caller's thread, it is trusted to give it back in time.
 pub(crate) struct Guarded {
     backend: Box<dyn Erased>,
     /// Asked for when the cache is made: a panic there is no call's.
@@ -66,13 +67,15 @@ const CLEAR_MAY_TAKE: u32 = 100;
 pub(crate) struct Patience {
     limit: Duration,
     left: Duration,
+    /// Whether its thread may be blocked meanwhile.
+    blocks: bool,
     /// Once it has failed the call asks no more.
     is_over: bool,
 }
 
 impl Patience {
-    fn of(limit: Duration) -> Self {
-        Self { limit, left: limit, is_over: false }
+    fn of(limit: Duration, blocks: bool) -> Self {
+        Self { limit, left: limit, blocks, is_over: false }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -104,8 +107,8 @@ impl Guarded {
         &self.limits
     }
 
-    pub(crate) fn patience(&self) -> Patience {
-        Patience::of(self.limits.soft_limit)
+    pub(crate) fn patience(&self, blocks: bool) -> Patience {
+        Patience::of(self.limits.soft_limit, blocks)
     }
 
     pub(crate) fn stats(&self) -> BackendStats {
@@ -129,7 +132,7 @@ impl Guarded {
     }
 
     pub(crate) async fn get(&self, key: &str, patience: &mut Patience) -> Result<Option<Vec<u8>>, Error> {
-        self.guard(self.backend.get(key, patience.left), patience).await
+        self.guard(self.backend.get(key, patience.blocks.then_some(patience.left)), patience).await
     }
 
     pub(crate) async fn set(
@@ -143,13 +146,13 @@ impl Guarded {
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.guard(self.backend.delete(key), &mut self.patience()).await
+        self.guard(self.backend.delete(key), &mut self.patience(false)).await
     }
 
     /// It may have to look at all there is, and is given the time.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         let limit = self.limits.soft_limit.saturating_mul(CLEAR_MAY_TAKE);
-        self.guard(self.backend.clear(), &mut Patience::of(limit)).await
+        self.guard(self.backend.clear(), &mut Patience::of(limit, false)).await
     }
 
     async fn guard<T>(&self, operation: Operation<'_, T>, patience: &mut Patience) -> Result<T, Error> {
@@ -230,7 +233,8 @@ impl<'a, T: 'a> Drop for Dropped<'a, T> {
 pub(crate) trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
     fn max_key_bytes(&self) -> usize;
-    fn get<'a>(&'a self, key: &'a str, limit: Duration) -> Operation<'a, Option<Vec<u8>>>;
+    /// With the limit of a caller whose thread may be blocked.
+    fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
     fn clear(&self) -> Operation<'_, ()>;
@@ -247,14 +251,12 @@ impl<B: Backend> Erased for B {
     }
 
     // In an async block, so that a panic of the method itself comes when the guard is there to catch it.
-    fn get<'a>(&'a self, key: &'a str, limit: Duration) -> Operation<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>> {
         Box::pin(async move {
-            if is_blocking()
-                && let Some(found) = Backend::get_blocking(self, key, limit)
-            {
-                return found;
+            match blocks.and_then(|limit| Backend::get_blocking(self, key, limit)) {
+                Some(found) => found,
+                None => Backend::get(self, key).await,
             }
-            Backend::get(self, key).await
         })
     }
 

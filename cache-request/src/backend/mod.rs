@@ -53,10 +53,13 @@ pub trait Backend: Send + Sync + 'static {
     /// The bytes stored under `key`, or `None` if there are none or their timeout is over.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send;
 
-    /// [`get`](Self::get) for a caller who has nothing else to do: on the caller's own thread, which may be blocked for `limit`
-    /// at the longest. `None`, unless a backend knows better, if [`get`](Self::get) is to do it.
+    /// [`get`](Self::get) for a plain function, whose thread can do nothing else until there is an answer, and which this may
+    /// block: where `get` has to wait for another thread, that may be quicker. A call of a plain function asks this first, and
+    /// `get` only if this returns `None`: as it does, at once, unless a backend knows better.
     ///
-    /// A plain function's call asks this first. Where `get` has to wait for another thread, this may be quicker.
+    /// Nobody can end it. After `limit` at the longest it has to return an error of the kind
+    /// [`Timeout`](crate::ErrorKind::Timeout); where it has waited for a while, it must not return `None` any more. The thread
+    /// may be one that drives an executor.
     fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
         let _ = (key, limit);
         None

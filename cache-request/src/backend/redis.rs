@@ -41,7 +41,7 @@ use tokio::runtime::Handle;
 
 use self::{
     address::{Address, Login, Scheme, wrong},
-    alone::{Alone, Unanswered},
+    alone::Alone,
     late::LateWrites,
     link::{Link, Live, Shared},
     server::Server,
@@ -79,7 +79,7 @@ pub struct RedisBackend {
     namespace: String,
     connect_limit: Duration,
     links: PerRuntime<Arc<Link>>,
-    alone: Alone,
+    alone: Option<Alone>,
     shared: Arc<Shared>,
 }
 
@@ -231,13 +231,14 @@ impl RedisBackendBuilder {
         if self.authority.is_some() && !tls {
             return Err(wrong(scheme, "is not encrypted, and needs no certificate"));
         }
+        let server = Server::new(address, self.sentinel_login, tls.then(|| Tls::new(self.authority)).transpose()?);
         let backend = RedisBackend {
             scheme,
-            server: Server::new(address, self.sentinel_login, tls.then(|| Tls::new(self.authority)).transpose()?),
+            alone: Alone::new(&server, self.connect_limit),
+            server,
             namespace: self.namespace,
             connect_limit: self.connect_limit,
             links: PerRuntime::default(),
-            alone: Alone::default(),
             shared: Arc::new(Shared { late: LateWrites::default(), largest: AtomicUsize::new(MAX_VALUE_BYTES) }),
         };
         if self.connect_now {
@@ -260,19 +261,17 @@ impl Backend for RedisBackend {
     }
 
     fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
+        let alone = self.alone.as_ref()?;
         let live = self.links.own(|runtime| self.begin(runtime)).ok()?.up()?;
-        let answer = match self.alone.ask(&self.server, &live, || self.about("GET", key), limit)? {
-            Ok(answer) => bytes(answer).ok_or_else(|| {
-                self.alone.end();
-                self.out_of_step(&live)
-            }),
-            Err(Unanswered::Cut) => Err(Error::backend(format!("{}: the connection was lost", self.name()))),
-            Err(Unanswered::TookTooLong) => {
+        let answer = alone.ask(&live, || self.about("GET", key), bytes, limit)?;
+        Some(answer.map_err(|failure| match failure {
+            alone::Failure::Refused(error) => self.failed(&error),
+            alone::Failure::OutOfStep => self.answers_something_else(),
+            alone::Failure::TookTooLong => {
                 let why = format!("{}: the server took longer than {limit:?}", self.name());
-                Err(Error::new(crate::ErrorKind::Timeout, why))
+                Error::new(crate::ErrorKind::Timeout, why)
             }
-        };
-        Some(answer)
+        }))
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
@@ -421,6 +420,10 @@ impl RedisBackend {
     /// later call over this connection would be given what an earlier one had asked for.
     fn out_of_step(&self, live: &Live) -> Error {
         live.health().lose();
+        self.answers_something_else()
+    }
+
+    fn answers_something_else(&self) -> Error {
         Error::backend(format!("{}: the server answers something else than what it was asked", self.name()))
     }
 

@@ -1,13 +1,11 @@
 //! The connection that a plain function's thread drives, if it is alone.
 
-use std::{thread, time::Duration};
-
-use cache_request::{Cache, scoped_sync};
+use cache_request::{Cache, cache_request, scoped, scoped_sync};
 use cache_request_tests::{
-    callers::double,
+    callers::{current_thread, double, double_cache},
     servers::{redis::Redis, wait_until},
 };
-use tokio::runtime::Builder;
+use futures_lite::future::block_on;
 
 fn cache(redis: &Redis, options: &str) -> Cache {
     Cache::from_url(&format!("{}?{options}", redis.url())).unwrap()
@@ -17,11 +15,22 @@ fn call(cache: &Cache, number: u32) {
     assert_eq!(scoped_sync(cache, || double(number)), number * 2);
 }
 
+/// What the server says of its clients, but for the one that asks.
+fn clients(redis: &Redis) -> Vec<String> {
+    let clients: String = redis.ask(&["CLIENT", "LIST"]);
+    clients.lines().filter(|line| !line.contains(" cmd=client|list ")).map(str::to_owned).collect()
+}
+
 /// The number by which the server knows that connection, if it was used. All others of ours speak RESP3.
 fn alone(redis: &Redis) -> Option<String> {
-    let clients: String = redis.ask(&["CLIENT", "LIST"]);
-    let line = clients.lines().find(|line| line.contains(" resp=2") && line.contains(" cmd=get "))?;
+    let line = clients(redis).into_iter().find(|line| line.contains(" resp=2") && line.contains(" cmd=get "))?;
     line.split_whitespace().find_map(|field| field.strip_prefix("id=")).map(str::to_owned)
+}
+
+/// What the library's own threads have last asked.
+fn last_of_others(redis: &Redis) -> String {
+    let line = clients(redis).into_iter().find(|line| line.contains(" resp=3")).expect("they have a connection");
+    line.split_whitespace().find_map(|field| field.strip_prefix("cmd=")).expect("a command").to_owned()
 }
 
 /// Calls until it is used, and returns its number.
@@ -44,14 +53,15 @@ fn it_is_used_for_all_that_is_read_and_ends_with_the_cache() {
     let redis = Redis::start(&[]);
     let cache = cache(&redis, "soft_limit=10s");
     let number = call_until_alone(&redis, &cache);
+    scoped_sync(&cache, || double_cache(1).put(&2)).unwrap();
     let before = hits(&cache);
     for _ in 0..100 {
         call(&cache, 1);
     }
     assert_eq!((hits(&cache) - before, cache.stats().faults()), (100, 0));
-    assert_eq!(alone(&redis), Some(number));
+    assert_eq!((alone(&redis), last_of_others(&redis)), (Some(number), "set".to_owned()));
     // A runtime must not be dropped where another one runs: this one is.
-    Builder::new_current_thread().build().unwrap().block_on(async { drop(cache) });
+    current_thread().block_on(async { drop(cache) });
     wait_until("it is closed", || alone(&redis).is_none());
 }
 
@@ -94,11 +104,53 @@ fn a_server_that_stands_still_is_not_waited_for() {
 fn in_a_runtime_it_is_left_alone() {
     let redis = Redis::start(&[]);
     let cache = cache(&redis, "soft_limit=10s");
-    Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-        for _ in 0..20 {
-            call(&cache, 1);
-            thread::sleep(Duration::from_millis(5));
-        }
-    });
-    assert_eq!((alone(&redis), cache.stats().faults()), (None, 0));
+    call_until_alone(&redis, &cache);
+    scoped_sync(&cache, || double_cache(1).put(&2)).unwrap();
+    assert_eq!(last_of_others(&redis), "set");
+    current_thread().block_on(async { call(&cache, 1) });
+    assert_eq!((last_of_others(&redis).as_str(), cache.stats().faults()), ("get", 0));
+}
+
+/// What runs in a plain function's body is not that function: it may have other things to do.
+#[test]
+fn an_asynchronous_function_within_a_plain_one_does_not_block() {
+    #[cache_request(timeout = 60)]
+    async fn within() -> u32 {
+        3
+    }
+    // It is not kept, so that what the body asks is the last that is asked.
+    #[cache_request(timeout = 60, when = |_| false)]
+    fn around() -> u32 {
+        block_on(within())
+    }
+    let redis = Redis::start(&[]);
+    let cache = cache(&redis, "soft_limit=10s");
+    call_until_alone(&redis, &cache);
+    assert_eq!(block_on(scoped(&cache, within())), 3);
+    assert_eq!(last_of_others(&redis), "set");
+    assert_eq!(scoped_sync(&cache, around), 3);
+    assert_eq!((last_of_others(&redis).as_str(), cache.stats().faults()), ("get", 0));
+}
+
+#[test]
+fn an_error_that_the_server_answers_ends_no_connection() {
+    let redis = Redis::start(&[]);
+    let cache = cache(&redis, "soft_limit=10s");
+    let number = call_until_alone(&redis, &cache);
+    let key = format!("cache-request:{}", scoped_sync(&cache, || double_cache(1).key()).unwrap());
+    let before = received(&redis);
+    for round in 1..4 {
+        redis.ask::<u64>(&["DEL", &key]);
+        redis.ask::<u64>(&["RPUSH", &key, "a list"]);
+        call(&cache, 1);
+        assert_eq!(cache.stats().faults(), round);
+    }
+    let by_this_test = 3 * 2 + 1;
+    assert_eq!((received(&redis) - before, alone(&redis)), (by_this_test, Some(number)));
+}
+
+fn received(redis: &Redis) -> u64 {
+    let info: String = redis.ask(&["INFO", "stats"]);
+    let line = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    line.unwrap().trim().parse().unwrap()
 }

@@ -1,12 +1,12 @@
-//! The connection of a caller whose thread waits for the answer in any case, and who is alone in that: the thread drives it
-//! itself. To be woken by another thread costs as much as a server on the same machine takes to answer.
+//! The connection of a plain function that waits alone: its thread drives it. To be woken by another thread costs as much as a
+//! server on the same machine takes to answer.
 //!
-//! It is a second one, beside that of the library's own threads, and is used only while the latter is up. Whoever comes while
-//! it is in use takes the latter, and so does everybody when something is wrong with this one.
+//! It is a second one, beside that of the library's own threads, and is used for reading, while the latter is up. Whoever comes
+//! while it is in use takes the latter, and so does everybody when something is wrong with this one.
 
 use std::{
     future::pending,
-    pin::pin,
+    mem,
     sync::{
         Arc, Mutex, TryLockError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -14,10 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_lite::FutureExt;
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisResult, Value, aio::MultiplexedConnection};
+use futures_lite::{FutureExt, future::poll_once};
+use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::{
     runtime::{Builder, Handle, Runtime},
+    task::yield_now,
     time::timeout,
 };
 
@@ -27,41 +28,53 @@ use super::{
     server::Server,
 };
 use crate::{
-    clock::{Clock, nanos},
+    clock::{Clock, Nanos, nanos},
     runtime::own,
     shim::lock,
 };
 
-/// How long an attempt to connect may take, and how long after one the next may begin.
-const EVERY: Duration = Duration::from_secs(1);
+/// How long after one attempt to connect the next may begin.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whoever has waited longer than this for a connection that then failed does not begin anew with another one.
-const SHORT: Duration = Duration::from_millis(10);
+/// A connection that nobody has used for so long may have been closed, and is looked at first.
+const IDLE: Duration = Duration::from_millis(100);
 
-#[derive(Default)]
+/// Whoever has waited longer than this for nothing may not begin anew with another connection: there the whole limit counts again.
+const LATE: Duration = Duration::from_millis(10);
+
 pub(super) struct Alone {
+    client: Client,
+    connect_limit: Duration,
     driven: Arc<Mutex<Option<Driven>>>,
     /// When somebody last began to connect, by the coarse clock.
     attempted: AtomicU64,
 }
 
 /// Why there is no answer to somebody who has waited for it.
-pub(super) enum Unanswered {
-    Cut,
+pub(super) enum Failure {
+    Refused(RedisError),
+    OutOfStep,
     TookTooLong,
 }
 
 impl Alone {
-    /// The answer of the server, or `None` if somebody else is to be asked. `live` is the connection of the library's own threads.
-    pub(super) fn ask(
+    /// `None` if the server is several, or the connection is to be encrypted.
+    pub(super) fn new(server: &Server, connect_limit: Duration) -> Option<Self> {
+        let client = server.plain_client()?;
+        Some(Self { client, connect_limit, driven: Arc::default(), attempted: AtomicU64::new(0) })
+    }
+
+    /// What `read` makes of the server's answer, or `None` if somebody else is to be asked. `live` is the connection of the
+    /// library's own threads.
+    pub(super) fn ask<T>(
         &self,
-        server: &Server,
         live: &Arc<Live>,
         command: impl FnOnce() -> Cmd,
+        read: impl FnOnce(Value) -> Option<T>,
         limit: Duration,
-    ) -> Option<Result<Value, Unanswered>> {
-        // Where this thread drives a runtime already, it cannot drive another one.
-        if Handle::try_current().is_ok() {
+    ) -> Option<Result<T, Failure>> {
+        // A thread that is of a runtime may not drive another one, nor may one that has lost what tokio needs of it.
+        if !Handle::try_current().is_err_and(|error| error.is_missing_context()) {
             return None;
         }
         let mut place = match self.driven.try_lock() {
@@ -72,44 +85,48 @@ impl Alone {
         // What is wrong with it, or unfinished on it, ends with it.
         let Some(mut driven) = place.take().filter(|driven| driven.is_beside(live)) else {
             drop(place);
-            self.connect(server, live);
+            self.connect(live);
             return None;
         };
+        if !driven.is_open() {
+            return None;
+        }
         let begun = Instant::now();
-        match driven.ask(live, &command(), limit) {
-            Some(Ok(answer)) => {
-                *place = Some(driven);
-                Some(Ok(answer))
+        let answer = match driven.ask(&command(), limit) {
+            None => {
+                live.health().gave_up(begun.elapsed());
+                return Some(Err(Failure::TookTooLong));
             }
-            Some(Err(_)) if begun.elapsed() < SHORT => None,
-            Some(Err(_)) => Some(Err(Unanswered::Cut)),
-            None => Some(Err(Unanswered::TookTooLong)),
-        }
-    }
-
-    /// Ends it, for an answer that is none to what was asked.
-    pub(super) fn end(&self) {
-        if let Ok(mut place) = self.driven.try_lock() {
-            *place = None;
-        }
+            Some(Err(error)) if error.is_unrecoverable_error() || error.is_io_error() => {
+                return (begun.elapsed() >= LATE).then_some(Err(Failure::Refused(error)));
+            }
+            Some(answer) => answer.and_then(Value::extract_error),
+        };
+        let outcome = match answer.map(read) {
+            Ok(Some(read)) => Ok(read),
+            Ok(None) => return Some(Err(Failure::OutOfStep)),
+            Err(error) => Err(Failure::Refused(error)),
+        };
+        *place = Some(driven);
+        Some(outcome)
     }
 
     /// Begins to connect, in the background.
-    fn connect(&self, server: &Server, live: &Arc<Live>) {
+    fn connect(&self, live: &Arc<Live>) {
         let (now, last) = (Clock::system().coarse(), self.attempted.load(Ordering::Relaxed));
-        let is_time = last == 0 || now.saturating_sub(last) >= nanos(EVERY);
+        let is_time = last == 0 || now.saturating_sub(last) >= nanos(PAUSE);
         if !is_time || self.attempted.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
+        let Ok(runtime) = own() else { return };
         let (place, beside) = (Arc::downgrade(&self.driven), Arc::downgrade(live));
-        if let (Some(client), Ok(runtime)) = (server.plain_client(), own()) {
-            drop(runtime.spawn_blocking(move || {
-                let driven = Driven::connect(&client, beside);
-                if let Some(place) = place.upgrade() {
-                    *lock(&place) = driven;
-                }
-            }));
-        }
+        let (client, limit) = (self.client.clone(), self.connect_limit);
+        drop(runtime.spawn_blocking(move || {
+            let driven = Driven::connect(&client, limit, beside);
+            if let Some(place) = place.upgrade() {
+                *lock(&place) = driven;
+            }
+        }));
     }
 }
 
@@ -118,34 +135,50 @@ struct Driven {
     connection: MultiplexedConnection,
     driver: Driver,
     runtime: DroppedAnywhere,
+    /// When it was last used, by the coarse clock.
+    used: Nanos,
     /// The connection of the library's own threads at the time. Where that was lost, this one may lead to a server that is no more
     /// the one.
     beside: Weak<Live>,
 }
 
 impl Driven {
-    fn connect(client: &Client, beside: Weak<Live>) -> Option<Self> {
+    fn connect(client: &Client, limit: Duration, beside: Weak<Live>) -> Option<Self> {
         let runtime = DroppedAnywhere(Some(Builder::new_current_thread().enable_all().build().ok()?));
-        let config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let attempt = async { timeout(EVERY, open(client, config)).await };
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let attempt = async { timeout(limit, open(client, config)).await };
         let (connection, driver) = runtime.get()?.block_on(attempt).ok()?.ok()??;
-        Some(Self { connection, driver, runtime, beside })
+        Some(Self { connection, driver, runtime, used: Clock::system().coarse(), beside })
     }
 
     fn is_beside(&self, live: &Arc<Live>) -> bool {
         self.beside.as_ptr() == Arc::as_ptr(live)
     }
 
+    /// Whether it was not closed while nobody drove it, as far as is looked.
+    fn is_open(&mut self) -> bool {
+        let Self { driver, runtime, used, .. } = self;
+        let now = Clock::system().coarse();
+        if now.saturating_sub(mem::replace(used, now)) < nanos(IDLE) {
+            return true;
+        }
+        let is_closed = async {
+            // So that the runtime hears of what has come meanwhile.
+            yield_now().await;
+            poll_once(driver).await.is_some()
+        };
+        runtime.get().is_some_and(|runtime| !runtime.block_on(is_closed))
+    }
+
     /// `None` if that takes too long.
-    fn ask(&mut self, live: &Live, command: &Cmd, limit: Duration) -> Option<RedisResult<Value>> {
+    fn ask(&mut self, command: &Cmd, limit: Duration) -> Option<RedisResult<Value>> {
         let Self { connection, driver, runtime, .. } = self;
-        // An error here says nothing of the other connection; to wait in vain does.
-        let asked = async { live.watched(pin!(async { Ok(connection.send_packed_command(command).await) })).await };
         let driven = async {
             driver.await;
             pending().await
         };
-        runtime.get()?.block_on(async { timeout(limit, asked.or(driven)).await.ok()?.ok() })
+        let asked = connection.send_packed_command(command).or(driven);
+        runtime.get()?.block_on(async { timeout(limit, asked).await.ok() })
     }
 }
 

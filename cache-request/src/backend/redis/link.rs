@@ -368,10 +368,7 @@ impl<'a> Unanswered<'a> {
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if since(self.since) >= PATIENCE && since(self.health.last_answer.load(Ordering::Relaxed)) >= PATIENCE {
-            self.health.stalled.store(true, Ordering::Relaxed);
-        }
-        self.health.doubt();
+        self.health.gave_up(since(self.since));
     }
 }
 
@@ -429,6 +426,14 @@ impl Health {
         if self.stalled.load(Ordering::Relaxed) {
             self.stalled.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// Somebody has waited for so long in vain.
+    pub(super) fn gave_up(&self, waited: Duration) {
+        if waited >= PATIENCE && since(self.last_answer.load(Ordering::Relaxed)) >= PATIENCE {
+            self.stalled.store(true, Ordering::Relaxed);
+        }
+        self.doubt();
     }
 
     fn doubt(&self) {
