@@ -39,13 +39,14 @@ impl<W> Line<W> {
         self.is_to_gather(state)
     }
 
-    /// Those of a gatherer's round, at most so many.
-    pub(crate) fn begin(&self, most: usize) -> Vec<W> {
+    /// Those of a gatherer's round, at most so many; and whether another gatherer is to be sent, for those who are left.
+    pub(crate) fn begin(&self, most: usize) -> (Vec<W>, bool) {
         let mut state = lock(&self.state);
         state.gathers = false;
         state.rounds += 1;
         let most = state.waiting.len().min(most);
-        state.waiting.drain(..most).collect()
+        let round = state.waiting.drain(..most).collect();
+        (round, self.is_to_gather(state))
     }
 
     /// A round is over. Returns whether a gatherer is to be sent, or to go on.
@@ -55,15 +56,10 @@ impl<W> Line<W> {
         self.is_to_gather(state)
     }
 
-    /// A gatherer is gone before it began its round, or in the middle of it. Nobody knows who would send another one: so those who
-    /// wait are not to wait any longer.
-    pub(crate) fn give_up(&self, had_begun: bool) -> VecDeque<W> {
+    /// A gatherer is gone before it began its round, and so would be another one. Those who wait are not to wait any longer.
+    pub(crate) fn give_up(&self) -> VecDeque<W> {
         let mut state = lock(&self.state);
-        if had_begun {
-            state.rounds -= 1;
-        } else {
-            state.gathers = false;
-        }
+        state.gathers = false;
         mem::take(&mut state.waiting)
     }
 
@@ -88,20 +84,26 @@ mod model {
 
     type Waiting = Sender<u32>;
 
-    /// Serves as long as there is somebody, unless it has to end after so many rounds, or in the next one.
+    /// Serves as long as there is somebody. Of so many rounds the last one comes to nothing, and so does whoever gathers after that.
     fn gather(line: &Arc<Line<(u32, Waiting)>>, rounds: u32) {
         let line = Arc::clone(line);
         thread::spawn(move || {
             for round in 0.. {
                 thread::yield_now();
                 if round == rounds {
-                    return drop(line.give_up(false));
+                    return drop(line.give_up());
                 }
-                let served = line.begin(2);
+                let (served, more) = line.begin(2);
+                if more {
+                    gather(&line, rounds);
+                }
                 thread::yield_now();
                 if round + 1 == rounds {
                     drop(served);
-                    return drop(line.give_up(true));
+                    if line.end() {
+                        gather(&line, 0);
+                    }
+                    return;
                 }
                 for (number, waiting) in served {
                     waiting.send(number).unwrap();

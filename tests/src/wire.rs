@@ -2,9 +2,10 @@
 
 use std::{thread, time::Duration};
 
-use cache_request::Cache;
+use cache_request::{Cache, scoped_sync};
 
 use crate::{
+    callers::double,
     load::{Figures, during, until_it_works},
     proxy::{Mode, Proxy},
 };
@@ -54,5 +55,26 @@ impl<S> Wired<S> {
         });
         found.are_good();
         figures
+    }
+
+    /// Answers that are late, for a caller who has the time, are answers.
+    ///
+    /// # Panics
+    ///
+    /// If one is not used.
+    pub fn has_answers_that_are_late(&self, delay: Duration) {
+        const CALLS: u32 = 20;
+
+        let cache =
+            Cache::from_url(&format!("{}&soft_limit=10s", self.url)).unwrap_or_else(|error| panic!("{error:#}"));
+        let numbers = 5000..5000 + CALLS;
+        let all = || numbers.clone().for_each(|number| assert_eq!(scoped_sync(&cache, || double(number)), number * 2));
+        all();
+        let hits = || cache.stats().functions.iter().map(|function| function.hits).sum::<u64>();
+        let before = (hits(), cache.stats().faults());
+        self.proxy.set(Mode::Delays(delay));
+        all();
+        self.proxy.set(Mode::Passes);
+        assert_eq!((hits() - before.0, cache.stats().faults() - before.1), (CALLS.into(), 0), "{}", cache.stats());
     }
 }

@@ -1,13 +1,19 @@
 //! Gets that are asked together, and who gives up meanwhile.
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use cache_request::backend::{Backend, MemcachedBackend};
-use cache_request_tests::{callers::current_thread, servers::memcached::Memcached};
+use cache_request_tests::{
+    callers::current_thread,
+    proxy::{Mode, Proxy},
+    servers::memcached::Memcached,
+};
 use futures_util::future::join_all;
 
 const KEYS: usize = 500;
@@ -31,6 +37,46 @@ async fn all_are_found(backend: &MemcachedBackend) {
     for (key, found) in keys.iter().zip(found) {
         assert_eq!(found.unwrap().as_deref(), Some(key.as_bytes()));
     }
+}
+
+fn connections(memcached: &Memcached) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", memcached.server.port)).unwrap();
+    stream.write_all(b"stats\r\nquit\r\n").unwrap();
+    let mut stats = String::new();
+    stream.read_to_string(&mut stats).unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix("STAT total_connections "));
+    line.unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn many_take_few_connections() {
+    let memcached = Memcached::start(&[]);
+    current_thread().block_on(async {
+        let backend = filled(&memcached).await;
+        let before = connections(&memcached);
+        all_are_found(&backend).await;
+        // Each would take one of 32, if it asked by itself.
+        assert!(connections(&memcached) - before <= 6);
+    });
+}
+
+/// So many lost connections in a row make a server count as lost, but not so many gets over one of them.
+#[test]
+fn a_connection_that_is_lost_is_one() {
+    let memcached = Memcached::start(&[]);
+    let proxy = Proxy::of(memcached.server.port);
+    current_thread().block_on(async {
+        filled(&memcached).await;
+        let address = format!("memcached://127.0.0.1:{}", proxy.port);
+        let backend = MemcachedBackend::builder(&address).answer_limit(Duration::from_secs(10)).build().unwrap();
+        backend.get("key0").await.unwrap();
+        proxy.set(Mode::Cuts(1));
+        // One alone, and the others together.
+        let outcomes = join_all(keys().iter().take(10).map(|key| backend.get(key))).await;
+        assert!(outcomes.iter().filter(|outcome| outcome.is_err()).count() > 5, "{outcomes:?}");
+        proxy.set(Mode::Passes);
+        assert_eq!(backend.get("key1").await.unwrap().as_deref(), Some(&b"key1"[..]));
+    });
 }
 
 #[test]

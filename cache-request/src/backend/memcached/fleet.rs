@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use memcache::exp::{self, AsyncMetaClient, MetaClientBuilder, Op, OpResult};
+use memcache::exp::{self, AsyncMetaClient, MetaClientBuilder, Operation};
 use tokio::{
     runtime::Handle,
     time::{sleep, timeout},
@@ -146,20 +146,36 @@ impl Fleet {
         self.ask_within(self.answer_limit / 2, link, server, operation).await
     }
 
-    /// Some operations in one round trip. As many outcomes as operations.
-    pub(super) async fn exchange(
+    /// Some operations in one round trip. As many outcomes as operations. A connection that is lost counts as one, however many
+    /// had no answer over it.
+    pub(super) async fn exchange<O: Operation>(
         self: &Arc<Self>,
         link: &Link,
         server: usize,
-        operations: Vec<Op>,
-    ) -> Vec<Result<OpResult, Failure>> {
+        operations: Vec<O>,
+    ) -> Vec<Result<O::Output, Failure>> {
         let count = operations.len();
-        match self.ask(link, server, async move |client| client.run_batch(operations).await).await {
-            Ok(outcomes) => {
-                outcomes.into_iter().map(|outcome| outcome.map_err(|error| self.failed(server, error))).collect()
+        let asked = async move |client: AsyncMetaClient| {
+            let outcomes = client.run_many(operations).await?;
+            // If there are none, it is the whole that has failed.
+            let has_answers = outcomes.iter().any(|outcome| !outcome.as_ref().is_err_and(is_of_connection));
+            if has_answers {
+                Ok(outcomes)
+            } else {
+                outcomes.into_iter().collect::<exp::Result<_>>().map(|_: Vec<_>| Vec::new())
             }
-            Err(failure) => (0..count).map(|_| Err(failure.again())).collect(),
-        }
+        };
+        let outcomes = match self.ask(link, server, asked).await {
+            Ok(outcomes) => outcomes,
+            Err(failure) => return (0..count).map(|_| Err(failure.again())).collect(),
+        };
+        let mut lost: Option<Failure> = None;
+        let mut failed = |error| match &lost {
+            Some(failure) if is_of_connection(&error) => failure.again(),
+            None if is_of_connection(&error) => lost.insert(self.failed(server, error)).again(),
+            _ => self.failed(server, error),
+        };
+        outcomes.into_iter().map(|outcome| outcome.map_err(&mut failed)).collect()
     }
 
     /// An error if one of them does not answer.
@@ -349,6 +365,15 @@ impl Link {
             future.as_mut().poll(context)
         })
         .await
+    }
+}
+
+/// Whether it is one of the connection, and not of one operation.
+fn is_of_connection(error: &exp::Error) -> bool {
+    match error {
+        exp::Error::Ambiguous { source, .. } => is_of_connection(source),
+        exp::Error::Io(_) | exp::Error::Timeout { .. } => true,
+        _ => false,
     }
 }
 

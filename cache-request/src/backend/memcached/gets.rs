@@ -9,12 +9,12 @@ use tokio::{sync::oneshot, task::yield_now};
 use super::fleet::{Failure, Fleet, Link};
 use crate::{Error, line::Line};
 
-/// How many rounds may be under way at a time. Each takes all who wait, so that few are enough; but a large value in one of them does
-/// not keep everybody waiting.
+/// How many rounds may be under way at a time: so few, that those who come meanwhile gather, and so many, that a large value in one of
+/// them does not keep everybody waiting.
 const ROUNDS: usize = 4;
 
-/// The most gets of one round.
-const GETS: usize = 64;
+/// The most gets of one round, which has to be over within the time that a server has to answer.
+const GETS: usize = 16;
 
 /// Those who wait for one server.
 pub(super) struct Gets(Line<Waiting>);
@@ -42,10 +42,8 @@ pub(super) async fn get(fleet: &Arc<Fleet>, link: &Arc<Link>, server: usize, get
     if line.join(Waiting { get, answer }) {
         gather(fleet, link, server);
     }
-    let waiting = fleet.waiting(server);
-    let outcome = answered.await;
-    waiting.end();
-    outcome.unwrap_or_else(|_| Err(Failure::Other(Error::backend("the runtime that asks memcached has ended"))))
+    let ended = |_| Err(Failure::Other(Error::backend("nobody is left who would ask memcached")));
+    answered.await.unwrap_or_else(ended)
 }
 
 /// A round of one, for a caller who is alone.
@@ -89,8 +87,11 @@ impl Gatherer {
         while self.stage == Stage::Gathers {
             // So that all who are about to ask come first.
             yield_now().await;
-            let round = self.line().begin(GETS);
+            let (round, more) = self.line().begin(GETS);
             self.stage = Stage::Asks;
+            if more {
+                gather(&self.fleet, &self.link, self.server);
+            }
             self.ask(round).await;
             self.stage = if self.line().end() { Stage::Gathers } else { Stage::IsDone };
         }
@@ -106,27 +107,20 @@ impl Gatherer {
         if gets.is_empty() {
             return;
         }
-        // Whoever has given up meanwhile needs no answer.
-        match self.fleet.ask(&self.link, self.server, async move |client| client.run_many(gets).await).await {
-            Ok(outcomes) => {
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    let _ = answer.send(outcome.map_err(|error| self.fleet.failed(self.server, error)));
-                }
-            }
-            Err(failure) => {
-                for answer in answers {
-                    let _ = answer.send(Err(failure.again()));
-                }
-            }
+        for (answer, outcome) in answers.into_iter().zip(self.fleet.exchange(&self.link, self.server, gets).await) {
+            // Whoever has given up meanwhile needs none.
+            let _ = answer.send(outcome);
         }
     }
 }
 
-/// Of a task that has not come to its end, as its runtime has: nobody is left who would answer those who wait.
+/// Of a task that has not come to its end: the client has panicked, or the runtime is gone, and with it whoever would gather next.
 impl Drop for Gatherer {
     fn drop(&mut self) {
-        if self.stage != Stage::IsDone {
-            drop(self.line().give_up(self.stage == Stage::Asks));
+        match self.stage {
+            Stage::Gathers => drop(self.line().give_up()),
+            Stage::Asks if self.line().end() => gather(&self.fleet, &self.link, self.server),
+            Stage::Asks | Stage::IsDone => {}
         }
     }
 }

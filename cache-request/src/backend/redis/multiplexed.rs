@@ -5,7 +5,14 @@
 //! itself, with a system call of its own and a packet for the server. Our task lets the others come first: each time it is
 //! woken it goes once to the end of the line, and then writes what all of them have asked.
 
-use std::{future::poll_fn, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
 
 use futures_util::future::select_ok;
 use redis::{
@@ -80,7 +87,8 @@ async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStr
 }
 
 /// Runs `driver`, each time it is woken, when those have run that are ready by then.
-async fn after_others(mut driver: Driver) {
+async fn after_others(driver: impl Future<Output = ()>) {
+    let mut driver = pin!(driver);
     let mut others_have_run = true;
     poll_fn(|context| {
         others_have_run = !others_have_run;
@@ -91,4 +99,54 @@ async fn after_others(mut driver: Driver) {
         Poll::Pending
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        runtime::Builder,
+        sync::{mpsc, oneshot},
+    };
+
+    use super::*;
+
+    /// Where a runtime has several threads, a task runs as soon as it is woken: before those that are ready already.
+    #[test]
+    fn all_who_are_ready_are_served_at_once() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let rounds = runtime.block_on(async {
+            let (ask, mut asked) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
+            let driver = tokio::spawn(async move {
+                let mut rounds = 0;
+                let serve = async {
+                    let mut round = Vec::new();
+                    while asked.recv_many(&mut round, usize::MAX).await > 0 {
+                        rounds += 1;
+                        round.drain(..).for_each(|answer| answer.send(()).unwrap());
+                    }
+                };
+                after_others(serve).await;
+                rounds
+            });
+            let asking = ask.clone();
+            let caller = move || {
+                let ask = asking.clone();
+                async move {
+                    for _ in 0..10 {
+                        let (answer, answered) = oneshot::channel();
+                        ask.send(answer).unwrap();
+                        answered.await.unwrap();
+                    }
+                }
+            };
+            let all = async move { (0..100).map(|_| tokio::spawn(caller())).collect::<Vec<_>>() };
+            let callers = tokio::spawn(all).await.unwrap();
+            for caller in callers {
+                caller.await.unwrap();
+            }
+            drop(ask);
+            driver.await.unwrap()
+        });
+        assert!(rounds < 20, "{rounds} rounds for 1000 questions");
+    }
 }
