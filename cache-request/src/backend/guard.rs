@@ -27,8 +27,8 @@ use crate::{
     stats::BackendStats,
 };
 
-/// A backend that answers within its limit, or fails: it cannot hang, cannot panic, and is left alone while it fails. Only where it
-/// takes a caller's thread, it is trusted to give it back in time.
+/// A backend that answers within its limit, or fails: it cannot hang, cannot panic, and is left alone while it fails. Only where
+/// it takes a caller's thread, it is trusted to give it back in time.
 pub(crate) struct Guarded {
     backend: Box<dyn Erased>,
     /// Asked for when the cache is made: a panic there is no call's.

@@ -5,6 +5,7 @@
 //! - [`generation`]: how a namespace is emptied of what nobody can list.
 //! - [`expiry`]: timeouts to the millisecond, on servers that count seconds.
 //! - [`claim`]: writes that are done in time or not at all.
+//! - [`gets`]: what many callers want at the same time.
 //! - [`batch`]: what asks for many keys at once.
 //!
 //! The client is `memcache`'s `exp::AsyncMetaClient`: of those that are kept it alone offers compare-and-swap, without which
@@ -174,7 +175,8 @@ impl MemcachedBackendBuilder {
         self
     }
 
-    /// How many connections to each server callers of one runtime may have: 32 unless said otherwise. Further callers wait for one.
+    /// How many connections to each server callers of one runtime may have: 32 unless said otherwise. Further callers wait for
+    /// one. Gets go together, and take few.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
@@ -190,7 +192,7 @@ impl MemcachedBackendBuilder {
     pub fn build(self) -> Result<MemcachedBackend, Error> {
         let servers = self.servers?;
         let namespace = self.namespace;
-        if !namespace::is_fit(&namespace) || namespace.contains(':') || namespace.len() > MAX_NAMESPACE_BYTES {
+        if !namespace::is_fit_before_colon(&namespace) || namespace.len() > MAX_NAMESPACE_BYTES {
             return Err(Error::config(format!(
                 "a namespace is printable ASCII without spaces and colons, not empty, and at most {MAX_NAMESPACE_BYTES} bytes long"
             )));

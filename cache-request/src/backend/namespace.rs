@@ -3,7 +3,13 @@
 /// Unless said otherwise.
 pub(super) const DEFAULT: &str = "cache-request";
 
-/// Whether it is printable ASCII without spaces, and not empty. Where a colon ends it in a key, it has none itself.
+/// Whether it is printable ASCII without spaces, and not empty.
 pub(super) fn is_fit(namespace: &str) -> bool {
     !namespace.is_empty() && namespace.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The same, where a colon ends it in a key.
+#[cfg(any(feature = "redis", feature = "memcached"))]
+pub(super) fn is_fit_before_colon(namespace: &str) -> bool {
+    is_fit(namespace) && !namespace.contains(':')
 }

@@ -3,11 +3,14 @@
 //! - [`address`]: what an address says.
 //! - [`server`]: how a connection to it is made.
 //! - [`link`]: how a connection is kept up.
+//! - [`multiplexed`]: what drives it.
+//! - [`alone`]: the one that a plain function drives itself.
 //! - [`batch`]: what asks for many keys at once.
 //! - [`late`]: what was given up, and may still happen.
 //! - [`clear`]: how a namespace is emptied.
 //! - [`tls`]: how connections are encrypted.
 //! - [`tracking`]: how memory in front hears of changes.
+//! - [`masters`], [`topology`], [`sentinels`], [`readers`]: from which servers it has to hear, and which others are not read.
 //!
 //! This module says in the server's commands what a cache wants of it. It writes no protocol by hand.
 
@@ -213,7 +216,7 @@ impl RedisBackendBuilder {
     /// A server that cannot be reached is an error only with [`connect_now`](Self::connect_now).
     pub fn build(self) -> Result<RedisBackend, Error> {
         let (scheme, mut address) = self.address?;
-        if !namespace::is_fit(&self.namespace) || self.namespace.contains(':') {
+        if !namespace::is_fit_before_colon(&self.namespace) {
             return Err(Error::config("a namespace is printable ASCII without spaces and colons, and not empty"));
         }
         if let Some(database) = self.database {

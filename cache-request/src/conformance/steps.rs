@@ -16,7 +16,11 @@ use crate::{
 };
 
 pub(super) async fn get(backend: &impl Backend, key: &str) -> Option<Vec<u8>> {
-    backend.get(key).await.unwrap_or_else(|error| panic!("get of {key:?}: {error:?}"))
+    let found = backend.get(key).await.unwrap_or_else(|error| panic!("get of {key:?}: {error:?}"));
+    if let Some(blocking) = backend.get_blocking(key, HOUR) {
+        assert_eq!(blocking.ok().as_ref(), Some(&found), "get_blocking of {key:?} finds something else than get");
+    }
+    found
 }
 
 pub(super) async fn set(backend: &impl Backend, key: &str, value: &[u8], timeout: Option<Duration>) {

@@ -39,7 +39,7 @@ pub(super) struct Generation {
     key: String,
     /// 0 if not known.
     latest: AtomicU64,
-    /// When the servers were last asked, in milliseconds.
+    /// When the servers were last asked, by [`now`].
     asked: AtomicU64,
     /// When somebody was last sent to ask them in the background.
     sent: AtomicU64,
@@ -57,21 +57,16 @@ impl Generation {
         }
     }
 
-    /// Milliseconds, by the coarse clock: it is read for every call.
-    fn now(&self) -> u64 {
-        Clock::system().coarse() / 1_000_000
-    }
-
     /// The latest one that is known, unless it was looked at too long ago; and for how long it has been known.
     fn known(&self) -> Option<(u64, Duration)> {
         let latest = self.latest.load(Ordering::Acquire);
-        let age = Duration::from_millis(self.now().saturating_sub(self.asked.load(Ordering::Acquire)));
+        let age = Duration::from_millis(now().saturating_sub(self.asked.load(Ordering::Acquire)));
         (latest != 0 && age < VALID).then_some((latest, age))
     }
 
     /// Whether this caller is to send somebody to ask, and nobody else is.
     fn is_to_send(&self) -> bool {
-        let (now, sent) = (self.now(), self.sent.load(Ordering::Relaxed));
+        let (now, sent) = (now(), self.sent.load(Ordering::Relaxed));
         now.saturating_sub(sent) >= u64::try_from(OLD.as_millis()).unwrap_or(0)
             && self.sent.compare_exchange(sent, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -81,6 +76,11 @@ impl Generation {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         u64::try_from(now).unwrap_or(0).max(self.latest.load(Ordering::Acquire).saturating_add(1))
     }
+}
+
+/// In milliseconds, by the coarse clock: it is read for every call.
+fn now() -> u64 {
+    Clock::system().coarse() / 1_000_000
 }
 
 impl Store {
@@ -105,7 +105,7 @@ impl Store {
     /// Asks all servers, and tells those that know none, or an older one.
     async fn ask_for_generation(self: &Arc<Self>, link: &Link) -> Result<u64, Failure> {
         let generation = &self.generation;
-        let asked = generation.now();
+        let asked = now();
         let answers = join_all((0..self.fleet.len()).map(|server| {
             self.fleet.ask_shortly(link, server, async |client| {
                 Ok(kept(&client, &generation.key).await?.map(|(kept, _)| kept))
