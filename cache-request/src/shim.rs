@@ -21,6 +21,9 @@ mod imp {
     /// else take a parker of its own.
     pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         let _blocking = Blocking { outer: BLOCKING.replace(true) };
+        // This thread may be in a task of tokio's, which lets one poll of it only do so much, and cannot be given way to here.
+        #[cfg(feature = "_connections")]
+        let future = tokio::task::coop::unconstrained(future);
         let mut future = pin!(future);
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(output) => output,

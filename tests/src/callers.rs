@@ -114,6 +114,13 @@ pub fn every_caller_gets_its_answer(cache: &Cache) {
             scoped_sync(cache, || assert_eq!(double(3), 6));
         }));
     });
+    // A task of tokio's may do only so much before it gives way, which a plain function cannot.
+    for runtime in [current_thread(), several_threads()] {
+        let cache = cache.clone();
+        let task = runtime.spawn(async move { (0..300).map(|_| scoped_sync(&cache, || double(1))).sum::<u32>() });
+        assert_eq!(runtime.block_on(task).expect("it does not panic"), 600);
+    }
+    assert_eq!(cache.stats().faults(), 0);
 }
 
 /// Runtimes come and end, also while they ask something, and whoever comes later is answered.

@@ -22,6 +22,8 @@ pub enum Mode {
     Trickles(Duration),
     /// Of so many pieces that the server sends, one is cut in two: the second half does not come, and the connection ends.
     Cuts(u64),
+    /// The next piece that the server sends is cut like that, and from then on it carries all as it is.
+    CutsOnce,
     /// Of so many pieces that the server sends, one does not come, and the next one takes its place.
     Loses(u64),
     /// Of so many pieces that the server sends, one has a bit that is not as it was.
@@ -155,6 +157,10 @@ impl Wire {
                     let _ = to.write_all(&piece[..length / 2]);
                     return;
                 }
+                (Way::ToClient, Mode::CutsOnce) if self.is_first_in(mode) => {
+                    let _ = to.write_all(&piece[..length / 2]);
+                    return;
+                }
                 (Way::ToClient, Mode::Loses(one_in)) if self.is_hit(one_in) => Ok(()),
                 (Way::ToClient, Mode::FlipsAnswers(one_in)) | (Way::ToServer, Mode::FlipsQuestions(one_in))
                     if self.is_hit(one_in) =>
@@ -180,6 +186,17 @@ impl Wire {
             thread::sleep(pause);
         }
         Ok(())
+    }
+
+    /// Whether nobody was quicker to see this mode. Then it is over.
+    fn is_first_in(&self, mode: Mode) -> bool {
+        let mut current = self.mode();
+        let is_first = *current == mode;
+        if is_first {
+            *current = Mode::Passes;
+            self.harmed.fetch_add(1, Relaxed);
+        }
+        is_first
     }
 
     fn is_hit(&self, one_in: u64) -> bool {

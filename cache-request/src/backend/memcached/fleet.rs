@@ -66,6 +66,10 @@ impl Fleet {
         Arc::new(Self { servers: servers.collect(), answer_limit })
     }
 
+    pub(super) fn answer_limit(&self) -> Duration {
+        self.answer_limit
+    }
+
     pub(super) fn len(&self) -> usize {
         self.servers.len()
     }
@@ -203,7 +207,8 @@ impl Fleet {
                 if !is_cut || server.cuts.fetch_add(1, Ordering::Relaxed) + 1 >= CUTS {
                     self.lose(number);
                 }
-                self.unreachable(number, ErrorKind::Backend, &format!("cannot be reached: {cause}"))
+                let why = self.unreachable(number, ErrorKind::Backend, &format!("cannot be reached: {cause}"));
+                if is_cut { Failure::Cut(why.error()) } else { why }
             }
             exp::Error::Timeout { .. } => {
                 self.lose(number);
@@ -381,6 +386,8 @@ fn is_of_connection(error: &exp::Error) -> bool {
 pub(super) enum Failure {
     /// The server answers that it will not: it has no room, or takes nothing as large.
     Refused(String),
+    /// A connection has ended, of which nobody need have known.
+    Cut(Error),
     Other(Error),
 }
 
@@ -401,14 +408,19 @@ impl Failure {
     pub(super) fn error(self) -> Error {
         match self {
             Self::Refused(message) => Error::backend(format!("memcached refuses: {message}")),
-            Self::Other(error) => error,
+            Self::Cut(error) | Self::Other(error) => error,
         }
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::Cut(_))
     }
 
     /// The same failure, of another operation.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Refused(message) => Self::Refused(message.clone()),
+            Self::Cut(error) => Self::Cut(again(error)),
             Self::Other(error) => Self::Other(again(error)),
         }
     }

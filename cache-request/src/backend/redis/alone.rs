@@ -39,8 +39,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A connection that nobody has used for so long may have been closed, and is looked at first.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// Whoever has waited longer than this for nothing may not begin anew with another connection: there the whole limit counts again.
-const LATE: Duration = Duration::from_millis(10);
+/// Whoever has waited for more than this part of the limit in vain may not begin anew with another connection: there the whole of
+/// it counts again.
+const LATE: u32 = 8;
 
 pub(super) struct Alone {
     client: Client,
@@ -98,7 +99,7 @@ impl Alone {
                 return Some(Err(Failure::TookTooLong));
             }
             Some(Err(error)) if error.is_unrecoverable_error() || error.is_io_error() => {
-                return (begun.elapsed() >= LATE).then_some(Err(Failure::Refused(error)));
+                return (begun.elapsed() >= limit / LATE).then_some(Err(Failure::Refused(error)));
             }
             Some(answer) => answer.and_then(Value::extract_error),
         };
