@@ -257,12 +257,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let text = self.text(backend);
         let reading = front.zip(lead).and_then(|(front, lead)| Some((front, lead, front.begin(&text)?)));
         let bytes = backend.get(&text, patience).await.map_err(unreachable)?.ok_or(Count::NeverSeen)?;
-        let asked = self.cache.clock().after(Duration::ZERO);
+        // Before the wall clock is read: a value that goes in front is to be there no longer than it is fresh.
+        let reading = reading.map(|reading| (reading, self.cache.clock().after(Duration::ZERO)));
         let now = unix_millis(self.cache.clock().wall());
         let open = || (codec.open)(&bytes, self.function.kind(codec), &text, now, self.cache.packing());
         match contained("the value's `Deserialize`", open).and_then(|opened| opened) {
             Ok(Some(value)) => {
-                if let Some((front, lead, reading)) = reading {
+                if let Some(((front, lead, reading), asked)) = reading {
                     let left = Duration::from_millis(codec::fresh_until(&bytes).saturating_sub(now));
                     self.put_in_front(front, &reading, lead, &value, asked.saturating_add(nanos(left)));
                 }

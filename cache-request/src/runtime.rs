@@ -92,6 +92,14 @@ impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
         self.of(&of_caller()?, &connect)
     }
 
+    /// Something of the connection of the caller's runtime, if there is one: for what is asked so often that it must not be counted
+    /// who has it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&C) -> Option<T>) -> Option<T> {
+        let id = of_caller().ok()?.id();
+        at(&self.connections.get(&id)?.connection)
+    }
+
     /// The connection of the library's own runtime, whoever the caller is.
     #[cfg(feature = "redis")]
     pub(crate) fn own(&self, connect: impl Fn(&Handle) -> C) -> Result<C, Error> {

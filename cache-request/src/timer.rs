@@ -5,12 +5,13 @@
 //! thread costs as much as to ask a server on the same machine.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     mem,
     pin::Pin,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
     thread::{self, Thread},
@@ -32,24 +33,37 @@ pub(crate) fn sleep(duration: Duration) -> Sleep {
 
 static TIMER: Timer = Timer::new();
 
-/// The notes are divided among so many maps, by their numbers, so that threads seldom wait for one another.
+/// The notes are divided among so many maps, by the threads that make them, so that threads seldom wait for one another.
 const SHARDS: usize = 16;
 
 struct Timer {
-    notes: [Mutex<BTreeMap<(Nanos, u64), Waker>>; SHARDS],
-    /// How many notes there have been.
-    numbers: AtomicU64,
+    shards: [Mutex<Notes>; SHARDS],
     /// When the thread looks next, unless it is woken. [`NEVER`] also while it is looking: it may have looked past a note.
     looks_at: AtomicU64,
     thread: OnceCell<Thread>,
+}
+
+#[derive(Default)]
+struct Notes {
+    /// By when it is to be woken, and a number of its own.
+    wakers: BTreeMap<(Nanos, u64), Waker>,
+    /// How many there have been.
+    numbers: u64,
 }
 
 /// What [`sleep`] returns.
 pub(crate) struct Sleep {
     timer: &'static Timer,
     duration: Duration,
-    /// Its note, once there was one: until when, and the number.
-    note: Option<(Nanos, u64)>,
+    /// Once there was one.
+    note: Option<Note>,
+}
+
+#[derive(Clone, Copy)]
+struct Note {
+    until: Nanos,
+    shard: usize,
+    number: u64,
 }
 
 fn now() -> Nanos {
@@ -63,8 +77,7 @@ fn after(duration: Duration) -> Nanos {
 impl Timer {
     const fn new() -> Self {
         Self {
-            notes: [const { Mutex::new(BTreeMap::new()) }; SHARDS],
-            numbers: AtomicU64::new(0),
+            shards: [const { Mutex::new(Notes { wakers: BTreeMap::new(), numbers: 0 }) }; SHARDS],
             looks_at: AtomicU64::new(NEVER),
             thread: OnceCell::new(),
         }
@@ -82,8 +95,12 @@ impl Timer {
         self.thread.get_or_try_init(start).ok()
     }
 
-    fn notes_with(&self, number: u64) -> &Mutex<BTreeMap<(Nanos, u64), Waker>> {
-        &self.notes[number as usize % SHARDS]
+    /// A note without a waker yet.
+    fn note(&self, until: Nanos) -> Note {
+        let shard = shard();
+        let mut notes = lock(&self.shards[shard]);
+        notes.numbers += 1;
+        Note { until, shard, number: notes.numbers }
     }
 
     fn run(&self) {
@@ -104,14 +121,14 @@ impl Timer {
     fn look(&self) -> Nanos {
         let now = now();
         let mut next = NEVER;
-        for notes in &self.notes {
+        for shard in &self.shards {
             let due = {
-                let mut notes = lock(notes);
-                let later = notes.split_off(&(now.saturating_add(1), 0));
+                let mut notes = lock(shard);
+                let later = notes.wakers.split_off(&(now.saturating_add(1), 0));
                 if let Some(((until, _), _)) = later.first_key_value() {
                     next = next.min(*until);
                 }
-                mem::replace(&mut *notes, later)
+                mem::replace(&mut notes.wakers, later)
             };
             for waker in due.into_values() {
                 contain(|| waker.wake());
@@ -121,21 +138,35 @@ impl Timer {
     }
 }
 
+/// That of the running thread.
+fn shard() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+    thread_local! {
+        static SHARD: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    SHARD.with(|shard| {
+        let number = shard.get().unwrap_or_else(|| THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
+        shard.set(Some(number));
+        number
+    })
+}
+
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let (timer, duration) = (self.timer, self.duration);
-        let is_over = self.note.map_or(duration.is_zero(), |(until, _)| until <= now());
+        let is_over = self.note.map_or(duration.is_zero(), |note| note.until <= now());
         let (Some(thread), Some(waker), false) = (timer.thread(), contain(|| context.waker().clone()), is_over) else {
             return Poll::Ready(());
         };
-        let note = || (after(duration), timer.numbers.fetch_add(1, Ordering::Relaxed));
-        let (until, number) = *self.note.get_or_insert_with(note);
+        let Note { until, shard, number } = *self.note.get_or_insert_with(|| timer.note(after(duration)));
         if until == NEVER {
             return Poll::Pending;
         }
-        let earlier = lock(timer.notes_with(number)).insert((until, number), waker);
+        let earlier = lock(&timer.shards[shard]).wakers.insert((until, number), waker);
         contain(|| drop(earlier));
         if until < timer.looks_at.load(Ordering::SeqCst) {
             thread.unpark();
@@ -146,8 +177,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(note) = self.note {
-            let waker = lock(self.timer.notes_with(note.1)).remove(&note);
+        if let Some(Note { until, shard, number }) = self.note {
+            let waker = lock(&self.timer.shards[shard]).wakers.remove(&(until, number));
             contain(|| drop(waker));
         }
     }
@@ -168,7 +199,7 @@ mod tests {
     }
 
     fn notes(timer: &Timer) -> usize {
-        timer.notes.iter().map(|notes| lock(notes).len()).sum()
+        timer.shards.iter().map(|shard| lock(shard).wakers.len()).sum()
     }
 
     fn wait_until(is_so: impl Fn() -> bool) {
@@ -199,7 +230,7 @@ mod tests {
         let timer = timer();
         let mut later = pin!(timer.sleep(LONG));
         assert!(later.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        wait_until(|| Some(timer.looks_at.load(Ordering::SeqCst)) == later.note.map(|(until, _)| until));
+        wait_until(|| Some(timer.looks_at.load(Ordering::SeqCst)) == later.note.map(|note| note.until));
         block_on(timer.sleep(Duration::from_millis(10)));
         assert_eq!(notes(timer), 1);
     }
@@ -210,7 +241,7 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         let mut first = Box::pin(timer.sleep(LONG));
         assert!(first.as_mut().poll(&mut context).is_pending());
-        let looks_at = first.note.unwrap().0;
+        let looks_at = first.note.unwrap().until;
         wait_until(|| timer.looks_at.load(Ordering::SeqCst) == looks_at);
         // Had the thread looked again, it would have found this one gone.
         drop(first);

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_lite::FutureExt;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    clock::Clock,
+    clock::{Clock, Nanos},
     contained::{contain, discard},
     front::Front,
     shim::within,
@@ -159,7 +159,8 @@ impl Guarded {
         let mut operation = Dropped(operation);
         let Some(permit) = self.breaker.permit() else { return Err(self.is_resting(patience)) };
         let _seat = self.seat(patience)?;
-        let begun = Instant::now();
+        // By the coarse clock: the limit is no more exact than that.
+        let begun = Clock::system().coarse();
         let operation = async {
             let outcome = AssertUnwindSafe(&mut operation.0).catch_unwind().await;
             outcome.unwrap_or_else(|panic| {
@@ -183,7 +184,7 @@ impl Guarded {
             }
             // An error about the value is an answer of the backend as well.
             _ => {
-                patience.left = patience.left.saturating_sub(begun.elapsed());
+                patience.left = patience.left.saturating_sub(since(begun));
                 permit.succeeded();
             }
         }
@@ -214,6 +215,10 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn since(moment: Nanos) -> Duration {
+    Duration::from_nanos(Clock::system().coarse().saturating_sub(moment))
 }
 
 type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;

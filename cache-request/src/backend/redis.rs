@@ -369,7 +369,10 @@ impl Backend for RedisBackend {
 impl RedisBackend {
     /// The connection of the caller's runtime.
     async fn live(&self) -> Result<Arc<Live>, Error> {
-        self.live_of(self.links.get(|runtime| self.begin(runtime))?).await
+        match self.links.look(|link| link.up()) {
+            Some(live) => Ok(live),
+            None => self.live_of(self.links.get(|runtime| self.begin(runtime))?).await,
+        }
     }
 
     /// The connection for what writes. All writes to a cluster take the same one: `late` says why.
