@@ -75,7 +75,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// keys `<namespace>:*`; in a cluster also `CLUSTER SLOTS`, and behind sentinels `ROLE`. With `CLIENT INFO` and `CLIENT KILL`,
 /// what was written over a connection that had to be given up cannot come after what is written over the next one. With
 /// `CONFIG GET`, a value that is larger than the server takes is not sent to it, which would end the connection. Memory
-/// [in front](crate::CacheBuilder::front) needs `CLIENT TRACKING`, and RESP3: Redis from 6 on.
+/// [in front](crate::CacheBuilder::front) needs `CLIENT TRACKING`, in a cluster also `CLUSTER NODES`, and RESP3: Redis from 6 on.
 pub struct RedisBackend {
     scheme: Scheme,
     server: Server,
