@@ -1,5 +1,7 @@
 //! The connection that a plain function's thread drives, if it is alone.
 
+use std::{cell::RefCell, thread};
+
 use cache_request::{Cache, cache_request, scoped, scoped_sync};
 use cache_request_tests::{
     callers::{current_thread, double, double_cache},
@@ -153,4 +155,45 @@ fn received(redis: &Redis) -> u64 {
     let info: String = redis.ask(&["INFO", "stats"]);
     let line = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
     line.unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn a_connection_that_was_closed_meanwhile_costs_no_answer() {
+    let redis = Redis::start(&["--timeout", "1"]);
+    let cache = cache(&redis, "soft_limit=10s");
+    call_until_alone(&redis, &cache);
+    wait_until("the server has closed all that nobody uses", || clients(&redis).is_empty());
+    let before = hits(&cache);
+    call(&cache, 1);
+    assert_eq!((hits(&cache) - before, cache.stats().faults()), (1, 0));
+}
+
+/// What tokio needs of a thread may be gone before what we need of it.
+#[test]
+fn a_thread_that_ends_may_call() {
+    struct Calls(RefCell<Option<Cache>>);
+
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            call(self.0.borrow().as_ref().unwrap(), 1);
+        }
+    }
+
+    thread_local! {
+        static AT_THE_END: Calls = const { Calls(RefCell::new(None)) };
+    }
+
+    let redis = Redis::start(&[]);
+    let cache = cache(&redis, "soft_limit=10s");
+    call_until_alone(&redis, &cache);
+    let before = hits(&cache);
+    let ours = cache.clone();
+    let ends = thread::spawn(move || {
+        // Each of these makes thread-locals, which go in the reverse order.
+        call(&Cache::memory(), 1);
+        AT_THE_END.with(|calls| calls.0.replace(Some(ours.clone())));
+        call(&ours, 1);
+    });
+    ends.join().unwrap();
+    assert_eq!((hits(&cache) - before, cache.stats().faults()), (2, 0));
 }
