@@ -157,17 +157,6 @@ fn received(redis: &Redis) -> u64 {
     line.unwrap().trim().parse().unwrap()
 }
 
-#[test]
-fn a_connection_that_was_closed_meanwhile_costs_no_answer() {
-    let redis = Redis::start(&["--timeout", "1"]);
-    let cache = cache(&redis, "soft_limit=10s");
-    let number = format!("id={} ", call_until_alone(&redis, &cache));
-    wait_until("the server has closed it", || clients(&redis).iter().all(|line| !line.starts_with(&number)));
-    let before = hits(&cache);
-    call(&cache, 1);
-    assert_eq!((hits(&cache) - before, cache.stats().faults()), (1, 0));
-}
-
 /// What tokio needs of a thread may be gone before what we need of it.
 #[test]
 fn a_thread_that_ends_may_call() {
