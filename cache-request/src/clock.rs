@@ -108,6 +108,16 @@ pub(crate) fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
 }
 
+/// By the machine's clock, and as coarse as [`Clock::coarse`]: for what every call that goes to a backend reads.
+pub(crate) fn coarse_now() -> Nanos {
+    machine::coarse()
+}
+
+/// How long ago [`coarse_now`] was that.
+pub(crate) fn coarse_since(moment: Nanos) -> Duration {
+    Duration::from_nanos(coarse_now().saturating_sub(moment))
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn unix_millis(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

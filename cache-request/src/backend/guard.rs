@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    clock::{Clock, Nanos},
+    clock::{Clock, coarse_now, coarse_since},
     contained::{contain, discard},
     front::Front,
     shim::within,
@@ -160,7 +160,7 @@ impl Guarded {
         let Some(permit) = self.breaker.permit() else { return Err(self.is_resting(patience)) };
         let _seat = self.seat(patience)?;
         // By the coarse clock: the limit is no more exact than that.
-        let begun = Clock::system().coarse();
+        let begun = coarse_now();
         let operation = async {
             let outcome = AssertUnwindSafe(&mut operation.0).catch_unwind().await;
             outcome.unwrap_or_else(|panic| {
@@ -184,7 +184,7 @@ impl Guarded {
             }
             // An error about the value is an answer of the backend as well.
             _ => {
-                patience.left = patience.left.saturating_sub(since(begun));
+                patience.left = patience.left.saturating_sub(coarse_since(begun));
                 permit.succeeded();
             }
         }
@@ -215,10 +215,6 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn since(moment: Nanos) -> Duration {
-    Duration::from_nanos(Clock::system().coarse().saturating_sub(moment))
 }
 
 type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;

@@ -43,7 +43,12 @@ use self::{
     generation::Generation,
 };
 use super::{Backend, Item, namespace};
-use crate::{Error, clock::Clock, runtime::PerRuntime, shim::block_on};
+use crate::{
+    Error,
+    clock::{coarse_now, coarse_since},
+    runtime::PerRuntime,
+    shim::block_on,
+};
 
 /// The longest key that a memcached takes.
 const MAX_KEY_BYTES: usize = 250;
@@ -378,11 +383,10 @@ impl Backend for MemcachedBackend {
             let get = Get::new(stored).meta(Meta::NONE.ttl());
             gets::get(&self.store.fleet, &session.link, server, get).await
         };
-        let begun = Clock::system().coarse();
-        let since = |begun| Duration::from_nanos(Clock::system().coarse().saturating_sub(begun));
+        let begun = coarse_now();
         let found = match get().await {
             // One connection serves many callers at a time, and one that has ended is no reason that all of them go without.
-            Err(cut) if cut.is_cut() && since(begun) < self.store.fleet.answer_limit() / 4 => get().await,
+            Err(cut) if cut.is_cut() && coarse_since(begun) < self.store.fleet.answer_limit() / 4 => get().await,
             found => found,
         };
         found.map(value).map_err(Failure::error)

@@ -20,7 +20,7 @@ use tokio::{
 use super::gets::Gets;
 use crate::{
     Error, ErrorKind,
-    clock::{Clock, Nanos},
+    clock::{Nanos, coarse_now, coarse_since},
     runtime,
 };
 
@@ -137,7 +137,7 @@ impl Fleet {
 
     /// To be held while a call waits for the server.
     pub(super) fn waiting(self: &Arc<Self>, number: usize) -> Waiting<'_> {
-        Waiting { fleet: self, number, since: Clock::system().coarse(), is_over: false }
+        Waiting { fleet: self, number, since: coarse_now(), is_over: false }
     }
 
     /// Half the usual time, for what comes before what the caller wants.
@@ -298,8 +298,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let waited = || Duration::from_nanos(Clock::system().coarse().saturating_sub(self.since));
-        if !self.is_over && waited() >= PATIENCE {
+        if !self.is_over && coarse_since(self.since) >= PATIENCE {
             self.fleet.lose(self.number);
         }
     }

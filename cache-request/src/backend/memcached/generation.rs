@@ -20,7 +20,7 @@ use super::{
     Store, contended,
     fleet::{Failure, Link},
 };
-use crate::{Error, clock::Clock, shim::within};
+use crate::{Error, clock::coarse_now, shim::within};
 
 /// Nobody uses a generation that was looked at longer ago: the second that is promised, less a tick of the coarse clock.
 const VALID: Duration = Duration::from_millis(980);
@@ -80,7 +80,7 @@ impl Generation {
 
 /// In milliseconds, by the coarse clock: it is read for every call.
 fn now() -> u64 {
-    Clock::system().coarse() / 1_000_000
+    coarse_now() / 1_000_000
 }
 
 impl Store {

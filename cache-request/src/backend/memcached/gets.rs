@@ -17,9 +17,9 @@ const ROUNDS: usize = 4;
 const GETS: usize = 16;
 
 /// Those who wait for one server.
-pub(super) struct Gets(Line<Waiting>);
+pub(super) struct Gets(Line<Queued>);
 
-struct Waiting {
+struct Queued {
     get: Get,
     answer: oneshot::Sender<Result<GetResult, Failure>>,
 }
@@ -39,7 +39,7 @@ pub(super) async fn get(fleet: &Arc<Fleet>, link: &Arc<Link>, server: usize, get
         return fleet.ask(link, server, async move |client| client.run(get).await).await;
     }
     let (answer, answered) = oneshot::channel();
-    if line.join(Waiting { get, answer }) {
+    if line.join(Queued { get, answer }) {
         gather(fleet, link, server);
     }
     let ended = |_| Err(Failure::Other(Error::backend("nobody is left who would ask memcached")));
@@ -97,13 +97,13 @@ impl Gatherer {
         }
     }
 
-    fn line(&self) -> &Line<Waiting> {
+    fn line(&self) -> &Line<Queued> {
         &self.link.gets(self.server).0
     }
 
-    async fn ask(&self, round: Vec<Waiting>) {
-        let wanted = round.into_iter().filter(|waiting| !waiting.answer.is_closed());
-        let (gets, answers): (Vec<_>, Vec<_>) = wanted.map(|waiting| (waiting.get, waiting.answer)).unzip();
+    async fn ask(&self, round: Vec<Queued>) {
+        let wanted = round.into_iter().filter(|queued| !queued.answer.is_closed());
+        let (gets, answers): (Vec<_>, Vec<_>) = wanted.map(|queued| (queued.get, queued.answer)).unzip();
         if gets.is_empty() {
             return;
         }

@@ -28,7 +28,7 @@ use super::{
     server::Server,
 };
 use crate::{
-    clock::{Clock, Nanos, nanos},
+    clock::{Nanos, coarse_now, nanos},
     runtime::own,
     shim::lock,
 };
@@ -114,7 +114,7 @@ impl Alone {
 
     /// Begins to connect, in the background.
     fn connect(&self, live: &Arc<Live>) {
-        let (now, last) = (Clock::system().coarse(), self.attempted.load(Ordering::Relaxed));
+        let (now, last) = (coarse_now(), self.attempted.load(Ordering::Relaxed));
         let is_time = last == 0 || now.saturating_sub(last) >= nanos(PAUSE);
         if !is_time || self.attempted.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
@@ -149,7 +149,7 @@ impl Driven {
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let attempt = async { timeout(limit, open(client, config)).await };
         let (connection, driver) = runtime.get()?.block_on(attempt).ok()?.ok()??;
-        Some(Self { connection, driver, runtime, used: Clock::system().coarse(), beside })
+        Some(Self { connection, driver, runtime, used: coarse_now(), beside })
     }
 
     fn is_beside(&self, live: &Arc<Live>) -> bool {
@@ -159,7 +159,7 @@ impl Driven {
     /// Whether it was not closed while nobody drove it, as far as is looked.
     fn is_open(&mut self) -> bool {
         let Self { driver, runtime, used, .. } = self;
-        let now = Clock::system().coarse();
+        let now = coarse_now();
         if now.saturating_sub(mem::replace(used, now)) < nanos(IDLE) {
             return true;
         }

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     Error,
-    clock::{Clock, Nanos},
+    clock::{Nanos, coarse_now, coarse_since},
 };
 
 /// Pauses between attempts double from the first to the last of these.
@@ -319,15 +319,6 @@ fn ends_connection(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.starts_with("Protocol error"))
 }
 
-/// By the coarse clock: it is read for every call.
-fn now() -> Nanos {
-    Clock::system().coarse()
-}
-
-fn since(moment: Nanos) -> Duration {
-    Duration::from_nanos(now().saturating_sub(moment))
-}
-
 /// A write that has no answer yet. Dropped, it was given up, and may still be done.
 struct Write<'a> {
     live: &'a Live,
@@ -357,7 +348,7 @@ struct Unanswered<'a> {
 
 impl<'a> Unanswered<'a> {
     fn new(health: &'a Health) -> Self {
-        Self { health, since: now() }
+        Self { health, since: coarse_now() }
     }
 
     fn end(self) {
@@ -368,7 +359,7 @@ impl<'a> Unanswered<'a> {
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        self.health.gave_up(since(self.since));
+        self.health.gave_up(coarse_since(self.since));
     }
 }
 
@@ -391,7 +382,7 @@ impl Health {
             excused: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
-            last_answer: AtomicU64::new(now()),
+            last_answer: AtomicU64::new(coarse_now()),
             news: Notify::new(),
         }
     }
@@ -418,7 +409,7 @@ impl Health {
     }
 
     fn answered(&self) {
-        let now = now();
+        let now = coarse_now();
         // Written once a tick, as all callers share it.
         if self.last_answer.load(Ordering::Relaxed) != now {
             self.last_answer.store(now, Ordering::Relaxed);
@@ -430,7 +421,7 @@ impl Health {
 
     /// Somebody has waited for so long in vain.
     pub(super) fn gave_up(&self, waited: Duration) {
-        if waited >= PATIENCE && since(self.last_answer.load(Ordering::Relaxed)) >= PATIENCE {
+        if waited >= PATIENCE && coarse_since(self.last_answer.load(Ordering::Relaxed)) >= PATIENCE {
             self.stalled.store(true, Ordering::Relaxed);
         }
         self.doubt();
