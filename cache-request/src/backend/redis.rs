@@ -1,6 +1,7 @@
 //! `redis://` and its kin: Redis and Valkey, alone, as a cluster or behind sentinels.
 //!
 //! - [`address`]: what an address says.
+//! - [`builder`]: what a backend is made of.
 //! - [`server`]: how a connection to it is made.
 //! - [`link`]: how a connection is kept up.
 //! - [`multiplexed`]: what drives it.
@@ -17,6 +18,7 @@
 mod address;
 mod alone;
 mod batch;
+mod builder;
 mod clear;
 mod late;
 mod link;
@@ -32,41 +34,34 @@ mod tracking;
 use std::{
     fmt,
     io::Write,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use redis::{Cmd, ErrorKind, RedisError, RedisWrite, ToRedisArgs, Value, cmd};
 use tokio::runtime::Handle;
 
+pub use self::builder::RedisBackendBuilder;
 use self::{
-    address::{Address, Login, Scheme, wrong},
+    address::{Address, Scheme},
     alone::Alone,
-    late::LateWrites,
     link::{Link, Live, Shared},
     server::Server,
-    tls::Tls,
 };
-use super::{Backend, Changes, Item, namespace};
-use crate::{Error, runtime::PerRuntime, shim::block_on};
+use super::{Backend, Changes, Item};
+use crate::{Error, runtime::PerRuntime};
 
 /// The largest value that is sent: what a server takes unless its `proto-max-bulk-len` says otherwise. What is larger ends
 /// the connection, and with it what other callers wait for.
 const MAX_VALUE_BYTES: usize = 512 << 20;
-
-/// How long one attempt to connect may take, unless told otherwise.
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Redis and Valkey: one server, a cluster, or the master that sentinels name.
 ///
 /// All callers of one tokio runtime share one connection, over which their commands go without waiting for one another's
 /// answers. Callers that block their thread, or that run on another executor, share one that threads of this library drive;
 /// of those that block, one at a time reads over one that it drives itself, if there is one server and no encryption.
-/// Writes to a cluster take that of the library, whoever the caller is. A connection that is lost, or that does not answer any more, is
-/// replaced in the background; meanwhile calls fail at once.
+/// Writes to a cluster take that of the library, whoever the caller is. A connection that is lost, or that does not answer any
+/// more, is replaced in the background; meanwhile calls fail at once.
 ///
 /// Keys stand on the server as `<namespace>:<key>`, and [`clear`](Backend::clear) removes those of the namespace, by `SCAN`
 /// and `UNLINK`. Timeouts are the server's, in milliseconds.
@@ -84,19 +79,6 @@ pub struct RedisBackend {
     links: PerRuntime<Arc<Link>>,
     alone: Option<Alone>,
     shared: Arc<Shared>,
-}
-
-/// Makes a [`RedisBackend`].
-#[must_use = "a builder does nothing until `build`"]
-pub struct RedisBackendBuilder {
-    address: Result<(Scheme, Address), Error>,
-    namespace: String,
-    database: Option<u32>,
-    connect_now: bool,
-    connect_limit: Duration,
-    sentinel_login: Login,
-    tls: bool,
-    authority: Option<Vec<u8>>,
 }
 
 impl RedisBackend {
@@ -143,113 +125,6 @@ fn parse(scheme: &str, rest: &str) -> Result<(Scheme, Address), Error> {
         return Err(Error::config(format!("the address of a Redis server begins with one of {}", known.join(", "))));
     };
     Address::parse(scheme, rest).map(|address| (scheme, address))
-}
-
-impl RedisBackendBuilder {
-    fn at(address: Result<(Scheme, Address), Error>) -> Self {
-        Self {
-            address,
-            namespace: namespace::DEFAULT.to_owned(),
-            database: None,
-            connect_now: false,
-            connect_limit: CONNECT_LIMIT,
-            sentinel_login: Login::default(),
-            tls: false,
-            authority: None,
-        }
-    }
-
-    /// What keys begin with on the server: `cache-request` unless said otherwise.
-    ///
-    /// Backends of different namespaces never see one another's keys. It is printable ASCII without a colon, which ends it.
-    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = namespace.into();
-        self
-    }
-
-    /// The number of the database, where the address has no place for it.
-    pub fn database(mut self, number: u32) -> Self {
-        self.database = Some(number);
-        self
-    }
-
-    /// Whether [`build`](Self::build) connects, and fails if it cannot. Otherwise the first call begins to.
-    pub fn connect_now(mut self, now: bool) -> Self {
-        self.connect_now = now;
-        self
-    }
-
-    /// How long one attempt to connect may take: 1 s unless said otherwise. A call never waits longer than its soft limit.
-    pub fn connect_limit(mut self, limit: Duration) -> Self {
-        self.connect_limit = limit;
-        self
-    }
-
-    /// Who we are at the sentinels, if they ask. The user may be empty.
-    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.sentinel_login =
-            Login { user: Some(user.into()).filter(|user| !user.is_empty()), password: Some(password.into()) };
-        self
-    }
-
-    /// Whether connections to the nodes of a cluster, or to sentinels and their master, are encrypted. Those of
-    /// `rediss://` are. Needs the feature `redis-tls`.
-    pub fn tls(mut self, tls: bool) -> Self {
-        self.tls = tls;
-        self
-    }
-
-    /// The certificate of the authority that signed the server's, in PEM format, in the place of those that the system
-    /// trusts.
-    pub fn authority(mut self, certificate: impl Into<Vec<u8>>) -> Self {
-        self.authority = Some(certificate.into());
-        self
-    }
-
-    /// Makes the backend.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address, the namespace or a certificate cannot be meant, or
-    /// if encryption is asked for that is not compiled in.
-    ///
-    /// A server that cannot be reached is an error only with [`connect_now`](Self::connect_now).
-    pub fn build(self) -> Result<RedisBackend, Error> {
-        let (scheme, mut address) = self.address?;
-        if !namespace::is_fit_before_colon(&self.namespace) {
-            return Err(Error::config("a namespace is printable ASCII without spaces and colons, and not empty"));
-        }
-        if let Some(database) = self.database {
-            if scheme == Scheme::Cluster {
-                return Err(wrong(scheme, "has one database only"));
-            }
-            if address.database.replace(database.into()).is_some() {
-                return Err(wrong(scheme, "is given two databases"));
-            }
-        }
-        let tls = self.tls || scheme == Scheme::Rediss;
-        if tls && !matches!(scheme, Scheme::Rediss | Scheme::Cluster | Scheme::Sentinel) {
-            return Err(wrong(scheme, "is not encrypted: rediss:// is"));
-        }
-        if self.authority.is_some() && !tls {
-            return Err(wrong(scheme, "is not encrypted, and needs no certificate"));
-        }
-        let server = Server::new(address, self.sentinel_login, tls.then(|| Tls::new(self.authority)).transpose()?);
-        let backend = RedisBackend {
-            scheme,
-            alone: Alone::new(&server, self.connect_limit),
-            server,
-            namespace: self.namespace,
-            connect_limit: self.connect_limit,
-            links: PerRuntime::default(),
-            shared: Arc::new(Shared { late: LateWrites::default(), largest: AtomicUsize::new(MAX_VALUE_BYTES) }),
-        };
-        if self.connect_now {
-            // On the library's own runtime: this thread waits.
-            block_on(async { backend.live().await.map(drop) })?;
-        }
-        Ok(backend)
-    }
 }
 
 impl Backend for RedisBackend {
@@ -513,12 +388,6 @@ impl fmt::Debug for RedisBackend {
             .field("namespace", &self.namespace)
             .field("links", &self.links)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for RedisBackendBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisBackendBuilder").field("namespace", &self.namespace).finish_non_exhaustive()
     }
 }
 

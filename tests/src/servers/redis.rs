@@ -64,6 +64,18 @@ impl Redis {
     pub fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         ask(self.server.port, command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
+
+    /// How many connections there have been, also that of each [`ask`](Self::ask).
+    ///
+    /// # Panics
+    ///
+    /// If it does not say.
+    #[must_use]
+    pub fn connections_received(&self) -> u64 {
+        let info: String = self.ask(&["INFO", "stats"]);
+        let line = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        line.expect("it counts them").trim().parse().expect("a number")
+    }
 }
 
 /// What the server at this port answers to a command.

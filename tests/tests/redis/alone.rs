@@ -140,7 +140,7 @@ fn an_error_that_the_server_answers_ends_no_connection() {
     let cache = cache(&redis, "soft_limit=10s");
     let number = call_until_alone(&redis, &cache);
     let key = format!("cache-request:{}", scoped_sync(&cache, || double_cache(1).key()).unwrap());
-    let before = received(&redis);
+    let before = redis.connections_received();
     for round in 1..4 {
         redis.ask::<u64>(&["DEL", &key]);
         redis.ask::<u64>(&["RPUSH", &key, "a list"]);
@@ -148,13 +148,7 @@ fn an_error_that_the_server_answers_ends_no_connection() {
         assert_eq!(cache.stats().faults(), round);
     }
     let by_this_test = 3 * 2 + 1;
-    assert_eq!((received(&redis) - before, alone(&redis)), (by_this_test, Some(number)));
-}
-
-fn received(redis: &Redis) -> u64 {
-    let info: String = redis.ask(&["INFO", "stats"]);
-    let line = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
-    line.unwrap().trim().parse().unwrap()
+    assert_eq!((redis.connections_received() - before, alone(&redis)), (by_this_test, Some(number)));
 }
 
 /// What tokio needs of a thread may be gone before what we need of it.
