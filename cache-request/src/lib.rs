@@ -79,7 +79,7 @@
 //! | `sqlite:///var/cache/app.db` | a table in a file, which several processes may share (feature `sqlite`) |
 //! | `postgres://user:password@host:5432/database` | a table in a PostgreSQL database (feature `postgres`; encrypted: `postgres-tls`) |
 //! | `memcached://a:11211,b:11211` | memcached: one, or several among which the keys are divided (feature `memcached`) |
-//! | `tiered+redis://host` | memory in front of any of these but the first two ([`CacheBuilder::front`]) |
+//! | `tiered+redis://host` | memory in front of any of these but the first two ([`CacheBuilder::near_timeout`]) |
 //!
 //! A [`Backend`] of one's own is a handful of methods over bytes.
 //!
@@ -124,60 +124,45 @@
 //! What goes wrong in a cache never reaches the caller of a function. It is counted by cause ([`Faults`]), and logged
 //! with its cause through `tracing`: without a subscriber nobody sees it, but for a [`CACHE_URL`] that cannot be used.
 
+mod attribute;
 pub mod backend;
-pub mod bounds;
+mod base;
 mod cache;
-mod call;
-mod clock;
 mod codec;
-mod config;
-#[cfg(feature = "conformance")]
-pub mod conformance;
-mod contained;
+mod engine;
 mod error;
-mod flight;
-mod front;
-mod function;
-mod global;
-mod handle;
 mod key;
-pub mod keys;
-#[cfg(any(feature = "memcached", all(test, shuttle)))]
-mod line;
-mod policy;
-#[cfg(feature = "_connections")]
-#[cfg_attr(
-    not(any(feature = "memcached", feature = "redis")),
-    allow(dead_code, reason = "a pool is driven by the library's own runtime only")
-)]
-mod runtime;
-mod scope;
-mod shim;
-mod site;
 mod stats;
 mod store;
-#[cfg(not(shuttle))]
-mod timer;
 
 #[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
+pub use crate::attribute::private as __private;
+#[cfg(feature = "conformance")]
+pub use crate::backend::conformance;
+pub use crate::{
+    attribute::{
+        bounds,
+        handle::{AsyncHandle, Handle},
+    },
+    backend::Backend,
+    base::{
+        clock::{Clock, MockClock},
+        context::{Scoped, client_scope, client_scope_sync},
+    },
+    cache::{
+        Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_NEAR_TIMEOUT, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT,
+        config::{CacheConfig, Config, Setting},
+        installed::{CACHE_URL, current, install, install_named, named, stats},
+        scoped::{scoped, scoped_sync},
+    },
+    codec::DEFAULT_MAX_VALUE_BYTES,
+    error::{Error, ErrorKind},
+    key::keys,
+    stats::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
+};
 
 #[cfg(feature = "macros")]
 pub use cache_request_macros::cache_request;
-
-pub use crate::{
-    backend::Backend,
-    cache::{Cache, CacheBuilder, DEFAULT_FRONT_TIMEOUT, DEFAULT_MAX_BYTES, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT},
-    clock::{Clock, MockClock},
-    codec::DEFAULT_MAX_VALUE_BYTES,
-    config::{CacheConfig, Config, Setting},
-    error::{Error, ErrorKind},
-    global::{CACHE_URL, current, install, install_named, named, stats},
-    handle::{AsyncHandle, Handle},
-    scope::{Scoped, client_scope, client_scope_sync, scoped, scoped_sync},
-    stats::{BackendStats, Faults, FrontStats, FunctionStats, Misses, Stats},
-};
 
 /// The README's examples, compiled and run with those of the documentation.
 #[cfg(all(doctest, feature = "macros"))]

@@ -16,8 +16,8 @@ use super::{
     text::{self, Head, Naming, Path},
 };
 use crate::{
-    function::Name,
-    site::{Instance, Site},
+    attribute::private::Site,
+    engine::{description::Instance, function::Name},
 };
 
 /// The key of one value.
@@ -36,13 +36,13 @@ fn text(value: &(impl Serialize + ?Sized)) -> String {
 
 /// The text of a key of the function at `site`.
 fn render(site: &Site, words: &[u64]) -> String {
-    let compilers = format!("{}::{}", site.module, site.function);
-    text::render(site, name(site, compilers.leak(), None).head(), words)
+    let compilers = format!("{}::{}", site.description.module, site.description.function);
+    text::render(&site.description.parts, name(site, compilers.leak(), None).head(), words)
 }
 
 /// What the function at `site`, which the compiler calls so, is called in a cache with that prefix.
 fn name(site: &Site, compilers: &'static str, prefix: Option<&str>) -> Name {
-    Name::of(site, Instance { id: TypeId::of::<()>(), name: compilers }, prefix)
+    Name::of(&site.description, Instance { id: TypeId::of::<()>(), name: compilers }, prefix)
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn names_do_not_run_together() {
                     let naming = Naming { prefix, krate, path, version };
                     let key = Key::build(|key| client.into_iter().for_each(|client| key.client(client)));
                     let head = Head::of(&naming);
-                    let text = text::render(&site, &head, key.words());
+                    let text = text::render(&site.description.parts, &head, key.words());
                     let one = (head.of_no_client(), client);
                     let of_head = heads.entry(text.clone()).or_insert_with(|| one.clone());
                     assert_eq!(*of_head, one, "{text}");

@@ -10,7 +10,7 @@
 //! - Without arguments there is no `?`.
 //!
 //! What follows the `?` is one of three, and which one is fixed for each function: the named arguments (no value holds an
-//! `&`), the pieces of an own [template](crate::site::Site::template), or the text of an own key function.
+//! `&`), the pieces of an own [template](Parts::template), or the text of an own key function.
 
 use std::fmt::Write;
 
@@ -18,7 +18,6 @@ use super::{
     notation, percent,
     tag::{Reader, Tag},
 };
-use crate::site::Site;
 
 /// What a key is called before its arguments come.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +36,15 @@ pub(crate) enum Path<'a> {
     Name(&'a str),
     /// Module and function below the crate, with dots between.
     Segments(&'a str),
+}
+
+/// What the values of a function's keys stand for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts {
+    /// Their names, in order.
+    pub(crate) names: &'static [&'static str],
+    /// The literal text before each placeholder of an own key, and after the last one.
+    pub(crate) template: Option<&'static [&'static str]>,
 }
 
 /// What stands before the `?`, as far as it is the same for all keys of a function.
@@ -85,7 +93,7 @@ impl Head {
 }
 
 /// The text of the key that has these `words`; the client is among them.
-pub(crate) fn render(site: &Site, head: &Head, words: &[u64]) -> String {
+pub(crate) fn render(parts: &Parts, head: &Head, words: &[u64]) -> String {
     let mut out = String::with_capacity(128);
     let mut reader = Reader::new(words);
 
@@ -93,12 +101,12 @@ pub(crate) fn render(site: &Site, head: &Head, words: &[u64]) -> String {
     if let Some(text) = reader.tagged_bytes(Tag::OwnText) {
         out.push('?');
         percent::encode(&mut out, text.iter(), percent::readable);
-    } else if let Some(pieces) = site.template {
+    } else if let Some(pieces) = parts.template {
         out.push('?');
         template(&mut out, &mut reader, pieces);
     }
     // Of a template or an own text nothing is left; were it otherwise, it would still belong to the key.
-    arguments(&mut out, &mut reader, site.parts);
+    arguments(&mut out, &mut reader, parts.names);
     out
 }
 

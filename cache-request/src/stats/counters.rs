@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::{ErrorKind, shim::unpoisoned};
+use crate::{ErrorKind, base::sync::unpoisoned};
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Default for Counters {
 
 impl Counters {
     #[inline]
-    pub(crate) fn one(&self, count: Count) {
+    pub(crate) fn increment(&self, count: Count) {
         self.add(count, 1);
     }
 
@@ -148,7 +148,7 @@ mod tests {
         let counters = Counters::default();
         thread::scope(|scope| {
             for _ in 0..STRIPES * 4 {
-                scope.spawn(|| (0..10_000).for_each(|_| counters.one(Count::Hit)));
+                scope.spawn(|| (0..10_000).for_each(|_| counters.increment(Count::Hit)));
             }
         });
         assert_eq!(counters.get(Count::Hit), STRIPES as u64 * 40_000);

@@ -2,7 +2,9 @@
 
 mod counters;
 mod snapshot;
+mod state;
 mod table;
 
 pub(crate) use self::counters::{Count, Counters};
-pub use self::snapshot::{BackendStats, Faults, FrontStats, FunctionStats, Misses, Stats};
+pub use self::snapshot::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats};
+pub use self::state::{BreakerState, Tracking};

@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Count, Counters};
-use crate::{
-    ErrorKind,
-    backend::{BreakerState, Tracking},
-};
+use super::{BreakerState, Count, Counters, Tracking};
+use crate::ErrorKind;
 
 /// What the functions of one cache did since they were first called.
 ///
@@ -41,13 +38,13 @@ pub struct BackendStats {
     /// Operations under way at this moment.
     pub under_way: u64,
     /// How the memory in front of it is; `None` if there is none.
-    pub front: Option<FrontStats>,
+    pub near: Option<NearCacheStats>,
 }
 
 /// How the memory in front of a backend is. What it holds is counted as all that is held in memory.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct FrontStats {
+pub struct NearCacheStats {
     /// Whether it hears of changes.
     pub tracking: Tracking,
     /// Changes that the backend has told, also of what was not in front.

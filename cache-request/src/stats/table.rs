@@ -5,8 +5,8 @@
 
 use std::{fmt, time::Duration};
 
-use super::{BackendStats, FrontStats, FunctionStats, Stats};
-use crate::backend::Tracking;
+use super::Tracking;
+use super::{BackendStats, FunctionStats, NearCacheStats, Stats};
 
 /// One column but the first, which has the names.
 struct Column {
@@ -71,7 +71,8 @@ impl fmt::Display for Stats {
         if let Some(BackendStats { name, breaker, opened, .. }) = &self.backend {
             write!(f, "; the {name} backend's breaker is {breaker}, and has opened {opened} times")?;
         }
-        if let Some(BackendStats { front: Some(FrontStats { tracking: Tracking::Suspended, .. }), .. }) = &self.backend
+        if let Some(BackendStats { near: Some(NearCacheStats { tracking: Tracking::Suspended, .. }), .. }) =
+            &self.backend
         {
             f.write_str("; nothing is kept in front of it, as it tells of no changes")?;
         }

@@ -26,7 +26,7 @@ use seize::{Collector, LocalGuard};
 
 pub(crate) use self::{
     memory_of::memory_of,
-    shard::{Farewell, Slot},
+    shard::{RemovalCause, Slot},
     table::{Absent, Entry, Table},
 };
 use self::{
@@ -34,10 +34,12 @@ use self::{
     table::{AnyTable, Look},
 };
 use crate::{
-    clock::{Clock, NEVER, Nanos},
-    contained::Contained,
+    base::{
+        clock::{Clock, NEVER, Nanos},
+        panic::PanicSafe,
+        sync::unpoisoned,
+    },
     key::{Lookup, OwnedKey},
-    shim::unpoisoned,
 };
 
 /// How much may be held.
@@ -103,14 +105,14 @@ impl Store {
         &self,
         table: &Table<V>,
         key: &Lookup<'_>,
-        value: Contained<V>,
+        value: PanicSafe<V>,
         expires: Nanos,
         payload: usize,
-    ) -> Result<(), Contained<V>> {
+    ) -> Result<(), PanicSafe<V>> {
         let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(Table::<V>::OVERHEAD);
         let Some(weight) = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes) else {
             // What was there is older than the value that did not fit.
-            self.remove(table, key, Farewell::Evicted);
+            self.remove(table, key, RemovalCause::Evicted);
             return Err(value);
         };
 
@@ -139,23 +141,23 @@ impl Store {
         &self,
         table: &Table<V>,
         key: &Lookup<'_>,
-        farewell: Farewell,
+        cause: RemovalCause,
     ) -> bool {
         let _deferred = self.defer_drops();
         let mut shard = self.lock(self.home(key.hash));
         let Some(removed) = table.remove(key) else { return false };
-        self.note_removed(&mut shard, Slot { hash: key.hash, table: table.id }, removed, farewell)
+        self.note_removed(&mut shard, Slot { hash: key.hash, table: table.id }, removed, cause)
     }
 
     /// As [`remove`](Self::remove), of whatever has that hash: for those who do not know the key.
-    pub(crate) fn remove_at(&self, slot: Slot, farewell: Farewell) -> bool {
+    pub(crate) fn remove_at(&self, slot: Slot, cause: RemovalCause) -> bool {
         let _deferred = self.defer_drops();
         let mut shard = self.lock(self.home(slot.hash));
         let mut was_fresh = false;
         loop {
             let removed = self.tables()[slot.table as usize].evict_if(slot.hash, &mut |_| true);
             let Ok(Some(removed)) = removed else { return was_fresh };
-            was_fresh |= self.note_removed(&mut shard, slot, removed, farewell);
+            was_fresh |= self.note_removed(&mut shard, slot, removed, cause);
         }
     }
 
@@ -165,9 +167,9 @@ impl Store {
     }
 
     /// Says whether it had not expired.
-    fn note_removed(&self, shard: &mut Shard, slot: Slot, removed: Look, farewell: Farewell) -> bool {
+    fn note_removed(&self, shard: &mut Shard, slot: Slot, removed: Look, cause: RemovalCause) -> bool {
         self.forget(removed.weight);
-        shard.left(slot, removed, farewell);
+        shard.left(slot, removed, cause);
         if shard.is_mostly_stale() {
             shard.sweep(&self.tables());
         }
@@ -175,8 +177,8 @@ impl Store {
     }
 
     /// Why a key that is not there is not there, as far as that is remembered.
-    pub(crate) fn farewell(&self, table: u32, hash: u64) -> Option<Farewell> {
-        self.lock(self.home(hash)).farewell(Slot { hash, table })
+    pub(crate) fn removal_cause(&self, table: u32, hash: u64) -> Option<RemovalCause> {
+        self.lock(self.home(hash)).removal_cause(Slot { hash, table })
     }
 
     /// Removes everything.
@@ -185,7 +187,7 @@ impl Store {
         for home in 0..self.shards.len() {
             let mut shard = self.lock(home);
             let tables = self.tables();
-            while let Some(removed) = shard.evict(&tables, NEVER, None, Farewell::Invalidated) {
+            while let Some(removed) = shard.evict(&tables, NEVER, None, RemovalCause::Invalidated) {
                 self.forget(removed);
             }
         }
@@ -216,7 +218,7 @@ impl Store {
         for next in 1..=self.shards.len() {
             let tables = self.tables();
             while self.is_over()
-                && let Some(removed) = shard.evict(&tables, now, spared, Farewell::Evicted)
+                && let Some(removed) = shard.evict(&tables, now, spared, RemovalCause::Evicted)
             {
                 self.forget(removed);
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::table::{AnyTable, Look};
-use crate::clock::Nanos;
+use crate::base::clock::Nanos;
 
 /// A place in a queue: names an entry, or one that has left since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ pub(crate) enum Queue {
 
 /// Why an entry left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Farewell {
+pub(crate) enum RemovalCause {
     Evicted,
     Invalidated,
 }
@@ -54,8 +54,8 @@ impl Shard {
     /// Where a new entry begins.
     pub(super) fn queue_for(&self, slot: Slot) -> Queue {
         match self.ghosts.recall(slot) {
-            Some(Farewell::Evicted) => Queue::Main,
-            Some(Farewell::Invalidated) | None => Queue::Small,
+            Some(RemovalCause::Evicted) => Queue::Main,
+            Some(RemovalCause::Invalidated) | None => Queue::Small,
         }
     }
 
@@ -71,13 +71,13 @@ impl Shard {
     }
 
     /// An entry has left by itself; its slot stays behind.
-    pub(super) fn left(&mut self, slot: Slot, look: Look, farewell: Farewell) {
+    pub(super) fn left(&mut self, slot: Slot, look: Look, cause: RemovalCause) {
         self.queue(look.queue).weight -= look.weight as usize;
-        self.remember(slot, farewell);
+        self.remember(slot, cause);
         self.stale += 1;
     }
 
-    pub(super) fn farewell(&self, slot: Slot) -> Option<Farewell> {
+    pub(super) fn removal_cause(&self, slot: Slot) -> Option<RemovalCause> {
         self.ghosts.recall(slot)
     }
 
@@ -87,7 +87,7 @@ impl Shard {
         tables: &[Arc<dyn AnyTable>],
         now: Nanos,
         spared: Option<Slot>,
-        farewell: Farewell,
+        cause: RemovalCause,
     ) -> Option<u32> {
         // Out of the way, lest it come round again and again.
         let mut held = None;
@@ -106,7 +106,7 @@ impl Shard {
             match table.evict_if(slot.hash, &mut goes) {
                 Ok(Some(entry)) => {
                     self.queue(from).weight -= entry.weight as usize;
-                    self.remember(slot, farewell);
+                    self.remember(slot, cause);
                     break Some(entry.weight);
                 }
                 Err(entry) if entry.queue != from => self.stale = self.stale.saturating_sub(1),
@@ -126,8 +126,8 @@ impl Shard {
         evicted
     }
 
-    fn remember(&mut self, slot: Slot, farewell: Farewell) {
-        self.ghosts.remember(slot, farewell, self.small.slots.len() + self.main.slots.len());
+    fn remember(&mut self, slot: Slot, cause: RemovalCause) {
+        self.ghosts.remember(slot, cause, self.small.slots.len() + self.main.slots.len());
     }
 
     /// Whether sweeping would at least halve the queues.
@@ -190,23 +190,23 @@ const INVALIDATED: u32 = 1;
 
 impl Ghosts {
     /// Remembers about as many as the shard has entries.
-    fn remember(&mut self, slot: Slot, farewell: Farewell, entries: usize) {
+    fn remember(&mut self, slot: Slot, cause: RemovalCause, entries: usize) {
         if self.fingerprints.len() < entries.max(64) {
             // Those of before are not worth finding their places anew: a shard that grows evicts nothing.
             self.fingerprints = vec![0; entries.max(64).next_power_of_two()];
         }
-        let reason = if farewell == Farewell::Invalidated { INVALIDATED } else { 0 };
+        let reason = if cause == RemovalCause::Invalidated { INVALIDATED } else { 0 };
         let (place, fingerprint) = self.place(slot);
         self.fingerprints[place] = fingerprint | reason;
     }
 
-    fn recall(&self, slot: Slot) -> Option<Farewell> {
+    fn recall(&self, slot: Slot) -> Option<RemovalCause> {
         let (place, wanted) = self.place(slot);
         let found = *self.fingerprints.get(place)?;
         if found & !INVALIDATED != wanted {
             return None;
         }
-        Some(if found & INVALIDATED == 0 { Farewell::Evicted } else { Farewell::Invalidated })
+        Some(if found & INVALIDATED == 0 { RemovalCause::Evicted } else { RemovalCause::Invalidated })
     }
 
     /// Where the fingerprint of `slot` is, and what it is: never zero, which marks an empty place, and with the lowest bit

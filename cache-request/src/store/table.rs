@@ -13,8 +13,7 @@ use seize::Collector;
 
 use super::shard::Queue;
 use crate::{
-    clock::Nanos,
-    contained::Contained,
+    base::{clock::Nanos, panic::PanicSafe},
     key::{ByHash, Lookup, OwnedKey, PassThrough},
 };
 
@@ -38,7 +37,7 @@ pub(crate) struct Entry<V> {
     visits: AtomicU8,
     /// Which queue holds its slot. Written under the shard's lock.
     queue: AtomicU8,
-    value: Contained<V>,
+    value: PanicSafe<V>,
 }
 
 /// What two bits count to: past this, a read of a hot entry writes nothing, so that its cache line stays shared.
@@ -49,7 +48,7 @@ const MOST_VISITS: u8 = 3;
 const LARGE: u32 = 4 * 1024;
 
 impl<V> Entry<V> {
-    pub(super) fn new(value: Contained<V>, expires: Nanos, weight: u32, queue: Queue) -> Self {
+    pub(super) fn new(value: PanicSafe<V>, expires: Nanos, weight: u32, queue: Queue) -> Self {
         Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
     }
 

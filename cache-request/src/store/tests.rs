@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use super::{Limits, Store, Table, shard::Shard};
 use crate::{
-    clock::{Clock, MockClock, Nanos},
-    contained::Contained,
+    base::{
+        clock::{Clock, MockClock, Nanos},
+        panic::PanicSafe,
+    },
     key::Key,
 };
 
@@ -32,7 +34,7 @@ fn put<V: Send + Sync + 'static>(
     expires: Nanos,
     payload: usize,
 ) -> bool {
-    store.put(table, &key(number).lookup(), Contained::new(value), expires, payload).is_ok()
+    store.put(table, &key(number).lookup(), PanicSafe::new(value), expires, payload).is_ok()
 }
 
 fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &MockClock, number: u64) -> Option<V> {

@@ -28,7 +28,7 @@ fn tiered() -> (MockClock, Bent, Cache) {
         .backend(backend.clone())
         .soft_limit(Duration::from_millis(20))
         .breaker_faults(3)
-        .front(FRONT)
+        .near_timeout(FRONT)
         .build();
     (clock, backend, cache)
 }
@@ -136,7 +136,7 @@ impl Telling {
         let told = Arc::default();
         let memory = MemoryBackend::new(1 << 20, &clock);
         let backend = Self { memory, told: Arc::clone(&told), says_that_it_tracks };
-        (told, Cache::builder().clock(&clock).backend(backend).front(FRONT).build())
+        (told, Cache::builder().clock(&clock).backend(backend).near_timeout(FRONT).build())
     }
 }
 
@@ -163,7 +163,7 @@ impl Backend for Telling {
 }
 
 fn front(cache: &Cache) -> (Tracking, u64, u64) {
-    let front = cache.stats().backend.unwrap().front.unwrap();
+    let front = cache.stats().backend.unwrap().near.unwrap();
     (front.tracking, front.changed, front.lost)
 }
 

@@ -8,7 +8,7 @@ use cache_request_tests::{
 
 /// So short that most calls ask the server.
 fn brief(url: &str) -> String {
-    format!("tiered+{url}?front_timeout=50ms")
+    format!("tiered+{url}?near_timeout=50ms")
 }
 
 #[test]

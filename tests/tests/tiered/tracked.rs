@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Cache, Error, FrontStats, backend::Tracking, cache_request, scoped_sync};
+use cache_request::{Cache, Error, NearCacheStats, backend::Tracking, cache_request, scoped_sync};
 use cache_request_tests::{
     certificates::Certificates,
     servers::{
@@ -47,7 +47,7 @@ pub(super) fn stored(cache: &Cache, question: u32) -> String {
 /// The cache at an address, with memory in front of it from which nothing goes by itself.
 pub(super) fn tiered(url: &str) -> Cache {
     let sign = if url.contains('?') { '&' } else { '?' };
-    Cache::from_url(&format!("tiered+{url}{sign}front_timeout=24h")).unwrap_or_else(|error| panic!("{error:#}"))
+    Cache::from_url(&format!("tiered+{url}{sign}near_timeout=24h")).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// As another process has it.
@@ -56,8 +56,8 @@ pub(super) fn other(url: &str) -> Cache {
     Cache::from_url(&format!("{url}{sign}soft_limit=10s")).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-pub(super) fn front(cache: &Cache) -> FrontStats {
-    cache.stats().backend.unwrap().front.unwrap()
+pub(super) fn front(cache: &Cache) -> NearCacheStats {
+    cache.stats().backend.unwrap().near.unwrap()
 }
 
 pub(super) fn until(cache: &Cache, tracking: Tracking) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{key, put, read, store};
 use crate::{
-    clock::{Clock, NEVER},
+    base::clock::{Clock, NEVER},
     store::Absent,
 };
 
