@@ -45,7 +45,6 @@
 //! `<prefix>.<client>.<path>@<version>?<name>=<value>&<name>=<value>`, printable ASCII without spaces, see [`text`] and,
 //! for the notation of values and why it is injective, [`notation`].
 
-mod compound;
 pub mod keys;
 mod notation;
 mod owned;

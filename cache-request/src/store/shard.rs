@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::table::{AnyTable, Look};
+use super::table::{AnyTable, Look, Queue};
 use crate::base::clock::Nanos;
 
 /// A place in a queue: names an entry, or one that has left since.
@@ -13,13 +13,6 @@ use crate::base::clock::Nanos;
 pub(crate) struct Slot {
     pub(crate) hash: u64,
     pub(crate) table: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Queue {
-    Small = 0,
-    Main = 1,
 }
 
 /// Why an entry left.

@@ -11,7 +11,6 @@ use std::{
 use papaya::Guard;
 use seize::Collector;
 
-use super::shard::Queue;
 use crate::{
     base::{clock::Nanos, panic::PanicSafe},
     key::{ByHash, Lookup, OwnedKey, PassThrough},
@@ -38,6 +37,14 @@ pub(crate) struct Entry<V> {
     /// Which queue holds its slot. Written under the shard's lock.
     queue: AtomicU8,
     value: PanicSafe<V>,
+}
+
+/// The queue of S3-FIFO that holds an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Queue {
+    Small = 0,
+    Main = 1,
 }
 
 /// What two bits count to: past this, a read of a hot entry writes nothing, so that its cache line stays shared.
