@@ -15,7 +15,7 @@ use crate::{
         sync::unpoisoned,
     },
     key::Key,
-    store::{Limits, RemovalCause, Store, Table},
+    store::{Freshness, Limits, RemovalCause, Store, Table},
 };
 
 /// Bytes in this process's memory, bounded.
@@ -46,7 +46,8 @@ impl MemoryBackend {
     }
 
     fn find(&self, key: &Key) -> Option<Arc<[u8]>> {
-        self.table.read(&key.lookup(), || self.clock.coarse(), Arc::clone).ok()
+        let fresh = |value: &Arc<_>, freshness| (freshness == Freshness::Fresh).then(|| Arc::clone(value));
+        self.table.read(&key.lookup(), || self.clock.coarse(), fresh)?
     }
 
     fn put(&self, key: &Key, value: Arc<[u8]>, timeout: Option<Duration>) -> Result<(), Error> {

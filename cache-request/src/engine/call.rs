@@ -33,7 +33,7 @@ use crate::{
     codec::{self, FOREVER},
     key::{Key, Lookup, OwnedKey, text},
     stats::Count,
-    store::{Absent, RemovalCause},
+    store::{Freshness, RemovalCause},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -57,18 +57,27 @@ pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key
     Some(answer)
 }
 
+/// Why memory has no answer.
+enum Absent {
+    Missing,
+    Expired,
+}
+
 /// Reads memory, and counts nothing.
 #[inline]
 fn read<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Result<R, Absent> {
     interleave();
-    let mut answer = None;
+    let mut answer = Err(Absent::Missing);
     // Written in place: each wrapper on the way out would copy the answer once more.
     function.table.read(
         &key.lookup(),
         || engine.clock.coarse(),
-        |value| function.guard("the value's `Clone`", || answer = Some(value.clone().into_answer())),
-    )?;
-    answer.ok_or(Absent::Missing)
+        |value, freshness| match freshness {
+            Freshness::Fresh => _ = function.guard("the value's `Clone`", || answer = Ok(value.clone().into_answer())),
+            Freshness::Expired => answer = Err(Absent::Expired),
+        },
+    );
+    answer
 }
 
 /// Answers a call that found nothing in memory.

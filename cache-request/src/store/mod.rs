@@ -27,7 +27,7 @@ use seize::{Collector, LocalGuard};
 pub(crate) use self::{
     memory_of::memory_of,
     shard::{RemovalCause, Slot},
-    table::{Absent, Entry, Table},
+    table::{Entry, Freshness, Table},
 };
 use self::{
     shard::Shard,

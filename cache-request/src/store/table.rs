@@ -70,10 +70,12 @@ impl<V> Entry<V> {
     }
 }
 
-/// Why there is nothing to read.
+/// How fresh a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Absent {
-    Missing,
+pub(crate) enum Freshness {
+    /// Its timeout is not over.
+    Fresh,
+    /// Its timeout is over, and it has not made room yet.
     Expired,
 }
 
@@ -114,24 +116,25 @@ impl<V: Send + Sync + 'static> Table<V> {
         }
     }
 
-    /// Reads a value that is there and not expired `now`.
+    /// Calls `read` with the value and how fresh it is `now`. `None` if there is no value.
     #[inline]
     pub(crate) fn read<T>(
         &self,
         key: &Lookup<'_>,
         now: impl FnOnce() -> Nanos,
-        read: impl FnOnce(&V) -> T,
-    ) -> Result<T, Absent> {
+        read: impl FnOnce(&V, Freshness) -> T,
+    ) -> Option<T> {
         let guard = self.map.guard();
-        let entry = self.map.get(key, &guard).ok_or(Absent::Missing)?;
+        let entry = self.map.get(key, &guard)?;
+        let value = entry.value.get()?;
         if entry.expires <= now() {
-            return Err(Absent::Expired);
+            return Some(read(value, Freshness::Expired));
         }
         let visits = entry.visits.load(Ordering::Relaxed);
         if visits < MOST_VISITS {
             entry.visits.store(visits + 1, Ordering::Relaxed);
         }
-        entry.value.get().map(read).ok_or(Absent::Missing)
+        Some(read(value, Freshness::Fresh))
     }
 
     /// Puts an entry in, and gives back what it replaces: it stays in that one's queue, and as popular.

@@ -7,7 +7,7 @@ mod traces;
 
 use std::sync::Arc;
 
-use super::{Limits, Store, Table, shard::Shard};
+use super::{Freshness, Limits, Store, Table, shard::Shard};
 use crate::{
     base::{
         clock::{Clock, MockClock, Nanos},
@@ -38,7 +38,8 @@ fn put<V: Send + Sync + 'static>(
 }
 
 fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &MockClock, number: u64) -> Option<V> {
-    table.read(&key(number).lookup(), || Clock::from(clock).coarse(), V::clone).ok()
+    let fresh = |value: &V, freshness| (freshness == Freshness::Fresh).then(|| value.clone());
+    table.read(&key(number).lookup(), || Clock::from(clock).coarse(), fresh)?
 }
 
 fn shards(store: &Store) -> impl Iterator<Item = std::sync::MutexGuard<'_, Shard>> {

@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 use super::{consistent, key, read, shards, store};
 use crate::{
     base::clock::{Clock, NEVER},
-    store::{Absent, RemovalCause, Store, Table},
+    store::{RemovalCause, Store, Table},
 };
 
 /// Bytes that an entry of these tests takes beside its payload.
@@ -199,6 +199,6 @@ fn threads_keep_the_accounts() {
     assert_eq!((store.bytes(), store.entries()), (0, 0));
     for table in &tables {
         assert_eq!((table.bytes(), table.entries()), (0, 0));
-        assert_eq!(table.read(&key(1).lookup(), || 0, |_| ()), Err(Absent::Missing));
+        assert_eq!(table.read(&key(1).lookup(), || 0, |_, freshness| freshness), None);
     }
 }
