@@ -321,8 +321,12 @@ impl Changes {
         }
         let count = front.lost.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
-            let (backend, cause) = (self.name, format_args!("{cause:#}"));
-            tracing::warn!(backend, %cause, count, "memory in front is dropped: changes behind it may have been missed");
+            tracing::warn!(
+                backend = self.name,
+                cause = %format_args!("{cause:#}"),
+                count,
+                "memory in front is dropped: changes behind it may have been missed"
+            );
         }
     }
 
