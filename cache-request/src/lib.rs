@@ -181,5 +181,5 @@ pub use crate::{
 
 /// The README's examples, compiled and run with those of the documentation.
 #[cfg(all(doctest, feature = "macros"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", env!("CARGO_PKG_README")))]
 struct Readme;
