@@ -119,6 +119,8 @@
 //! - `memcached`: `memcached://`, and `backend::MemcachedBackend`.
 //! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
 //!
+//! `zstd`, `sqlite`, `redis-tls` and `postgres-tls` need a C compiler for the target, the others do not.
+//!
 //! # Faults
 //!
 //! What goes wrong in a cache never reaches the caller of a function. It is counted by cause ([`Faults`]), and logged
