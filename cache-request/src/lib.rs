@@ -119,10 +119,23 @@
 //! - `memcached`: `memcached://`, and `backend::MemcachedBackend`.
 //! - `conformance`: the suite that every backend has to pass, as the macro `conformance!`.
 //!
+//! `zstd`, `sqlite`, `redis-tls` and `postgres-tls` need a C compiler for the target, the others do not.
+//!
+//! # Platforms
+//!
+//! The library needs a clock and threads from the standard library. `wasm32-unknown-unknown` has neither, so there it does not
+//! compile, and the error says so.
+//!
 //! # Faults
 //!
 //! What goes wrong in a cache never reaches the caller of a function. It is counted by cause ([`Faults`]), and logged
 //! with its cause through `tracing`: without a subscriber nobody sees it, but for a [`CACHE_URL`] that cannot be used.
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+compile_error!(
+    "cache-request needs a clock and threads, and the standard library has neither for `wasm32-unknown-unknown`: leave the \
+     crate out there, by depending on it under [target.'cfg(not(target_family = \"wasm\"))'.dependencies]"
+);
 
 mod attribute;
 pub mod backend;
@@ -166,5 +179,5 @@ pub use cache_request_macros::cache_request;
 
 /// The README's examples, compiled and run with those of the documentation.
 #[cfg(all(doctest, feature = "macros"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", env!("CARGO_PKG_README")))]
 struct Readme;

@@ -41,3 +41,21 @@ pub(super) fn open(
     }
     Ok(builder.backend(backend.build()?))
 }
+
+#[cfg(all(test, not(feature = "redis-tls")))]
+mod tests {
+    use crate::Cache;
+
+    #[test]
+    fn encryption_that_is_not_compiled_in_names_the_feature() {
+        for address in [
+            "rediss://host",
+            "tiered+rediss://host",
+            "redis-cluster://host?tls=true",
+            "redis-sentinel://host/main?tls=true",
+        ] {
+            let error = Cache::from_url(address).unwrap_err().to_string();
+            assert_eq!(error, "TLS is not compiled in: enable the feature `redis-tls` of cache-request", "{address}");
+        }
+    }
+}

@@ -46,7 +46,7 @@ pub(super) const SCHEMES: [Scheme; 12] = [
     Scheme::in_process("null", &[], null),
     Scheme::on_backend("file", "file", &["max_bytes", "max_entries"], file),
     Scheme::on_backend("redis", "redis", &["namespace", "connect", "connect_limit", "db"], redis),
-    Scheme::on_backend("rediss", "redis", &["namespace", "connect", "connect_limit", "db", "tls_ca"], redis),
+    Scheme::on_backend("rediss", "redis-tls", &["namespace", "connect", "connect_limit", "db", "tls_ca"], redis),
     Scheme::on_backend("redis+unix", "redis", &["namespace", "connect", "connect_limit", "db"], redis),
     Scheme::on_backend("redis-cluster", "redis", &["namespace", "connect", "connect_limit", "tls", "tls_ca"], redis),
     Scheme::on_backend("redis-sentinel", "redis", &SENTINELS_HAVE, redis),
@@ -225,7 +225,55 @@ fn no_path(scheme: &Scheme, path: &str) -> Result<(), Error> {
 
 /// For a scheme that is not compiled in.
 #[allow(dead_code, reason = "all may be")]
-fn missing(scheme: &Scheme, _: &str, _: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
-    let (name, feature) = (scheme.name, scheme.feature.unwrap_or(scheme.name));
+fn missing(scheme: &Scheme, _: &str, options: &mut Options, _: CacheBuilder) -> Result<CacheBuilder, Error> {
+    let mut is = |option, values: &[&str]| options.text(option).is_some_and(|value| values.contains(&&*value));
+    let (name, own) = (scheme.name, scheme.feature.unwrap_or(scheme.name));
+    // Where the options ask for encryption, the scheme's own feature would not do.
+    let feature = match own {
+        "redis" if is("tls", &["true"]) => "redis-tls",
+        "postgres" if is("sslmode", &["require", "verify-ca", "verify-full"]) => "postgres-tls",
+        own => own,
+    };
     Err(Error::config(format!("`{name}://` is not compiled in: enable the feature `{feature}` of cache-request")))
+}
+
+#[cfg(all(
+    test,
+    not(any(feature = "file", feature = "memcached", feature = "postgres", feature = "redis", feature = "sqlite"))
+))]
+mod tests {
+    use super::SCHEMES;
+    use crate::Cache;
+
+    #[test]
+    fn what_is_not_compiled_in_names_the_feature_that_is_enough() {
+        let addresses = [
+            ("file:///nowhere", "file"),
+            ("redis://host", "redis"),
+            ("rediss://host", "redis-tls"),
+            ("redis+unix:///nowhere", "redis"),
+            ("redis-cluster://host", "redis"),
+            ("redis-cluster://host?tls=false", "redis"),
+            ("redis-cluster://host?tls=true", "redis-tls"),
+            ("redis-sentinel://host/main", "redis"),
+            ("redis-sentinel://host/main?tls=true&tls_ca=/nowhere", "redis-tls"),
+            ("sqlite:///nowhere", "sqlite"),
+            ("postgres://host/database", "postgres"),
+            ("postgres://host/database?sslmode=prefer", "postgres"),
+            ("postgres://host/database?sslmode=require", "postgres-tls"),
+            ("postgresql://host/database?sslmode=verify-full", "postgres-tls"),
+            ("memcached://host", "memcached"),
+        ];
+        for (address, feature) in addresses {
+            for address in [address.to_owned(), format!("tiered+{address}")] {
+                let error = Cache::from_url(&address).unwrap_err().to_string();
+                let why = format!("is not compiled in: enable the feature `{feature}` of cache-request");
+                assert!(error.ends_with(&why), "{address}: {error}");
+            }
+        }
+        for scheme in SCHEMES.iter().filter(|scheme| scheme.has_backend) {
+            let begins = |(address, _): &(&str, &str)| address.split("://").next() == Some(scheme.name);
+            assert!(addresses.iter().any(begins), "{}", scheme.name);
+        }
+    }
 }

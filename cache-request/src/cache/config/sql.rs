@@ -61,3 +61,17 @@ fn open(mut backend: SqlBackendBuilder, options: &mut Options, builder: CacheBui
     }
     Ok(builder.backend(backend.build()?))
 }
+
+#[cfg(all(test, feature = "postgres", not(feature = "postgres-tls")))]
+mod tests {
+    use crate::Cache;
+
+    #[test]
+    fn encryption_that_is_not_compiled_in_names_the_feature() {
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let error = Cache::from_url(&format!("postgres://host/database?sslmode={mode}")).unwrap_err().to_string();
+            let why = "is not compiled in: enable the feature `postgres-tls` of cache-request";
+            assert_eq!(error, format!("`sslmode={mode}` {why}"));
+        }
+    }
+}
