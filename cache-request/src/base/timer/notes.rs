@@ -1,8 +1,8 @@
-//! Timeouts, most of which never come: an operation notes when it would take too long, and strikes the note out when it is done.
+//! Timeouts that seldom come: an operation leaves a note of its deadline, and removes it when it is done.
 //!
-//! A thread wakes those whose time has come. It is itself woken only for a note of an earlier moment than that at which
-//! it looks by itself. So of operations with one limit, which is nearly all there is, hardly any wakes it: to wake a
-//! thread costs as much as to ask a server on the same machine.
+//! A thread wakes the operations whose deadline has passed. A new note wakes that thread only if its deadline is earlier than
+//! the thread's next look. Most operations share one limit, so hardly any of them wakes the thread, which would cost as much as
+//! a round trip to a server on the same machine.
 
 use std::{
     cell::Cell,
@@ -23,39 +23,46 @@ use once_cell::sync::OnceCell;
 use crate::base::{
     clock::{Clock, NEVER, Nanos},
     panic::catch_panic,
+    process::PerProcess,
     sync::lock,
 };
 
-/// Ready `duration` after it is first polled, on any executor or none. At once, where there can be no thread that keeps the time.
+/// Ready `duration` after it is first polled, on any executor or none. Ready at once if the timer's thread cannot be started.
 pub(crate) fn sleep(duration: Duration) -> Sleep {
-    TIMER.sleep(duration)
+    Sleep { timer: None, duration, note: None }
 }
 
-static TIMER: Timer = Timer::new();
+/// The timer of this process. A child's timer has a thread of its own, as a fork copies none.
+fn timer() -> &'static Timer {
+    static TIMER: PerProcess<Timer> = PerProcess::new();
 
-/// The notes are divided among so many maps, by the threads that make them, so that threads seldom wait for one another.
+    TIMER.get(Timer::new)
+}
+
+/// The number of maps that the notes are divided among, by the threads that make them, to keep contention low.
 const SHARDS: usize = 16;
 
 struct Timer {
     shards: [Mutex<Notes>; SHARDS],
-    /// When the thread looks next, unless it is woken. [`NEVER`] also while it is looking: it may have looked past a note.
+    /// When the thread looks next, unless it is woken. [`NEVER`] while it is looking, as it may have passed a new note already.
     looks_at: AtomicU64,
     thread: OnceCell<Thread>,
 }
 
 #[derive(Default)]
 struct Notes {
-    /// By when it is to be woken, and a number of its own.
+    /// By deadline and number.
     wakers: BTreeMap<(Nanos, u64), Waker>,
-    /// How many there have been.
+    /// How many notes there have been.
     numbers: u64,
 }
 
 /// What [`sleep`] returns.
 pub(crate) struct Sleep {
-    timer: &'static Timer,
+    /// Known from the first poll on that has to wait.
+    timer: Option<&'static Timer>,
     duration: Duration,
-    /// Once there was one.
+    /// The note of the first poll that had to wait.
     note: Option<Note>,
 }
 
@@ -83,10 +90,6 @@ impl Timer {
         }
     }
 
-    fn sleep(&'static self, duration: Duration) -> Sleep {
-        Sleep { timer: self, duration, note: None }
-    }
-
     fn thread(&'static self) -> Option<&'static Thread> {
         let start = || {
             let thread = thread::Builder::new().name("cache-request-timer".to_owned()).spawn(|| self.run());
@@ -108,7 +111,7 @@ impl Timer {
             self.looks_at.store(NEVER, Ordering::SeqCst);
             let next = self.look();
             self.looks_at.store(next, Ordering::SeqCst);
-            // Who has noted something meanwhile has left a token, with which this does not park.
+            // A note made meanwhile has left a token, and with that the thread does not park.
             if next == NEVER {
                 thread::park();
             } else {
@@ -117,7 +120,7 @@ impl Timer {
         }
     }
 
-    /// Wakes those whose time has come, and says when the next one's comes.
+    /// Wakes the operations whose deadline has passed, and returns the next deadline.
     fn look(&self) -> Nanos {
         let now = now();
         let mut next = NEVER;
@@ -138,7 +141,7 @@ impl Timer {
     }
 }
 
-/// That of the running thread.
+/// The running thread's shard.
 fn shard() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -157,10 +160,12 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let (timer, duration) = (self.timer, self.duration);
-        let is_over = self.note.map_or(duration.is_zero(), |note| note.until <= now());
-        let (Some(thread), Some(waker), false) = (timer.thread(), catch_panic(|| context.waker().clone()), is_over)
-        else {
+        let duration = self.duration;
+        if self.note.map_or(duration.is_zero(), |note| note.until <= now()) {
+            return Poll::Ready(());
+        }
+        let timer = *self.timer.get_or_insert_with(timer);
+        let (Some(thread), Some(waker)) = (timer.thread(), catch_panic(|| context.waker().clone())) else {
             return Poll::Ready(());
         };
         let Note { until, shard, number } = *self.note.get_or_insert_with(|| timer.note(after(duration)));
@@ -178,8 +183,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(Note { until, shard, number }) = self.note {
-            let waker = lock(&self.timer.shards[shard]).wakers.remove(&(until, number));
+        if let (Some(timer), Some(Note { until, shard, number })) = (self.timer, self.note) {
+            let waker = lock(&timer.shards[shard]).wakers.remove(&(until, number));
             catch_panic(|| drop(waker));
         }
     }
@@ -197,6 +202,12 @@ mod tests {
 
     fn timer() -> &'static Timer {
         Box::leak(Box::new(Timer::new()))
+    }
+
+    impl Timer {
+        fn sleep(&'static self, duration: Duration) -> Sleep {
+            Sleep { timer: Some(self), duration, note: None }
+        }
     }
 
     fn notes(timer: &Timer) -> usize {
