@@ -1,15 +1,15 @@
-//! Memory in front of a backend: what was read from there a short time ago stands in the functions' own tables, where
-//! [`hit`](crate::engine::call::hit) finds it.
+//! The near cache: memory in front of a backend. Values that were read from the backend stay in the functions' own tables,
+//! where [`hit`](super::call::hit) finds them.
 //!
-//! What is in front must never be older than what this process has written or deleted behind it, nor, where the backend tells
-//! of changes, than what anybody has. So a value is put in front only if nothing has changed since it was asked for:
+//! A value here is never older than what this process has written or deleted in the backend. If the backend tells of changes, it
+//! is not older than any process's writes. So a value is put in only if its key has not changed since the backend was asked:
 //!
-//! 1. [`NearCache::begin`] notes the state of the key's shard, before the backend is asked;
-//! 2. [`NearCache::fill`] puts the value in, under the shard's lock, if the state is still the same;
-//! 3. [`NearCache::invalidate`] makes that another one and removes the entry, under the same lock, after the backend was told, or
-//!    when it tells.
+//! 1. [`NearCache::begin`] notes the version of the key's shard before the backend is asked.
+//! 2. [`NearCache::fill`] puts the value in under the shard's lock, if the version is still the same.
+//! 3. [`NearCache::invalidate`] changes the version and removes the entry under the same lock, after the backend has answered a
+//!    write, or when it tells of a change.
 //!
-//! What the backend says names a key by its text, so a digest of that leads to the entry.
+//! A backend names a changed key by its text. A digest of the text finds the entry.
 
 use std::{
     collections::HashMap,
@@ -35,45 +35,45 @@ use crate::{
     store::{RemovalCause, Slot, Store, Table},
 };
 
-/// What is in front of one cache's backend.
+/// The near cache of one cache's backend.
 pub(crate) struct NearCache {
     timeout: Duration,
     store: Arc<Store>,
     shards: Box<[Mutex<Shard>]>,
     tracking: Mutex<Tracking>,
-    /// How often the backend has told of a change.
+    /// Changes that the backend has told of.
     told: AtomicU64,
-    /// How often it could not tell any more.
+    /// How often changes may have been missed.
     lost: AtomicU64,
 }
 
-/// So many that a change seldom keeps another key's value from being put in.
+/// Enough shards that a change of one key seldom keeps another key's value out.
 const SHARDS: usize = 64;
 
 #[derive(Default)]
 struct Shard {
     /// Whether values may be put in.
     open: bool,
-    /// Another one after each invalidation.
+    /// Incremented by each invalidation.
     version: u64,
-    /// Where the entries are; of some that have left the store as well.
+    /// Where the entries are, with some that have left the store already.
     ///
-    /// The hasher need not be a good one, but a seeded one: anybody can choose keys whose digests are much alike.
+    /// The hasher is seeded, because clients can choose keys with similar digests.
     entries: HashMap<Digest, Slot, RandomState>,
-    /// So many are to be looked through for those that have left.
+    /// At this length, the records of entries that have left the store are removed.
     sweep_at: usize,
 }
 
-/// Bytes that an entry takes in the index, which is between half and all full, and half of it of entries that have left.
+/// Bytes of the index per entry. The index is at least half full, and up to half of its records are of entries that have left.
 const RECORD: usize = 2 * 2 * (size_of::<(Digest, Slot)>() + 1);
 
 /// The first half of a BLAKE3 hash of a key's text.
 type Digest = u128;
 
-/// A write behind the front. However it ends, also if it is given up half way, what it is about may have changed.
+/// A write to the backend. However it ends, and also if it is dropped half way, the key may have changed, so its entry is removed.
 pub(crate) struct BackendWrite<'a> {
     near: Option<&'a NearCache>,
-    /// The key; `None` for all there are.
+    /// The key's text; `None` for all keys.
     text: Option<&'a str>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> BackendWrite<'a> {
         Self { near: near.map(|near| &**near), text: None }
     }
 
-    /// The backend has answered. Says whether the key's value was in front.
+    /// The backend has answered. Returns whether the near cache held the key's value.
     pub(crate) fn end(mut self) -> bool {
         self.invalidate()
     }
@@ -109,29 +109,29 @@ impl Drop for BackendWrite<'_> {
     }
 }
 
-/// A value that was asked for.
+/// A read of the backend whose value may be put in.
 pub(crate) struct Reading {
     digest: Digest,
     version: u64,
 }
 
 impl NearCache {
-    /// A front of `backend`, if that tells of changes; else one that goes by time.
+    /// The near cache of `backend`: tracked if the backend tells of changes, else by time.
     pub(crate) fn of(backend: &Guarded, timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
         let tracked = Self::closed(timeout, store);
-        // Where the backend is not to be heard, what it tells all the same is of a front that is gone.
+        // An untracked backend may tell of changes all the same. They reach only the first near cache, which is dropped here.
         let listener = Arc::downgrade(&tracked);
         match backend.track(listener) {
             Some(true) => tracked,
             Some(false) => Self::by_time(timeout, store),
             None => {
-                tracing::error!(backend = backend.name(), "nothing is kept in front: its `track` panicked");
+                tracing::error!(backend = backend.name(), "the near cache stays empty: the backend's `track` panicked");
                 Self::closed(timeout, store)
             }
         }
     }
 
-    /// Nothing is put in until the backend tells of changes.
+    /// A near cache that stays empty until the backend begins to tell of changes.
     fn closed(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
         Arc::new(Self {
             timeout,
@@ -143,7 +143,7 @@ impl NearCache {
         })
     }
 
-    /// Entries last until their timeout, whatever others do behind them.
+    /// A near cache whose entries last until their timeout, whatever changes in the backend.
     fn by_time(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
         let near = Self::closed(timeout, store);
         *lock(&near.tracking) = Tracking::ByTime;
@@ -156,21 +156,21 @@ impl NearCache {
         *lock(&self.tracking) != Tracking::ByTime
     }
 
-    /// How long an entry may last.
+    /// The longest time that an entry lasts.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// To be called before the value is asked for. `None` if it could not be put in.
+    /// Call it before the backend is asked. `None` if no value may be put in at present.
     pub(crate) fn begin(&self, text: &str) -> Option<Reading> {
         let digest = digest(text);
         let shard = self.shard(digest);
         shard.open.then_some(Reading { digest, version: shard.version })
     }
 
-    /// Puts a value in, unless it may have changed since it was asked for, or is too large.
+    /// Puts a value in, unless it is too large or its shard has changed since `reading` began.
     ///
-    /// Have the store's drops deferred: this is done under a lock.
+    /// It holds a lock, so the caller defers the store's drops.
     pub(crate) fn fill<V: Send + Sync + 'static>(
         &self,
         reading: &Reading,
@@ -188,7 +188,7 @@ impl NearCache {
         self.store.put(table, key, value, expires, weight.saturating_add(RECORD))
     }
 
-    /// The value behind a key has changed, or may have. Says whether one was in front.
+    /// The value under a key has changed, or may have. Returns whether the near cache held it.
     pub(crate) fn invalidate(&self, text: &str) -> bool {
         let digest = digest(text);
         let _deferred = self.store.defer_drops();
@@ -198,7 +198,7 @@ impl NearCache {
         entry.is_some_and(|slot| self.store.remove_at(slot, RemovalCause::Invalidated))
     }
 
-    /// All values behind may have changed.
+    /// All values may have changed.
     pub(crate) fn invalidate_all(&self) {
         self.empty(|_| {});
     }

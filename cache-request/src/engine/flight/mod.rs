@@ -1,11 +1,11 @@
-//! Single flight: while a body runs, the callers of the same key wait for its value, and an `invalidate` reaches it.
+//! Single flight: while a body runs, other callers of its key wait for its value.
 //!
-//! A flight is one running body. Its key's callers either lead it or wait for it; a body that nobody may wait for (it runs
-//! alone by choice, or beside another one) is a flight as well, so that whoever invalidates the key finds it.
+//! A flight is one running body. One caller leads it, and the others wait for it. A body that no caller may wait for, because
+//! it runs alone by choice or beside another one, is a flight as well: an invalidation must find every running body.
 //!
-//! A flight moves through [`Phase`] in one direction, and whatever happens to its leader (it returns, errs, panics, is
-//! dropped at any await point) the leader's [`Leader`] ends it and wakes all who wait. One mechanism serves plain and async
-//! callers: a plain one drives the same future on its own thread.
+//! A flight moves through [`Phase`] in one direction. Whatever happens to its leader (it returns, errs, panics, or is dropped at
+//! an await point), dropping the [`Leader`] ends the flight and wakes its waiters. Plain and async callers share this mechanism:
+//! a plain caller drives the same future on its own thread.
 
 #[cfg(all(test, shuttle))]
 mod model;
@@ -57,7 +57,7 @@ pub(crate) struct Flights {
     running: Map,
 }
 
-/// There is seldom more than one for a key.
+/// A key seldom has more than one flight.
 type Map = DashMap<FlightKey, SmallVec<[Running; 1]>, BuildHasherDefault<PassThrough>>;
 
 struct Running {
@@ -71,9 +71,9 @@ impl Running {
         Self { flight: Arc::clone(flight), joinable }
     }
 
-    /// Lets nobody join any of them. They stay where they are until they land, for whoever else has to fence them: two who
-    /// invalidate at once may each rely on what they fenced themselves, and only on that.
-    fn part_with(running: &mut [Self]) -> Vec<Arc<Flight>> {
+    /// Marks flights unjoinable. They stay registered so that concurrent invalidations can still fence them: each invalidation
+    /// relies only on what it has fenced itself.
+    fn mark_unjoinable(running: &mut [Self]) -> Vec<Arc<Flight>> {
         for running in &mut *running {
             running.joinable = false;
         }
@@ -85,31 +85,31 @@ impl Running {
     }
 }
 
-/// What a caller gets to do.
+/// The role of a caller.
 pub(crate) enum Join<'a> {
-    /// Run the body: for all who come while it runs, or alone.
+    /// It runs the body.
     Leader(Leader<'a>),
     /// Waiter for the one who runs it.
     Waiter(Waiter),
 }
 
-/// A shared value, whatever its type.
+/// A shared value of any type.
 pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
 
-/// How a flight ended, as far as those who waited are concerned.
+/// How a flight ended for its waiters.
 #[derive(Clone)]
 pub(crate) enum Outcome {
-    /// With a value for everybody.
+    /// With a value for each of them.
     Value(Shared),
-    /// With nothing to share (an `Err`, a panic): each now runs the body for itself, side by side.
+    /// With nothing to share, after an `Err` or a panic: each waiter runs the body for itself.
     Nothing,
-    /// Its leader went away half way: somebody else leads now.
+    /// The leader was dropped before it finished: one waiter leads next.
     Abandoned,
 }
 
 struct Flight {
     id: u64,
-    /// Its value is to take the place of what is remembered, which is good until then.
+    /// It refreshes or replaces a cached value, which stays valid until the flight ends.
     supersedes: bool,
     waiting: AtomicUsize,
     state: Mutex<State>,
@@ -117,9 +117,9 @@ struct Flight {
 
 struct State {
     phase: Phase,
-    /// The key was invalidated while the body ran: what it returns is older, and is not kept.
+    /// The key was invalidated while the body ran, so its value is outdated and not stored.
     fenced: bool,
-    /// Whoever fenced it went on before its value had arrived at the backend.
+    /// The invalidation did not wait for this flight's value to arrive at the backend.
     unattended: bool,
     wakers: Vec<Waker>,
 }
@@ -127,14 +127,14 @@ struct State {
 enum Phase {
     /// The body runs.
     Running,
-    /// Its value is on its way to the backend: who invalidates waits until it is there.
+    /// Its value is on its way to the backend. An invalidation waits for it to arrive.
     Storing,
     Completed(Outcome),
 }
 
 impl Flights {
-    /// The map, for one step. What is done under its guards takes no other lock and calls no foreign code, so that no thread
-    /// ever waits for a guard longer than a step takes.
+    /// The map, for one step. Code that holds one of its guards takes no other lock and calls no user code, so no thread waits
+    /// long for a guard.
     fn running(&self) -> &Map {
         interleave();
         &self.running
@@ -142,8 +142,8 @@ impl Flights {
 
     /// Joins the flight of `key`, or starts one.
     ///
-    /// A caller that is itself in the midst of that very body, or whose waiting would close a circle of bodies that wait for
-    /// one another, gets to lead: it runs the body beside the other.
+    /// A caller leads a flight of its own, beside the running one, if it is inside that body itself, or if its waiting would close
+    /// a cycle of bodies that wait for one another.
     pub(crate) fn join(&self, key: &FlightKey) -> Join<'_> {
         let ancestors = context::ancestors();
         let flight = {
@@ -167,7 +167,7 @@ impl Flights {
         }
     }
 
-    /// Starts a flight that nobody waits for.
+    /// Starts a flight that no caller waits for.
     pub(crate) fn alone(&self, key: &FlightKey) -> Leader<'_> {
         let flight = Flight::start(false);
         let older = {
@@ -179,21 +179,21 @@ impl Flights {
         Leader::new(self, key, flight, older)
     }
 
-    /// Fences what runs for `key`, and starts in its place, in one step, a flight whose value is newer than all of that.
+    /// Fences the running flights of `key` and starts one whose value is newer, in one step.
     ///
     /// Await the returned fence before writing to the backend.
     pub(crate) fn supersede(&self, key: &FlightKey) -> (Fence, Leader<'_>) {
         let flight = Flight::start(true);
         let older = {
             let mut running = self.running().entry(key.clone()).or_default();
-            let older = Running::part_with(&mut running);
+            let older = Running::mark_unjoinable(&mut running);
             running.push(Running::new(&flight, true));
             older
         };
         (Fence::around(older), Leader::new(self, key, flight, Vec::new()))
     }
 
-    /// Lets nobody wait any longer for a flight that has taken too long: the next to join leads a new one.
+    /// Marks a flight that has taken too long unjoinable: the next caller leads a new one.
     pub(crate) fn give_up_on(&self, key: &FlightKey, wait: &Waiter) {
         if let Some(mut running) = self.running().get_mut(key)
             && let Some(overdue) = running.iter_mut().find(|running| running.flight.id == wait.slot.flight.id)
@@ -202,22 +202,23 @@ impl Flights {
         }
     }
 
-    /// Keeps what now runs for `key` from being kept, and from being joined: it began before the key was invalidated.
+    /// Fences the running flights of `key`: they began before the key was invalidated, so their values are not stored, and no
+    /// caller joins them any more.
     ///
-    /// Await the returned fence before deleting from the backend, so that no value still on its way arrives later. Fence once
-    /// more after the deletion: who began in between may have found what was about to go, and would share it.
+    /// Await the returned fence before deleting from the backend, so that no value arrives there after the deletion. Fence again
+    /// after the deletion: a flight that began in between may have read the old value, and would share it.
     pub(crate) fn fence(&self, key: &FlightKey) -> Fence {
-        Fence::around(self.part_with(key))
+        Fence::around(self.mark_unjoinable(key))
     }
 
     /// Fences everything that runs.
     pub(crate) fn fence_all(&self) -> Fence {
         let keys: Vec<_> = self.running().iter().map(|entry| entry.key().clone()).collect();
-        Fence::around(keys.iter().flat_map(|key| self.part_with(key)).collect())
+        Fence::around(keys.iter().flat_map(|key| self.mark_unjoinable(key)).collect())
     }
 
-    fn part_with(&self, key: &FlightKey) -> Vec<Arc<Flight>> {
-        self.running().get_mut(key).map_or_else(Vec::new, |mut running| Running::part_with(&mut running))
+    fn mark_unjoinable(&self, key: &FlightKey) -> Vec<Arc<Flight>> {
+        self.running().get_mut(key).map_or_else(Vec::new, |mut running| Running::mark_unjoinable(&mut running))
     }
 
     fn leave(&self, key: &FlightKey, id: u64) {
@@ -246,22 +247,22 @@ impl Flight {
             state.phase = phase;
             mem::take(&mut state.wakers)
         };
-        // A waker is foreign code: it may do anything, so it gets no lock of ours, and harms neither us nor the others.
+        // A waker is foreign code. It runs under no lock, and its panic does not keep the other waiters from being woken.
         for waker in wakers {
             catch_panic(|| waker.wake());
         }
     }
 }
 
-/// Leads a flight. Dropping it ends the flight, however that comes about.
+/// Leads a flight. Dropping it ends the flight.
 pub(crate) struct Leader<'a> {
     flights: &'a Flights,
     key: FlightKey,
     flight: Arc<Flight>,
-    /// What ran for the key when this began: its value is older.
+    /// The flights of the key that ran when this one began. Their values are older.
     older: Vec<Arc<Flight>>,
     ancestors: Arc<Ancestors>,
-    /// How it ended; until then it flies, and is abandoned if it goes away.
+    /// How it ended. A leader that is dropped without an outcome has abandoned its flight.
     outcome: Option<Outcome>,
 }
 
@@ -271,26 +272,26 @@ impl<'a> Leader<'a> {
         Self { flights, key: key.clone(), flight, older, ancestors, outcome: None }
     }
 
-    /// What the flight's own code runs in, so that it is known to be within this flight wherever it is polled.
+    /// The ancestors of the code that runs in this flight.
     pub(crate) fn ancestors(&self) -> Arc<Ancestors> {
         Arc::clone(&self.ancestors)
     }
 
-    /// Keeps the values of older flights from being kept in the place of this one's.
+    /// Fences the older flights, so that none of them stores its value over this one's.
     ///
     /// Await the returned fence before writing to the backend.
     pub(crate) fn overtake(&mut self) -> Fence {
         Fence::around(mem::take(&mut self.older))
     }
 
-    /// Stores with `put`, unless the key has been invalidated since the flight began. An invalidation that comes meanwhile
-    /// waits, and then finds what was stored.
+    /// Calls `put` unless the key was invalidated since the flight began. A concurrent invalidation waits, and then finds the
+    /// stored value.
     pub(crate) fn keep<T>(&self, put: impl FnOnce() -> T) -> Option<T> {
         let state = lock(&self.flight.state);
         if state.fenced { None } else { Some(put()) }
     }
 
-    /// Says that a value is about to be sent to the backend, unless the key has been invalidated since the flight began.
+    /// Announces that a value is about to be sent to the backend. Returns `false` if the key was invalidated since the flight began.
     pub(crate) fn begin_storing(&self) -> bool {
         let mut state = lock(&self.flight.state);
         if !state.fenced {
@@ -299,16 +300,16 @@ impl<'a> Leader<'a> {
         !state.fenced
     }
 
-    /// Whether the value that has now been sent came too late: the key was invalidated meanwhile, and whoever did that has
-    /// not waited.
+    /// Whether the value arrived at the backend too late: the key was invalidated meanwhile, and the invalidation did not wait.
     pub(crate) fn came_too_late(&self) -> bool {
         lock(&self.flight.state).unattended
     }
 
-    /// Nobody joins any more, and those who wait get the value that `share` makes, if anybody does, when this is dropped.
+    /// Closes the flight to new waiters. The present ones get the value that `share` makes when the leader is dropped; without
+    /// waiters, `share` is not called.
     pub(crate) fn complete(&mut self, share: impl FnOnce() -> Option<Shared>) {
-        // Out of sight first: whoever comes now finds what was stored, or leads anew, and so nobody comes to wait after the
-        // question whether anybody does.
+        // Deregistered first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
+        // leads a new flight.
         self.flights.leave(&self.key, self.flight.id);
         let is_awaited = self.flight.waiting.load(Ordering::Relaxed) > 0;
         let shared = if is_awaited { share() } else { None };
@@ -326,10 +327,10 @@ impl Drop for Leader<'_> {
     }
 }
 
-/// A place among those whom a flight wakes.
+/// The place of one task's waker in a flight.
 struct WakerSlot {
     flight: Arc<Flight>,
-    /// Where the waker is, once there is one.
+    /// The index of the waker, once it is registered.
     place: Option<usize>,
 }
 
@@ -338,7 +339,7 @@ impl WakerSlot {
         Self { flight, place: None }
     }
 
-    /// What `look` finds in the flight's phase; while that is nothing, the flight wakes the task when it lands.
+    /// Ready with the result of `look` on the flight's phase. While that is `None`, the task is woken at the next phase.
     fn poll<T>(&mut self, context: &Context<'_>, look: impl Fn(&Phase) -> Option<T>) -> Poll<T> {
         let state = lock(&self.flight.state);
         if let Some(found) = look(&state.phase) {
@@ -349,7 +350,7 @@ impl WakerSlot {
             return Poll::Pending;
         }
         drop(state);
-        // A waker is foreign code, also where it is cloned and dropped.
+        // Cloning and dropping a waker runs foreign code, so not under the lock.
         let waker = context.waker().clone();
         let mut state = lock(&self.flight.state);
         if let Some(found) = look(&state.phase) {
@@ -370,7 +371,7 @@ impl WakerSlot {
 }
 
 impl Drop for WakerSlot {
-    /// Keeps no task in memory, and wakes none, that has gone away.
+    /// Releases the waker, so that the flight neither wakes nor keeps a task that no longer waits.
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let mut state = lock(&self.flight.state);
@@ -380,14 +381,14 @@ impl Drop for WakerSlot {
     }
 }
 
-/// Waits for a flight to land.
+/// Waits for a flight to end.
 pub(crate) struct Waiter {
     slot: WakerSlot,
     _waiting: Waiting,
 }
 
 impl Waiter {
-    /// Whether there may be a remembered value, good until the flight lands.
+    /// Whether the key may have a cached value, valid until the flight ends.
     pub(crate) fn is_for_newer(&self) -> bool {
         self.slot.flight.supersedes
     }
@@ -410,7 +411,7 @@ impl Drop for Waiter {
     }
 }
 
-/// Ready when nothing of what was fenced is still on its way to the backend.
+/// Ready when no value of the fenced flights is on its way to the backend.
 #[must_use = "until it is ready, older values may still arrive at the backend"]
 pub(crate) struct Fence {
     storing: Vec<WakerSlot>,
@@ -426,7 +427,7 @@ impl Fence {
 }
 
 impl Drop for Fence {
-    /// Whatever is on its way to the backend is for those to remove who sent it.
+    /// A value still on its way is removed by the leader that sent it.
     fn drop(&mut self) {
         for slot in &self.storing {
             lock(&slot.flight.state).unattended = true;

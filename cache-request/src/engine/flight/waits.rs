@@ -1,4 +1,4 @@
-//! Who is in the midst of which bodies, and which body waits for which: so that no body ever waits for itself.
+//! Which body waits for which flight, so that no body waits for itself, directly or through others.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,27 +7,27 @@ use crate::base::{
     sync::{Lazy, Mutex, lock},
 };
 
-/// For each body that waits, the flights it waits for: one entry for each wait, as a body may wait for many at a time.
+/// The flights that each waiting body waits for, one entry per wait: a body may wait for several at a time.
 type Waits = HashMap<u64, Vec<u64>>;
 
 static WAITS: Lazy<Mutex<Waits>> = Lazy::new(|| Mutex::new(Waits::new()));
 
-/// Notes that the bodies of a ancestors wait for a flight, for as long as it lives.
+/// Records that a caller's ancestors wait for a flight, for as long as this value lives.
 ///
-/// A caller that is in no body notes nothing and takes no lock.
+/// A caller outside any body records nothing and takes no lock.
 pub(super) struct Waiting {
     flight: u64,
     ancestors: Option<Arc<Ancestors>>,
 }
 
-/// Waiting would never end: the flight waits, by itself or through others, for the body that asks.
+/// Waiting would never end: the flight waits, directly or through others, for the body that asks.
 #[derive(Debug)]
 pub(super) struct Cycle;
 
 impl Waiting {
     pub(super) fn on(flight: u64, ancestors: Option<Arc<Ancestors>>) -> Result<Self, Cycle> {
         if let Some(ancestors) = &ancestors {
-            // Look and note in one step, else two who are about to wait for one another would both see nothing.
+            // Checked and recorded under one lock: two bodies about to wait for one another must not both pass the check.
             let mut waits = lock(Lazy::force(&WAITS));
             if leads_back(&waits, flight, ancestors) {
                 return Err(Cycle);
@@ -75,6 +75,6 @@ fn leads_back(waits: &Waits, flight: u64, ancestors: &Ancestors) -> bool {
 }
 
 #[cfg(all(test, shuttle))]
-pub(super) fn nobody_waits() -> bool {
+pub(super) fn no_waits() -> bool {
     lock(Lazy::force(&WAITS)).is_empty()
 }
