@@ -1,0 +1,8 @@
+//! Backends behind which there is a server or a database, each of which the tests start for themselves.
+
+mod isolation;
+mod memcached;
+mod redis;
+mod runtimes_without_io;
+mod sql;
+mod wire;
