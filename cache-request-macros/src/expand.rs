@@ -75,7 +75,7 @@ pub(crate) fn expand(plan: &Plan) -> TokenStream {
         returns_handle(plan, &documented, &vis.to_token_stream(), &companion_name, None, &quote!({ #prepared #call }));
     let hidden = returns_handle(
         plan,
-        &quote!(#[doc(hidden)]),
+        &quote!(#[doc(hidden)] #[inline(never)]),
         &TokenStream::new(),
         &hidden_name,
         Some(prepared_names()),
