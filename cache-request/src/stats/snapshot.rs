@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::{BreakerState, Count, Counters, Tracking};
 use crate::ErrorKind;
 
@@ -12,7 +10,7 @@ use crate::ErrorKind;
 /// `Display` prints one line a function, the busiest first, and below for each that missed why it did, and for each that had
 /// faults what they were. A function that did nothing is left out, as one whose companion was only asked for a key, and so is
 /// a column in which there is nothing.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// One entry for each function that was called, or whose companion was, each type of a generic one by itself.
@@ -26,7 +24,7 @@ pub struct Stats {
 }
 
 /// How a cache's backend is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BackendStats {
     /// As of [`Backend::name`](crate::Backend::name).
@@ -42,7 +40,7 @@ pub struct BackendStats {
 }
 
 /// How the memory in front of a backend is. What it holds is counted as all that is held in memory.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NearCacheStats {
     /// Whether it hears of changes.
@@ -54,7 +52,7 @@ pub struct NearCacheStats {
 }
 
 /// What one function's cache did.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct FunctionStats {
     /// Module and function, as in its keys.
@@ -84,7 +82,7 @@ pub struct FunctionStats {
 /// Calls that found nothing in the cache and ran the body, by cause.
 ///
 /// Evicted and invalidated keys are remembered for a while only; then they count as never seen.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Misses {
     /// The key was never stored, or that was too long ago to remember.
@@ -110,7 +108,7 @@ impl Misses {
 }
 
 /// What went wrong in the cache or its backend, by cause: the [`ErrorKind`] of what is logged.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Faults {
     /// The backend took longer than a call waits.
