@@ -1,14 +1,15 @@
-//! Those who wait to be served together: in rounds, each of which takes all who wait. Whoever is alone is served at once.
+//! Batches requests: callers that wait at the same time are served together, in rounds. A lone caller is served at
+//! once.
 //!
-//! A gatherer lets others come before it begins a round. There is one whenever somebody waits and another round may begin; and
-//! whenever that becomes so, one caller is told to send one.
+//! A gatherer is a task that lets further callers join before it begins a round. There is one whenever callers wait and
+//! another round may begin. The caller whose action makes that so is told to start it.
 
 use std::{collections::VecDeque, mem};
 
 use crate::base::sync::{Mutex, MutexGuard, lock};
 
 pub(crate) struct Batcher<W> {
-    /// How many rounds may be under way at a time.
+    /// How many rounds may run at a time.
     most_rounds: usize,
     state: Mutex<State<W>>,
 }
@@ -24,7 +25,7 @@ impl<W> Batcher<W> {
         Self { most_rounds, state: Mutex::new(State { waiting: VecDeque::new(), gathers: false, rounds: 0 }) }
     }
 
-    /// Begins a round for the caller by itself, if there is nobody else. [`end`](Self::end) ends it.
+    /// Begins a round for the caller alone, if no other round and no gatherer is active. [`end`](Self::end) ends it.
     pub(crate) fn begin_alone(&self) -> bool {
         let mut state = lock(&self.state);
         let is_alone = state.rounds == 0 && !state.gathers;
@@ -32,14 +33,15 @@ impl<W> Batcher<W> {
         is_alone
     }
 
-    /// Waits for a round. Returns whether a gatherer is to be sent.
+    /// Waits for a round. Returns whether the caller must start a gatherer.
     pub(crate) fn join(&self, who: W) -> bool {
         let mut state = lock(&self.state);
         state.waiting.push_back(who);
         self.is_to_gather(state)
     }
 
-    /// Those of a gatherer's round, at most so many; and whether another gatherer is to be sent, for those who are left.
+    /// Begins a gatherer's round. Returns at most `most` waiting callers, and whether the gatherer must start another
+    /// one for the rest.
     pub(crate) fn begin(&self, most: usize) -> (Vec<W>, bool) {
         let mut state = lock(&self.state);
         state.gathers = false;
@@ -49,14 +51,14 @@ impl<W> Batcher<W> {
         (round, self.is_to_gather(state))
     }
 
-    /// A round is over. Returns whether a gatherer is to be sent, or to go on.
+    /// Ends a round. Returns whether a gatherer must be started, or go on.
     pub(crate) fn end(&self) -> bool {
         let mut state = lock(&self.state);
         state.rounds -= 1;
         self.is_to_gather(state)
     }
 
-    /// A gatherer is gone before it began its round, and so would be another one. Those who wait are not to wait any longer.
+    /// Takes all waiting callers when a gatherer has ended before its round began and no other can be started.
     pub(crate) fn give_up(&self) -> VecDeque<W> {
         let mut state = lock(&self.state);
         state.gathers = false;
@@ -84,7 +86,7 @@ mod model {
 
     type Waiting = Sender<u32>;
 
-    /// Serves as long as there is somebody. Of so many rounds the last one comes to nothing, and so does whoever gathers after that.
+    /// Serves as long as callers wait. The last of `rounds` rounds fails, and so does each gatherer after it.
     fn gather(batcher: &Arc<Batcher<(u32, Waiting)>>, rounds: u32) {
         let batcher = Arc::clone(batcher);
         thread::spawn(move || {
@@ -115,7 +117,7 @@ mod model {
         });
     }
 
-    /// Callers who ask twice each. Returns how many were told that nobody serves them.
+    /// Callers that ask twice each. Returns how many requests were given up.
     fn callers(callers: u32, most_rounds: usize, rounds: u32) -> u32 {
         let batcher = Arc::new(Batcher::new(most_rounds));
         let asking = (0..callers).map(|caller| {
@@ -134,7 +136,7 @@ mod model {
                     if batcher.join((number, answer)) {
                         gather(&batcher, rounds);
                     }
-                    // A schedule in which somebody waits for ever is a deadlock.
+                    // In a schedule where a caller waits for ever, the checker reports a deadlock.
                     match answered.recv() {
                         Ok(served) => assert_eq!(served, number),
                         Err(_) => left += 1,
@@ -144,7 +146,7 @@ mod model {
             })
         });
         let left = asking.collect::<VecDeque<_>>().into_iter().map(|caller| caller.join().unwrap()).sum();
-        // Every round comes to its end.
+        // Every round ends.
         while !batcher.begin_alone() {
             thread::yield_now();
         }

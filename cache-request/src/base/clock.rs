@@ -1,4 +1,4 @@
-//! Time: a coarse clock for look-ups, a precise one for what is stored, and a clock that tests move by hand.
+//! Time: a coarse clock for look-ups, a precise one for expiry times, and a clock that tests move by hand.
 
 use std::{
     fmt,
@@ -19,15 +19,15 @@ pub(crate) const NEVER: Nanos = u64::MAX;
 #[derive(Clone, Default)]
 pub struct Clock(Option<MockClock>);
 
-/// A clock that stands still until [`advance`](Self::advance) moves it: made by [`Clock::mock`]. Clones move together.
+/// A clock that stands still until [`advance`](Self::advance) moves it, made by [`Clock::mock`]. Clones move together.
 ///
-/// Whatever takes a [`Clock`] takes this one, by value or by reference. It has a type of its own so that nobody advances the
-/// machine's clock, which would not obey.
+/// It converts into a [`Clock`], by value or by reference. It is a type of its own because the machine's clock cannot
+/// be advanced.
 #[derive(Clone)]
 pub struct MockClock(Arc<AtomicU64>);
 
-/// Where a mocked clock starts: any wall-clock time will do, as long as it is the same in every run. A whole millisecond, as
-/// backends count them.
+/// The wall-clock time at which a mocked clock starts: the same in every run, and a whole millisecond, as backends
+/// count those.
 const MOCK_EPOCH: Duration = Duration::from_secs(1_000_000_000);
 
 impl Clock {
@@ -51,7 +51,7 @@ impl Clock {
         MockClock(Arc::default())
     }
 
-    /// The wall-clock time, which is what leaves the process with a stored value.
+    /// The wall-clock time. Stored values carry it.
     #[must_use]
     pub fn wall(&self) -> SystemTime {
         match &self.0 {
@@ -60,7 +60,8 @@ impl Clock {
         }
     }
 
-    /// Now, at most one tick of the machine's coarse clock (a few milliseconds) ago: what look-ups can afford.
+    /// The time now, behind by at most one tick of the machine's coarse clock (a few milliseconds). Cheap enough for
+    /// look-ups.
     #[inline]
     pub(crate) fn coarse(&self) -> Nanos {
         match &self.0 {
@@ -69,7 +70,7 @@ impl Clock {
         }
     }
 
-    /// The moment `timeout` from now, by the precise clock: so that an entry is never early, and late by a tick at most.
+    /// The moment `timeout` from now, by the precise clock: an entry never expires early, and at most one tick late.
     pub(crate) fn after(&self, timeout: Duration) -> Nanos {
         let now = match &self.0 {
             None => machine::precise(),
@@ -80,7 +81,7 @@ impl Clock {
 }
 
 impl MockClock {
-    /// Moves it forward. At the end of time, some 580 years on, it stops.
+    /// Moves the clock forward. It stops at its end, after some 580 years.
     pub fn advance(&self, by: Duration) {
         let advanced = |now: Nanos| Some(now.saturating_add(nanos(by)));
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advanced);
@@ -103,17 +104,17 @@ impl From<&MockClock> for Clock {
     }
 }
 
-/// As many as there are, at most.
+/// The nanoseconds of a duration, at most `u64::MAX`.
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
 }
 
-/// By the machine's clock, and as coarse as [`Clock::coarse`]: for what every call that goes to a backend reads.
+/// The machine's coarse clock: for what each call to a backend reads.
 pub(crate) fn coarse_now() -> Nanos {
     machine::coarse()
 }
 
-/// How long ago [`coarse_now`] was that.
+/// The time since `moment` by the coarse clock.
 pub(crate) fn coarse_since(moment: Nanos) -> Duration {
     Duration::from_nanos(coarse_now().saturating_sub(moment))
 }
@@ -154,7 +155,7 @@ mod machine {
     #[inline]
     fn read(clock: ClockId) -> Nanos {
         let time = clock_gettime(clock);
-        // The monotonic clock counts from boot, so neither part is ever negative.
+        // The monotonic clock counts from boot, so neither part is negative.
         time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
     }
 }

@@ -1,4 +1,4 @@
-//! The user's own code, where it runs for the cache and not for a call: what it panics with goes no further.
+//! Catches panics of user code that the cache runs for itself: clones, conditions, destructors, wakers.
 
 use std::{
     any::Any,
@@ -6,13 +6,13 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Runs the user's code. `None` if it panics.
+/// Runs user code. Returns `None` if it panics.
 #[inline]
 pub(crate) fn catch_panic<T>(code: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(code)).map_err(discard_payload).ok()
 }
 
-/// Drops what a panic carried, unless that might panic once more.
+/// Drops a panic's payload, unless dropping it might panic again.
 #[cold]
 fn discard_payload(panic: Box<dyn Any + Send>) {
     if !panic.is::<&str>() && !panic.is::<String>() {
@@ -20,7 +20,8 @@ fn discard_payload(panic: Box<dyn Any + Send>) {
     }
 }
 
-/// A value whose destructor may panic, and is heard of in the log alone: whoever happens to drop it has done nothing wrong.
+/// A value whose destructor may panic. The panic is logged and goes no further, as the thread that drops the value did
+/// nothing wrong.
 pub(crate) struct PanicSafe<V>(Option<V>);
 
 impl<V> PanicSafe<V> {
@@ -29,7 +30,7 @@ impl<V> PanicSafe<V> {
         Self(Some(value))
     }
 
-    /// The value, which is there until this is dropped.
+    /// The value. It is there until this is dropped.
     #[inline]
     pub(crate) fn get(&self) -> Option<&V> {
         self.0.as_ref()

@@ -9,10 +9,10 @@ use crate::{
     store::memory_of,
 };
 
-/// How long a value is kept unless its function says otherwise.
+/// How long a value is fresh, unless its function says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What a function's answer `R` gives to the cache: a value `V`.
+/// How answers of type `R` are cached as values of type `V`.
 pub struct Policy<R, V> {
     timeout: Timeout<V>,
     when: Option<fn(&V) -> bool>,
@@ -43,10 +43,10 @@ type Seal<V> = fn(&V, codec::Kind, &str, u64, &EnvelopeOptions) -> Result<Vec<u8
 type Open<V> = fn(&[u8], codec::Kind, &str, u64, &EnvelopeOptions) -> Result<Option<V>, Error>;
 
 impl<R, V: ValueOf<R>> Policy<R, V> {
-    /// Of a value that a cache can hold.
+    /// Checks at compile time that a cache can hold the value.
     ///
-    /// A method of an `impl` with bounds: where they do not hold it is not found, so that nothing after it has a type, and one
-    /// error, which lists what is missing, is all there is.
+    /// It is in an `impl` with bounds. If they do not hold, the method is not found and nothing after it has a type, so
+    /// the compiler reports this one error, which lists what is missing.
     #[inline]
     #[must_use]
     pub const fn can_be_kept(self) -> Self {
@@ -54,17 +54,18 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
     }
 }
 
-/// What is to become of a value.
+/// The policy's decision about a value that is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Keep {
     /// How long it is fresh; `Duration::MAX` is for ever.
     pub(crate) timeout: Duration,
-    /// Bytes that it holds in memory, without the entry's own overhead. Zero if that was not asked for.
+    /// Bytes that it holds in memory, without the entry's own overhead. Zero if the weight was not asked for.
     pub(crate) weight: usize,
 }
 
 impl<R, V> Policy<R, V> {
-    /// Whether `value` is to be kept, and if so for how long and with which weight. The weight is computed only for memory.
+    /// Whether `value` is cached, and if so for how long and with which weight. The weight is computed only if
+    /// `in_memory`.
     ///
     /// Runs the user's code, which may panic.
     pub(crate) fn decide(&self, value: &V, in_memory: bool) -> Option<Keep> {
@@ -90,7 +91,7 @@ impl<R, V> Policy<R, V> {
         }
     }
 
-    /// How to turn values into bytes; `None` for a function whose values stay in this process.
+    /// How values become bytes; `None` for a function whose values stay in this process.
     pub(crate) fn codec(&self) -> Option<&Codec<V>> {
         self.codec.as_ref()
     }
@@ -105,7 +106,7 @@ impl<R> Policy<R, R> {
 }
 
 impl<R> Policy<R, R> {
-    /// `cache_err`: an `Err` is kept as well.
+    /// `cache_err`: an `Err` is cached as well.
     #[must_use]
     pub const fn whole_result() -> Self
     where
@@ -128,7 +129,7 @@ impl<R> Policy<R, R> {
 }
 
 impl<T, E> Policy<Result<T, E>, T> {
-    /// Only the value of an `Ok` is kept.
+    /// Only `Ok` values are cached.
     #[must_use]
     pub const fn of_result() -> Self {
         Self::new()
@@ -140,7 +141,7 @@ impl<R, V> Policy<R, V> {
         Self { timeout: Timeout::Default, when: None, skip: None, weight: None, codec: None, answer: PhantomData }
     }
 
-    /// The value may be kept by any backend.
+    /// Any backend may hold the value.
     #[must_use]
     pub const fn serialised(mut self) -> Self
     where
@@ -150,7 +151,7 @@ impl<R, V> Policy<R, V> {
         self
     }
 
-    /// `timeout = …`; zero keeps nothing, `Duration::MAX` keeps for ever.
+    /// `timeout = …`; zero caches nothing, `Duration::MAX` caches for ever.
     #[must_use]
     pub const fn timeout(mut self, timeout: fn() -> Duration) -> Self {
         self.timeout = Timeout::Fixed(timeout);

@@ -1,8 +1,8 @@
-//! What an answer gives to the cache: the traits that tell values from answers, and what a backend can keep.
+//! Answers and values: what of an answer is cached, and what a backend can hold.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// What a cache can hold.
+/// Values that a cache can hold.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept",
     label = "not all of `Clone`, `Send`, `Sync` and `'static`",
@@ -13,18 +13,18 @@ pub trait Value: Clone + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> Value for T {}
 
-/// The value that an answer `R` gives to the cache: the answer itself, or the inside of a `Result`.
+/// A value that answers of type `R` give to the cache: the answer itself, or the `Ok` value of a `Result`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept in memory",
     label = "this is what the function's cache would hold",
     note = "a kept value is `Clone + Send + Sync + 'static`; an `Arc<…>` of it often is"
 )]
 pub trait ValueOf<R>: Value {
-    /// The value in an answer, if it gives one.
+    /// The value in an answer, if it has one.
     fn of(answer: &R) -> Option<&Self>;
-    /// The value that an answer is; the answer back, if it gives none.
+    /// Turns an answer into its value. An answer without one, such as an `Err`, comes back as the error.
     fn from_answer(answer: R) -> Result<Self, R>;
-    /// The answer that stands for a value.
+    /// Turns a value back into an answer.
     fn into_answer(self) -> R;
 }
 
@@ -60,7 +60,7 @@ impl<V: Value, E> ValueOf<Result<V, E>> for V {
     }
 }
 
-/// What any backend can keep.
+/// Values that every backend can hold.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept by every backend",
     label = "this is what the function's cache would hold",
@@ -72,14 +72,14 @@ pub trait CacheValue: Value + Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: Value + Serialize + DeserializeOwned> CacheValue for T {}
 
-/// What `skip_none` looks at.
+/// Values that `skip_none` can check.
 #[diagnostic::on_unimplemented(
     message = "`skip_none` needs an `Option`, and the function keeps a `{Self}`",
     label = "not an `Option`",
     note = "remove `skip_none`, or say what to keep with `when = |value| …`"
 )]
 pub trait MaybeNone {
-    /// Whether there is nothing in it.
+    /// Whether the value is `None`.
     fn is_none(&self) -> bool;
 }
 
@@ -89,7 +89,7 @@ impl<T> MaybeNone for Option<T> {
     }
 }
 
-/// What `cache_err` looks at.
+/// Answers that `cache_err` applies to.
 #[diagnostic::on_unimplemented(
     message = "`cache_err` needs a `Result`, and the function returns `{Self}`",
     label = "not a `Result`",

@@ -1,4 +1,4 @@
-//! Ready-made shapes for keys of one's own: what a `key = …` function may return.
+//! Ready-made shapes for a program's own keys: values that a `key = …` function may return.
 
 use serde::Serialize;
 
@@ -10,8 +10,8 @@ use crate::key::percent;
 /// With `prefix = "webtv"` and `name = "api"` on the attribute, the key of a request for `/video/5?lang=en&hd=1` reads
 /// `webtv.<client>.api?url=/video/5&params=hd=1&lang=en`.
 ///
-/// Parameters are sorted by name, so their order does not split the cache. Repeated names are all kept, in their order,
-/// which a server may well look at.
+/// Parameters are sorted by name, so their order does not split the cache. Repeated names are kept in their order,
+/// because servers may depend on it.
 ///
 /// ```
 /// use cache_request::keys;

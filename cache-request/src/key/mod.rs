@@ -1,16 +1,16 @@
-//! Keys: what makes two calls the same call.
+//! Keys decide which calls are the same call.
 //!
-//! A key lives twice. In memory it is a slice of `u64` words, built on the stack by one [`serde::Serializer`], cheap to
-//! hash and to compare. Only where it leaves the process does [`text`] render the words as readable text; the arguments
-//! may be gone by then, so the words describe themselves.
+//! A key has two forms. In memory it is a slice of `u64` words, built on the stack by one [`serde::Serializer`], cheap
+//! to hash and to compare. Where it leaves the process, [`text`] renders the words as readable text. The arguments may
+//! be gone by then, so the words describe themselves.
 //!
-//! This module owns both forms and the promise between them: **two keys have the same words exactly if they have the
-//! same text, and both only if `serde` renders their values alike.** It never looks into a cache, and it never fails a
-//! call: whatever a `Serialize` impl does, a panic included, ends as [`Key::error`], and the call runs uncached.
+//! This module owns both forms, and guarantees: **two keys have the same words exactly if they have the same text, and
+//! both only if `serde` renders their values alike.** It never looks into a cache, and it never fails a call. An error
+//! or panic of a `Serialize` impl becomes [`Key::error`], and the call runs uncached.
 //!
 //! # What is equal
 //!
-//! Values are compared as `serde` shows them, not as Rust types them; an argument's type never changes between two calls.
+//! Values are compared as `serde` shows them, not by their Rust types: an argument's type is the same in all calls.
 //!
 //! - Numbers by value: `1u8` is `1i128`. Floats by bits, `f32` widened exactly: `-0.0` is not `0.0`, a NaN is itself.
 //!   A float is never an integer: `1.0` is not `1`.
@@ -74,9 +74,9 @@ use crate::base::context;
 #[derive(Debug)]
 pub struct Key {
     words: Words,
-    /// Of the words. Made with them, so that a look-up need not wait for a key that has just been moved.
+    /// Computed with the words, so that a look-up need not wait for a key that was just moved.
     hash: u64,
-    /// Boxed twice to be one word: a key is moved about.
+    /// Boxed twice to be one word, because keys are moved.
     error: Option<Box<Box<str>>>,
 }
 
@@ -88,7 +88,7 @@ impl Key {
         Self { words: Words::new(), hash: 0, error: None }
     }
 
-    /// Adds the client in whose scope the call is, and the parts that `build` names, in order.
+    /// Adds the client of the running task, and the parts that `build` names, in order.
     ///
     /// It never panics: a panic in `build` becomes the key's [`error`](Self::error).
     #[inline]
@@ -98,7 +98,7 @@ impl Key {
         {
             KeyBuilder { key: self }.client(&client);
         }
-        // Costs nothing: of a `build` that cannot panic nothing remains to be caught.
+        // Free of cost: the compiler removes it if `build` cannot panic.
         let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: self })));
         if let Err(panic) = outcome {
             self.fail(panic_message(panic));
@@ -106,7 +106,7 @@ impl Key {
         self.hash = owned::hash(self.words());
     }
 
-    /// A key of the parts that `build` names, in order. It is moved, which [`fill`](Self::fill) spares.
+    /// A key of the parts that `build` names, in order. It is moved once, unlike with [`fill`](Self::fill).
     #[inline]
     pub fn build(build: impl FnOnce(&mut KeyBuilder<'_>)) -> Self {
         let mut key = Self::new();
@@ -114,28 +114,28 @@ impl Key {
         key
     }
 
-    /// Why there is no key. The words mean nothing then, and the call has to run uncached.
+    /// Why no key could be made. The words are meaningless then, and the call runs uncached.
     #[inline]
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref().map(AsRef::as_ref)
     }
 
-    /// The key itself.
+    /// The words of the key.
     #[inline]
     #[must_use]
     pub fn words(&self) -> &[u64] {
         self.words.as_slice()
     }
 
-    /// The hash of the words: equal within one process, different in the next.
+    /// The hash of the words. It is seeded per process.
     #[inline]
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
     }
 
-    /// The key that is a text, in no client's scope.
+    /// The key that consists of one text, outside any client.
     pub(crate) fn of_text(text: &str) -> Self {
         let mut key = Self { words: Words::new(), hash: 0, error: None };
         key.words.bytes(Tag::Text, text.as_bytes());
@@ -143,13 +143,13 @@ impl Key {
         key
     }
 
-    /// What to look it up by.
+    /// The form that tables are searched with.
     #[inline]
     pub(crate) fn lookup(&self) -> Lookup<'_> {
         Lookup { hash: self.hash(), words: self.words() }
     }
 
-    /// Remembers the first thing that went wrong.
+    /// Records an error. The first one is kept.
     #[cold]
     fn fail(&mut self, message: Box<str>) {
         self.error.get_or_insert_with(|| Box::new(message));
@@ -169,7 +169,7 @@ pub struct KeyBuilder<'a> {
 }
 
 impl KeyBuilder<'_> {
-    /// Puts the key into the scope of one client. Comes before the parts, or not at all.
+    /// Adds the client. It comes before all parts.
     fn client(&mut self, client: &str) {
         self.key.words.bytes(Tag::Client, client.as_bytes());
     }
@@ -182,7 +182,7 @@ impl KeyBuilder<'_> {
         }
     }
 
-    /// Makes a text of the user's own the whole key, but for the client.
+    /// Makes a program's own text the whole key, except for the client.
     pub fn own(&mut self, text: impl Into<KeyText>) {
         let text = text.into();
         let words = &mut self.key.words;
@@ -197,21 +197,21 @@ impl KeyBuilder<'_> {
     }
 }
 
-/// The text that an own key function returns, or is made from: `String`, `&str`, a number, or one of the shapes in
+/// The text that a `key = …` function returns: made from a `String`, a `&str`, a number, or one of the shapes in
 /// [`keys`](crate::keys).
 ///
-/// It is what stands after the `?` of the key. What is not printable ASCII is percent-encoded, and so are the space, `%`
-/// and `~`; different texts stay different.
+/// It follows the `?` of the key. Characters other than printable ASCII are percent-encoded, and so are the space, `%`
+/// and `~`. Different texts stay different.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyText {
-    /// More segments of the path, each behind its dot.
+    /// Further segments of the path, each after a dot.
     path: String,
     text: String,
     error: Option<Box<str>>,
 }
 
 impl KeyText {
-    /// A text that is encoded already.
+    /// A text that is already encoded.
     pub(crate) fn encoded(path: String, text: Result<String, Box<str>>) -> Self {
         match text {
             Ok(text) => Self { path, text, error: None },
@@ -256,7 +256,7 @@ macro_rules! key_text_from_number {
 
 key_text_from_number!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
-/// What can be part of a key: whatever `serde` can serialise.
+/// Values that can be part of a key: all that `serde` can serialise.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a cache key",
     label = "this argument is part of the key, and is not `serde::Serialize`",
@@ -267,21 +267,21 @@ pub trait KeyPart: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> KeyPart for T {}
 
-/// The text of a call's arguments, where they stand without names.
+/// The text of a call's arguments without names.
 pub(crate) fn arguments<T: Serialize + ?Sized>(arguments: &T) -> Result<String, Box<str>> {
     let mut words = Words::new();
     arguments.serialize(Writer::new(&mut words)).map_err(writer::Unkeyable::message)?;
     Ok(notation::arguments(words.as_slice()))
 }
 
-/// What a panic said.
+/// The message of a panic.
 #[cold]
 fn panic_message(panic: Box<dyn Any + Send>) -> Box<str> {
     let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(message), _) => message,
         (_, Some(message)) => message.as_str(),
         _ => {
-            // An unknown payload might panic once more when it is dropped.
+            // Dropping an unknown payload might panic again.
             mem::forget(panic);
             return "building the key panicked".into();
         }

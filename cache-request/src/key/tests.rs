@@ -174,15 +174,16 @@ fn values_nested_too_deep_to_show_still_differ() {
     assert_ne!(super::arguments(&deep(400, 1)), super::arguments(&[deep(400, 1)]));
 }
 
-/// A function of whose keys one may read like a key of another function has the same head: it is refused (`Cache::claim`), or in
-/// another run known by its fingerprint. The kind of the path is all that a head does not show, and the crate before it.
+/// If a key of one function may read like a key of another, their heads are equal: the second function is refused
+/// (`Cache::claim`), or in another run known by its fingerprint. A head shows neither the kind of the path nor the
+/// crate before it.
 #[test]
 fn names_do_not_run_together() {
     let site = Site::new("c", "f", &[], file!(), line!());
     let names = ["", "a", "b", "a.b", ".", "a@b", "a?b", "a%2Eb", "'", "é", "~"];
     let or_none = || names.map(Some).into_iter().chain([None]);
     let paths = names.map(Path::Name).into_iter().map(|path| (None, path)).chain(
-        // A path's dots are its own.
+        // The dots in a path are its own.
         [None, Some("a"), Some("b")].into_iter().flat_map(|krate| names.map(|name| (krate, Path::Segments(name)))),
     );
     let (mut heads, mut calls) = (HashMap::new(), HashMap::new());

@@ -1,6 +1,7 @@
 //! The serialiser that writes a value's words. The entries of a map are put in order.
 //!
-//! It must inline: of a `u64`, a push remains. It owns the canonical form, see [`key`](super); nothing else writes words.
+//! It must inline, so that a `u64` costs one push. Only this module writes words, in the canonical form that
+//! [`key`](super) describes.
 
 use std::fmt;
 
@@ -177,7 +178,7 @@ impl<'a> Serializer for Writer<'a> {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unkeyable> {
         let start = self.words.len();
         value.serialize(Writer::new(self.words))?;
-        // `Some(x)` is written as `x`; a `None` within counts the `Some`s around it.
+        // `Some(x)` is written as `x`. A `None` inside counts the `Some`s around it.
         let first = &mut self.words.as_mut_slice()[start];
         if Tag::of(*first) == Some(Tag::None) {
             *first += 1;
@@ -299,7 +300,7 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// One of `serde`'s traits for compound values: they differ in the names of their methods only.
+/// The compound traits of `serde`, which differ only in the names of their methods.
 macro_rules! elements {
     ($($compound:ident::$method:ident($($name:ident)?) => $write:ident;)*) => {$(
         impl ser::$compound for Elements<'_> {
@@ -332,10 +333,10 @@ elements! {
     SerializeStructVariant::serialize_field(name) => field;
 }
 
-/// The entries of one map, which are sorted at its end.
+/// The entries of one map, sorted at its end.
 pub(super) struct Entries<'a> {
     words: &'a mut Words,
-    /// Of each entry: where its key begins, where its value begins, and where it ends.
+    /// For each entry: the start of its key, the start of its value, and its end.
     marks: Pooled,
 }
 
@@ -379,14 +380,14 @@ impl ser::SerializeMap for Entries<'_> {
     }
 }
 
-/// Sorts the entries at the end of `words` by the words of their keys; those of one key stay in order.
+/// Sorts the entries at the end of `words` by the words of their keys. Entries with equal keys keep their order.
 fn sort_entries(words: &mut [u64], entries: &mut [[u64; 3]]) {
     let Some(&[first, ..]) = entries.first() else { return };
     let key = |&[start, value, _]: &[u64; 3]| &words[start as usize..value as usize];
     if entries.is_sorted_by(|a, b| key(a) <= key(b)) {
         return;
     }
-    // The unstable sort allocates nothing; where the entry began makes it a stable one.
+    // The unstable sort allocates nothing, and the start of each entry makes it stable.
     entries.sort_unstable_by(|a, b| (key(a), a).cmp(&(key(b), b)));
     let mut sorted = Pooled::take();
     for &[start, _, end] in &*entries {
@@ -395,7 +396,7 @@ fn sort_entries(words: &mut [u64], entries: &mut [[u64; 3]]) {
     words[first as usize..].copy_from_slice(&sorted);
 }
 
-/// Why a value has no words: what its `Serialize` impl said.
+/// Why a value has no words: the error of its `Serialize` impl.
 #[derive(Debug)]
 pub(super) struct Unkeyable(Box<str>);
 
@@ -420,7 +421,7 @@ impl fmt::Display for Unkeyable {
     }
 }
 
-/// `f64::from`, but every NaN keeps its bits: the conversion may quiet it.
+/// Like `f64::from`, but every NaN keeps its bits, which the conversion may change.
 #[inline]
 fn widen(v: f32) -> f64 {
     if v.is_nan() {

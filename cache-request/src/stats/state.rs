@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-/// Whether a cache asks its backend.
+/// The state of a backend's circuit breaker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BreakerState {
-    /// It does.
+    /// Calls use the backend.
     #[default]
     Closed,
-    /// It does not: the backend has failed too often, and the pause is not over.
+    /// Calls go on without the backend: it has failed too often, and the pause is not over.
     Open,
-    /// The pause is over: one operation at a time tries, until one succeeds.
+    /// The pause is over. One operation at a time tries the backend, until one succeeds.
     HalfOpen,
 }
 
@@ -25,14 +25,14 @@ impl fmt::Display for BreakerState {
     }
 }
 
-/// Whether the memory in front of a backend hears of what others change there.
+/// Whether a near cache is told of changes that other processes make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tracking {
-    /// Of nothing: entries last until their timeout.
+    /// It is not told. Entries last until their timeout.
     ByTime,
-    /// Of all changes.
+    /// It is told of all changes.
     Live,
-    /// Not at the moment, and so nothing is in front.
+    /// It cannot be told at present, so it is empty.
     Suspended,
 }

@@ -25,7 +25,7 @@ fn key(number: u64) -> Key {
     Key::build(|key| key.part(&number))
 }
 
-/// Says whether it was kept.
+/// Returns whether it was kept.
 fn put<V: Send + Sync + 'static>(
     store: &Store,
     table: &Table<V>,
@@ -46,7 +46,7 @@ fn shards(store: &Store) -> impl Iterator<Item = std::sync::MutexGuard<'_, Shard
     (0..store.shards.len()).map(|shard| store.lock(shard))
 }
 
-/// That all that is counted twice is counted alike: by the store, by its tables, by its queues.
+/// Checks that the store, its tables and its queues count the same.
 fn consistent<V: Send + Sync + 'static>(store: &Store, tables: &[Arc<Table<V>>]) {
     fn same(one: usize, other: usize) {
         assert_eq!(one, other);

@@ -1,4 +1,4 @@
-//! One annotated function in one cache: its values, its name there, its counters.
+//! One annotated function in one cache: its table, its name, its counters.
 
 mod nested;
 
@@ -23,7 +23,8 @@ use crate::{
     store::{Store, Table},
 };
 
-/// One annotated function in one cache; each type of a generic one, and each `Self` of a method, is one by itself.
+/// One annotated function in one cache. Each instance of a generic function, and each `Self` of a method, is a function
+/// of its own.
 pub(crate) struct Function<V> {
     pub(crate) table: Arc<Table<V>>,
     pub(crate) name: Name,
@@ -42,7 +43,7 @@ pub(crate) enum Placement {
     InMemory,
     /// As bytes, in the cache's backend.
     InBackend,
-    /// Nowhere: the cache is disabled, or another function goes by the same name on its backend.
+    /// Nowhere: the cache is disabled, or another function has the same name on its backend.
     Nowhere,
 }
 
@@ -61,8 +62,8 @@ impl<V: Send + Sync + 'static> Function<V> {
 }
 
 impl<V> Function<V> {
-    /// Counts a fault by the kind of its cause, and logs it: of each kind the first, the second, the fourth, and so on, so that a
-    /// backend that is down does not flood the log.
+    /// Counts a fault by its kind and logs it the first, second, fourth, eighth … time of each kind, so that a backend
+    /// that is down does not flood the log.
     #[cold]
     pub(crate) fn fault(&self, what: &str, cause: &Error) {
         let kind = cause.kind();
@@ -78,7 +79,7 @@ impl<V> Function<V> {
         }
     }
 
-    /// The text of `key`, as it leaves the process.
+    /// The text of `key`, as backends and logs see it.
     pub(crate) fn key_text(&self, key: &Key) -> String {
         text::render(&self.parts, self.name.head(), key.words())
     }
@@ -91,7 +92,7 @@ impl<V> Function<V> {
         })
     }
 
-    /// Runs the user's code, of which a panic is a fault of the cache and not of the call.
+    /// Runs user code. A panic counts as a fault of the cache, and the call goes on.
     #[inline]
     pub(crate) fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {
         let done = catch_panic(code);
@@ -107,7 +108,7 @@ impl<V> Function<V> {
     }
 }
 
-/// A function, whatever its values.
+/// A function without its value type.
 pub(crate) trait AnyFunction: Any + Send + Sync {
     fn stats(&self) -> FunctionStats;
 }
@@ -118,21 +119,21 @@ impl<V: Send + Sync + 'static> AnyFunction for Function<V> {
     }
 }
 
-/// What a function is called in the keys of one cache.
+/// The name of a function in the keys of one cache.
 #[derive(Debug)]
 pub(crate) struct Name {
-    /// Where it is not the prefix.
+    /// The crate, if it is not the prefix.
     krate: Option<String>,
     path: String,
-    /// The path is a name of the user's choice.
+    /// The user has chosen the path with `name = "…"`.
     chosen: bool,
     head: Head,
-    /// Where the function stands, if it may not be the only one of its path.
+    /// The function's place in the source, if other functions may have the same path.
     place: Option<String>,
 }
 
 impl Name {
-    /// The name of `instance` in a cache with that prefix.
+    /// The name of `instance` in a cache with `prefix`.
     pub(crate) fn of(description: &Description, instance: Instance, prefix: Option<&str>) -> Self {
         let krate = description.module.split("::").next().unwrap_or_default();
         let prefix = description.prefix.or(prefix);
@@ -159,14 +160,14 @@ impl Name {
         &self.path
     }
 
-    /// What its keys begin with.
+    /// The text that its keys begin with.
     pub(crate) fn head(&self) -> &Head {
         &self.head
     }
 
-    /// What the function's values are known by, beside their key: their type, and what tells the function from another one
-    /// whose keys may have the same text. A name of the user's choice is one segment, and so is the path of a function in the
-    /// crate's root; a crate behind a prefix may be called like a module.
+    /// Identifies the function's values besides their key: their type, and what distinguishes the function from others
+    /// whose keys may have the same text. A chosen name is one segment, like the path of a function in the crate's
+    /// root, and a crate behind a prefix may have the name of a module.
     fn fingerprint(&self, of_type: u64) -> u64 {
         let Self { krate, chosen, place, .. } = self;
         let mut hasher = blake3::Hasher::new();
@@ -177,13 +178,13 @@ impl Name {
     }
 }
 
-/// Where a function stands, of those that one path may name. What a macro expands to stands in one place as a whole: there,
-/// the compiler's own identity tells two of them apart. It is the same in every run of a program.
+/// The place of a function, which distinguishes functions of one path. Everything that one macro call expands to has
+/// one place, so the compiler's type id is added. It is the same in every run of one program.
 fn place(description: &Description, id: TypeId) -> String {
     format!("{}:{}:{} {id:?}", description.file, description.line, description.column)
 }
 
-/// What the compiler calls the function itself.
+/// The compiler's name for the function itself.
 fn own_path(description: &Description, instance: &str) -> String {
     let mut own = instance;
     while let Some(outer) = own.strip_suffix("::{{closure}}") {
@@ -194,8 +195,8 @@ fn own_path(description: &Description, instance: &str) -> String {
 
 /// Module and function, without the crate.
 ///
-/// The compiler names an instance after all it is nested in: the `Self` type, the type arguments, an outer function. They become
-/// part of the path, so that few functions need share one.
+/// The compiler names an instance after everything that it is nested in: the `Self` type, the type arguments, outer
+/// functions. These become part of the path, so that few functions share one.
 fn path(own: &str) -> String {
     if own.starts_with('<') {
         return readable(own);
@@ -203,8 +204,8 @@ fn path(own: &str) -> String {
     readable(own.split_once("::").map_or(own, |(_crate, path)| path))
 }
 
-/// The body stands in the companion, whose name nobody wants to read in a key. Only the last segment is the function: modules
-/// and types may be named like a companion too.
+/// Replaces the companion's name, in which the body stands, with the function's. Only the last segment can be the
+/// function, as modules and types may have names like a companion's.
 fn without_companion(path: &str, function: &str) -> String {
     let function = function.trim_start_matches("r#");
     let (outer, own) = path.split_at(last_segment(path));
@@ -215,14 +216,14 @@ fn without_companion(path: &str, function: &str) -> String {
     }
 }
 
-/// Where the last segment begins that stands in no brackets.
+/// The start of the last segment outside brackets.
 fn last_segment(path: &str) -> usize {
     let bytes = path.as_bytes();
     let (mut depth, mut start) = (0_usize, 0);
     for (at, byte) in bytes.iter().enumerate() {
         match byte {
             b'<' => depth += 1,
-            // Not the arrow of a function's type.
+            // Not the arrow of a function type.
             b'>' if at == 0 || bytes[at - 1] != b'-' => depth = depth.saturating_sub(1),
             b':' if depth == 0 && path[..at].ends_with(':') && bytes.get(at + 1) != Some(&b'<') => start = at + 1,
             _ => {}
@@ -231,7 +232,7 @@ fn last_segment(path: &str) -> usize {
     start
 }
 
-/// Rust's notation in characters that every backend's keys and consoles take.
+/// Rust's notation, in characters that all backends' keys and consoles accept.
 fn readable(path: &str) -> String {
     path.replace("r#", "").replace("::", ".").replace(", ", ",").replace('<', "(").replace('>', ")")
 }

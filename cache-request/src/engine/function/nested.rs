@@ -1,26 +1,27 @@
-//! Whether a function may stand in another one's body, where two of them may have one path: one in each arm of a `match`.
+//! Tells whether a function may stand in another function's body. There, two functions may have one path: one in each
+//! arm of a `match`.
 
-/// Whether that may be so of the function that the compiler calls `own`, whose nearest module is `module`. In doubt it is.
+/// Whether the function that the compiler calls `own`, in `module`, may be nested in a body. `true` if in doubt.
 ///
-/// A function that is known not to is `module::function`, `module::Type::function` or `<Type as Trait>::function`.
+/// Known not to be nested are `module::function`, `module::Type::function` and `<Type as Trait>::function`.
 pub(super) fn is_nested(own: &str, module: &str, associated: bool) -> bool {
     let (own, module) = (own.replace("r#", ""), module.replace("r#", ""));
     if let Some(inside) = own.strip_prefix(&module).and_then(|inside| inside.strip_prefix("::")) {
         return match segments(inside)[..] {
             [_] => false,
-            // Else what looks like a type may be an outer function.
+            // Otherwise the segment that looks like a type may be an outer function.
             [of, _] => !associated && !of.starts_with("<impl "),
             _ => true,
         };
     }
     match segments(&own)[..] {
-        // There is one such `impl`, unless type or trait stand in a body themselves.
+        // There is one such `impl`, unless its type or trait stands in a body.
         [of, _] if of.starts_with('<') => goes_deeper(of, &module),
         _ => true,
     }
 }
 
-/// Whether a path in `text` leads through `module` to something that stands neither in that module nor outside of it.
+/// Whether a path in `text` leads through `module` to something deeper than that module's own items.
 fn goes_deeper(text: &str, module: &str) -> bool {
     let in_name = |character: char| character.is_alphanumeric() || "_:".contains(character);
     text.match_indices(module).any(|(at, _)| {
@@ -31,7 +32,7 @@ fn goes_deeper(text: &str, module: &str) -> bool {
     })
 }
 
-/// The segments of a path; what stands in brackets belongs to one of them.
+/// The segments of a path. Text in brackets belongs to its segment.
 fn segments(path: &str) -> Vec<&str> {
     let bytes = path.as_bytes();
     let (mut depth, mut start, mut segments) = (0_usize, 0, Vec::new());
@@ -39,7 +40,7 @@ fn segments(path: &str) -> Vec<&str> {
         match byte {
             b'<' | b'(' | b'[' => depth += 1,
             b')' | b']' => depth = depth.saturating_sub(1),
-            // Not the arrow of a function's type.
+            // Not the arrow of a function type.
             b'>' if at == 0 || bytes[at - 1] != b'-' => depth = depth.saturating_sub(1),
             b':' if depth == 0 && at > start && bytes[at - 1] == b':' => {
                 segments.push(&path[start..at - 1]);

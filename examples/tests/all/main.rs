@@ -1,0 +1,4 @@
+//! The examples, run as their users run them.
+
+mod departures;
+mod small;

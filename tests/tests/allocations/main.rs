@@ -1,0 +1,4 @@
+//! What allocates: a process of its own, whose allocator counts.
+
+mod hits;
+mod keys;

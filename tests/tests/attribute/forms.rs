@@ -1,0 +1,13 @@
+//! Every kind of function can be annotated, and its body sees no difference.
+//!
+//! Each test calls twice: what the second call answers is what the first one did, remembered or not.
+#![deny(warnings, missing_docs, clippy::all)]
+
+mod arguments;
+mod bodies;
+mod functions;
+mod futures;
+mod generated;
+mod methods;
+mod neighbours;
+mod patterns;

@@ -1,0 +1,17 @@
+//! The attribute: what can be annotated, what that means, and the companion that comes with it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod behaviour;
+mod companion;
+mod edition_2021;
+mod forms;
+mod keys;
+mod namesakes;
+
+/// For [`namesakes`]: a function in the crate's root.
+#[cache_request::cache_request]
+fn offers() -> u32 {
+    namesakes::ran(1)
+}

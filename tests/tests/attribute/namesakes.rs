@@ -1,0 +1,200 @@
+//! Functions that go by one name never see one another's answers, in one program or from its one run to the next.
+//!
+//! A run is a cache of its own on the backend that all runs share.
+
+use std::cell::Cell;
+
+use cache_request::{Cache, CacheBuilder, Clock, cache_request, scoped_sync};
+use cache_request_edition_2021 as other;
+use cache_request_tests::backends::Bent;
+
+use crate::offers;
+
+thread_local! {
+    static BODIES: Cell<u32> = const { Cell::new(0) };
+}
+
+pub(crate) fn ran<T>(answer: T) -> T {
+    BODIES.set(BODIES.get() + 1);
+    answer
+}
+
+struct Program(Bent);
+
+impl Program {
+    fn new() -> Self {
+        Self(Bent::new(&Clock::mock()))
+    }
+
+    /// What `code` returns in a run of the program, and how many bodies it ran.
+    fn run<T>(&self, code: impl FnOnce() -> T) -> (T, u32) {
+        self.run_with(|cache| cache, code)
+    }
+
+    fn run_with<T>(&self, set: fn(CacheBuilder) -> CacheBuilder, code: impl FnOnce() -> T) -> (T, u32) {
+        let cache = set(Cache::builder().backend(self.0.clone())).build();
+        BODIES.set(0);
+        (scoped_sync(&cache, code), BODIES.get())
+    }
+}
+
+fn degrees(scale: &str, degrees: i32) -> String {
+    match scale {
+        "celsius" => {
+            #[cache_request]
+            fn show(degrees: i32) -> String {
+                ran(format!("{degrees} °C"))
+            }
+            show(degrees)
+        }
+        _ => {
+            #[cache_request(handle = false)]
+            fn show(degrees: i32) -> String {
+                ran(format!("{degrees} °F"))
+            }
+            show(degrees)
+        }
+    }
+}
+
+#[test]
+fn two_inner_functions_of_one_path_exchanged_answers_from_run_to_run() {
+    let program = Program::new();
+    assert_eq!(program.run(|| degrees("celsius", 20)), ("20 °C".into(), 1));
+    assert_eq!(program.run(|| degrees("celsius", 20)), ("20 °C".into(), 0), "it is remembered");
+    assert_eq!(program.run(|| degrees("fahrenheit", 20)), ("20 °F".into(), 1));
+    assert_eq!(program.run(|| degrees("fahrenheit", 20)), ("20 °F".into(), 0), "so is the other one, then");
+    assert_eq!(program.run(|| degrees("celsius", 20)), ("20 °C".into(), 1));
+    let both = || [degrees("fahrenheit", 20), degrees("celsius", 20), degrees("fahrenheit", 20)];
+    assert_eq!(program.run(both).0, ["20 °F", "20 °C", "20 °F"]);
+}
+
+#[test]
+fn inner_functions_that_one_macro_makes_stand_at_one_place() {
+    macro_rules! scales {
+        ($asked:expr, $($scale:literal $unit:literal),*) => {
+            match $asked {
+                $($scale => {
+                    #[cache_request]
+                    fn show(degrees: i32) -> String {
+                        ran(format!("{degrees} {}", $unit))
+                    }
+                    show(20)
+                })*
+                _ => unreachable!(),
+            }
+        };
+    }
+    let show = |scale| scales!(scale, "celsius" "°C", "fahrenheit" "°F");
+    let program = Program::new();
+    assert_eq!(program.run(|| show("celsius")), ("20 °C".into(), 1));
+    assert_eq!(program.run(|| show("celsius")), ("20 °C".into(), 0));
+    assert_eq!(program.run(|| show("fahrenheit")), ("20 °F".into(), 1));
+}
+
+trait Unit {
+    fn show(&self, degrees: i32) -> String;
+}
+
+#[test]
+fn methods_of_two_inner_types_of_one_path() {
+    fn show(celsius: bool) -> (String, String) {
+        if celsius {
+            struct Scale;
+            impl Scale {
+                #[cache_request(skip(self))]
+                fn name(&self) -> String {
+                    ran("Celsius".into())
+                }
+            }
+            impl Unit for Scale {
+                #[cache_request(skip(self), handle = false)]
+                fn show(&self, degrees: i32) -> String {
+                    ran(format!("{degrees} °C"))
+                }
+            }
+            (Scale.name(), Scale.show(20))
+        } else {
+            struct Scale;
+            impl Scale {
+                #[cache_request(skip(self))]
+                fn name(&self) -> String {
+                    ran("Fahrenheit".into())
+                }
+            }
+            impl Unit for Scale {
+                #[cache_request(skip(self), handle = false)]
+                fn show(&self, degrees: i32) -> String {
+                    ran(format!("{degrees} °F"))
+                }
+            }
+            (Scale.name(), Scale.show(20))
+        }
+    }
+    let program = Program::new();
+    let [celsius, fahrenheit] = [("Celsius", "20 °C"), ("Fahrenheit", "20 °F")].map(|(a, b)| (a.into(), b.into()));
+    assert_eq!(program.run(|| show(true)), (celsius, 2));
+    assert_eq!(program.run(|| show(false)), (fahrenheit, 2));
+    assert_eq!(program.run(|| show(false)).1, 0);
+}
+
+/// Here a value is found by the name alone, wherever the function stands.
+#[test]
+fn a_name_pins_the_values_of_an_inner_function() {
+    fn before() -> u32 {
+        #[cache_request(name = "pinned")]
+        fn inner() -> u32 {
+            ran(1)
+        }
+        inner()
+    }
+    fn after() -> u32 {
+        #[cache_request(name = "pinned")]
+        fn inner() -> u32 {
+            ran(2)
+        }
+        inner()
+    }
+    let program = Program::new();
+    assert_eq!(program.run(before), (1, 1));
+    assert_eq!(program.run(after), (1, 0));
+}
+
+/// As in the other crate, where it says something else.
+#[cache_request]
+fn plain(text: &str, slice: &[u8], option: Option<&str>) -> String {
+    ran(format!("mine: {text}{slice:?}{option:?}"))
+}
+
+#[test]
+fn functions_of_two_crates_shared_keys_where_the_cache_had_a_prefix() {
+    let program = Program::new();
+    let mine = || plain("a", &[], None);
+    let others = || other::plain("a", &[], None);
+    let prefix: fn(CacheBuilder) -> CacheBuilder = |cache| cache.prefix("shop");
+    for set in [prefix, |cache| cache] {
+        assert_eq!(program.run_with(set, mine), ("mine: a[]None".into(), 1));
+        assert_eq!(program.run_with(set, others).0, "a[]None");
+        assert_eq!(program.run_with(set, mine), ("mine: a[]None".into(), 0));
+    }
+    let key = || (plain_cache("a", &[], None).key().unwrap(), other::plain_cache("a", &[], None).key().unwrap());
+    let ((mine, others), _) = program.run_with(prefix, key);
+    assert_eq!(mine, "shop..attribute.namesakes.plain?text=a&slice=()&option=!");
+    assert_eq!(others, "shop..cache_request_edition_2021.plain?text=a&slice=()&option=!");
+}
+
+mod shop {
+    #[cache_request::cache_request(name = "offers")]
+    pub(crate) fn list() -> u32 {
+        super::ran(2)
+    }
+}
+
+/// The path of the one is a single segment, as the name of the other.
+#[test]
+fn a_chosen_name_was_taken_for_a_function_in_the_crate_s_root() {
+    let program = Program::new();
+    assert_eq!(program.run(|| (offers(), shop::list())), ((1, 2), 2));
+    assert_eq!(program.run(shop::list), (2, 1));
+    assert_eq!(program.run(offers), (1, 1));
+}

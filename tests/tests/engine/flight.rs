@@ -1,0 +1,11 @@
+//! Single flight, through the attribute: one body at a time for a key, for all kinds of callers, and however the body ends.
+
+mod apart;
+mod cancelled;
+mod dropped;
+mod failing;
+mod faults;
+mod nested;
+mod sendable;
+mod stampede;
+mod stuck;

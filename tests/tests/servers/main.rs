@@ -1,0 +1,9 @@
+//! Backends behind which there is a server or a database, each of which the tests start for themselves.
+
+mod fork;
+mod isolation;
+mod memcached;
+mod redis;
+mod runtimes_without_io;
+mod sql;
+mod wire;

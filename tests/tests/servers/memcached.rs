@@ -1,0 +1,9 @@
+//! memcached: the whole suite, and what is peculiar to it.
+
+mod causes;
+mod conformance;
+mod faults;
+mod late;
+mod runtimes;
+mod stored;
+mod together;

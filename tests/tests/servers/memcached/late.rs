@@ -1,0 +1,138 @@
+//! Abandoned writes that the server executes later.
+
+use std::time::Duration;
+
+use cache_request::backend::{Backend, Item, MemcachedBackend};
+use cache_request_tests::servers::{delay::Delay, memcached::Memcached, wait_until};
+use tokio::{
+    runtime::Runtime,
+    time::{sleep, timeout},
+};
+
+/// Nothing tells the items of such a server apart, and all the same they are stored, replaced and found.
+#[test]
+fn a_server_without_cas_is_good_enough() {
+    let memcached = Memcached::start(&["-C"]);
+    let backend = MemcachedBackend::new(&memcached.url()).unwrap();
+    Runtime::new().unwrap().block_on(async {
+        for value in [&b"one"[..], b"two"] {
+            backend.set("key", value, None).await.unwrap();
+            assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(value));
+        }
+        let items = ["key", "other"].map(|key| Item { key, value: b"three", timeout: None });
+        assert!(backend.set_many(&items).await.iter().all(Result::is_ok));
+        assert!(!backend.add("key", b"four", None).await.unwrap());
+        assert!(backend.touch("key", Some(Duration::from_secs(60))).await.unwrap());
+        assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"three"[..]));
+        assert!(backend.delete("key").await.unwrap());
+        assert!(backend.add("key", b"five", None).await.unwrap());
+        assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"five"[..]));
+    });
+}
+
+/// An item that was only claimed is a miss for every reader.
+#[test]
+fn a_write_that_was_only_begun_is_nothing() {
+    for newer in [0, 1, 2, 3] {
+        let left = late(Write::Set, 1, None, &async |backend: &MemcachedBackend| {
+            assert_eq!(backend.get("key").await.unwrap(), None);
+            match newer {
+                0 => assert!(!backend.delete("key").await.unwrap()),
+                1 => assert!(!backend.touch("key", None).await.unwrap()),
+                2 => assert!(backend.add("key", b"newer", None).await.unwrap()),
+                _ => backend.set("key", b"newer", None).await.unwrap(),
+            }
+        });
+        let left = left.expect("a write takes two trips");
+        assert_eq!(left.as_deref(), [None, Some(&b"outdated"[..]), Some(b"newer"), Some(b"newer")][newer]);
+    }
+}
+
+/// What may be given up.
+#[derive(Debug, Clone, Copy)]
+enum Write {
+    Set,
+    SetMany,
+    Add,
+    Touch,
+}
+
+const OUTDATED: &[u8] = b"outdated";
+
+impl Write {
+    async fn begin(self, backend: &MemcachedBackend) {
+        match self {
+            Self::Set => drop(backend.set("key", OUTDATED, None).await),
+            Self::SetMany => {
+                let items = ["key", "other"].map(|key| Item { key, value: OUTDATED, timeout: None });
+                backend.set_many(&items).await;
+            }
+            Self::Add => drop(backend.add("key", OUTDATED, None).await),
+            Self::Touch => drop(backend.touch("key", Some(Duration::from_secs(60))).await),
+        }
+    }
+}
+
+/// What a key holds in the end, if a write of it is given up after so many trips, `newer` is done, and only then the server
+/// gets what was sent before. `None` if the write takes no more trips than that.
+fn late(
+    write: Write,
+    trips: usize,
+    older: Option<&[u8]>,
+    newer: &impl AsyncFn(&MemcachedBackend),
+) -> Option<Option<Vec<u8>>> {
+    let memcached = Memcached::start(&[]);
+    let delay = Delay::before(memcached.server.port);
+    let backend = MemcachedBackend::new(&format!("memcached://127.0.0.1:{}", delay.port)).unwrap();
+    Runtime::new().unwrap().block_on(async {
+        assert_eq!(backend.get("key").await.unwrap(), None);
+        if let Some(older) = older {
+            backend.set("key", older, None).await.unwrap();
+        }
+        delay.hold_after(trips);
+        if timeout(Duration::from_millis(150), write.begin(&backend)).await.is_ok() {
+            return None;
+        }
+        delay.hold_no_more();
+        // As soon as the server is asked again.
+        while backend.get("key").await.is_err() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        newer(&backend).await;
+        delay.let_go();
+        wait_until("the server has done all", || delay.ended() > 0);
+        Some(backend.get("key").await.unwrap())
+    })
+}
+
+/// Gives a write up after each of its trips.
+fn always_late(write: Write, older: Option<&[u8]>, newer: &impl AsyncFn(&MemcachedBackend), left: Option<&[u8]>) {
+    let mut trips = 0;
+    while let Some(found) = late(write, trips, older, newer) {
+        assert_eq!(found.as_deref(), left, "{write:?} over {older:?}, given up after {trips} trips");
+        trips += 1;
+    }
+    assert!(trips > 0, "{write:?} was never held up");
+}
+
+#[test]
+fn a_late_write_does_not_undo_a_deletion() {
+    let delete = &async |backend: &MemcachedBackend| _ = backend.delete("key").await.unwrap();
+    for write in [Write::Set, Write::SetMany, Write::Add] {
+        always_late(write, None, delete, None);
+    }
+    for write in [Write::Set, Write::SetMany, Write::Touch] {
+        always_late(write, Some(b"older"), delete, None);
+    }
+}
+
+#[test]
+fn a_late_write_does_not_replace_a_newer_value() {
+    let set = &async |backend: &MemcachedBackend| backend.set("key", b"newer", None).await.unwrap();
+    for write in [Write::Set, Write::SetMany, Write::Add] {
+        always_late(write, None, set, Some(b"newer"));
+    }
+    for write in [Write::Set, Write::SetMany, Write::Touch] {
+        always_late(write, Some(b"older"), set, Some(b"newer"));
+    }
+}

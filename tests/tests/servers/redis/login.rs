@@ -1,0 +1,117 @@
+//! Users, passwords and certificates.
+
+use cache_request::{
+    Cache, ErrorKind,
+    backend::{Backend, RedisBackend},
+    cache_request, scoped_sync,
+};
+use cache_request_tests::{
+    certificates::Certificates,
+    logs,
+    servers::{
+        free_port,
+        redis::{self, Redis},
+    },
+};
+use futures_lite::future::block_on;
+
+#[cache_request]
+fn double(number: u32) -> u32 {
+    number * 2
+}
+
+/// A user who may do what a cache needs, and no more.
+fn with_user() -> Redis {
+    let redis = Redis::start(&[]);
+    #[rustfmt::skip]
+    redis.ask::<()>(&[
+        "ACL", "SETUSER", "cache", "on", ">s@cr/t:1", "resetkeys", "~mine:*", "-@all", "+get", "+mget", "+set", "+pexpire",
+        "+persist", "+exists", "+unlink", "+scan", "+select",
+    ]);
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "resetpass", ">default-s3cret"]);
+    redis
+}
+
+#[test]
+fn a_user_of_few_rights_is_enough() {
+    let redis = with_user();
+    let port = redis.server.port;
+    let url = format!("redis://cache:s%40cr%2Ft%3A1@127.0.0.1:{port}/2");
+    let backend = RedisBackend::builder(&url).namespace("mine").connect_now(true).build().unwrap();
+    block_on(async {
+        backend.set("key", b"value", None).await.unwrap();
+        assert!(!backend.add("key", b"value", None).await.unwrap());
+        assert!(backend.touch("key", None).await.unwrap());
+        assert!(backend.touch("key", Some(std::time::Duration::from_secs(9))).await.unwrap());
+        assert_eq!(backend.get_many(&["key"]).await[0].as_ref().unwrap().as_deref(), Some(&b"value"[..]));
+        backend.clear().await.unwrap();
+        assert_eq!(backend.get("key").await.unwrap(), None);
+
+        // What is forbidden is an error, and no end of the connection.
+        let other = RedisBackend::builder(&url).namespace("yours").build().unwrap();
+        for _ in 0..2 {
+            let error = other.set("key", b"value", None).await.unwrap_err();
+            assert!(error.to_string().contains("NOPERM"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_wrong_password_breaks_no_call_and_is_not_shown() {
+    let redis = with_user();
+    let port = redis.server.port;
+    for login in ["cache:wr0ng-s3cret@", ":wr0ng-s3cret@", "unknown:wr0ng-s3cret@", ""] {
+        let url = format!("redis://{login}127.0.0.1:{port}?soft_limit=10s");
+        let cache = Cache::from_url(&url).unwrap();
+        let ((), lines) = logs::of(|| {
+            scoped_sync(&cache, || {
+                assert_eq!(double(1), 2);
+                assert_eq!(double(1), 2);
+            });
+        });
+        assert_eq!(cache.stats().bodies(), 2);
+        assert!(cache.stats().faults() >= 2, "{}", cache.stats());
+        let told = format!("{lines:?} {cache:?}");
+        assert!(!told.contains("s3cret"), "{told}");
+        assert!(["WRONGPASS", "NOAUTH", "refuses"].iter().any(|word| told.contains(word)), "{login}: {told}");
+
+        let error = Cache::from_url(&format!("{url}&connect=now")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Backend);
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+    }
+}
+
+/// A server that understands neither `HELLO` nor `AUTH` quotes what it was sent, and with it the password.
+#[test]
+fn what_a_server_quotes_is_not_shown() {
+    let redis = Redis::start(&["--rename-command", "AUTH", "", "--rename-command", "HELLO", ""]);
+    let url = format!("redis://user:s3cret@127.0.0.1:{}?connect=now", redis.server.port);
+    let error = Cache::from_url(&url).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+
+    // Without a password it is just an older server, that knows RESP2 only.
+    let cache = Cache::from_url(&format!("{}?connect=now&soft_limit=10s", redis.url())).unwrap();
+    scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
+    assert_eq!(cache.stats().hits(), 1);
+}
+
+#[test]
+fn connections_are_encrypted_and_strangers_are_not_trusted() {
+    let certificates = Certificates::new();
+    let tls_port = free_port();
+    let encrypted = redis::encrypted(&certificates, tls_port);
+    let redis = Redis::start(&encrypted.iter().map(String::as_str).collect::<Vec<_>>());
+    let authority = certificates.authority().display().to_string();
+    for host in ["127.0.0.1", "localhost"] {
+        let url = format!("rediss://{host}:{tls_port}/1?tls_ca={authority}&connect=now&soft_limit=10s");
+        let cache = Cache::from_url(&url).unwrap();
+        scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
+        assert_eq!(cache.stats().hits(), if host == "localhost" { 2 } else { 1 });
+    }
+    assert_eq!(redis.ask::<String>(&["INFO", "keyspace"]).matches("db1:keys=1").count(), 1);
+
+    let error = Cache::from_url(&format!("rediss://127.0.0.1:{tls_port}?connect=now")).unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+    let error = Cache::from_url("rediss://h?tls_ca=/nowhere").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}

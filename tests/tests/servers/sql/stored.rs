@@ -1,0 +1,168 @@
+//! What stands in the table, for how long, and whose it is.
+
+use std::time::Duration;
+
+use cache_request::{
+    Cache, Clock, ErrorKind,
+    backend::{Backend, Item, SqlBackend, SqlBackendBuilder},
+};
+use cache_request_tests::{
+    servers::{postgres::Postgres, wait_until},
+    sharing::{assert_each_clears_its_own, assert_processes_share},
+};
+use futures_lite::future::block_on;
+
+fn processes_share(url: &str) {
+    let url = format!("{url}?prefix=paint&soft_limit=10s&connect_limit=20s");
+    assert_processes_share(|| Cache::from_url(&url).unwrap(), || {});
+}
+
+#[test]
+fn an_annotated_function_keeps_its_answers_there() {
+    let directory = tempfile::tempdir().unwrap();
+    processes_share(&format!("sqlite://{}/cache.db", directory.path().display()));
+    let postgres = Postgres::start(&[]);
+    processes_share(&postgres.url());
+    let row = "SELECT namespace, key, expires / 1000 - extract(epoch FROM now())::bigint BETWEEN 50 AND 61 \
+               FROM cache_request WHERE key NOT LIKE '%acme%'";
+    assert_eq!(postgres.ask(row), "cache-request|paint..colour?name=red|t");
+}
+
+/// Namespaces and tables are apart, also when one is cleared of more rows than go at once.
+fn are_apart(begin: impl Fn() -> SqlBackendBuilder) {
+    let slowly = || begin().connect_limit(Duration::from_secs(20));
+    block_on(async {
+        let backends = [
+            slowly().namespace("shop").build().unwrap(),
+            slowly().namespace("shop2").build().unwrap(),
+            slowly().namespace("SHOP").build().unwrap(),
+            slowly().namespace("s%").build().unwrap(),
+            slowly().namespace("shop").table("Other_1").build().unwrap(),
+            slowly().namespace("shop").table("select").build().unwrap(),
+        ];
+        for (number, backend) in backends.iter().enumerate() {
+            assert_eq!(backend.get("key").await.unwrap(), None, "{number}");
+            backend.set("key", &[u8::try_from(number).unwrap()], None).await.unwrap();
+        }
+        let keys: Vec<String> = (0..20_000).map(|number| format!("key{number}")).collect();
+        let items: Vec<_> = keys.iter().map(|key| Item { key, value: key.as_bytes(), timeout: None }).collect();
+        let begun = std::time::Instant::now();
+        assert!(backends[0].set_many(&items).await.iter().all(Result::is_ok));
+        let written = begun.elapsed();
+        let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let found = backends[0].get_many(&names).await;
+        assert!(found.iter().zip(&keys).all(|(found, key)| found.as_ref().unwrap().as_deref() == Some(key.as_bytes())));
+        println!("{}: 20,000 set in {written:.0?}, got in {:.0?}", backends[0].name(), begun.elapsed() - written);
+        assert_each_clears_its_own(&backends).await;
+        assert!(backends[0].get_many(&names).await.iter().all(|found| matches!(found, Ok(None))));
+    });
+    for wrong in ["", "1a", "a b", "a\"", "a;b", "sqlite_a", "ä", &"a".repeat(56)] {
+        assert_eq!(begin().table(wrong).build().unwrap_err().kind(), ErrorKind::Config, "{wrong}");
+    }
+    for wrong in ["", "a b", "ä", "a\n", &"a".repeat(129)] {
+        assert_eq!(begin().namespace(wrong).build().unwrap_err().kind(), ErrorKind::Config, "{wrong}");
+    }
+}
+
+/// Batches of several callers that concern the same keys in different orders wait for no circle.
+fn batches_cross(begin: impl Fn() -> SqlBackendBuilder) {
+    let backends = [begin().build().unwrap(), begin().build().unwrap()];
+    let keys: Vec<String> = (0..300).map(|number| format!("key{number}")).collect();
+    std::thread::scope(|threads| {
+        for caller in 0..4 {
+            let (backend, mut keys) = (&backends[caller % 2], keys.iter().map(String::as_str).collect::<Vec<_>>());
+            if caller > 1 {
+                keys.reverse();
+            }
+            threads.spawn(move || {
+                for _ in 0..10 {
+                    let items: Vec<_> = keys.iter().map(|key| Item { key, value: b"v", timeout: None }).collect();
+                    assert!(block_on(backend.set_many(&items)).iter().all(Result::is_ok));
+                    assert!(block_on(backend.delete_many(&keys)).iter().all(Result::is_ok));
+                    block_on(backend.clear()).unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// What has expired is removed in the background, of all namespaces; what has not, is not.
+fn is_culled(begin: impl Fn() -> SqlBackendBuilder, rows: impl Fn() -> String) {
+    let clock = Clock::mock();
+    let backend = begin().clock(&clock).cull_every(Duration::from_millis(50)).build().unwrap();
+    let other = begin().clock(&clock).namespace("another").build().unwrap();
+    let keys: Vec<String> = (0..2500).map(|number| format!("key{number}")).collect();
+    block_on(async {
+        let timeout = Some(Duration::from_secs(60));
+        let items: Vec<_> = keys.iter().map(|key| Item { key, value: b"v", timeout }).collect();
+        assert!(other.set_many(&items).await.iter().all(Result::is_ok));
+        backend.set("for ever".replace(' ', "-").as_str(), b"v", None).await.unwrap();
+        backend.set("longer", b"v", Some(Duration::from_secs(61))).await.unwrap();
+    });
+    assert_eq!(rows(), "2502");
+    clock.advance(Duration::from_secs(60));
+    wait_until("the expired rows are removed", || rows() == "2");
+}
+
+#[test]
+fn rows_of_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| SqlBackend::sqlite(directory.path().join(name));
+    are_apart(|| at("apart.db"));
+    batches_cross(|| at("cross.db"));
+}
+
+#[test]
+fn expired_rows_of_sqlite_are_culled() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cache.db");
+    // Who goes by another clock, at the beginning of time, sees all that is there.
+    let keys: Vec<String> = (0..2500).map(|number| format!("key{number}")).collect();
+    let early = SqlBackend::sqlite(&file).clock(Clock::mock()).namespace("another").build().unwrap();
+    let own = SqlBackend::sqlite(&file).clock(Clock::mock()).build().unwrap();
+    let rows = || {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let found = block_on(early.get_many(&keys));
+        let found = found.into_iter().chain(block_on(own.get_many(&["for-ever", "longer"])));
+        found.filter(|found| found.as_ref().unwrap().is_some()).count().to_string()
+    };
+    is_culled(|| SqlBackend::sqlite(&file), rows);
+}
+
+#[test]
+fn rows_of_postgres() {
+    let postgres = Postgres::start(&[]);
+    are_apart(|| SqlBackend::postgres(&postgres.url()));
+    batches_cross(|| SqlBackend::postgres(&postgres.url()).connect_limit(Duration::from_secs(20)));
+    // No process deletes these any more.
+    assert_eq!(postgres.ask("SELECT count(*) FROM cache_request"), "0");
+    let begin = || SqlBackend::postgres(&postgres.url()).connect_limit(Duration::from_secs(20));
+    is_culled(begin, || postgres.ask("SELECT count(*) FROM cache_request"));
+
+    // A table that is taken away is made again, and one that is there is enough for who may make none.
+    let backend = begin().build().unwrap();
+    block_on(async {
+        backend.set("key", b"value", None).await.unwrap();
+        let _ = postgres.ask("DROP TABLE cache_request");
+        let _ = backend.get("key").await;
+        backend.set("key", b"value", None).await.unwrap();
+        assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"value"[..]));
+    });
+    let _ = postgres
+        .ask("CREATE USER guest PASSWORD 'guest'; GRANT SELECT, INSERT, UPDATE, DELETE ON cache_request TO guest;");
+    let guest = |password: &str| {
+        SqlBackend::postgres(&format!("postgres://guest:{password}@127.0.0.1:{}/cache", postgres.server.port))
+            .connect_limit(Duration::from_secs(20))
+    };
+    block_on(async {
+        let backend = guest("guest").build().unwrap();
+        assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"value"[..]));
+        assert!(backend.delete("key").await.unwrap());
+        let denied = guest("guest").table("another").build().unwrap().get("key").await.unwrap_err();
+        assert!(denied.to_string().contains("permission denied"), "{denied}");
+        let refused = guest("wrongsecret").build().unwrap().get("key").await.unwrap_err();
+        assert!(refused.kind() == ErrorKind::Backend && refused.to_string().contains("guest"), "{refused}");
+        assert!(!format!("{refused} {refused:?}").contains("wrongsecret"), "{refused:?}");
+        assert!(guest("wrongsecret").connect_now(true).build().is_err());
+    });
+}
