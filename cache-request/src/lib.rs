@@ -175,7 +175,7 @@ pub use crate::{
     codec::DEFAULT_MAX_VALUE_BYTES,
     error::{Error, ErrorKind},
     key::keys,
-    stats::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
+    stats::{BackendStats, BreakerStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
 };
 
 #[cfg(feature = "macros")]
