@@ -15,6 +15,10 @@ pub(crate) type Nanos = u64;
 /// A moment that never comes.
 pub(crate) const NEVER: Nanos = u64::MAX;
 
+/// How far the clocks of two machines may differ. What is stored later than that from now is taken for an entry of a clock that is
+/// wrong, or that was, and is a miss: its timeout would end as much too late.
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
 /// The clock of a cache: the machine's, or one that tests move by hand.
 #[derive(Clone, Default)]
 pub struct Clock(Option<MockClock>);
@@ -58,6 +62,12 @@ impl Clock {
             None => SystemTime::now(),
             Some(mock) => UNIX_EPOCH + MOCK_EPOCH + Duration::from_nanos(mock.elapsed()),
         }
+    }
+
+    /// Whether a test moves it. Then it takes the place of any other clock, such as a server's.
+    #[cfg(any(feature = "file", feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn is_mock(&self) -> bool {
+        self.0.is_some()
     }
 
     /// The time now, behind by at most one tick of the machine's coarse clock (a few milliseconds). Cheap enough for

@@ -1,5 +1,6 @@
 //! Tables of SQLite and PostgreSQL: the whole suite on both, and what is peculiar to them.
 
+mod clocks;
 mod conformance;
 mod faults;
 mod keys;

@@ -18,8 +18,8 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::failed;
-use crate::{Error, ErrorKind};
+use super::{entry::Contents, failed};
+use crate::{Error, ErrorKind, base::clock::CLOCK_TOLERANCE};
 
 const ENTRY_SUFFIX: &str = ".cache-request";
 const TEMPORARY_PREFIX: &str = ".";
@@ -47,6 +47,26 @@ impl Name {
         let hash = blake3::Hash::from_hex(digits).ok()?;
         // `from_hex` takes capitals too, but no file of ours has them.
         (hash.to_hex().as_str() == digits).then_some(Self(*hash.as_bytes()))
+    }
+}
+
+/// What time it is for an answer that is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) now: SystemTime,
+    /// The clock is one that a test moves, and no other counts.
+    pub(super) is_mock: bool,
+}
+
+impl Moment {
+    /// The time by the clock of the file system, which has just made a file, if that differs from the machine's by more than a
+    /// little. File systems may count whole seconds only.
+    fn by(self, made: Option<SystemTime>, machine: SystemTime) -> SystemTime {
+        let Some(made) = made.filter(|_| !self.is_mock) else { return self.now };
+        let ahead = made.duration_since(machine).unwrap_or_default();
+        let behind = machine.duration_since(made).unwrap_or_default();
+        let corrected = (self.now - behind).checked_add(ahead).filter(|_| ahead.max(behind) > CLOCK_TOLERANCE);
+        corrected.unwrap_or(self.now)
     }
 }
 
@@ -115,7 +135,15 @@ impl Directory {
     /// Writes `bytes` to a new file beside where `name` will lie. Dropping the file removes it.
     ///
     /// It is not synced to the disk: after a power cut an answer may be lost or cut short, which its header tells.
-    pub(super) fn write_temporary(&self, name: &Name, bytes: &[u8]) -> Result<NamedTempFile, Error> {
+    ///
+    /// The answer is stored `now`, unless the clock of the file system, which all machines share that use the directory, says
+    /// otherwise.
+    pub(super) fn write_temporary(
+        &self,
+        name: &Name,
+        contents: &mut Contents,
+        now: Moment,
+    ) -> Result<NamedTempFile, Error> {
         let shard = self.shard_path(name.shard());
         let mut file = within(&shard, || {
             tempfile::Builder::new()
@@ -125,6 +153,9 @@ impl Directory {
                 .tempfile_in(&shard)
         })
         .map_err(|error| self.blame(name, failed("creating a file in", &shard, error)))?;
+        // What cannot be asked for its time is written by this machine's.
+        let made = file.as_file().metadata().and_then(|metadata| metadata.modified()).ok();
+        let bytes = contents.stored_at(now.by(made, SystemTime::now()));
         io::Write::write_all(&mut file, bytes).map_err(|error| failed("writing", file.path(), error))?;
         Ok(file)
     }
@@ -242,4 +273,32 @@ pub(super) fn remove(path: &Path) -> Result<bool, Error> {
 
 fn is_directory(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_of_the_file_system_counts_if_it_differs() {
+        let (now, hour) = (SystemTime::now(), Duration::from_secs(60 * 60));
+        let (little, much) = (CLOCK_TOLERANCE, CLOCK_TOLERANCE + Duration::from_nanos(1));
+        // A call that had to wait is stored as of when it was made.
+        let machine = now + hour / 2;
+        let own = Moment { now, is_mock: false };
+        let mock = Moment { now, is_mock: true };
+        for (made, expected) in [
+            (machine + little, now),
+            (machine - little, now),
+            (machine + much, now + much),
+            (machine - much, now - much),
+            // This machine's clock is an hour ahead, or behind.
+            (machine - hour, now - hour),
+            (machine + hour, now + hour),
+        ] {
+            assert_eq!(own.by(Some(made), machine), expected);
+            assert_eq!(mock.by(Some(made), machine), now);
+        }
+        assert_eq!(own.by(None, machine), now);
+    }
 }

@@ -3,7 +3,8 @@
 //! | bytes | what |
 //! | --- | --- |
 //! | 16 | `cache-request/1` and a line feed: whose file it is, and the version of this layout |
-//! | 8 | when it expires: milliseconds since 1970, little-endian; all ones for never |
+//! | 8 | when it was stored: milliseconds since 1970, little-endian |
+//! | 8 | when it expires, likewise; all ones for never |
 //! | 8 | the key's length in bytes, little-endian |
 //! | 8 | the value's length in bytes, little-endian |
 //! | … | the key |
@@ -20,29 +21,41 @@ use std::{
 };
 
 use super::failed;
-use crate::{Error, ErrorKind};
+use crate::{
+    Error, ErrorKind,
+    base::clock::{CLOCK_TOLERANCE, unix_millis},
+};
 
 const MAGIC: &[u8; 14] = b"cache-request/";
 const VERSION: &[u8; 2] = b"1\n";
-const HEADER: usize = 16 + 3 * 8;
+const HEADER: usize = 16 + 4 * 8;
+/// Where the two times are.
+const TIMES: std::ops::Range<usize> = 16..32;
 
-/// When an answer ceases to be one.
+/// When an answer was stored and when it expires, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Expiry(u64);
+struct Times {
+    stored: u64,
+    expires: u64,
+}
 
-impl Expiry {
-    const NEVER: Self = Self(u64::MAX);
+const NEVER: u64 = u64::MAX;
 
+impl Times {
     /// Rounded down to the millisecond: rather a miss too early than an answer too late.
-    pub(super) fn after(now: SystemTime, timeout: Option<Duration>) -> Self {
-        timeout
-            .and_then(|timeout| since_1970(now).checked_add(timeout))
-            .and_then(|end| u64::try_from(end.as_millis()).ok())
-            .map_or(Self::NEVER, Self)
+    fn of(now: SystemTime, timeout: Option<Duration>) -> Self {
+        let end = timeout.and_then(|timeout| since_1970(now).checked_add(timeout));
+        let expires = end.and_then(|end| u64::try_from(end.as_millis()).ok()).unwrap_or(NEVER);
+        Self { stored: unix_millis(now), expires }
     }
 
-    pub(super) fn is_over(self, now: SystemTime) -> bool {
-        self != Self::NEVER && since_1970(now) >= Duration::from_millis(self.0)
+    fn is_over(self, now: SystemTime) -> bool {
+        self.expires != NEVER && since_1970(now) >= Duration::from_millis(self.expires)
+    }
+
+    /// Whether the clock was wrong when the answer was stored, or is now.
+    fn is_of_the_future(self, now: SystemTime) -> bool {
+        Duration::from_millis(self.stored) > since_1970(now).saturating_add(CLOCK_TOLERANCE)
     }
 }
 
@@ -55,22 +68,42 @@ pub(super) fn encoded_len(key: &str, value: &[u8]) -> u64 {
     (HEADER + key.len() + value.len()) as u64
 }
 
-pub(super) fn encode(key: &str, value: &[u8], expiry: Expiry) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + key.len() + value.len());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(VERSION);
-    bytes.extend_from_slice(&expiry.0.to_le_bytes());
-    bytes.extend_from_slice(&(key.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(key.as_bytes());
-    bytes.extend_from_slice(value);
-    bytes
+/// The content of a file that is to be written.
+pub(super) struct Contents {
+    bytes: Vec<u8>,
+    timeout: Option<Duration>,
+}
+
+impl Contents {
+    pub(super) fn new(key: &str, value: &[u8], timeout: Option<Duration>) -> Self {
+        let mut bytes = Vec::with_capacity(HEADER + key.len() + value.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(VERSION);
+        bytes.resize(TIMES.end, 0);
+        bytes.extend_from_slice(&(key.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(key.as_bytes());
+        bytes.extend_from_slice(value);
+        Self { bytes, timeout }
+    }
+
+    /// The bytes of a file that is stored now.
+    pub(super) fn stored_at(&mut self, now: SystemTime) -> &[u8] {
+        let Times { stored, expires } = Times::of(now, self.timeout);
+        self.bytes[TIMES][..8].copy_from_slice(&stored.to_le_bytes());
+        self.bytes[TIMES][8..].copy_from_slice(&expires.to_le_bytes());
+        &self.bytes
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
 }
 
 /// What stands at a key's place.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Nothing, or nothing that this version of the crate stored under this key.
+    /// Nothing, or nothing that this version of the crate stored under this key, or will be stored by a clock that is ahead.
     Nothing,
     /// An answer whose time is over. Its file is still there.
     Expired,
@@ -125,8 +158,11 @@ pub(super) fn open(path: &Path, key: &str, now: SystemTime) -> Result<Found, Err
     if stored_key != key.as_bytes() {
         return Ok(Found::Nothing);
     }
-    if header.expiry.is_over(now) {
+    if header.times.is_over(now) {
         return Ok(Found::Expired);
+    }
+    if header.times.is_of_the_future(now) {
+        return Ok(Found::Nothing);
     }
     Ok(Found::Fresh(Opened { file, value_bytes: header.value_bytes }))
 }
@@ -151,11 +187,11 @@ impl Opened {
 /// to.
 pub(super) fn is_expired(path: &Path, now: SystemTime) -> bool {
     let header = File::open(path).and_then(|mut file| Header::read(&mut file));
-    matches!(header, Ok(Some(header)) if header.expiry.is_over(now))
+    matches!(header, Ok(Some(header)) if header.times.is_over(now))
 }
 
 struct Header {
-    expiry: Expiry,
+    times: Times,
     key_bytes: u64,
     value_bytes: u64,
 }
@@ -177,7 +213,8 @@ impl Header {
             let mut bytes = [0; 8];
             file.read_exact(&mut bytes).map(|()| u64::from_le_bytes(bytes))
         };
-        Ok(Some(Self { expiry: Expiry(number()?), key_bytes: number()?, value_bytes: number()? }))
+        let times = Times { stored: number()?, expires: number()? };
+        Ok(Some(Self { times, key_bytes: number()?, value_bytes: number()? }))
     }
 
     fn file_bytes(&self) -> Option<u64> {

@@ -23,8 +23,8 @@ use std::{
 };
 
 use self::{
-    directory::{Directory, Name},
-    entry::{Expiry, Found},
+    directory::{Directory, Moment, Name},
+    entry::{Contents, Found},
     sweep::{Due, Limits, Sweeper},
     turn::Turns,
 };
@@ -44,6 +44,9 @@ use crate::{Clock, Error, ErrorKind};
 /// A disk that is full, missing or forbidden makes every call an error, and no call a panic. An answer that could not be
 /// written leaves no older one behind. A directory that is taken away is made again when an answer is written; until then,
 /// to delete something is an error, for it may be a disk that comes back with all that it held.
+///
+/// Timeouts go by the clock of the file system, where that differs from the machine's. An answer that was stored more than 5 seconds in
+/// the future, by a clock that was wrong, is a miss.
 ///
 /// Files are read and written on a thread pool of their own, so that any executor will do, or none.
 #[derive(Clone)]
@@ -162,10 +165,10 @@ impl Backend for FileBackend {
             return Err(too_large);
         }
         let (inner, name, now) = (Arc::clone(&self.inner), Name::of(key), self.inner.clock.wall());
-        let contents = entry::encode(key, value, Expiry::after(now, timeout));
+        let mut contents = Contents::new(key, value, timeout);
         let caller = Caller::default();
         let wanted = caller.wanted();
-        blocking::unblock(move || inner.set(&name, &contents, now, &wanted)).await
+        blocking::unblock(move || inner.set(&name, &mut contents, now, &wanted)).await
     }
 
     async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
@@ -174,10 +177,10 @@ impl Backend for FileBackend {
         }
         self.fits(key, value)?;
         let (inner, key, now) = (Arc::clone(&self.inner), key.to_owned(), self.inner.clock.wall());
-        let contents = entry::encode(&key, value, Expiry::after(now, timeout));
+        let mut contents = Contents::new(&key, value, timeout);
         let caller = Caller::default();
         let wanted = caller.wanted();
-        blocking::unblock(move || inner.add(&key, &contents, now, &wanted)).await
+        blocking::unblock(move || inner.add(&key, &mut contents, now, &wanted)).await
     }
 
     async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
@@ -255,11 +258,21 @@ impl Inner {
         }
     }
 
+    fn moment(&self, now: SystemTime) -> Moment {
+        Moment { now, is_mock: self.clock.is_mock() }
+    }
+
     fn open(&self, name: &Name, key: &str, now: SystemTime) -> Result<Found, Error> {
         entry::open(&self.directory.path(name), key, now).map_err(|error| self.directory.blame(name, error))
     }
 
-    fn set(self: Arc<Self>, name: &Name, contents: &[u8], now: SystemTime, wanted: &Wanted) -> Result<(), Error> {
+    fn set(
+        self: Arc<Self>,
+        name: &Name,
+        contents: &mut Contents,
+        now: SystemTime,
+        wanted: &Wanted,
+    ) -> Result<(), Error> {
         let done = self.write(name, contents, now, wanted);
         if done.is_err() {
             let _turn = self.turns.take(&self.directory, name);
@@ -271,21 +284,33 @@ impl Inner {
         done
     }
 
-    fn write(self: &Arc<Self>, name: &Name, contents: &[u8], now: SystemTime, wanted: &Wanted) -> Result<(), Error> {
-        self.make_room(contents.len() as u64, now)?;
-        let file = self.directory.write_temporary(name, contents)?;
+    fn write(
+        self: &Arc<Self>,
+        name: &Name,
+        contents: &mut Contents,
+        now: SystemTime,
+        wanted: &Wanted,
+    ) -> Result<(), Error> {
+        self.make_room(contents.len(), now)?;
+        let file = self.directory.write_temporary(name, contents, self.moment(now))?;
         let _turn = self.turns.take(&self.directory, name).taken()?;
         if wanted.still() { self.directory.put(name, file) } else { Ok(()) }
     }
 
-    fn add(self: Arc<Self>, key: &str, contents: &[u8], now: SystemTime, wanted: &Wanted) -> Result<bool, Error> {
+    fn add(
+        self: Arc<Self>,
+        key: &str,
+        contents: &mut Contents,
+        now: SystemTime,
+        wanted: &Wanted,
+    ) -> Result<bool, Error> {
         let name = Name::of(key);
         // Most of those who lose need not write for that.
         if !self.is_free(&name, key, now)? {
             return Ok(false);
         }
-        self.make_room(contents.len() as u64, now)?;
-        let file = self.directory.write_temporary(&name, contents)?;
+        self.make_room(contents.len(), now)?;
+        let file = self.directory.write_temporary(&name, contents, self.moment(now))?;
         let _turn = self.turns.take(&self.directory, &name).alone()?;
         if !wanted.still() || !self.is_free(&name, key, now)? {
             return Ok(false);
@@ -313,8 +338,8 @@ impl Inner {
         // From here on nobody replaces or removes what is read, which would else come back.
         let _turn = self.turns.take(&self.directory, &name).alone()?;
         let Found::Fresh(opened) = self.open(&name, key, now)? else { return Ok(false) };
-        let contents = entry::encode(key, &opened.into_value(&path)?, Expiry::after(now, timeout));
-        let file = self.directory.write_temporary(&name, &contents)?;
+        let mut contents = Contents::new(key, &opened.into_value(&path)?, timeout);
+        let file = self.directory.write_temporary(&name, &mut contents, self.moment(now))?;
         if wanted.still() { self.directory.put(&name, file).map(|()| true) } else { Ok(false) }
     }
 
@@ -485,14 +510,15 @@ mod tests {
         come_to_rest(&backend);
         let noted = || fs::metadata(root.path().join("cache-request.tally")).map_or(0, |tally| tally.len());
         let (name, before) = (Name::of("key"), noted());
-        let newer = entry::encode("key", b"newer", Expiry::after(SystemTime::now(), Some(Duration::from_secs(60))));
+        let now = Moment { now: SystemTime::now(), is_mock: true };
+        let mut newer = Contents::new("key", b"newer", Some(Duration::from_secs(60)));
         give_up(
             &backend,
             || Box::pin(backend.touch("key", None)),
             || noted() > before,
-            |directory| directory.put(&name, directory.write_temporary(&name, &newer).unwrap()).unwrap(),
+            |directory| directory.put(&name, directory.write_temporary(&name, &mut newer, now).unwrap()).unwrap(),
         );
-        assert_eq!(fs::read(backend.inner.directory.path(&name)).unwrap(), newer);
+        assert_eq!(fs::read(backend.inner.directory.path(&name)).unwrap(), newer.stored_at(now.now));
         assert_eq!(answers_and_halves(&backend), 1);
     }
 }

@@ -86,7 +86,8 @@ impl SqlBackendBuilder {
         self
     }
 
-    /// The clock that timeouts go by: the machine's unless said otherwise.
+    /// The clock that timeouts go by, for tests. Unless it is a mocked one, PostgreSQL's timeouts go by the server's clock, and
+    /// SQLite's by the machine's.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self

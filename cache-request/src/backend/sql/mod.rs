@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 pub use self::builder::SqlBackendBuilder;
 use self::{
     pool::{Database, Pool, Stripes, Turns},
-    statement::{Answer, BATCH, Statement, Statements, Written, expiry},
+    statement::{Answer, BATCH, Now, Statement, Statements, Written, milliseconds},
 };
 use super::{Backend, Item};
 use crate::{
@@ -55,10 +55,11 @@ const MOST_BYTES: usize = 64 << 20;
 /// | --- | --- |
 /// | `namespace`, `key` | text, the primary key |
 /// | `value` | bytes |
-/// | `expires` | milliseconds since 1970 by the clock of who wrote the row, or null for ever |
+/// | `stored` | when the row was stored or last touched, in milliseconds since 1970 |
+/// | `expires` | when it expires, in milliseconds since 1970; null for never |
 ///
-/// Timeouts are exact to the millisecond, as far as the clocks of the machines agree that share the table: a row has expired
-/// when the clock of who asks says so.
+/// Timeouts are exact to the millisecond. In PostgreSQL they go by the server's clock, in SQLite by the machine's. A row that was
+/// stored more than 5 seconds in the future, by a clock that was wrong, is a miss.
 ///
 /// All statements run on threads of this library, so that any executor will do, or none. What cannot be reached is an error
 /// at once, and tried again in the background of the next calls.
@@ -73,7 +74,7 @@ const MOST_BYTES: usize = 64 << 20;
 /// ```sql
 /// CREATE TABLE cache_request (
 ///     namespace TEXT COLLATE "C" NOT NULL, key TEXT COLLATE "C" NOT NULL,
-///     value BYTEA NOT NULL, expires BIGINT, PRIMARY KEY (namespace, key)
+///     value BYTEA NOT NULL, stored BIGINT NOT NULL, expires BIGINT, PRIMARY KEY (namespace, key)
 /// );
 /// CREATE INDEX cache_request_expires ON cache_request (expires) WHERE expires IS NOT NULL;
 /// ```
@@ -144,7 +145,7 @@ impl SqlBackend {
         &self.inner.database.statements
     }
 
-    fn now(&self) -> i64 {
+    fn now(&self) -> Now {
         self.inner.now()
     }
 
@@ -178,16 +179,13 @@ impl SqlBackend {
         runtime.spawn(async move { inner.perform(work, answer).await });
         told.await.unwrap_or_else(|_| Err(Error::backend("the connection's task has ended")))
     }
-
-    fn removed(&self, answer: &Answer, now: i64) -> HashSet<String> {
-        let is_live = |expires: Option<i64>| expires.is_none_or(|expires| expires > now);
-        answer.rows.iter().filter(|row| is_live(row.expires)).map(|row| row.key.clone()).collect()
-    }
 }
 
 impl Inner {
-    fn now(&self) -> i64 {
-        i64::try_from(unix_millis(self.clock.wall())).unwrap_or(i64::MAX)
+    /// The time by the machine's clock, unless the server has one; by a mocked clock in any case.
+    fn now(&self) -> Now {
+        let by_server = self.database.statements.server_has_clock() && !self.clock.is_mock();
+        (!by_server).then(|| i64::try_from(unix_millis(self.clock.wall())).unwrap_or(i64::MAX))
     }
 
     async fn perform(&self, work: Work, mut answer: oneshot::Sender<Result<Answer, Error>>) {
@@ -269,8 +267,9 @@ impl Backend for SqlBackend {
             self.delete(key).await?;
             return Err(error);
         }
-        let statement = self.statements().set(written(key, value, self.now(), timeout));
-        self.replace([key], statement, self.statements().delete(key)).await.map(drop)
+        let now = self.now();
+        let statement = self.statements().set(written(key, value, timeout), now);
+        self.replace([key], statement, self.statements().delete(key, now)).await.map(drop)
     }
 
     async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
@@ -280,8 +279,7 @@ impl Backend for SqlBackend {
         if let Some(error) = too_large(value) {
             return Err(error);
         }
-        let now = self.now();
-        let answer = self.write([key], self.statements().add(written(key, value, now, timeout), now)).await?;
+        let answer = self.write([key], self.statements().add(written(key, value, timeout), self.now())).await?;
         Ok(answer.affected > 0)
     }
 
@@ -289,15 +287,13 @@ impl Backend for SqlBackend {
         if timeout == Some(Duration::ZERO) {
             return self.delete(key).await;
         }
-        let now = self.now();
-        let answer = self.write([key], self.statements().touch(key, expiry(now, timeout), now)).await?;
+        let answer = self.write([key], self.statements().touch(key, milliseconds(timeout), self.now())).await?;
         Ok(answer.affected > 0)
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let now = self.now();
-        let answer = self.write([key], self.statements().delete(key)).await?;
-        Ok(!self.removed(&answer, now).is_empty())
+        let answer = self.write([key], self.statements().delete(key, self.now())).await?;
+        Ok(answer.rows.iter().any(|row| row.key.is_some()))
     }
 
     async fn clear(&self) -> Result<(), Error> {
@@ -313,7 +309,8 @@ impl Backend for SqlBackend {
                     for key in keys {
                         *left.entry(key).or_default() += 1;
                     }
-                    let mut found: HashMap<_, _> = answer.rows.into_iter().map(|row| (row.key, row.value)).collect();
+                    let mut found: HashMap<_, _> =
+                        answer.rows.into_iter().filter_map(|row| Some((row.key?, row.value))).collect();
                     outcomes.extend(keys.iter().map(|key| {
                         let times = left.entry(key).or_default();
                         *times -= 1;
@@ -357,10 +354,10 @@ impl Backend for SqlBackend {
             let keys: Vec<&str> = chunk.iter().map(|place| items[*place].key).collect();
             let rows = chunk.iter().map(|place| {
                 let Item { key, value, timeout } = items[*place];
-                written(key, value, now, timeout)
+                written(key, value, timeout)
             });
-            let statement = self.statements().set_many(rows.collect());
-            let otherwise = self.statements().delete_many(owned(&keys));
+            let statement = self.statements().set_many(rows.collect(), now);
+            let otherwise = self.statements().delete_many(owned(&keys), now);
             let Err(error) = self.replace(keys.iter().copied(), statement, otherwise).await else { continue };
             let one_is_refused = error.kind() == ErrorKind::TooLarge && chunk.len() > 1;
             for place in chunk {
@@ -374,10 +371,9 @@ impl Backend for SqlBackend {
     async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool, Error>> {
         let mut outcomes = Vec::with_capacity(keys.len());
         for keys in keys.chunks(self.statements().most_items()) {
-            let now = self.now();
-            match self.write(keys.iter().copied(), self.statements().delete_many(sorted(keys))).await {
+            match self.write(keys.iter().copied(), self.statements().delete_many(sorted(keys), self.now())).await {
                 Ok(answer) => {
-                    let mut removed = self.removed(&answer, now);
+                    let mut removed: HashSet<_> = answer.rows.into_iter().filter_map(|row| row.key).collect();
                     outcomes.extend(keys.iter().map(|key| Ok(removed.remove(*key))));
                 }
                 Err(error) => outcomes.extend(keys.iter().map(|_| Err(again(&error)))),
@@ -387,8 +383,8 @@ impl Backend for SqlBackend {
     }
 }
 
-fn written(key: &str, value: &[u8], now: i64, timeout: Option<Duration>) -> Written {
-    Written { key: key.to_owned(), value: value.to_vec(), expires: expiry(now, timeout) }
+fn written(key: &str, value: &[u8], timeout: Option<Duration>) -> Written {
+    Written { key: key.to_owned(), value: value.to_vec(), timeout: milliseconds(timeout) }
 }
 
 fn owned(keys: &[&str]) -> Vec<String> {

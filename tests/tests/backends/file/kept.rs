@@ -31,6 +31,34 @@ fn a_timeout_goes_on_while_no_process_runs() {
 }
 
 #[test]
+fn a_value_of_a_writer_whose_clock_was_ahead_lived_too_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let (right, ahead) = (Clock::mock(), Clock::mock());
+    ahead.advance(HOUR);
+    let (reader, writer) = (timed(&directory, &right), timed(&directory, &ahead));
+    block_on(writer.set("key", b"too long", Some(HOUR))).unwrap();
+    assert_eq!(get(&writer, "key").unwrap(), b"too long");
+    assert_eq!(get(&reader, "key"), None);
+    assert!(!block_on(reader.touch("key", None)).unwrap());
+    assert!(!block_on(reader.delete("key")).unwrap());
+    block_on(writer.set("key", b"for ever", None)).unwrap();
+    assert_eq!(get(&reader, "key"), None);
+    assert!(block_on(reader.add("key", b"new", Some(HOUR))).unwrap());
+    assert_eq!(get(&reader, "key").unwrap(), b"new");
+    // A touch begins a timeout as a write does.
+    block_on(reader.set("key", b"new", None)).unwrap();
+    assert!(block_on(writer.touch("key", Some(HOUR))).unwrap());
+    assert_eq!(get(&reader, "key"), None);
+    // Clocks differ by a little.
+    right.advance(HOUR - Duration::from_secs(5));
+    block_on(writer.set("key", b"value", None)).unwrap();
+    assert_eq!(get(&reader, "key").unwrap(), b"value");
+    ahead.advance(Duration::from_millis(1));
+    block_on(writer.set("key", b"value", None)).unwrap();
+    assert_eq!(get(&reader, "key"), None);
+}
+
+#[test]
 fn what_has_expired_is_removed_when_it_is_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::mock();

@@ -204,7 +204,7 @@ fn a_server_whose_disk_is_full() {
         &cache,
         || {
             // The log that it writes first has files of 16 MB, and if it could not write those it would end.
-            let longer = "INSERT INTO cache_request SELECT 'other', number::text, repeat('x', 1900)::bytea, NULL \
+            let longer = "INSERT INTO cache_request SELECT 'other', number::text, repeat('x', 1900)::bytea, 0, NULL \
                           FROM generate_series(1, 10000) number; CHECKPOINT";
             let _ = postgres.ask(longer);
             let length: u64 = postgres.ask("SELECT pg_relation_size('cache_request')").parse().unwrap();

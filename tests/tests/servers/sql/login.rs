@@ -26,8 +26,8 @@ fn connections_are_encrypted_and_strangers_are_not_trusted() {
     // Whether the connection is encrypted is what the server says of those that are there.
     let _ = postgres.ask(
         "CREATE TABLE seen (mode text, ssl bool); \
-         CREATE TABLE cache_request (namespace TEXT NOT NULL, key TEXT NOT NULL, value BYTEA NOT NULL, expires BIGINT, \
-         PRIMARY KEY (namespace, key)); \
+         CREATE TABLE cache_request (namespace TEXT NOT NULL, key TEXT NOT NULL, value BYTEA NOT NULL, \
+         stored BIGINT NOT NULL, expires BIGINT, PRIMARY KEY (namespace, key)); \
          CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
          INSERT INTO seen SELECT NEW.namespace, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid(); RETURN NEW; END $$; \
          CREATE TRIGGER look BEFORE INSERT ON cache_request FOR EACH ROW EXECUTE FUNCTION look()",
