@@ -187,13 +187,13 @@ fn call_of(signature: &Signature, path: &TokenStream, more: Option<[Ident; 2]>) 
 
 fn companion_name(signature: &Signature) -> Ident {
     let name = &signature.function.sig.ident;
-    format_ident!("{}_cache", names::plain(name), span = name.span())
+    format_ident!("{}", names::companion(name), span = name.span())
 }
 
 /// The function that holds the body, which the annotated one and its companion call.
 fn hidden_name(signature: &Signature) -> Ident {
     let name = &signature.function.sig.ident;
-    format_ident!("__{}_cache", names::plain(name), span = name.span())
+    format_ident!("__{}", names::companion(name), span = name.span())
 }
 
 /// ```text
@@ -268,7 +268,7 @@ fn inputs(signature: &Signature, keep_mut: bool) -> syn::punctuated::Punctuated<
     let receiver = signature.receiver().map(|receiver| {
         let mut receiver = receiver.clone();
         // `&mut self` is a type, `mut self` a binding.
-        if !keep_mut && receiver.reference.is_none() {
+        if !keep_mut && !matches!(receiver.kind, syn::ReceiverKind::Reference(..)) {
             receiver.mutability = None;
         }
         FnArg::Receiver(receiver)

@@ -226,7 +226,7 @@ fn policy(plan: &Plan) -> TokenStream {
         }
     });
     let kept = if is_set(&args.local) { None } else { Some(quote_spanned!(place=> .serialised())) };
-    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
+    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(plan, &timeout.value));
     let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
     let per_value = per_value.into_iter().filter_map(|(setter, slot)| {
         let given = slot.as_ref()?;
@@ -258,14 +258,18 @@ fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
     }
 }
 
-fn timeout_of(timeout: &Timeout) -> TokenStream {
+fn timeout_of(plan: &Plan, timeout: &Timeout) -> TokenStream {
     let duration = match timeout {
         Timeout::Fixed(fixed) => {
             let (seconds, nanos) = (fixed.as_secs(), fixed.subsec_nanos());
             quote!(::core::time::Duration::new(#seconds, #nanos))
         }
         Timeout::Never => quote!(::core::time::Duration::MAX),
-        Timeout::Expression(expression) => expression.to_token_stream(),
+        // The call stands where the expression is, so that an error about its type does, too.
+        Timeout::Expression(expression) => {
+            let private = private_at(plan, expression.span());
+            quote_spanned!(expression.span()=> #private::Timeout::into_duration(#expression))
+        }
     };
     quote!(.timeout(|| #duration))
 }

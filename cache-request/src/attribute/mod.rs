@@ -5,3 +5,4 @@ pub(crate) mod handle;
 pub mod private;
 mod probe;
 mod site;
+mod timeout;

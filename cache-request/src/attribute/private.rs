@@ -4,6 +4,7 @@ pub use super::{
     handle::{AsyncHandle, Handle},
     probe::{AnyAnswer, Probe, ResultAnswer, WeighAny, WeighSerialised},
     site::Site,
+    timeout::Timeout,
 };
 pub use crate::{
     engine::{

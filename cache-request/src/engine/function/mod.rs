@@ -208,9 +208,10 @@ fn path(own: &str) -> String {
 /// function, as modules and types may have names like a companion's.
 fn without_companion(path: &str, function: &str) -> String {
     let function = function.trim_start_matches("r#");
+    let stem = Some(function.trim_end_matches('_')).filter(|stem| !stem.is_empty()).unwrap_or(function);
     let (outer, own) = path.split_at(last_segment(path));
-    let own = own.strip_prefix("__").filter(|own| own.starts_with(function)).unwrap_or(own);
-    let rest = own.strip_prefix(function).and_then(|rest| rest.strip_prefix("_cache"));
+    let own = own.strip_prefix("__").filter(|own| own.starts_with(stem)).unwrap_or(own);
+    let rest = own.strip_prefix(stem).and_then(|rest| rest.strip_prefix("_cache"));
     match rest.filter(|rest| rest.is_empty() || rest.starts_with(['<', ':'])) {
         Some(rest) => format!("{outer}{function}{rest}"),
         None => path.to_owned(),
