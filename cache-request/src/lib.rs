@@ -137,6 +137,10 @@ compile_error!(
      crate out there, by depending on it under [target.'cfg(not(target_family = \"wasm\"))'.dependencies]"
 );
 
+// The library only uses the traits of `serde`, which this part has, and its build need not wait for the macros. Tests derive.
+#[cfg(not(test))]
+extern crate serde_core as serde;
+
 mod attribute;
 pub mod backend;
 mod base;

@@ -39,7 +39,7 @@ pub fn is_absent_and_comes(url: &str, server: &mut Server, says: &str) {
     let begun = Instant::now();
     scoped_sync(&cache, || assert_eq!(double(1), 2));
     let first = begun.elapsed();
-    let error = Cache::from_url(&format!("{url}?connect=now")).expect_err("nobody listens");
+    let error = Cache::from_url(&format!("{url}?connect=now")).expect_err("no server listens");
     assert_eq!(error.kind(), ErrorKind::Backend);
     assert!(error.to_string().contains(says), "{error}");
 
@@ -232,7 +232,10 @@ pub fn are_stopped_while_keys_are_written_and_deleted(
 pub fn full_disk(program: &str, url: &str, bytes: u64) {
     // Otherwise the program ends when it writes too much.
     let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
-    let output = Command::new("sh").args(["-c", script, program, "full_disk", url, &bytes.to_string()]).output().expect("a shell");
+    let output = Command::new("sh")
+        .args(["-c", script, program, "full_disk", url, &bytes.to_string()])
+        .output()
+        .expect("a shell");
     print!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

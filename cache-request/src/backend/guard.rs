@@ -1,18 +1,16 @@
 //! What stands between a call and its backend: whatever that does, the call goes on.
 
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
     mem,
-    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{
         Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
-
-use futures_lite::FutureExt;
 
 use super::{
     Backend,
@@ -23,7 +21,7 @@ use crate::{
     Error, ErrorKind,
     base::{
         clock::{Clock, coarse_now, coarse_since},
-        panic::{catch_panic, discard_payload},
+        panic::catch_panic,
         timer::with_limit,
     },
     stats::{BackendStats, BreakerState},
@@ -163,13 +161,10 @@ impl Guarded {
         let _seat = self.slot(budget)?;
         // By the coarse clock: the limit is no more exact than that.
         let begun = coarse_now();
-        let operation = async {
-            let outcome = AssertUnwindSafe(&mut operation.0).catch_unwind().await;
-            outcome.unwrap_or_else(|panic| {
-                discard_payload(panic);
-                Err(Error::backend(format!("the {} backend panicked", self.name)))
-            })
-        };
+        let operation = poll_fn(|context| {
+            let panicked = || Poll::Ready(Err(Error::backend(format!("the {} backend panicked", self.name))));
+            catch_panic(|| operation.0.as_mut().poll(context)).unwrap_or_else(panicked)
+        });
         let outcome = with_limit(budget.left, operation).await.unwrap_or_else(|| {
             let limit = budget.limit;
             Err(Error::new(ErrorKind::Timeout, format!("the {} backend took longer than {limit:?}", self.name)))

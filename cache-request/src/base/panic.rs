@@ -14,7 +14,7 @@ pub(crate) fn catch_panic<T>(code: impl FnOnce() -> T) -> Option<T> {
 
 /// Drops a panic's payload, unless dropping it might panic again.
 #[cold]
-pub(crate) fn discard_payload(panic: Box<dyn Any + Send>) {
+fn discard_payload(panic: Box<dyn Any + Send>) {
     if !panic.is::<&str>() && !panic.is::<String>() {
         mem::forget(panic);
     }

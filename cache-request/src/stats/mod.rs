@@ -1,6 +1,7 @@
 //! What each function's cache did: counted cheaply, read as a snapshot.
 
 mod counters;
+mod serialize;
 mod snapshot;
 mod state;
 mod table;

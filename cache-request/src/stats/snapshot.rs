@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::{BreakerState, Count, Counters, Tracking};
 use crate::ErrorKind;
 
@@ -11,7 +9,7 @@ use crate::ErrorKind;
 ///
 /// `Display` prints one line per function, the busiest first. Below, it prints the causes of misses and of faults for
 /// the functions that had any. It omits functions without calls, and columns that are zero.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// One entry per function that was called or whose companion was used. Each instance of a generic function has its
@@ -26,7 +24,7 @@ pub struct Stats {
 }
 
 /// The state of a cache's backend.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BackendStats {
     /// The name that [`Backend::name`](crate::Backend::name) returns.
@@ -42,7 +40,7 @@ pub struct BackendStats {
 }
 
 /// The state of a near cache. Its entries and bytes are part of what the cache holds in memory.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NearCacheStats {
     /// Whether the backend tells it of changes.
@@ -54,7 +52,7 @@ pub struct NearCacheStats {
 }
 
 /// What one function's cache did.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct FunctionStats {
     /// Module and function, as in the function's keys.
@@ -84,7 +82,7 @@ pub struct FunctionStats {
 /// Calls that found nothing in the cache and ran the body, by cause.
 ///
 /// Evicted and invalidated keys are remembered only for a while. After that they count as never seen.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Misses {
     /// The key was never stored, or its removal is no longer remembered.
@@ -110,7 +108,7 @@ impl Misses {
 }
 
 /// Faults of the cache or its backend, by cause. The causes are those of [`ErrorKind`], which the log shows.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Faults {
     /// The backend took longer than a call's soft limit.

@@ -194,7 +194,7 @@ fn callers_that_join_are_counted_once_each() {
         BODIES.next() + id
     }
     ends(|| {
-        let cache = support::cache();
+        let cache = crate::support::cache();
         let mut calls: Vec<_> = (0..10).map(|call| Box::pin(scoped(&cache, f(call % 2 * 100)))).collect();
         for call in &mut calls {
             assert!(poll(call).is_none());

@@ -6,6 +6,7 @@ mod support;
 mod counters;
 mod fences;
 mod flight;
+mod layers;
 mod never_broken;
 mod scopes;
 mod tiered;

@@ -209,6 +209,7 @@ fn path(own: &str) -> String {
 fn without_companion(path: &str, function: &str) -> String {
     let function = function.trim_start_matches("r#");
     let (outer, own) = path.split_at(last_segment(path));
+    let own = own.strip_prefix("__").filter(|own| own.starts_with(function)).unwrap_or(own);
     let rest = own.strip_prefix(function).and_then(|rest| rest.strip_prefix("_cache"));
     match rest.filter(|rest| rest.is_empty() || rest.starts_with(['<', ':'])) {
         Some(rest) => format!("{outer}{function}{rest}"),

@@ -2,7 +2,7 @@
 //!
 //! Each is plain SQL, and nothing of it is about caching but the line above the function:
 //!
-//! - The arguments are the key. `db` is not one of them: it is whom to ask, not what.
+//! - The arguments are the key. `db` is not one of them: it is where to ask, not what.
 //! - `Err` is not remembered. An airport that does not exist is therefore an error, and not a `None`: whoever
 //!   tries all the codes there could be leaves nothing behind.
 //! - Arguments come checked and in one spelling (see [`Iata`]), so `jfk` and `JFK` share an answer.

@@ -74,7 +74,7 @@ fn a_cache_without_a_front_has_nothing_in_front() {
     }
 }
 
-/// What others store is put in front by whoever reads it, and what they change is read after the timeout.
+/// Values that others store are kept near by the cache that reads them, and changes are seen after the timeout.
 #[test]
 fn what_was_read_from_behind_is_in_front_for_its_timeout() {
     let (clock, backend, cache) = tiered();
@@ -86,7 +86,7 @@ fn what_was_read_from_behind_is_in_front_for_its_timeout() {
 
     scoped_sync(&other, || answer_cache(1).put(&2)).unwrap();
     clock.advance(FRONT - Duration::from_millis(1));
-    assert_eq!(ask(&cache, 1), 1, "nobody tells it");
+    assert_eq!(ask(&cache, 1), 1, "no backend tells it");
     clock.advance(Duration::from_millis(2));
     let calls = bodies(|| assert_eq!(ask(&cache, 1), 2));
     assert_eq!(calls, 0, "it is asked for behind, not made");

@@ -176,7 +176,7 @@ fn until_told(fronts: &[Cache], other: &Cache, round: u64) {
     }
 }
 
-/// What another process has stored is seen as soon as the server has told, and nobody brings the older one back. No body runs
+/// What another process has stored is seen as soon as the server has told, and no caller brings the older one back. No body runs
 /// meanwhile, whose value would be stored after a newer one, as it may where processes share a server.
 #[test]
 fn what_others_have_stored_is_seen_soon() {

@@ -184,7 +184,7 @@ fn a_backend_that_tells_is_believed() {
 
     let key = scoped_sync(&cache, || answer_cache(1).key()).unwrap();
     tell(&|changes| changes.changed(&key));
-    tell(&|changes| changes.changed("somebody else's"));
+    tell(&|changes| changes.changed("another program's"));
     assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Live, 2, 0), 1));
     assert_eq!(entries(), 2);
     tell(&Changes::all_changed);
@@ -234,7 +234,7 @@ fn what_changes_while_it_is_read_is_not_put_in_front() {
     }
 }
 
-/// Whoever tells does not keep the cache, and sees that it has ended.
+/// A backend that tells of changes does not keep the cache alive, and sees that it has ended.
 #[test]
 fn a_cache_that_is_gone_is_told_nothing() {
     let (told, cache) = Telling::tiered();
@@ -248,7 +248,7 @@ fn a_cache_that_is_gone_is_told_nothing() {
     changes.lost(&Error::backend("it is gone"));
 }
 
-/// All that can be told, with nobody to hear it.
+/// All kinds of changes, told to a cache that is gone.
 fn tell_all_in_vain(told: &Told) {
     assert!(told.changes.lock().unwrap().as_ref().unwrap().is_closed());
     told.tell(Changes::begin);

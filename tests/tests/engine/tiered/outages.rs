@@ -18,7 +18,7 @@ fn a_redis_server_that_is_absent_and_comes() {
 }
 
 #[test]
-fn a_redis_server_that_nobody_can_reach() {
+fn a_redis_server_that_cannot_be_reached() {
     outages::never_answers(|address| format!("tiered+redis://{address}"));
 }
 

@@ -1,4 +1,4 @@
-//! One Redis server, that tells of changes: what is in front is what is behind, whoever changes it, and nothing is in front
+//! One Redis server that tells of changes: the near cache equals the server, whichever process changes it, and is empty
 //! while changes may be missed.
 //!
 //! Nothing here has a timeout that ends before a test does: what is seen was told.
@@ -110,7 +110,7 @@ fn what_is_in_front_asks_the_server_nothing() {
     assert_eq!(cache.stats().faults(), 0);
 }
 
-/// Whoever does it, and however.
+/// By whichever client, and with whichever command.
 #[test]
 fn changes_by_others_are_seen() {
     let redis = Redis::start(&[]);
@@ -194,7 +194,7 @@ fn changes_of_other_namespaces_are_none() {
         (0..10).for_each(|question| put(&theirs, question, 2));
         theirs.clear_sync().unwrap();
     }
-    redis.ask::<()>(&["SET", "mine", "somebody else's"]);
+    redis.ask::<()>(&["SET", "mine", "another program's"]);
     put(&other(&url("mine")), 9, 2);
     wait_until("it hears of its own", || ask(&cache, 9) == 2);
     assert_eq!(front(&cache).changed, before + 1);
@@ -226,7 +226,7 @@ fn encrypted_connections_tell_as_well() {
     wait_until("the change is seen", || ask(&cache, 0) == 2);
 }
 
-/// What happens between the end of the connection and the next one is told by nobody.
+/// The server tells nothing of what happens between two connections.
 #[test]
 fn a_lost_connection_drops_what_is_in_front() {
     let redis = Redis::start(&[]);
@@ -349,7 +349,7 @@ fn a_server_that_refuses_for_a_while_is_heard_after_that() {
     redis_changes(&redis, &cache);
 }
 
-/// Somebody else's change is seen.
+/// Another client's change is seen.
 fn redis_changes(redis: &Redis, cache: &Cache) {
     source(7);
     assert_eq!(redis.ask::<u64>(&["DEL", &stored(cache, 0)]), 1);
@@ -363,7 +363,7 @@ fn a_cache_that_is_gone_hears_no_more() {
     let caches = [filled(&redis.url()), filled(&redis.url())];
     assert_eq!(trackers(&redis).len(), 2);
     drop(caches);
-    wait_until("nobody hears", || trackers(&redis).is_empty());
+    wait_until("no near cache is told", || trackers(&redis).is_empty());
     // A cache without a front needs none.
     let plain = other(&redis.url());
     ask(&plain, 0);

@@ -10,7 +10,8 @@ use cache_request_tests::servers::{PATIENCE, redis::Redis};
 
 /// Runs the forking program, and ends it if it hangs.
 fn run(arguments: &[&str]) -> String {
-    let mut parent = Command::new(env!("CARGO_BIN_EXE_forks"))
+    let mut parent = Command::new(env!("CARGO_BIN_EXE_child"))
+        .arg("forks")
         .args(arguments)
         .stdout(Stdio::piped())
         .spawn()

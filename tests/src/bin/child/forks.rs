@@ -5,7 +5,7 @@
 //!
 //! The child's process exits with 0 if all its calls came back, and so does the parent's then.
 
-use std::{env, future::pending, process, thread, time::Duration};
+use std::{future::pending, process, thread, time::Duration};
 
 use cache_request::{Cache, Error, backend::Backend, cache_request, install};
 use fork::{Fork, fork, waitpid};
@@ -48,9 +48,8 @@ fn twice(number: u64) -> u64 {
     number * 2
 }
 
-fn main() {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let cache = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+pub(crate) fn main(arguments: &[&str]) {
+    let cache = match arguments[..] {
         ["timeout"] => Cache::builder().backend(Silent).soft_limit(Duration::from_millis(20)).build(),
         ["shared", url] => Cache::from_url(url).expect("an address"),
         _ => panic!("one of: timeout, shared <url>"),
