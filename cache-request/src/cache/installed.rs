@@ -83,7 +83,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As of [`CacheConfig::build`], [`install`](crate::install) and [`install_named`](crate::install_named). Then none of them
+    /// As of [`CacheConfig::build`](crate::CacheConfig::build), [`install`] and [`install_named`]. Then none of them
     /// is installed.
     #[track_caller]
     pub fn install(&self) -> Result<(), Error> {
