@@ -19,7 +19,7 @@ mod signature;
 mod template;
 mod types;
 
-/// Makes a function remember its answers.
+/// Caches the answers of a function.
 ///
 /// ```text
 /// #[cache_request(timeout = 300)]
@@ -84,7 +84,7 @@ mod types;
 /// # The companion
 ///
 /// Beside a function `f` stands `f_cache`, with the same arguments. It calls nothing: it returns a handle on that one
-/// call, to look at, refresh, forget or fill what is remembered of it.
+/// call, to look at, refresh, invalidate or fill its cached value.
 ///
 /// - If there is an `f_cache` already: write `handle = false`.
 /// - In an `impl` of a trait there is no room for another function: write `handle = false`. Under `#[async_trait]`
@@ -102,7 +102,7 @@ mod types;
 #[proc_macro_attribute]
 pub fn cache_request(args: TokenStream, item: TokenStream) -> TokenStream {
     let item = proc_macro2::TokenStream::from(item);
-    match remember(args.into(), item.clone()) {
+    match cached(args.into(), item.clone()) {
         Ok(expansion) => expansion,
         // The function itself stays, or every call of it would be an error too.
         Err(errors) => {
@@ -113,7 +113,7 @@ pub fn cache_request(args: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-fn remember(args: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> syn::Result<proc_macro2::TokenStream> {
+fn cached(args: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> syn::Result<proc_macro2::TokenStream> {
     let mentions_self = signature::mentions_self_type(&args);
     let function = signature::function(item)?;
     let mut errors = errors::Errors::default();

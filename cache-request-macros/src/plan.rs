@@ -95,8 +95,8 @@ fn written_arguments(args: &Args, signature: &Signature, errors: &mut Errors) {
     }
     let message = |name: &str| {
         format!(
-            "what the body writes through `{name}` is not repeated when the answer is remembered; take it by value or \
-             by `&`, or write `skip({name})` if nobody needs what is written"
+            "a hit does not repeat what the body writes through `{name}`; take it by value or by `&`, or write \
+             `skip({name})` if no caller needs what is written"
         )
     };
     if let Some(receiver) = signature.receiver()
