@@ -38,7 +38,7 @@ macro_rules! argument {
 }
 
 /// All arguments there are.
-const ARGUMENTS: [Argument; 17] = [
+const ARGUMENTS: [Argument; 18] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
     argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
@@ -54,6 +54,7 @@ const ARGUMENTS: [Argument; 17] = [
     argument!("cache_err", After::Nothing, cache_err, flag),
     argument!("skip_none", After::Nothing, skip_none, flag),
     argument!("coalesce", After::Equals("coalesce = false"), coalesce, yes_or_no),
+    argument!("detach", After::Nothing, detach, flag),
     argument!("handle", After::Equals("handle = false"), handle, handle),
     argument!("crate", After::Equals("crate = path"), krate, path),
 ];
@@ -108,6 +109,7 @@ pub(crate) struct Args {
     pub(crate) cache_err: Slot<bool>,
     pub(crate) skip_none: Slot<bool>,
     pub(crate) coalesce: Slot<bool>,
+    pub(crate) detach: Slot<bool>,
     pub(crate) handle: Slot<HandleArg>,
     pub(crate) krate: Slot<Path>,
 }

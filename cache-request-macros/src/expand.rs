@@ -106,7 +106,14 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
         }
     });
     let call = if first.is_empty() { quote!(call) } else { quote!(answer) };
-    let polled = quote!(#first ::core::pin::pin!(#handle).#call().await);
+    let polled = match &plan.args.detach {
+        // At the argument, as the feature of that name may be missing.
+        Some(detach) if detach.value => {
+            let detached = Ident::new("answer_detached", detach.name.ident.span());
+            quote!(#first #handle.#detached().await)
+        }
+        _ => quote!(#first ::core::pin::pin!(#handle).#call().await),
+    };
     let body = match kind {
         Kind::Plain => quote!(#first #handle.#call()),
         Kind::Async => polled,

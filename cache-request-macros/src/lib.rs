@@ -47,6 +47,7 @@ mod types;
 /// | `cache_err` | Caches `Err` as well. |
 /// | `skip_none` | Does not cache `None`. |
 /// | `coalesce = false` | Concurrent calls with one key each run the body. |
+/// | `detach` | If the caller is cancelled, the body goes on in a task of tokio's, and its value is cached. Async functions that own their arguments; feature `detach`. |
 /// | `handle = false` | Makes no companion function. |
 /// | `handle = Self` | The companion is an associated function, see below. |
 /// | `crate = path` | The path of this library, if it is renamed or re-exported. |
