@@ -41,8 +41,8 @@ mod types;
 ///
 #[doc = include_str!("../docs/arguments.md")]
 ///
-/// Closures and expressions can use the items in scope, and capture nothing. In `vary`, the names that a destructuring pattern binds are
-/// references. What stands in `vary`, and a function that makes the `key`, runs once a call.
+/// Closures, and the expression of `timeout`, can use items in scope but capture no arguments. In `vary`, the names that a
+/// destructuring pattern binds are references. What stands in `vary`, and a function that makes the `key`, runs once a call.
 #[proc_macro_attribute]
 pub fn cache_request(args: TokenStream, item: TokenStream) -> TokenStream {
     let item = proc_macro2::TokenStream::from(item);
