@@ -39,6 +39,7 @@
 //! - `postgres`: `postgres://` and `backend::SqlBackend`. `postgres-tls` adds TLS, by rustls.
 //! - `memcached`: `memcached://` and `backend::MemcachedBackend`.
 //! - `zstd`: large values are compressed in a backend, if the options say so.
+//! - `detach`: the argument `detach`, on tokio.
 //! - `conformance`: the tests that every backend has to pass, as the macro `conformance!`.
 //!
 //! `zstd`, `sqlite`, `redis-tls` and `postgres-tls` need a C compiler for the target. The others do not.
