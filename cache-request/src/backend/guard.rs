@@ -24,6 +24,7 @@ use crate::{
         panic::catch_panic,
         timer::with_limit,
     },
+    error::Blame,
     stats::{BackendStats, BreakerState},
 };
 
@@ -169,20 +170,17 @@ impl Guarded {
             let limit = budget.limit;
             Err(Error::new(ErrorKind::Timeout, format!("the {} backend took longer than {limit:?}", self.name)))
         });
-        match &outcome {
-            Err(error) if matches!(error.kind(), ErrorKind::Backend | ErrorKind::Timeout) => {
-                budget.is_over = true;
-                permit.failed();
-            }
-            // One of several servers is away: this key's. The others are none the worse for it.
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                budget.is_over = true;
-                permit.succeeded();
-            }
-            // An error about the value is an answer of the backend as well.
-            _ => {
+        // What is wrong with one key or one server says nothing of the others, so the breaker is not told.
+        match outcome.as_ref().map_err(|error| error.kind().blame()) {
+            Ok(_) => {
                 budget.left = budget.left.saturating_sub(coarse_since(begun));
                 permit.succeeded();
+            }
+            Err(Blame::Key) => budget.left = budget.left.saturating_sub(coarse_since(begun)),
+            Err(Blame::Server) => budget.is_over = true,
+            Err(Blame::Backend) => {
+                budget.is_over = true;
+                permit.failed();
             }
         }
         outcome

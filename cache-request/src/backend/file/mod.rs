@@ -240,9 +240,10 @@ impl Inner {
     fn get(&self, key: &str, now: SystemTime) -> Result<Option<Vec<u8>>, Error> {
         let name = Name::of(key);
         let path = self.directory.path(&name);
-        match entry::open(&path, key, now)? {
+        match self.open(&name, key, now)? {
             Found::Fresh(opened) => opened.into_value(&path).map(Some),
             Found::Nothing => Ok(None),
+            Found::Garbled(error) => Err(error),
             Found::Expired => {
                 let _turn = self.turns.take(&self.directory, &name).taken()?;
                 // Looked at again, now that no writer can replace it.
@@ -252,6 +253,10 @@ impl Inner {
                 Ok(None)
             }
         }
+    }
+
+    fn open(&self, name: &Name, key: &str, now: SystemTime) -> Result<Found, Error> {
+        entry::open(&self.directory.path(name), key, now).map_err(|error| self.directory.blame(name, error))
     }
 
     fn set(self: Arc<Self>, name: &Name, contents: &[u8], now: SystemTime, wanted: &Wanted) -> Result<(), Error> {
@@ -290,12 +295,7 @@ impl Inner {
 
     /// Whether there is no answer, but perhaps what is left of one. Of a file that cannot be looked into nobody knows.
     fn is_free(&self, name: &Name, key: &str, now: SystemTime) -> Result<bool, Error> {
-        match entry::open(&self.directory.path(name), key, now) {
-            Ok(Found::Fresh(_)) => Ok(false),
-            Ok(Found::Nothing | Found::Expired) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
-            Err(error) => Err(error),
-        }
+        Ok(!matches!(self.open(name, key, now)?, Found::Fresh(_)))
     }
 
     /// Writes the answer anew: what a reader has open never changes.
@@ -308,11 +308,11 @@ impl Inner {
     ) -> Result<bool, Error> {
         let name = Name::of(key);
         let path = self.directory.path(&name);
-        let Found::Fresh(opened) = entry::open(&path, key, now)? else { return Ok(false) };
+        let Found::Fresh(opened) = self.open(&name, key, now)? else { return Ok(false) };
         self.make_room(opened.file_bytes(key), now)?;
         // From here on nobody replaces or removes what is read, which would else come back.
         let _turn = self.turns.take(&self.directory, &name).alone()?;
-        let Found::Fresh(opened) = entry::open(&path, key, now)? else { return Ok(false) };
+        let Found::Fresh(opened) = self.open(&name, key, now)? else { return Ok(false) };
         let contents = entry::encode(key, &opened.into_value(&path)?, Expiry::after(now, timeout));
         let file = self.directory.write_temporary(&name, &contents)?;
         if wanted.still() { self.directory.put(&name, file).map(|()| true) } else { Ok(false) }
@@ -342,7 +342,7 @@ impl Inner {
             return Ok(false);
         }
         // An answer that nobody could have got is removed, but was not there. What cannot be understood is removed too.
-        let was_there = matches!(entry::open(&self.directory.path(&name), key, now), Ok(Found::Fresh(_)));
+        let was_there = matches!(self.open(&name, key, now), Ok(Found::Fresh(_)));
         if !self.directory.remove(&name)? {
             return Ok(false);
         }

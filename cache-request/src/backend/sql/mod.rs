@@ -32,7 +32,7 @@ use self::{
 };
 use super::{Backend, Item};
 use crate::{
-    Clock, Error,
+    Clock, Error, ErrorKind,
     base::{clock::unix_millis, runtime},
 };
 
@@ -258,7 +258,7 @@ impl Backend for SqlBackend {
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let answer = self.read(self.statements().get(key, self.now())).await?;
-        Ok(answer.rows.into_iter().next().map(|row| row.value))
+        answer.rows.into_iter().next().map(|row| row.value.ok_or_else(corrupt)).transpose()
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
@@ -318,7 +318,8 @@ impl Backend for SqlBackend {
                         let times = left.entry(key).or_default();
                         *times -= 1;
                         // The last of those who ask for it gets it itself.
-                        Ok(if *times == 0 { found.remove(*key) } else { found.get(*key).cloned() })
+                        let value = if *times == 0 { found.remove(*key) } else { found.get(*key).cloned() };
+                        value.map(|value| value.ok_or_else(corrupt)).transpose()
                     }));
                 }
                 Err(error) => outcomes.extend(keys.iter().map(|_| Err(again(&error)))),
@@ -360,10 +361,11 @@ impl Backend for SqlBackend {
             });
             let statement = self.statements().set_many(rows.collect());
             let otherwise = self.statements().delete_many(owned(&keys));
-            if let Err(error) = self.replace(keys.iter().copied(), statement, otherwise).await {
-                for place in chunk {
-                    outcomes[place] = Err(again(&error));
-                }
+            let Err(error) = self.replace(keys.iter().copied(), statement, otherwise).await else { continue };
+            let one_is_refused = error.kind() == ErrorKind::TooLarge && chunk.len() > 1;
+            for place in chunk {
+                let Item { key, value, timeout } = items[place];
+                outcomes[place] = if one_is_refused { self.set(key, value, timeout).await } else { Err(again(&error)) };
             }
         }
         outcomes
@@ -402,6 +404,10 @@ fn sorted(keys: &[&str]) -> Vec<String> {
 
 fn too_large(value: &[u8]) -> Option<Error> {
     (value.len() > MAX_VALUE_BYTES).then(|| Error::too_large(value.len(), MAX_VALUE_BYTES))
+}
+
+fn corrupt() -> Error {
+    Error::new(ErrorKind::Corrupt, "the stored row has a value of another type")
 }
 
 /// The same error, for another item of a batch.
