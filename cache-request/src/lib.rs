@@ -97,7 +97,7 @@
 //! }
 //!
 //! let clock = Clock::mock();
-//! let cache = Cache::builder().clock(&clock).build();
+//! let cache = Cache::builder().clock(&clock).build()?;
 //! scoped_sync(&cache, || {
 //!     assert_eq!(rate("EUR", || 117), 117);
 //!     assert_eq!(rate("EUR", || 120), 117);
@@ -105,6 +105,7 @@
 //!     assert_eq!(rate("EUR", || 120), 120);
 //! });
 //! assert_eq!(cache.stats().hits(), 1);
+//! # Ok::<(), cache_request::Error>(())
 //! ```
 //!
 //! # Features
@@ -145,6 +146,7 @@ mod codec;
 mod engine;
 mod error;
 mod key;
+mod options;
 mod stats;
 mod store;
 
@@ -163,14 +165,14 @@ pub use crate::{
         context::{Scoped, client_scope, client_scope_sync},
     },
     cache::{
-        Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_NEAR_TIMEOUT, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT,
+        Cache, CacheBuilder,
         config::{CacheConfig, Config, Setting},
         installed::{CACHE_URL, current, install, install_named, named, stats},
         scoped::{scoped, scoped_sync},
     },
-    codec::DEFAULT_MAX_VALUE_BYTES,
     error::{Error, ErrorKind},
     key::keys,
+    options::defaults,
     stats::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
 };
 
