@@ -2,6 +2,8 @@
 
 #[path = "config/addresses.rs"]
 mod addresses;
+#[path = "config/builders.rs"]
+mod builders;
 #[path = "config/configurations.rs"]
 mod configurations;
 #[path = "config/front.rs"]
