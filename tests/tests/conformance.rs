@@ -83,7 +83,7 @@ impl Harness for Memory {
     type Backend = MemoryBackend;
 
     async fn backend(&self) -> MemoryBackend {
-        MemoryBackend::new(self.max_bytes, &self.clock)
+        MemoryBackend::builder().max_bytes(self.max_bytes).clock(&self.clock).build().unwrap()
     }
 
     async fn advance(&self, time: Duration) {
