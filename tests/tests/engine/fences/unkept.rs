@@ -6,7 +6,7 @@ use cache_request::{Cache, Clock, ErrorKind, backend::MemoryBackend, cache_reque
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
 fn bytes() -> Cache {
-    Cache::builder().backend(MemoryBackend::new(1 << 20, Clock::system())).build()
+    Cache::builder().backend(MemoryBackend::new()).build().unwrap()
 }
 
 #[test]

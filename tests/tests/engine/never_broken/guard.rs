@@ -42,7 +42,8 @@ fn guarded() -> (Bent, Cache, MockClock) {
         .soft_limit(Duration::from_millis(5))
         .breaker_faults(3)
         .breaker_pause(PAUSE)
-        .build();
+        .build()
+        .unwrap();
     (backend, cache, clock)
 }
 
@@ -199,7 +200,7 @@ fn a_fault_of_a_key_told_the_breaker_that_the_backend_works() {
 #[test]
 fn a_backend_that_is_busy_is_not_pressed() {
     let backend = Bent::new(&Clock::mock());
-    let cache = Cache::builder().backend(backend.clone()).soft_limit(Duration::MAX).max_concurrent(2).build();
+    let cache = Cache::builder().backend(backend.clone()).soft_limit(Duration::MAX).max_concurrent(2).build().unwrap();
     backend.bend(Bends { get: Bend::Hangs, ..Bends::default() });
     let begin = |n| Box::pin(scoped(&cache, cube(n)));
     let (mut one, mut other) = (begin(1), begin(2));
