@@ -159,7 +159,7 @@ fn a_key_that_could_not_be_read_was_never_written_again() {
     for kind in OF_A_KEY {
         let clock = Clock::mock();
         let spoilt = Arc::new(Spoilt { backend: Bent::new(&clock), kind, keys: Mutex::default() });
-        let cache = Cache::builder().backend(Arc::clone(&spoilt)).clock(clock).breaker_faults(3).build();
+        let cache = Cache::builder().backend(Arc::clone(&spoilt)).clock(clock).breaker_faults(3).build().unwrap();
         scoped_sync(&cache, || {
             let keys = (0..8).map(|n| square_cache(n).key().unwrap());
             spoilt.keys.lock().unwrap().extend(keys);

@@ -65,7 +65,7 @@ fn a_value_that_the_table_refuses_was_a_fault_of_the_backend() {
     let file = directory.path().join("cache.db");
     drop(
         SqlBackend::builder(&format!("sqlite://{}", file.display()))
-            .connect(cache_request::Connect::Now)
+            .connect(cache_request::backend::Connect::Now)
             .build()
             .unwrap(),
     );
