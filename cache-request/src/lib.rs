@@ -91,7 +91,7 @@ pub use crate::{
     cache::{
         Cache, CacheBuilder,
         config::{CacheConfig, Config, Setting},
-        installed::{CACHE_URL, current, install, install_named, named, stats},
+        installed::{CACHE_URL, current, install, install_named, installed, named, stats},
         scoped::{scoped, scoped_sync},
     },
     error::{Error, ErrorKind},

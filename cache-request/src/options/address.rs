@@ -1,6 +1,6 @@
 //! How an address is divided and decoded. No error shows more of it than its scheme: the rest may hold a password.
 
-use super::scheme::{Choice, Scheme, Service};
+use super::scheme::{Choice, SCHEMES, Scheme, Service};
 use crate::Error;
 
 /// The scheme and the rest. What has other characters than a scheme may be a password in the wrong place, and is none.
@@ -32,7 +32,7 @@ pub(crate) fn decode(choice: Choice, text: &str) -> Result<String, Error> {
 pub(crate) fn of_backend(address: &str, services: &[Service]) -> Result<(&'static Scheme, String), Error> {
     let (choice, rest) = choose(address)?;
     if choice.is_tiered || !services.contains(&choice.scheme.service) {
-        let known = super::scheme::SCHEMES.iter().filter(|scheme| services.contains(&scheme.service));
+        let known = SCHEMES.iter().filter(|scheme| services.contains(&scheme.service));
         let known: Vec<_> = known.map(|scheme| format!("{}://", scheme.name)).collect();
         return Err(Error::config(format!("{choice} is no scheme of this backend: there is {}", known.join(", "))));
     }

@@ -99,11 +99,14 @@ impl<T> CacheOption<T> {
 
     /// Checks a value that a builder was given: all that [`read`](Self::read) checks, and the features.
     pub(crate) fn check(&self, value: &T) -> Result<(), Error> {
-        let shown = (self.kind.show)(value);
+        let shown = || (self.kind.show)(value);
         if let Some(fault) = (self.kind.fault)(value) {
-            return Err(self.wrong(Some(&shown), &self.explain(fault)));
+            return Err(self.wrong(Some(&shown()), &self.explain(fault)));
         }
-        feature::require(self.with(Some(&shown)), self.needed(value).as_slice())
+        match self.needed(value) {
+            Some(feature) => feature::require(self.with(Some(&shown())), &[feature]),
+            None => Ok(()),
+        }
     }
 
     /// The feature without which the value cannot be used.

@@ -10,7 +10,7 @@ use syn::{Attribute, Item, UseTree, Visibility};
 
 /// The folders of `cache-request/src`, lowest first.
 const LAYERS: [&str; 11] =
-    ["error", "base", "options", "key", "codec", "stats", "store", "backend", "engine", "cache", "attribute"];
+    ["error", "options", "base", "key", "codec", "stats", "store", "backend", "engine", "cache", "attribute"];
 
 type Module = Vec<String>;
 
