@@ -37,3 +37,4 @@ mod apart;
 mod kept;
 mod methods;
 mod texts;
+mod traced;
