@@ -5,8 +5,8 @@
 //! ```
 //!
 //! then open the address it prints. `PORT` chooses another port than 3000 (0: any free one), `CACHE_URL` where the
-//! answers are kept: `memory://` by default, `file:///tmp/departures` for a site that still knows them when it is started
-//! again, `null://` for one that forgets everything and is otherwise the same.
+//! answers are kept: `memory://` by default, `file:///tmp/departures` or `redis://localhost` for a site that still knows them
+//! when it is started again, `null://` for one that forgets everything and is otherwise the same. It has every backend.
 //!
 //! The part worth reading is `queries.rs`: every function there asks the database, and is annotated. The rest is a
 //! web site like any other, and calls them as if they were not.
