@@ -131,6 +131,8 @@
 //! What goes wrong in a cache never reaches the caller of a function. It is counted by cause ([`Faults`]), and logged
 //! with its cause through `tracing`: without a subscriber nobody sees it, but for a [`CACHE_URL`] that cannot be used.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 compile_error!(
     "cache-request needs a clock and threads, and the standard library has neither for `wasm32-unknown-unknown`: leave the \
