@@ -70,6 +70,7 @@ pub mod docs;
 mod engine;
 mod error;
 mod key;
+mod options;
 mod stats;
 mod store;
 
@@ -88,14 +89,14 @@ pub use crate::{
         context::{Scoped, client_scope, client_scope_sync},
     },
     cache::{
-        Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_NEAR_TIMEOUT, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT,
+        Cache, CacheBuilder,
         config::{CacheConfig, Config, Setting},
-        installed::{CACHE_URL, current, install, install_named, named, stats},
+        installed::{CACHE_URL, current, install, install_named, installed, named, stats},
         scoped::{scoped, scoped_sync},
     },
-    codec::DEFAULT_MAX_VALUE_BYTES,
     error::{Error, ErrorKind},
     key::keys,
+    options::defaults,
     stats::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
 };
 

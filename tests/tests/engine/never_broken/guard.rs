@@ -42,7 +42,8 @@ fn guarded() -> (Bent, Cache, MockClock) {
         .soft_limit(Duration::from_millis(5))
         .breaker_faults(3)
         .breaker_pause(PAUSE)
-        .build();
+        .build()
+        .unwrap();
     (backend, cache, clock)
 }
 
@@ -158,7 +159,7 @@ fn a_key_that_could_not_be_read_was_never_written_again() {
     for kind in OF_A_KEY {
         let clock = Clock::mock();
         let spoilt = Arc::new(Spoilt { backend: Bent::new(&clock), kind, keys: Mutex::default() });
-        let cache = Cache::builder().backend(Arc::clone(&spoilt)).clock(clock).breaker_faults(3).build();
+        let cache = Cache::builder().backend(Arc::clone(&spoilt)).clock(clock).breaker_faults(3).build().unwrap();
         scoped_sync(&cache, || {
             let keys = (0..8).map(|n| square_cache(n).key().unwrap());
             spoilt.keys.lock().unwrap().extend(keys);
@@ -199,7 +200,7 @@ fn a_fault_of_a_key_told_the_breaker_that_the_backend_works() {
 #[test]
 fn a_backend_that_is_busy_is_not_pressed() {
     let backend = Bent::new(&Clock::mock());
-    let cache = Cache::builder().backend(backend.clone()).soft_limit(Duration::MAX).max_concurrent(2).build();
+    let cache = Cache::builder().backend(backend.clone()).soft_limit(Duration::MAX).max_concurrent(2).build().unwrap();
     backend.bend(Bends { get: Bend::Hangs, ..Bends::default() });
     let begin = |n| Box::pin(scoped(&cache, cube(n)));
     let (mut one, mut other) = (begin(1), begin(2));
