@@ -82,7 +82,7 @@ pub use crate::backend::conformance;
 pub use crate::{
     attribute::{
         bounds,
-        handle::{AsyncHandle, Handle},
+        handle::{Handle, SyncHandle},
     },
     backend::Backend,
     base::{
