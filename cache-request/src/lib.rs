@@ -99,7 +99,7 @@ pub use crate::{
     error::{Error, ErrorKind},
     key::keys,
     options::defaults,
-    stats::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
+    stats::{BackendStats, BreakerStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
 };
 
 #[cfg(feature = "macros")]

@@ -272,7 +272,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             self.function.fault(fault, &error);
             miss
         };
-        backend.ready(budget).map_err(failed)?;
+        backend.ready_to_read(budget).map_err(failed)?;
         let text = self.text(backend);
         let reading = near.zip(leader).and_then(|(near, leader)| Some((near, leader, near.begin(&text)?)));
         let bytes = backend.get(&text, budget).await.map_err(failed)?.ok_or(Count::NeverSeen)?;
@@ -431,7 +431,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if budget.is_over() {
             return Ok(StoreOutcome::Unwanted);
         }
-        backend.ready(budget)?;
+        backend.ready_to_write(budget)?;
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
         let fresh_until = self.engine.clock.wall().checked_add(timeout).map_or(FOREVER, unix_millis);

@@ -47,7 +47,7 @@ fn a_backend_that_fails_empties_no_front() {
         backend.bend(Bends { get: bend.clone(), set: bend.clone(), delete: bend.clone() });
         // Until it is left alone, and after that.
         (100..110).for_each(|question| assert_eq!(ask(&cache, question), 1, "{bend:?}"));
-        assert_eq!(cache.stats().backend.unwrap().breaker, BreakerState::Open, "{bend:?}");
+        assert_eq!(cache.stats().backend.unwrap().reads.state, BreakerState::Open, "{bend:?}");
         source(2);
         clock.advance(FRONT - Duration::from_millis(1));
         assert_eq!(ask(&cache, 1), 1, "{bend:?}");
