@@ -31,7 +31,7 @@ use crate::{
         sync::interleave,
         timer::with_limit,
     },
-    codec::{self, FOREVER},
+    codec::{FOREVER, Facts, Opened, Refused, Writer},
     error::Blame,
     key::{Key, Lookup, OwnedKey, text},
     stats::Count,
@@ -155,7 +155,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.engine.pass(fence).await;
         Change::Ancestors(leader.ancestors())
             .around(async {
-                let kept = self.try_keep(&mut leader, value, Replaced::ByAnyValue, &mut self.budget()).await;
+                let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
+                let kept = self.try_keep(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
                 self.complete(&mut leader, Some(value));
                 kept
             })
@@ -279,11 +280,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         // Before the wall clock is read: a value that goes in front is to be there no longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
-        let open = || (codec.open)(&bytes, self.function.kind(codec), &text, now, &self.engine.envelope);
-        match catching("the value's `Deserialize`", open).and_then(|opened| opened) {
-            Ok(Some(value)) => {
+        let open = || (codec.open)(&bytes, self.function.type_info(), &text, now, &self.engine.envelope);
+        let opened = catching("the value's `Deserialize`", open).map_err(Refused::from).and_then(|opened| opened);
+        match opened {
+            Ok(Some(Opened { value, facts })) => {
                 if let Some(((near, leader, reading), asked)) = reading {
-                    let left = Duration::from_millis(codec::fresh_until(&bytes).saturating_sub(now));
+                    let left = Duration::from_millis(facts.fresh_until.saturating_sub(now));
                     let expires = asked.saturating_add(nanos(left));
                     match catching("the value's weight", || self.policy.weight_of(&value)) {
                         Ok(weight) => self.keep_near(near, &reading, leader, &value, weight, expires),
@@ -293,8 +295,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 Ok((value.into_answer(), Source::Backend))
             }
             Ok(None) => Err(Count::Expired),
-            Err(error) => {
+            Err(Refused { error, is_foreign }) => {
                 self.function.fault("stored bytes cannot be used", &error);
+                if is_foreign {
+                    self.function.found_foreign(&error);
+                }
                 Err(Count::Undecodable)
             }
         }
@@ -327,9 +332,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     ) -> R {
         let start = Instant::now();
         let answer = body.await;
-        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let took = start.elapsed();
         self.function.counters.increment(Count::Bodies);
-        self.function.counters.add(Count::BodyNanos, nanos);
+        self.function.counters.add(Count::BodyNanos, nanos(took));
         // From here on there is a value, or nothing to wait for. An `Err` need not be `Send`, and is never held while this
         // waits: where the function's own future is `Send`, so is this.
         let value = match V::from_answer(answer) {
@@ -339,22 +344,23 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 return answer;
             }
         };
-        if let Err(error) = self.try_keep(leader, &value, replaced, budget).await {
+        if let Err(error) = self.try_keep(leader, &value, took, replaced, budget).await {
             self.function.fault("a value could not be kept", &error);
         }
         self.complete(leader, Some(&value));
         value.into_answer()
     }
 
-    /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile.
+    /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile. Its body took that long.
     async fn try_keep(
         &self,
         leader: &mut Leader<'_>,
         value: &V,
+        took: Duration,
         replaced: Replaced,
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
-        let outcome = self.keep(leader, value, budget).await;
+        let outcome = self.keep(leader, value, took, budget).await;
         if replaced == Replaced::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Unwanted) | Err(_)) {
             let forgotten = Box::pin(self.forget()).await;
             // That it could not be kept says more than that the older one could not be removed.
@@ -363,21 +369,27 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         outcome.map(drop)
     }
 
-    async fn keep(&self, leader: &mut Leader<'_>, value: &V, budget: &mut TimeBudget) -> Result<StoreOutcome, Error> {
+    async fn keep(
+        &self,
+        leader: &mut Leader<'_>,
+        value: &V,
+        took: Duration,
+        budget: &mut TimeBudget,
+    ) -> Result<StoreOutcome, Error> {
         let behind = self.backend().zip(self.policy.codec());
         let near = self.engine.near().filter(|near| behind.is_some() && !near.is_tracked());
         let weigh = behind.is_none() || near.is_some();
         let decision = catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))?;
         let Some(keep) = decision else { return Ok(StoreOutcome::Unwanted) };
-        let Some((backend, codec)) = behind else { return self.keep_in_memory(leader, value, keep) };
+        let Some(behind) = behind else { return self.keep_in_memory(leader, value, keep) };
 
         let expires = self.engine.clock.after(keep.timeout);
-        let outcome = Box::pin(self.keep_in_backend(backend, codec, leader, value, keep.timeout, budget)).await;
+        let outcome = Box::pin(self.keep_in_backend(behind, leader, value, took, keep.timeout, budget)).await;
         // Also if the backend could not store it. A tracked near cache is told of this write, so the next call reads the backend.
         if let (Some(near), false) = (near, matches!(outcome, Ok(StoreOutcome::Outdated))) {
             // If nothing was sent to the backend, older flights have not been overtaken yet.
             drop(leader.overtake());
-            if let Some(reading) = near.begin(&self.text(backend)) {
+            if let Some(reading) = near.begin(&self.text(behind.0)) {
                 self.keep_near(near, &reading, leader, value, keep.weight, expires);
             }
         }
@@ -421,10 +433,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     async fn keep_in_backend(
         &self,
-        backend: &Guarded,
-        codec: &Codec<V>,
+        (backend, codec): (&Guarded, &Codec<V>),
         leader: &mut Leader<'_>,
         value: &V,
+        took: Duration,
         timeout: Duration,
         budget: &mut TimeBudget,
     ) -> Result<StoreOutcome, Error> {
@@ -434,8 +446,19 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         backend.ready_to_write(budget)?;
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
-        let fresh_until = self.engine.clock.wall().checked_add(timeout).map_or(FOREVER, unix_millis);
-        let seal = || (codec.seal)(value, self.function.kind(codec), &text, fresh_until, &self.engine.envelope);
+        let now = self.engine.clock.wall();
+        let fresh_until = now.checked_add(timeout).map_or(FOREVER, unix_millis);
+        let facts = Facts {
+            stored: unix_millis(now),
+            fresh_until,
+            stale_until: fresh_until,
+            stale_on_error_until: fresh_until,
+            body: took,
+            generation: 0,
+            tags: Vec::new(),
+            writer: Writer::here(),
+        };
+        let seal = || (codec.seal)(value, self.function.type_info(), &text, &facts, &self.engine.envelope);
         let bytes = catching("the value's `Serialize`", seal)??;
         self.engine.pass(leader.overtake()).await;
         if !leader.begin_storing() {
