@@ -247,7 +247,8 @@ fn timed() -> (Arc<Timed>, Cache, MockClock) {
         .soft_limit(LIMIT)
         .breaker_faults(3)
         .breaker_pause(PAUSE)
-        .build();
+        .build()
+        .unwrap();
     (timed, cache, clock)
 }
 
