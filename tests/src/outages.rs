@@ -232,7 +232,10 @@ pub fn are_stopped_while_keys_are_written_and_deleted(
 pub fn full_disk(program: &str, url: &str, bytes: u64) {
     // Otherwise the program ends when it writes too much.
     let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
-    let output = Command::new("sh").args(["-c", script, program, "full_disk", url, &bytes.to_string()]).output().expect("a shell");
+    let output = Command::new("sh")
+        .args(["-c", script, program, "full_disk", url, &bytes.to_string()])
+        .output()
+        .expect("a shell");
     print!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

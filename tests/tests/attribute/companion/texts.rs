@@ -200,7 +200,10 @@ fn of_what_is_named_like_a_companion() {
             [1, 2, 3, 4]
         );
         assert_eq!(load_cache::load_cache(1).key().unwrap(), "attribute..companion.texts.load_cache.load?id=1");
-        assert_eq!(load::load_cache_cache::<u8>(1).key().unwrap(), "attribute..companion.texts.load.load_cache(u8)?id=1");
+        assert_eq!(
+            load::load_cache_cache::<u8>(1).key().unwrap(),
+            "attribute..companion.texts.load.load_cache(u8)?id=1"
+        );
         assert_eq!(load::load_cache_one_cache(1).key().unwrap(), "attribute..companion.texts.load.load_cache_one?id=1");
         assert_eq!(
             Load.load_cache(1).key().unwrap(),
@@ -215,7 +218,10 @@ fn as_the_attribute_says() {
     let (cache, _) = memory();
     scoped_sync(&cache, || {
         assert_eq!(named_cache(1).key().unwrap(), "attribute..a%2Ename?id=1");
-        assert_eq!(named_generic_cache(1_u8).key().unwrap(), "attribute..one(companion.texts.named_generic(u8))?item=1");
+        assert_eq!(
+            named_generic_cache(1_u8).key().unwrap(),
+            "attribute..one(companion.texts.named_generic(u8))?item=1"
+        );
         assert_eq!(versioned_cache(1).key().unwrap(), "attribute..companion.texts.versioned@3?id=1");
         assert_eq!(prefixed_cache(1).key().unwrap(), "shop..attribute.companion.texts.prefixed?id=1");
         assert_eq!(all_cache(1).key().unwrap(), "shop..all@b?id=1");
@@ -237,7 +243,10 @@ fn of_a_client() {
             client_scope_sync("acme", || free_cache(1, None).key().unwrap()),
             "attribute.acme.companion.texts.free?id=1&name=!"
         );
-        assert_eq!(client_scope_sync("a.b c", || none_cache().key().unwrap()), "attribute.a%2Eb%20c.companion.texts.none");
+        assert_eq!(
+            client_scope_sync("a.b c", || none_cache().key().unwrap()),
+            "attribute.a%2Eb%20c.companion.texts.none"
+        );
         assert_eq!(client_scope_sync("", || none_cache().key().unwrap()), "attribute.'.companion.texts.none");
         let rest = client_scope_sync("acme", || rest_cache("/video/5", &[]).key().unwrap());
         assert_eq!(rest, "webtv.acme.api?url=/video/5&params=");

@@ -157,8 +157,12 @@ fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
     set(&backend, "key", b"older");
     let limited = |bytes: &str| {
         let script = "trap '' XFSZ; ulimit -f 500; exec \"$0\" \"$@\"";
-        let output =
-            Command::new("sh").args(["-c", script, CHILD, "file", "once"]).arg(directory.path()).arg(bytes).output().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", script, CHILD, "file", "once"])
+            .arg(directory.path())
+            .arg(bytes)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };

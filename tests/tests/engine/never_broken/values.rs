@@ -124,7 +124,7 @@ fn a_value_that_would_come_back_as_another_is_computed_anew() {
     assert_eq!(ran, 2);
     logged(
         &lines,
-        "a value could not be kept function=values.size cause=the encoded value would be read back as another one: ",
+        "a value could not be kept function=never_broken.values.size cause=the encoded value would be read back as another one: ",
     );
     let stats = cache.stats();
     let function = stats.function("values.size").unwrap();
