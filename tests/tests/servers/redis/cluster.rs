@@ -64,7 +64,10 @@ fn a_master_that_is_killed_is_followed_by_its_replica() {
         "killed",
         &cache,
         &mut cluster,
-        |cluster| cluster.nodes[killed].server.kill(),
+        |cluster| {
+            cluster.replaces_soon();
+            cluster.nodes[killed].server.kill();
+        },
         |cluster| {
             wait_until("its replica is a master", || cluster.masters().len() == 3);
             until_all_work(cluster);
@@ -82,7 +85,10 @@ fn a_master_that_is_stopped_is_followed_by_its_replica() {
         "stopped",
         &cache,
         &mut cluster,
-        |cluster| cluster.nodes[stopped].server.stop(),
+        |cluster| {
+            cluster.replaces_soon();
+            cluster.nodes[stopped].server.stop();
+        },
         |cluster| {
             let others: Vec<_> = (0..6).filter(|node| *node != stopped).map(|node| &cluster.nodes[node]).collect();
             let is_master = |node: &&&Redis| node.ask::<String>(&["INFO", "replication"]).contains("role:master");
@@ -148,7 +154,7 @@ fn until_all_work(cluster: &Cluster) {
 fn nodes_may_be_encrypted_and_strangers_are_not_trusted() {
     let certificates = Certificates::new();
     let cluster = Cluster::encrypted(&certificates);
-    let url = format!("{}?connect=now&connect_limit=10s&soft_limit=10s&tls=true", cluster.url());
+    let url = format!("{}?connect=now&connect_limit=60s&soft_limit=60s&tls=true", cluster.url());
     let cache = Cache::from_url(&format!("{url}&tls_ca={}", certificates.authority().display())).unwrap();
     // On all nodes.
     scoped_sync(&cache, || (0..200).for_each(|number| assert_eq!([double(number), double(number)], [number * 2; 2])));
