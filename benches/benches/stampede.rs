@@ -186,7 +186,7 @@ fn main() {
 }
 
 fn measure(contender: &Contender, round: u64, measured: &mut Measured) {
-    // Every round has keys that nobody has seen.
+    // Every round uses new keys.
     let fresh = 1000 * (round + 1);
     let timed = |keys: &[u64]| {
         bodies::take();

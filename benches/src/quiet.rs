@@ -1,4 +1,4 @@
-//! Waiting for a moment at which nobody else has the machine.
+//! Waits for a moment at which the machine is otherwise idle.
 
 use std::{
     hint::spin_loop,

@@ -206,13 +206,46 @@ fn set<T>(slot: &mut Slot<T>, name: Name, value: T, errors: &mut Errors) {
 fn unknown_argument(unknown: &str) -> String {
     let known = ARGUMENTS.map(|argument| argument.name);
     let list = names::list(known);
-    // What other caches call it.
-    let meant = if unknown == "ttl" { Some("timeout") } else { names::closest(unknown, known) };
-    match meant {
+    if let Some((_, ours)) = ELSEWHERE.iter().find(|(others, _)| others.contains(&unknown)) {
+        return format!("unknown argument `{unknown}`; {ours}. There are {list}");
+    }
+    match names::closest(unknown, known) {
         Some(meant) => format!("unknown argument `{unknown}`; did you mean `{meant}`? There are {list}"),
         None => format!("unknown argument `{unknown}`; there are {list}"),
     }
 }
+
+/// What other caches call their arguments, and what serves here.
+const ELSEWHERE: [(&[&str], &str); 13] = [
+    (
+        &["time", "ttl", "expire", "expires", "expiry", "ttl_millis", "max_age"],
+        "write `timeout = 300` (seconds) or `timeout = \"250ms\"`",
+    ),
+    (
+        &["size", "max_size", "capacity", "max_capacity", "maxsize"],
+        "the cache is bounded by bytes for all its functions, see `max_bytes`",
+    ),
+    (&["result"], "only `Ok` values of a `Result` are cached unless you write `cache_err`, so leave it out"),
+    (&["option"], "write `skip_none` to cache only `Some` values"),
+    (&["key_prefix", "cache_prefix_block", "namespace"], "write `prefix = \"…\"`"),
+    (
+        &["unless", "cond", "condition", "cache_if", "if"],
+        "write `when = |value| …`, which says which values are cached",
+    ),
+    (&["convert", "key_expr"], "write `key = \"article:{id}\"`, or `key = path::to::function`"),
+    (&["ignore", "exclude", "without"], "write `skip(argument)`"),
+    (
+        &["sync_writes", "sync_lock", "single_flight"],
+        "one body runs at a time for each key unless you write `coalesce = false`, so leave it out",
+    ),
+    (
+        &["ty", "create", "disk", "redis", "map_error", "backend", "store"],
+        "the program chooses the backend when it starts: `CACHE_URL` or `install`, and `cache = \"…\"` names another cache",
+    ),
+    (&["with_cached_flag"], "the companion's handle tells where an answer came from"),
+    (&["refresh", "time_refresh"], "a hit does not prolong a timeout"),
+    (&["unbound", "unlimited"], "memory is always bounded; `timeout = never` keeps values until they are evicted"),
+];
 
 fn end_of_argument(input: ParseStream<'_>) -> syn::Result<()> {
     if input.is_empty() {

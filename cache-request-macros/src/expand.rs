@@ -6,11 +6,11 @@
 mod body;
 mod handle;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{FnArg, GenericParam, Pat, Type, spanned::Spanned};
 
-use self::handle::{handle, hit};
+use self::handle::{handle, hit, nameable, prepared, prepared_names};
 use crate::{
     names,
     plan::Plan,
@@ -24,28 +24,79 @@ use crate::{
 /// pub fn f<T: Load>(mut id: u32, Query(q): Query<T>) -> R { body }
 ///
 /// // output
-/// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { hit; f_cache::<T>(id, __arg1).answer() }
-/// pub fn f_cache<T: Load>(mut id: u32, __arg1: Query<T>) -> Handle<R, impl ValueOf<R>, impl FnOnce() -> R> { handle }
+/// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { site; key; hit; __f_cache::<T>(id, __arg1, site, key).answer() }
+/// pub fn f_cache<T: Load>(id: u32, __arg1: Query<T>) -> Handle<…> { site; key; __f_cache::<T>(id, __arg1, site, key) }
+/// fn __f_cache<T: Load>(mut id: u32, __arg1: Query<T>, site: &'static Site, key: Key) -> Handle<…> { handle }
+///
+/// // output if an argument is an `impl Trait`, so that no function with it can be named as a value
+/// pub fn f(id: u32, __arg1: impl Load) -> R { f_cache(id, __arg1).call() }
+/// pub fn f_cache(mut id: u32, __arg1: impl Load) -> Handle<…> { site; key; handle }
 ///
 /// // output with `handle = false`
-/// pub fn f<T: Load>(mut id: u32, __arg1: Query<T>) -> R { handle.call() }
+/// pub fn f<T: Load>(mut id: u32, __arg1: Query<T>) -> R { { site; key; handle }.call() }
 /// ```
+///
+/// Each call makes its key once, as a `vary` expression or a key function is the user's code.
 pub(crate) fn expand(plan: &Plan) -> TokenStream {
+    let signature = &plan.signature;
+    let prepared = prepared(plan);
     let handle = handle(plan);
     if !plan.companion {
-        return caller(plan, &handle);
+        return caller(plan, &TokenStream::new(), &braced(plan, &quote!(#prepared #handle)), true);
     }
-    let caller = caller(plan, &call_of_companion(&plan.signature));
-    let companion = companion(plan, &handle);
-    quote!(#caller #companion)
+    let name = names::plain(&signature.function.sig.ident);
+    let companion_name = companion_name(signature);
+    let link = if signature.associated { "Self::" } else { "" };
+    let doc =
+        format!("One call of [`{name}`]({link}{name}): looks at, refreshes, invalidates or fills its cached value.");
+    let documented = quote!(#[doc = #doc]);
+    let vis = &signature.function.vis;
+    let Some(hit) = hit(plan) else {
+        let caller = caller(
+            plan,
+            &TokenStream::new(),
+            &call_of(signature, &companion_path(signature, &companion_name), None),
+            false,
+        );
+        let companion = returns_handle(
+            plan,
+            &documented,
+            &vis.to_token_stream(),
+            &companion_name,
+            None,
+            &quote!({ #prepared #handle }),
+        );
+        return quote!(#caller #companion);
+    };
+    let hidden_name = hidden_name(signature);
+    let call = call_of(signature, &companion_path(signature, &hidden_name), Some(prepared_names()));
+    let caller = caller(plan, &quote!(#prepared #hit), &call, false);
+    let companion =
+        returns_handle(plan, &documented, &vis.to_token_stream(), &companion_name, None, &quote!({ #prepared #call }));
+    let hidden = returns_handle(
+        plan,
+        &quote!(#[doc(hidden)] #[inline(never)]),
+        &TokenStream::new(),
+        &hidden_name,
+        Some(prepared_names()),
+        &handle,
+    );
+    quote!(#caller #companion #hidden)
 }
 
-/// The function as its callers know it, which calls a handle.
-fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
+/// A block at the place of errors about the kept type.
+fn braced(plan: &Plan, tokens: &TokenStream) -> TokenStream {
+    let mut block = Group::new(Delimiter::Brace, tokens.clone());
+    block.set_span(place(&plan.signature));
+    block.into_token_stream()
+}
+
+/// The function as its callers know it: what comes `first`, then the call of a handle.
+fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bool) -> TokenStream {
     let Signature { function, kind, .. } = &plan.signature;
     let vis = &function.vis;
     let mut sig = function.sig.clone();
-    sig.inputs = inputs(&plan.signature, !plan.companion);
+    sig.inputs = inputs(&plan.signature, holds_body);
     let attrs = function.attrs.iter().map(|attribute| {
         // An expectation holds for the body, which may stand in the companion now.
         if attribute.path().is_ident("expect") {
@@ -54,11 +105,10 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
             Some(signature::outer(attribute))
         }
     });
-    let hit = hit(plan);
-    let call = if hit.is_some() { quote!(answer) } else { quote!(call) };
-    let polled = quote!(#hit ::core::pin::pin!(#handle).#call().await);
+    let call = if first.is_empty() { quote!(call) } else { quote!(answer) };
+    let polled = quote!(#first ::core::pin::pin!(#handle).#call().await);
     let body = match kind {
-        Kind::Plain => quote!(#hit #handle.#call()),
+        Kind::Plain => quote!(#first #handle.#call()),
         Kind::Async => polled,
         // The arguments wait in the future, and the handle is made where it is polled: a finished handle would be moved
         // into its place, and the future would hold it twice.
@@ -72,7 +122,7 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
     }
 }
 
-/// The companion as a value.
+/// The companion, or the hidden function that holds the body, as a value.
 ///
 /// ```text
 /// // output
@@ -85,8 +135,8 @@ fn caller(plan: &Plan, handle: &TokenStream) -> TokenStream {
 /// If that is an associated function after all, its companion is not found, and of that error only the names are ours: it shows
 /// the macro that the companion's name stands in. In parentheses the name is a value, called or not, and always at the same place,
 /// so that all of these errors are one.
-fn companion_path(signature: &Signature) -> TokenStream {
-    let mut name = companion_name(signature);
+fn companion_path(signature: &Signature, name: &Ident) -> TokenStream {
+    let mut name = name.clone();
     // Lifetimes are inferred; naming those that are late bound is an error.
     let generics: Vec<&Ident> = signature
         .function
@@ -122,20 +172,28 @@ fn companion_path(signature: &Signature) -> TokenStream {
 /// // output
 /// Self::f_cache::<T, N>(self, a, __arg2)
 /// ```
-fn call_of_companion(signature: &Signature) -> TokenStream {
-    let path = companion_path(signature);
+///
+/// `more` arguments follow the user's.
+fn call_of(signature: &Signature, path: &TokenStream, more: Option<[Ident; 2]>) -> TokenStream {
     let receiver = signature.receiver().map(|receiver| receiver.self_token.to_token_stream());
     let arguments = signature.arguments.iter().map(|argument| {
         let (cfg, name) = (&argument.cfg, &argument.name);
         quote!(#(#cfg)* #name)
     });
-    let arguments = receiver.into_iter().chain(arguments);
+    let more = more.into_iter().flatten().map(ToTokens::into_token_stream);
+    let arguments = receiver.into_iter().chain(arguments).chain(more);
     quote!(#path (#(#arguments),*))
 }
 
 fn companion_name(signature: &Signature) -> Ident {
     let name = &signature.function.sig.ident;
-    format_ident!("{}_cache", names::plain(name), span = name.span())
+    format_ident!("{}", names::companion(name), span = name.span())
+}
+
+/// The function that holds the body, which the annotated one and its companion call.
+fn hidden_name(signature: &Signature) -> Ident {
+    let name = &signature.function.sig.ident;
+    format_ident!("__{}", names::companion(name), span = name.span())
 }
 
 /// ```text
@@ -147,7 +205,14 @@ fn companion_name(signature: &Signature) -> Ident {
 /// ```
 ///
 /// The `impl` types capture every lifetime in the caller's older editions too: the tokens are of this crate's edition.
-fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
+fn returns_handle(
+    plan: &Plan,
+    doc: &TokenStream,
+    vis: &TokenStream,
+    name: &Ident,
+    prepared: Option<[Ident; 2]>,
+    body: &TokenStream,
+) -> TokenStream {
     let Signature { function, kind, answer, .. } = &plan.signature;
     let private = private(plan);
     // Only its place is the user's: by its edition an `impl` captures every lifetime, or few.
@@ -157,9 +222,14 @@ fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
     let close = located_at(quote!(>), place);
     let value = quote!(#value #answer #close);
     let mut sig = function.sig.clone();
-    sig.ident = companion_name(&plan.signature);
+    sig.ident = name.clone();
     sig.asyncness = None;
-    sig.inputs = inputs(&plan.signature, true);
+    let holds_body = prepared.is_some() || nameable(plan).is_none();
+    sig.inputs = inputs(&plan.signature, holds_body);
+    if let Some([site, key]) = prepared {
+        sig.inputs.push(syn::parse_quote!(#site: &'static #private::Site));
+        sig.inputs.push(syn::parse_quote!(#key: #private::Key));
+    }
     let returned = match kind {
         Kind::Plain => quote! {
             #placed::Handle<#answer, #value, impl ::core::ops::FnOnce() -> #answer #close
@@ -169,16 +239,10 @@ fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
         },
     };
     sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));
-    let vis = &function.vis;
     let carried = function.attrs.iter().filter_map(signature::carried);
-    let link = if plan.signature.associated { "Self::" } else { "" };
-    let doc = format!(
-        "One call of [`{name}`]({link}{name}), to look at, refresh, forget or fill what is remembered of it.",
-        name = names::plain(&function.sig.ident)
-    );
     // What these say of a signature was said of the function's own.
     quote! {
-        #[doc = #doc]
+        #doc
         #[allow(
             dead_code,
             unreachable_pub,
@@ -195,7 +259,7 @@ fn companion(plan: &Plan, handle: &TokenStream) -> TokenStream {
             clippy::wrong_self_convention
         )]
         #(#carried)*
-        #vis #sig #handle
+        #vis #sig #body
     }
 }
 
@@ -204,7 +268,7 @@ fn inputs(signature: &Signature, keep_mut: bool) -> syn::punctuated::Punctuated<
     let receiver = signature.receiver().map(|receiver| {
         let mut receiver = receiver.clone();
         // `&mut self` is a type, `mut self` a binding.
-        if !keep_mut && receiver.reference.is_none() {
+        if !keep_mut && !matches!(receiver.kind, syn::ReceiverKind::Reference(..)) {
             receiver.mutability = None;
         }
         FnArg::Receiver(receiver)

@@ -14,6 +14,7 @@ mod expand;
 mod names;
 mod pattern;
 mod plan;
+mod renamed;
 mod signature;
 mod template;
 mod types;
@@ -117,6 +118,11 @@ fn remember(args: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> s
     let function = signature::function(item)?;
     let mut errors = errors::Errors::default();
     let args = args::read(args, &mut errors);
+    if args.krate.is_none()
+        && let Some(name) = renamed::dependency()
+    {
+        errors.at(&function.sig.ident, format!("this crate knows cache-request as `{name}`: write `crate = {name}`"));
+    }
     let signature = signature::read(function, mentions_self, &mut errors);
     let plan = plan::join(args, signature, &mut errors);
     errors.finish()?;

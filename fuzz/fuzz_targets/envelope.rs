@@ -180,11 +180,11 @@ enum Value {
 enum Stored<'a> {
     /// Anything.
     Raw(&'a [u8]),
-    /// What was sealed, for whoever asks.
+    /// The sealed bytes.
     Sealed { number: u8 },
     /// What was sealed, changed.
     Mangled { changes: Vec<(u16, u8)>, length: Option<u16> },
-    /// What somebody made who knows the format, the checksum included.
+    /// Bytes made by an attacker who knows the format and the checksum.
     Forged { changes: Vec<(u8, u8)>, fresh_until: Option<u64>, tags: u8, payload: Option<&'a [u8]> },
 }
 
@@ -341,7 +341,7 @@ fn open(number: u8, bytes: &[u8], limits: [usize; 3]) -> [Option<Value>; 3] {
     let [record, loose, text] = limits.map(|each| CALL + each * bytes.len());
     let in_record = || on_shelf(bytes, || scoped_sync(&CACHES.record, || record_cache(number).peek()));
     let in_loose = || on_shelf(bytes, || scoped_sync(&CACHES.loose, || loose_cache(number).peek()));
-    // Whoever does not know the secret has stored nothing.
+    // Without the secret, an attacker has stored nothing.
     let in_secret = || on_shelf(bytes, || scoped_sync(&CACHES.secret, || record_cache(number).peek()));
     assert_eq!(within(CALL + 3 * bytes.len(), in_secret), None);
     let in_text = || on_shelf(bytes, || scoped_sync(&CACHES.text, || text_cache(number).peek()));
@@ -357,7 +357,7 @@ fn on_shelf<T>(bytes: &[u8], look: impl FnOnce() -> T) -> T {
     look()
 }
 
-/// Bytes that nobody has sealed are found out before anything is made of them. Without a secret that is a matter of a checksum,
+/// Bytes that were not sealed are refused before they are decoded. Without a secret that is a matter of a checksum,
 /// which a fuzzer that sees comparisons gets right one day: then they are a value.
 fn refused(number: u8, bytes: &[u8]) {
     open(number, bytes, REFUSED);

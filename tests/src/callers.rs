@@ -30,7 +30,7 @@ async fn abandoned(number: u32) -> u32 {
     number
 }
 
-/// Runs two calls, of which the second is a hit, and neither waits in vain.
+/// Runs two calls. The second is a hit, and neither waits for its whole limit.
 ///
 /// # Panics
 ///
@@ -123,7 +123,7 @@ pub fn every_caller_gets_its_answer(cache: &Cache) {
     assert_eq!(cache.stats().faults(), 0);
 }
 
-/// Runtimes come and end, also while they ask something, and whoever comes later is answered.
+/// Runtimes start and end, also with requests in flight, and later callers are answered.
 ///
 /// # Panics
 ///

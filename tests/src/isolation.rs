@@ -6,7 +6,7 @@ use cache_request::{Cache, cache_request, client_scope_sync, scoped_sync};
 use cache_request_edition_2021 as other;
 
 thread_local! {
-    /// Whose answer a body gives: nobody else's will do.
+    /// The caller whose answer a body returns.
     static OWNER: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -29,7 +29,7 @@ mod inner {
 const APPLICATIONS: [&str; 6] =
     ["", "prefix=one", "prefix=two", "prefix=one.ann", "namespace=other", "prefix=one&namespace=other"];
 
-/// Who calls, in each of them. Nobody is no client, and names may look like parts of keys.
+/// The clients of the calls. `None` is no client, and names may look like parts of keys.
 const CLIENTS: [Option<&str>; 6] =
     [None, Some("ann"), Some("bob"), Some("ANN"), Some("one.ann"), Some("ann..plain?text=a")];
 

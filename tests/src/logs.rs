@@ -15,9 +15,9 @@ use tracing::{
     subscriber::NoSubscriber,
 };
 
-/// Two subscribers that are always there. While there is but one, `tracing` asks the subscriber of the thread that comes to a
-/// place first whether anybody wants its events, and a thread without one says no for all of them. The first of these wants
-/// nothing, and no place is asked about before there are both.
+/// Two subscribers that live as long as the process. With a single subscriber, `tracing` asks only that of the first thread at a
+/// callsite whether its events are wanted, and a thread without one answers no for all threads. The first of these two wants
+/// nothing, and no callsite is registered before both exist.
 static ALWAYS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [Dispatch::new(NoSubscriber::default()), Dispatch::new(Collector::default())]);
 

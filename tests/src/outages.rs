@@ -39,7 +39,7 @@ pub fn is_absent_and_comes(url: &str, server: &mut Server, says: &str) {
     let begun = Instant::now();
     scoped_sync(&cache, || assert_eq!(double(1), 2));
     let first = begun.elapsed();
-    let error = Cache::from_url(&format!("{url}?connect=now")).expect_err("nobody listens");
+    let error = Cache::from_url(&format!("{url}?connect=now")).expect_err("no server listens");
     assert_eq!(error.kind(), ErrorKind::Backend);
     assert!(error.to_string().contains(says), "{error}");
 

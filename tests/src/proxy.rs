@@ -188,7 +188,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Whether nobody was quicker to see this mode. Then it is over.
+    /// Whether this connection is the first to see this mode, which ends with that.
     fn is_first_in(&self, mode: Mode) -> bool {
         let mut current = self.mode();
         let is_first = *current == mode;

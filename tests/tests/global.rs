@@ -180,8 +180,8 @@ fn an_empty_address_is_none() {
 }
 
 #[test]
-fn a_wrong_address_was_told_to_nobody_without_a_log() {
-    let told = alone("a_wrong_address_was_told_to_nobody_without_a_log", Some("nowhere://"), || {
+fn a_wrong_address_was_reported_nowhere_without_a_log() {
+    let told = alone("a_wrong_address_was_reported_nowhere_without_a_log", Some("nowhere://"), || {
         assert_eq!([first(), first()], [1, 2]);
     });
     let Some(told) = told else { return };

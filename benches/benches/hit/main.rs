@@ -32,7 +32,7 @@ const STREAM: usize = 1 << 17;
 /// for fewer calls then. On one thread it is less than the scheduler's time slice, so that most measurements are undisturbed.
 const SPAN: [f64; 3] = [1e6, 4e6, 4e6];
 
-/// How long to wait, in all, for moments at which nobody else has the machine.
+/// The total time to wait for moments at which the machine is otherwise idle.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const THREADS: [usize; 3] = [1, 2, 4];

@@ -1,4 +1,4 @@
-//! What the servers can do when nobody waits for an answer before the next question: pipelines.
+//! The limits of the servers: pipelines, in which no client waits for an answer before its next request.
 
 use std::{
     fmt::Write as _,

@@ -29,7 +29,7 @@ pub(crate) fn bytes_of(number: u64) -> usize {
     if number < FIRST_LARGE { SMALL } else { LARGE }
 }
 
-/// So many callers at the same time, each of whom asks so many times for values of one size.
+/// The number of concurrent callers, and how often each of them asks for a value of one size.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) callers: usize,
@@ -44,7 +44,7 @@ impl Load {
         self.callers * self.each
     }
 
-    /// What one caller asks for: nobody else does.
+    /// The keys of one caller, which no other caller uses.
     pub(crate) fn keys(self, caller: usize) -> impl Iterator<Item = u64> + Send {
         let first = if self.bytes == SMALL { 0 } else { FIRST_LARGE };
         (0..self.each).map(move |nth| first + ((nth * self.callers + caller) % KEYS) as u64)

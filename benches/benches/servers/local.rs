@@ -16,7 +16,7 @@ use crate::{
 
 /// Memory in front of Redis, for longer than the benchmark takes.
 fn address() -> String {
-    format!("tiered+{}?front_timeout=1h", redis_url())
+    format!("tiered+{}?near_timeout=1h", redis_url())
 }
 
 /// How often every value is asked for, at most, until all of them are in front.

@@ -24,7 +24,7 @@ use crate::{
     report::Report,
 };
 
-/// How long to wait, in all, for moments at which nobody else has the machine.
+/// The total time to wait for moments at which the machine is otherwise idle.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a case asks for: its name, how many callers there are at a time, and who competes.

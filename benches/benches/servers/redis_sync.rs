@@ -22,7 +22,7 @@ fn ours(number: u64) -> String {
 fn raw(caller: usize, number: u64) -> String {
     static CONNECTIONS: [OnceLock<Mutex<Connection>>; 512] = [const { OnceLock::new() }; 512];
     let connect = || Mutex::new(client().get_connection().expect("a connection"));
-    let mut connection = CONNECTIONS[caller].get_or_init(connect).lock().expect("nobody panics here");
+    let mut connection = CONNECTIONS[caller].get_or_init(connect).lock().expect("no thread panics here");
     let key = plain_key(number);
     if let Ok(Some(value)) = connection.get(&key) {
         return value;

@@ -4,7 +4,7 @@ use cache_request_benches::table::Table;
 
 use crate::contender::{Cell, Row};
 
-/// In the place of a figure: in every round, somebody had no answer in time.
+/// Printed in place of a figure if a caller had no answer in time in every round.
 const NONE: &str = "all failed";
 
 /// All that was measured.

@@ -75,7 +75,7 @@ impl Server {
         panic!("{program} does not start");
     }
 
-    /// Waits until it accepts connections; not if it ends, because somebody else was quicker to take the port.
+    /// Waits until it accepts connections, or ends because another process took the port first.
     fn accepts(&mut self) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(20) {

@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
-use super::{body::body, companion_path, located_at, place, private, private_at};
+use super::{body::body, companion_path, hidden_name, located_at, place, private, private_at};
 use crate::{
     args::{Timeout, is_set},
     names, pattern,
@@ -13,25 +13,44 @@ use crate::{
     types,
 };
 
-/// The handle on one call, an expression.
+/// The names of a call's site and key, which no code of the user's sees.
+pub(super) fn prepared_names() -> [Ident; 2] {
+    ["site", "key"].map(|name| Ident::new(name, Span::mixed_site()))
+}
+
+/// The site and the key of one call, as statements.
 ///
 /// ```text
-/// {
-///     let site = { static SITE: Site = Site::new(…); &SITE };
-///     let mut key = Key::new();
-///     Key::fill(&mut key, |key| { key.part(&id); … });
-///     let body = move || -> R { body };
-///     let instance = Instance::of(&f_cache);
-///     let policy = …;
-///     Handle::new(site, instance, policy, key, body)
-/// }
+/// let site = { static SITE: Site = Site::new(…); &SITE };
+/// let mut key = Key::new();
+/// Key::fill(&mut key, |key| { key.part(&id); … });
 /// ```
 ///
 /// The key is made at once, before the body takes the arguments; for an `async fn` that is its first poll, and for a
 /// companion when it is called, so that a handle always has its key.
-pub(super) fn handle(plan: &Plan) -> TokenStream {
+pub(super) fn prepared(plan: &Plan) -> TokenStream {
     let site = site(plan);
     let fill = fill(plan);
+    let private = private_at(plan, place(&plan.signature));
+    let [site_, key_] = prepared_names();
+    quote! {
+        let #site_ = #site;
+        let mut #key_ = #private::Key::new();
+        #private::Key::fill(&mut #key_, #fill);
+    }
+}
+
+/// The handle on a call whose site and key are known, an expression.
+///
+/// ```text
+/// {
+///     let body = move || -> R { body };
+///     let instance = Instance::of(&__f_cache);
+///     let policy = …;
+///     Handle::new(site, instance, policy, key, body)
+/// }
+/// ```
+pub(super) fn handle(plan: &Plan) -> TokenStream {
     let body = body(plan);
     let policy = policy(plan);
     let handle = match plan.signature.kind {
@@ -41,8 +60,8 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
     let place = place(&plan.signature);
     // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last
     // one, that is, which comes after all that the user wrote.
-    let [site_, key_, body_, instance_] =
-        ["site", "key", "body", "instance"].map(|name| Ident::new(name, Span::mixed_site()));
+    let [body_, instance_] = ["body", "instance"].map(|name| Ident::new(name, Span::mixed_site()));
+    let [site_, key_] = prepared_names();
     let policy_ = Ident::new("policy", place);
     // One place for all that asks something of the kept type: of errors at one place the compiler shows the first.
     let private = private_at(plan, place);
@@ -52,9 +71,6 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
     let mut block = Group::new(
         Delimiter::Brace,
         quote! {
-            let #site_ = #site;
-            let mut #key_ = #private::Key::new();
-            #private::Key::fill(&mut #key_, #fill);
             let #body_ = #body;
             let #instance_ = #private::Instance::of(&#known_by);
             let #policy_ = #policy;
@@ -65,46 +81,38 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
     block.into_token_stream()
 }
 
-/// What a remembered answer takes, in front of everything else: no handle is made for it, and no body.
+/// The look-up in memory, which stands in front of everything else: a hit makes no handle and no body.
 ///
 /// ```text
-/// {
-///     let site = …;
-///     let mut key = Key::new();
-///     Key::fill(&mut key, |key| { key.part(&id); … });
-///     if let Some(answer) = policy.hit(site, Instance::of(&f_cache), &key) {
-///         return answer;
-///     }
+/// if let Some(answer) = policy.hit(site, Instance::of(&__f_cache), &key) {
+///     return answer;
 /// }
 /// ```
 ///
-/// Nothing, where the companion cannot be named from outside: then its handle looks by itself.
+/// `None` if the function cannot be named as a value, or its answer has no name: then the handle looks by itself.
 pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
-    let companion = nameable(plan)?;
-    let site = site(plan);
-    let fill = fill(plan);
+    let hidden = nameable(plan)?;
     let private = private_at(plan, place(&plan.signature));
     let policy = answer_policy(plan)?;
-    let [key_, answer_] = ["key", "answer"].map(|name| Ident::new(name, Span::mixed_site()));
+    let answer_ = Ident::new("answer", Span::mixed_site());
+    let [site_, key_] = prepared_names();
     // At the place of all errors about the kept type.
     let hit = quote_spanned!(place(&plan.signature)=> .can_be_kept().hit);
     Some(quote! {
+        if let ::core::option::Option::Some(#answer_) =
+            #policy #hit (#site_, #private::Instance::of(&#hidden), &#key_)
         {
-            let mut #key_ = #private::Key::new();
-            #private::Key::fill(&mut #key_, #fill);
-            if let ::core::option::Option::Some(#answer_) =
-                #policy #hit (#site, #private::Instance::of(&#companion), &#key_)
-            {
-                return #answer_;
-            }
+            return #answer_;
         }
     })
 }
 
-/// The companion as a value, if there is one and it can be had as a value: an `impl Trait` argument has no name to fix it by.
-fn nameable(plan: &Plan) -> Option<TokenStream> {
-    let unnamed = plan.signature.arguments.iter().any(|argument| types::opaque(&argument.ty).is_some());
-    (plan.companion && !unnamed).then(|| companion_path(&plan.signature))
+/// The hidden function as a value, if there is one. With an `impl Trait` argument it cannot be named, and with an `impl Trait`
+/// answer there is no companion.
+pub(super) fn nameable(plan: &Plan) -> Option<TokenStream> {
+    let signature = &plan.signature;
+    let unnamed = signature.arguments.iter().any(|argument| types::opaque(&argument.ty).is_some());
+    (plan.companion && !unnamed).then(|| companion_path(signature, &hidden_name(signature)))
 }
 
 /// In a block of its own, as a `static` is not hygienic and the body may know another `SITE`.
@@ -218,7 +226,7 @@ fn policy(plan: &Plan) -> TokenStream {
         }
     });
     let kept = if is_set(&args.local) { None } else { Some(quote_spanned!(place=> .serialised())) };
-    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
+    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(plan, &timeout.value));
     let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
     let per_value = per_value.into_iter().filter_map(|(setter, slot)| {
         let given = slot.as_ref()?;
@@ -250,14 +258,18 @@ fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
     }
 }
 
-fn timeout_of(timeout: &Timeout) -> TokenStream {
+fn timeout_of(plan: &Plan, timeout: &Timeout) -> TokenStream {
     let duration = match timeout {
         Timeout::Fixed(fixed) => {
             let (seconds, nanos) = (fixed.as_secs(), fixed.subsec_nanos());
             quote!(::core::time::Duration::new(#seconds, #nanos))
         }
         Timeout::Never => quote!(::core::time::Duration::MAX),
-        Timeout::Expression(expression) => expression.to_token_stream(),
+        // The call stands where the expression is, so that an error about its type does, too.
+        Timeout::Expression(expression) => {
+            let private = private_at(plan, expression.span());
+            quote_spanned!(expression.span()=> #private::Timeout::into_duration(#expression))
+        }
     };
     quote!(.timeout(|| #duration))
 }

@@ -1,14 +1,14 @@
 //! The circuit breaker: a backend that fails again and again is left alone for a while.
 
 use std::{
-    fmt,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
-use serde::Serialize;
-
-use crate::clock::{Clock, Nanos};
+use crate::{
+    base::clock::{Clock, Nanos},
+    stats::BreakerState,
+};
 
 /// When the breaker opens, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -17,20 +17,6 @@ pub(crate) struct Policy {
     pub(crate) faults: u32,
     /// How long nobody asks then.
     pub(crate) pause: Duration,
-}
-
-/// Whether a cache asks its backend.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum BreakerState {
-    /// It does.
-    #[default]
-    Closed,
-    /// It does not: the backend has failed too often, and the pause is not over.
-    Open,
-    /// The pause is over: one operation at a time tries, until one succeeds.
-    HalfOpen,
 }
 
 pub(crate) struct Breaker {
@@ -129,20 +115,10 @@ impl Drop for Permit<'_> {
     }
 }
 
-impl fmt::Display for BreakerState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::MockClock;
+    use crate::base::clock::MockClock;
 
     const PAUSE: Duration = Duration::from_secs(1);
 

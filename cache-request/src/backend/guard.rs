@@ -1,36 +1,36 @@
 //! What stands between a call and its backend: whatever that does, the call goes on.
 
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
     mem,
-    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{
-        Arc,
+        Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
-use futures_lite::FutureExt;
-
 use super::{
-    Backend, BreakerState, Changes,
+    Backend,
     breaker::{self, Breaker},
+    changes::{ChangeListener, Changes},
 };
 use crate::{
     Error, ErrorKind,
-    clock::{Clock, coarse_now, coarse_since},
-    contained::{contain, discard},
-    front::Front,
-    shim::within,
-    stats::BackendStats,
+    base::{
+        clock::{Clock, coarse_now, coarse_since},
+        panic::catch_panic,
+        timer::with_limit,
+    },
+    stats::{BackendStats, BreakerState},
 };
 
 /// A backend that answers within its limit, or fails: it cannot hang, cannot panic, and is left alone while it fails. Only where
 /// it takes a caller's thread, it is trusted to give it back in time.
 pub(crate) struct Guarded {
-    backend: Box<dyn Erased>,
+    backend: Box<dyn DynBackend>,
     /// Asked for when the cache is made: a panic there is no call's.
     name: &'static str,
     max_key_bytes: usize,
@@ -64,7 +64,7 @@ const CLEAR_MAY_TAKE: u32 = 100;
 
 /// How long one call may still wait for its backend.
 #[derive(Default)]
-pub(crate) struct Patience {
+pub(crate) struct TimeBudget {
     limit: Duration,
     left: Duration,
     /// Whether its thread may be blocked meanwhile.
@@ -73,7 +73,7 @@ pub(crate) struct Patience {
     is_over: bool,
 }
 
-impl Patience {
+impl TimeBudget {
     fn of(limit: Duration, blocks: bool) -> Self {
         Self { limit, left: limit, blocks, is_over: false }
     }
@@ -84,7 +84,7 @@ impl Patience {
 }
 
 impl Guarded {
-    pub(crate) fn new(backend: Box<dyn Erased>, limits: Limits, clock: Clock) -> Self {
+    pub(crate) fn new(backend: Box<dyn DynBackend>, limits: Limits, clock: Clock) -> Self {
         Self {
             name: backend.name(),
             max_key_bytes: backend.max_key_bytes(),
@@ -107,8 +107,8 @@ impl Guarded {
         &self.limits
     }
 
-    pub(crate) fn patience(&self, blocks: bool) -> Patience {
-        Patience::of(self.limits.soft_limit, blocks)
+    pub(crate) fn budget(&self, blocks: bool) -> TimeBudget {
+        TimeBudget::of(self.limits.soft_limit, blocks)
     }
 
     pub(crate) fn stats(&self) -> BackendStats {
@@ -117,22 +117,22 @@ impl Guarded {
             breaker: self.breaker.state(),
             opened: self.breaker.opened(),
             under_way: self.under_way.load(Ordering::Relaxed) as u64,
-            front: None,
+            near: None,
         }
     }
 
     /// An error at once where an operation would be refused: before anything is prepared for it.
-    pub(crate) fn ready(&self, patience: &mut Patience) -> Result<(), Error> {
-        if self.breaker.state() == BreakerState::Open { Err(self.is_resting(patience)) } else { Ok(()) }
+    pub(crate) fn ready(&self, budget: &mut TimeBudget) -> Result<(), Error> {
+        if self.breaker.state() == BreakerState::Open { Err(self.refuse(budget)) } else { Ok(()) }
     }
 
     /// [`Backend::track`]; `None` if it panics, so that nothing is known.
-    pub(crate) fn track(&self, front: &Arc<Front>) -> Option<bool> {
-        contain(|| self.backend.track(Changes::new(front, self.name)))
+    pub(crate) fn track(&self, listener: Weak<dyn ChangeListener>) -> Option<bool> {
+        catch_panic(|| self.backend.track(Changes::new(listener, self.name)))
     }
 
-    pub(crate) async fn get(&self, key: &str, patience: &mut Patience) -> Result<Option<Vec<u8>>, Error> {
-        self.guard(self.backend.get(key, patience.blocks.then_some(patience.left)), patience).await
+    pub(crate) async fn get(&self, key: &str, budget: &mut TimeBudget) -> Result<Option<Vec<u8>>, Error> {
+        self.guard(self.backend.get(key, budget.blocks.then_some(budget.left)), budget).await
     }
 
     pub(crate) async fn set(
@@ -140,51 +140,48 @@ impl Guarded {
         key: &str,
         value: &[u8],
         timeout: Option<Duration>,
-        patience: &mut Patience,
+        budget: &mut TimeBudget,
     ) -> Result<(), Error> {
-        self.guard(self.backend.set(key, value, timeout), patience).await
+        self.guard(self.backend.set(key, value, timeout), budget).await
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.guard(self.backend.delete(key), &mut self.patience(false)).await
+        self.guard(self.backend.delete(key), &mut self.budget(false)).await
     }
 
     /// It may have to look at all there is, and is given the time.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         let limit = self.limits.soft_limit.saturating_mul(CLEAR_MAY_TAKE);
-        self.guard(self.backend.clear(), &mut Patience::of(limit, false)).await
+        self.guard(self.backend.clear(), &mut TimeBudget::of(limit, false)).await
     }
 
-    async fn guard<T>(&self, operation: Operation<'_, T>, patience: &mut Patience) -> Result<T, Error> {
+    async fn guard<T>(&self, operation: Operation<'_, T>, budget: &mut TimeBudget) -> Result<T, Error> {
         let mut operation = Dropped(operation);
-        let Some(permit) = self.breaker.permit() else { return Err(self.is_resting(patience)) };
-        let _seat = self.seat(patience)?;
+        let Some(permit) = self.breaker.permit() else { return Err(self.refuse(budget)) };
+        let _seat = self.slot(budget)?;
         // By the coarse clock: the limit is no more exact than that.
         let begun = coarse_now();
-        let operation = async {
-            let outcome = AssertUnwindSafe(&mut operation.0).catch_unwind().await;
-            outcome.unwrap_or_else(|panic| {
-                discard(panic);
-                Err(Error::backend(format!("the {} backend panicked", self.name)))
-            })
-        };
-        let outcome = within(patience.left, operation).await.unwrap_or_else(|| {
-            let limit = patience.limit;
+        let operation = poll_fn(|context| {
+            let panicked = || Poll::Ready(Err(Error::backend(format!("the {} backend panicked", self.name))));
+            catch_panic(|| operation.0.as_mut().poll(context)).unwrap_or_else(panicked)
+        });
+        let outcome = with_limit(budget.left, operation).await.unwrap_or_else(|| {
+            let limit = budget.limit;
             Err(Error::new(ErrorKind::Timeout, format!("the {} backend took longer than {limit:?}", self.name)))
         });
         match &outcome {
             Err(error) if matches!(error.kind(), ErrorKind::Backend | ErrorKind::Timeout) => {
-                patience.is_over = true;
+                budget.is_over = true;
                 permit.failed();
             }
             // One of several servers is away: this key's. The others are none the worse for it.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                patience.is_over = true;
+                budget.is_over = true;
                 permit.succeeded();
             }
             // An error about the value is an answer of the backend as well.
             _ => {
-                patience.left = patience.left.saturating_sub(coarse_since(begun));
+                budget.left = budget.left.saturating_sub(coarse_since(begun));
                 permit.succeeded();
             }
         }
@@ -192,26 +189,26 @@ impl Guarded {
     }
 
     #[cold]
-    fn is_resting(&self, patience: &mut Patience) -> Error {
-        patience.is_over = true;
+    fn refuse(&self, budget: &mut TimeBudget) -> Error {
+        budget.is_over = true;
         Error::new(ErrorKind::Unavailable, format!("the {} backend has failed too often and is left alone", self.name))
     }
 
-    fn seat(&self, patience: &mut Patience) -> Result<Seat<'_>, Error> {
-        let seat = Seat(&self.under_way);
+    fn slot(&self, budget: &mut TimeBudget) -> Result<OperationSlot<'_>, Error> {
+        let slot = OperationSlot(&self.under_way);
         if self.under_way.fetch_add(1, Ordering::Relaxed) < self.limits.max_concurrent {
-            return Ok(seat);
+            return Ok(slot);
         }
-        patience.is_over = true;
+        budget.is_over = true;
         let limit = self.limits.max_concurrent;
         Err(Error::new(ErrorKind::Unavailable, format!("the {} backend has {limit} operations to do", self.name)))
     }
 }
 
 /// One operation that is under way.
-struct Seat<'a>(&'a AtomicUsize);
+struct OperationSlot<'a>(&'a AtomicUsize);
 
-impl Drop for Seat<'_> {
+impl Drop for OperationSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -226,12 +223,12 @@ impl<'a, T: 'a> Drop for Dropped<'a, T> {
     fn drop(&mut self) {
         let operation = mem::replace(&mut self.0, Box::pin(pending()));
         // Nothing is left to be said: it has failed already, or its outcome is known.
-        contain(|| drop(operation));
+        catch_panic(|| drop(operation));
     }
 }
 
 /// [`Backend`], for a backend whose type is forgotten.
-pub(crate) trait Erased: Send + Sync {
+pub(crate) trait DynBackend: Send + Sync {
     fn name(&self) -> &'static str;
     fn max_key_bytes(&self) -> usize;
     /// With the limit of a caller whose thread may be blocked.
@@ -242,7 +239,7 @@ pub(crate) trait Erased: Send + Sync {
     fn track(&self, changes: Changes) -> bool;
 }
 
-impl<B: Backend> Erased for B {
+impl<B: Backend> DynBackend for B {
     fn name(&self) -> &'static str {
         Backend::name(self)
     }

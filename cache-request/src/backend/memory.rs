@@ -9,11 +9,13 @@ use std::{
 use super::Backend;
 use crate::{
     Error,
-    clock::{Clock, NEVER},
-    contained::Contained,
+    base::{
+        clock::{Clock, NEVER},
+        panic::PanicSafe,
+        sync::unpoisoned,
+    },
     key::Key,
-    shim::unpoisoned,
-    store::{Farewell, Limits, Store, Table},
+    store::{Freshness, Limits, RemovalCause, Store, Table},
 };
 
 /// Bytes in this process's memory, bounded.
@@ -44,18 +46,19 @@ impl MemoryBackend {
     }
 
     fn find(&self, key: &Key) -> Option<Arc<[u8]>> {
-        self.table.read(&key.lookup(), || self.clock.coarse(), Arc::clone).ok()
+        let fresh = |value: &Arc<_>, freshness| (freshness == Freshness::Fresh).then(|| Arc::clone(value));
+        self.table.read(&key.lookup(), || self.clock.coarse(), fresh)?
     }
 
     fn put(&self, key: &Key, value: Arc<[u8]>, timeout: Option<Duration>) -> Result<(), Error> {
         let expires = timeout.map_or(NEVER, |timeout| self.clock.after(timeout));
         let bytes = value.len();
-        let put = self.store.put(&self.table, &key.lookup(), Contained::new(value), expires, bytes);
+        let put = self.store.put(&self.table, &key.lookup(), PanicSafe::new(value), expires, bytes);
         put.map_err(|_| Error::too_large(bytes, self.max_bytes))
     }
 
     fn remove(&self, key: &Key) -> bool {
-        self.store.remove(&self.table, &key.lookup(), Farewell::Invalidated)
+        self.store.remove(&self.table, &key.lookup(), RemovalCause::Invalidated)
     }
 }
 

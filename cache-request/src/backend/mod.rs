@@ -1,6 +1,9 @@
 //! Where answers are kept outside this process: the trait, and the backends that come with the crate.
 
 mod breaker;
+mod changes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "file")]
 mod file;
 mod guard;
@@ -17,10 +20,11 @@ mod sql;
 
 use std::time::Duration;
 
-pub use self::breaker::BreakerState;
+pub(crate) use self::changes::ChangeListener;
+pub use self::changes::Changes;
 #[cfg(feature = "file")]
 pub use self::file::{FileBackend, FileBackendBuilder};
-pub(crate) use self::guard::{Erased, Guarded, Limits as GuardLimits, Patience};
+pub(crate) use self::guard::{DynBackend, Guarded, Limits as GuardLimits, TimeBudget};
 #[cfg(feature = "memcached")]
 pub use self::memcached::{MemcachedBackend, MemcachedBackendBuilder};
 pub use self::memory::MemoryBackend;
@@ -29,7 +33,7 @@ pub use self::redis::{RedisBackend, RedisBackendBuilder};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use self::sql::{SqlBackend, SqlBackendBuilder};
 use crate::Error;
-pub use crate::front::{Changes, Tracking};
+pub use crate::stats::{BreakerState, Tracking};
 
 /// A store of bytes by key, shared by whoever reaches it.
 ///

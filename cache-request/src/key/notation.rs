@@ -1,4 +1,4 @@
-//! How a value reads in a key's text.
+//! The notation of values in a key's text.
 //!
 //! | value | text |
 //! | --- | --- |
@@ -13,15 +13,15 @@
 //! | structs | `(field=v,field=v)`, `(=)` |
 //! | enum variants | `@V`, newtype `@V(v)`, tuple `@V(a,b)`, `@V(a,)`, `@V()`, struct `@V(field=v)`, `@V(=)` |
 //!
-//! This is injective because it can be read back from the left. A value's first character says what it is: a digit, `-`,
-//! `i`, `n`, `t` or `f` may begin a number or a `bool` as well as a string, but a string that would be taken for one has
-//! its `'`. Strings and names hold only unreserved characters and `%`, hence none of `(),:=`, so each ends where it
-//! seems to; parentheses balance; no value is the empty text. Behind the first element, `,`, `:`, `=` or `)` tells
-//! sequence, map and struct apart (a `nan` takes its `:` along), and a lone element's comma a tuple variant from a newtype
-//! variant.
+//! The notation is injective because it can be read back from the left. A value's first character tells its kind: a
+//! digit, `-`, `i`, `n`, `t` or `f` may begin a number, a `bool` or a string, but a string that looks like one of the
+//! former begins with `'`. Strings and names contain only unreserved characters and `%`, and none of `(),:=`, so their
+//! ends are clear. Parentheses balance, and no value is the empty text. After the first element, `,`, `:`, `=` or `)`
+//! distinguishes sequence, map and struct (a `nan` includes its `:`), and the comma after a lone element distinguishes
+//! a tuple variant from a newtype variant.
 //!
-//! Two kinds of words have no notation: values nested too deep to be read, and words that no key has. Their text is `^` and
-//! all words from there on in hexadecimal, which is injective as well, and harmless.
+//! Two kinds of words have no notation: values nested too deep to be read, and words that no key has. Their text is `^`
+//! and the remaining words in hexadecimal, which is injective as well.
 
 use std::{fmt::Write, str};
 
@@ -30,7 +30,7 @@ use super::{
     tag::{Bytes, Reader, Tag},
 };
 
-/// Values nested deeper than this are not shown as values. Bounds the recursion.
+/// The maximum nesting that is shown. It bounds the recursion.
 const DEEPEST: u32 = 64;
 
 /// Appends the next value's text.
@@ -46,8 +46,8 @@ pub(super) fn value(out: &mut String, reader: &mut Reader<'_>) {
     }
 }
 
-/// The text of a call's arguments that have no names: of a sequence nothing, or the elements with at least one comma; of
-/// any other value the text behind a `:`. No [`value`] reads like this.
+/// The text of arguments without names: for a sequence, nothing or its elements with at least one comma; for any other
+/// value, its text after a `:`. No [`value`] has this form.
 pub(super) fn arguments(words: &[u64]) -> String {
     let mut out = String::new();
     if list(&mut out, &mut Reader::new(words)).is_none() {
@@ -66,7 +66,7 @@ fn list(out: &mut String, reader: &mut Reader<'_>) -> Option<()> {
     Some(())
 }
 
-/// `None` if the words have no notation. What is written by then is of no use.
+/// `None` if the words have no notation. The text written so far is then useless.
 fn nested(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<()> {
     if depth > DEEPEST {
         return None;
@@ -122,14 +122,14 @@ fn nested(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<()> {
     Some(())
 }
 
-/// The one or two words of an integer that is more than a payload.
+/// Reads the one or two words of an integer that does not fit into a payload.
 fn wide(reader: &mut Reader<'_>, words: u64) -> Option<u128> {
     let low = reader.word()?;
     let high = if words == 2 { reader.word()? } else { 0 };
     Some(u128::from(high) << 64 | u128::from(low))
 }
 
-/// Elements up to their `End`, separated by commas; how many there were.
+/// Writes the elements up to their `End`, separated by commas. Returns their number.
 fn elements(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<usize> {
     let mut count = 0;
     while reader.take(Tag::End).is_none() {
@@ -142,7 +142,7 @@ fn elements(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<usi
     Some(count)
 }
 
-/// Entries or fields up to their `End`, in parentheses.
+/// Writes the entries or fields up to their `End`, in parentheses.
 fn pairs(out: &mut String, reader: &mut Reader<'_>, depth: u32, between: char) -> Option<()> {
     out.push('(');
     if reader.take(Tag::End).is_some() {
@@ -178,8 +178,8 @@ fn text(out: &mut String, bytes: Bytes<'_>) {
     percent::encode(out, bytes.iter(), percent::unreserved);
 }
 
-/// Whether a bare string would be read as nothing, a number or a `bool`. A number begins with a sign, a digit, a dot, or a
-/// letter of `inf` or `nan`: other strings are not looked at more closely.
+/// Whether a bare string would be read as an empty text, a number or a `bool`. Numbers begin with a sign, a digit, a
+/// dot, or a letter of `inf` or `nan`, so other strings need no closer look.
 fn looks_like_something_else(bytes: Bytes<'_>) -> bool {
     match bytes.iter().next() {
         None => true,
@@ -193,7 +193,7 @@ fn looks_like_something_else(bytes: Bytes<'_>) -> bool {
     }
 }
 
-/// The shortest text that reads back as the same float, and as no integer.
+/// The shortest text that reads back as the same float and never as an integer.
 fn float(out: &mut String, float: f64) {
     let _ = if float.is_nan() { write!(out, "nan:{:016x}", float.to_bits()) } else { write!(out, "{float:?}") };
 }

@@ -1,4 +1,4 @@
-//! Keys as the store holds them and looks them up.
+//! Keys as the store keeps them and searches for them.
 
 use std::{
     hash::{BuildHasher, BuildHasherDefault, Hash, Hasher},
@@ -8,7 +8,7 @@ use std::{
 use foldhash::fast::RandomState;
 use papaya::Equivalent;
 
-/// The words of a key, owned: one word, as of a function of one number, needs no allocation.
+/// The owned words of a key. A key of one word, such as one small number, needs no allocation.
 #[derive(Debug, Clone)]
 pub(crate) enum OwnedKey {
     Word(u64),
@@ -24,13 +24,13 @@ impl OwnedKey {
         }
     }
 
-    /// The bytes that the key of these `words` holds beside itself.
+    /// Heap bytes of the key with these `words`.
     #[inline]
     pub(crate) fn heap_bytes(words: &[u64]) -> usize {
         if let [_] = words { 0 } else { size_of_val(words) }
     }
 
-    /// Whether it is the key of these `words`.
+    /// Whether this is the key with these `words`.
     #[inline]
     fn is(&self, words: &[u64]) -> bool {
         match self {
@@ -66,7 +66,7 @@ impl Hash for OwnedKey {
     }
 }
 
-/// A borrowed key and its hash, to look up an [`OwnedKey`].
+/// A borrowed key and its hash: finds an [`OwnedKey`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lookup<'a> {
     pub(crate) hash: u64,
@@ -87,7 +87,7 @@ impl Equivalent<OwnedKey> for Lookup<'_> {
     }
 }
 
-/// Finds any key that has this hash, where the words are not at hand: to evict, never to answer.
+/// Finds any key with this hash. Good for eviction, never for an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ByHash(pub(crate) u64);
 
@@ -105,12 +105,12 @@ impl Equivalent<OwnedKey> for ByHash {
     }
 }
 
-/// The hasher of maps whose keys come hashed: it takes the hash for what it is.
+/// The hasher of maps whose keys are hashed already: it returns the hash that it is given.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PassThrough(u64);
 
 impl PassThrough {
-    /// What such a map is built with.
+    /// Builds the hasher of such a map.
     pub(crate) fn build() -> BuildHasherDefault<Self> {
         BuildHasherDefault::new()
     }
@@ -122,7 +122,7 @@ impl Hasher for PassThrough {
         self.0 = hash;
     }
 
-    /// Not how a key hashes itself; right nevertheless.
+    /// Not used by keys, but correct.
     fn write(&mut self, bytes: &[u8]) {
         self.0 = bytes.iter().fold(self.0, |hash, &byte| hash.rotate_left(8) ^ u64::from(byte));
     }
@@ -133,15 +133,15 @@ impl Hasher for PassThrough {
     }
 }
 
-/// The hash of a key's words. Seeded anew in each process, so that nobody outside can choose keys that collide.
+/// The hash of a key's words. It is seeded in each process, so that clients cannot choose keys that collide.
 ///
-/// The length is not part of it: no key is the beginning of another of the same function.
+/// The length is not hashed: among the keys of one function, none is a prefix of another.
 #[inline]
 pub(super) fn hash(words: &[u64]) -> u64 {
     static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
     let mut hasher = SEED.build_hasher();
-    // By twos, which is how the hasher mixes them.
+    // In pairs, as the hasher mixes them.
     let (pairs, last) = words.as_chunks();
     for &[low, high] in pairs {
         hasher.write_u128(u128::from(high) << 64 | u128::from(low));

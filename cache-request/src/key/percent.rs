@@ -1,11 +1,11 @@
-//! Percent-encoding, and the alphabets that are left as they are.
+//! Percent-encoding, and the alphabets that need none.
 //!
-//! One rule for every text of a key: no alphabet but [`readable`] holds `%`, so encoding is injective; none at all holds
-//! `~`, which is how [`shorten`](super::text::shorten) marks what it has cut.
+//! All texts of keys follow one rule: no alphabet except [`readable`] contains `%`, so the encoding is injective. None
+//! contains `~`, which marks a text that [`shorten`](super::text::shorten) has cut.
 
 use std::fmt::Write;
 
-/// Appends `bytes`; those that are not in the alphabet as `%XX`.
+/// Appends `bytes`, with those outside the alphabet as `%XX`.
 pub(crate) fn encode(out: &mut String, bytes: impl IntoIterator<Item = u8>, alphabet: fn(u8) -> bool) {
     for byte in bytes {
         if alphabet(byte) {
@@ -24,27 +24,27 @@ pub(crate) fn encoded(text: &str, alphabet: fn(u8) -> bool) -> String {
     out
 }
 
-/// What stands for nothing but itself anywhere in a URL (RFC 3986, section 2.3), less the `~`.
+/// Unreserved characters (RFC 3986, section 2.3), without the `~`.
 pub(crate) fn unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
-/// What may stand between two dots.
+/// Characters of one path segment.
 pub(crate) fn segment(byte: u8) -> bool {
     unreserved(byte) && byte != b'.'
 }
 
-/// What may stand in a path whose segments are joined already, type names included.
+/// Characters of a path of joined segments, including those of type names.
 pub(crate) fn path(byte: u8) -> bool {
     printable(byte) && !matches!(byte, b'?' | b'@')
 }
 
-/// What may stand in a text of the user's own.
+/// Characters of a program's own text.
 pub(crate) fn printable(byte: u8) -> bool {
     readable(byte) && byte != b'%'
 }
 
-/// What may stand in a key at all: the alphabet of texts that are encoded already.
+/// All characters that a key may contain: the alphabet of encoded texts.
 pub(crate) fn readable(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'~'
 }

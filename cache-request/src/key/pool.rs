@@ -1,4 +1,4 @@
-//! Buffers that outlive the key they were needed for, so that long keys allocate as little as short ones.
+//! Pools buffers for long keys, so that they allocate as rarely as short ones.
 
 use std::{
     cell::RefCell,
@@ -8,12 +8,12 @@ use std::{
 
 use arrayvec::ArrayVec;
 
-/// A buffer of words that goes back to its thread's pool when dropped.
+/// A buffer of words that returns to its thread's pool when dropped.
 #[derive(Debug, Default)]
 pub(super) struct Pooled(Vec<u64>);
 
 impl Pooled {
-    /// No buffer at all: neither taken from the pool nor returned to it until a word is pushed.
+    /// No buffer yet. It is taken from the pool with the first word.
     #[inline]
     pub(super) const fn none() -> Self {
         Self(Vec::new())
@@ -21,7 +21,7 @@ impl Pooled {
 
     /// An empty buffer, from the pool if it has one.
     pub(super) fn take() -> Self {
-        // A key built while its thread ends finds no pool any more, and does without.
+        // While a thread ends, its pool is gone, and the key allocates.
         Self(POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten().unwrap_or_default())
     }
 }

@@ -1,6 +1,6 @@
-//! The vocabulary of the words: the tags, and how to read what they announce.
+//! The tags of the words, and how to read them.
 
-/// The top byte of a word that begins a value. The table is in the documentation of [`key`](super).
+/// The top byte of a value's first word. The documentation of [`key`](super) has the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Tag {
@@ -25,11 +25,11 @@ pub(super) enum Tag {
     NewtypeVariant,
     TupleVariant,
     StructVariant,
-    /// The client scope: the first word of a key, if it is there.
+    /// The client. If present, it is a key's first word.
     Client,
-    /// An own key's further path segments: followed by its text.
+    /// Further path segments of an own key. Its text follows.
     OwnPath,
-    /// An own key: nothing follows.
+    /// The text of an own key. Nothing follows.
     OwnText,
 }
 
@@ -100,7 +100,7 @@ impl Tag {
 
 /// Takes words off the front of a key.
 ///
-/// Every method answers `None` on words that no key has, and never panics.
+/// Every method returns `None` for words that no key has, and never panics.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     words: &'a [u64],
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         Self { words }
     }
 
-    /// What has not been read yet.
+    /// The words that have not been read yet.
     pub(super) const fn rest(&self) -> &'a [u64] {
         self.words
     }
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
         Some((Tag::of(word)?, word & PAYLOAD))
     }
 
-    /// Takes the next word if it has `tag`; its payload.
+    /// Takes the next word if it has `tag`. Returns its payload.
     pub(super) fn take(&mut self, tag: Tag) -> Option<u64> {
         let mut ahead = *self;
         let (found, payload) = ahead.tagged()?;
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The bytes that a tagged length announced.
+    /// The bytes that a tagged length announces.
     pub(super) fn bytes(&mut self, length: u64) -> Option<Bytes<'a>> {
         let length = usize::try_from(length).ok()?;
         let (words, rest) = self.words.split_at_checked(length.div_ceil(8))?;
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         Some(Bytes { words, length })
     }
 
-    /// The bytes behind `tag`, if that comes next.
+    /// The bytes after `tag`, if that comes next.
     pub(super) fn tagged_bytes(&mut self, tag: Tag) -> Option<Bytes<'a>> {
         let length = self.take(tag)?;
         self.bytes(length)
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Bytes that lie eight to a word.
+/// Bytes, eight to a word.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bytes<'a> {
     words: &'a [u64],
@@ -185,7 +185,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// How many words at the front of a key name its client.
+/// The number of words at the front of a key that name its client.
 pub(super) fn client_words(words: &[u64]) -> usize {
     let mut reader = Reader::new(words);
     match reader.tagged_bytes(Tag::Client) {

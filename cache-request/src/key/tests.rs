@@ -16,8 +16,8 @@ use super::{
     text::{self, Head, Naming, Path},
 };
 use crate::{
-    function::Name,
-    site::{Instance, Site},
+    attribute::private::Site,
+    engine::{description::Instance, function::Name},
 };
 
 /// The key of one value.
@@ -36,13 +36,13 @@ fn text(value: &(impl Serialize + ?Sized)) -> String {
 
 /// The text of a key of the function at `site`.
 fn render(site: &Site, words: &[u64]) -> String {
-    let compilers = format!("{}::{}", site.module, site.function);
-    text::render(site, name(site, compilers.leak(), None).head(), words)
+    let compilers = format!("{}::{}", site.description.module, site.description.function);
+    text::render(&site.description.parts, name(site, compilers.leak(), None).head(), words)
 }
 
 /// What the function at `site`, which the compiler calls so, is called in a cache with that prefix.
 fn name(site: &Site, compilers: &'static str, prefix: Option<&str>) -> Name {
-    Name::of(site, Instance { id: TypeId::of::<()>(), name: compilers }, prefix)
+    Name::of(&site.description, Instance { id: TypeId::of::<()>(), name: compilers }, prefix)
 }
 
 #[test]
@@ -174,15 +174,16 @@ fn values_nested_too_deep_to_show_still_differ() {
     assert_ne!(super::arguments(&deep(400, 1)), super::arguments(&[deep(400, 1)]));
 }
 
-/// A function of whose keys one may read like a key of another function has the same head: it is refused (`Cache::claim`), or in
-/// another run known by its fingerprint. The kind of the path is all that a head does not show, and the crate before it.
+/// If a key of one function may read like a key of another, their heads are equal: the second function is refused
+/// (`Cache::claim`), or in another run known by its fingerprint. A head shows neither the kind of the path nor the
+/// crate before it.
 #[test]
 fn names_do_not_run_together() {
     let site = Site::new("c", "f", &[], file!(), line!());
     let names = ["", "a", "b", "a.b", ".", "a@b", "a?b", "a%2Eb", "'", "é", "~"];
     let or_none = || names.map(Some).into_iter().chain([None]);
     let paths = names.map(Path::Name).into_iter().map(|path| (None, path)).chain(
-        // A path's dots are its own.
+        // The dots in a path are its own.
         [None, Some("a"), Some("b")].into_iter().flat_map(|krate| names.map(|name| (krate, Path::Segments(name)))),
     );
     let (mut heads, mut calls) = (HashMap::new(), HashMap::new());
@@ -193,7 +194,7 @@ fn names_do_not_run_together() {
                     let naming = Naming { prefix, krate, path, version };
                     let key = Key::build(|key| client.into_iter().for_each(|client| key.client(client)));
                     let head = Head::of(&naming);
-                    let text = text::render(&site, &head, key.words());
+                    let text = text::render(&site.description.parts, &head, key.words());
                     let one = (head.of_no_client(), client);
                     let of_head = heads.entry(text.clone()).or_insert_with(|| one.clone());
                     assert_eq!(*of_head, one, "{text}");

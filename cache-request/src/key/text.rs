@@ -1,16 +1,17 @@
-//! The text of a key: what a backend and whoever looks into its console sees.
+//! The text of a key, as backends and their consoles show it.
 //!
 //! `<prefix>.<client>.<path>@<version>?<name>=<value>&<name>=<value>`
 //!
-//! - The prefix is the function's crate. Where another one stands in its place, the crate is the first segment of the path, or
-//!   functions of two crates would share keys; unless the path is a name of the user's choice.
-//! - All of it is printable ASCII without spaces, and holds no `~`, which marks a [shortened](shorten) text.
-//! - Prefix, client, path, version and arguments end at the first dot, the second dot, the `@` or `?`, the `?`, and the end;
-//!   none holds what ends it, so they cannot run together. The client's dot is there without a client too.
+//! - The prefix is the function's crate. If a program chooses another prefix, the crate becomes the first segment of
+//!   the path, so that functions of two crates do not share keys, unless the path is a chosen name.
+//! - The text is printable ASCII without spaces or `~`, which marks a [shortened](shorten) text.
+//! - Prefix, client, path, version and arguments end at the first dot, the second dot, the `@` or `?`, the `?`, and the
+//!   end. None contains the character that ends it, so they cannot run together. The client's dot is there without a
+//!   client, too.
 //! - Without arguments there is no `?`.
 //!
-//! What follows the `?` is one of three, and which one is fixed for each function: the named arguments (no value holds an
-//! `&`), the pieces of an own [template](crate::site::Site::template), or the text of an own key function.
+//! The part after the `?` has one of three forms, fixed for each function: the named arguments (no value contains an
+//! `&`), the pieces of an own [template](Parts::template), or the text of an own key function.
 
 use std::fmt::Write;
 
@@ -18,35 +19,43 @@ use super::{
     notation, percent,
     tag::{Reader, Tag},
 };
-use crate::site::Site;
 
-/// What a key is called before its arguments come.
+/// The names before the arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Naming<'a> {
     pub(crate) prefix: &'a str,
-    /// The crate, where it is not the prefix.
+    /// The crate, if it is not the prefix.
     pub(crate) krate: Option<&'a str>,
     pub(crate) path: Path<'a>,
     pub(crate) version: Option<&'a str>,
 }
 
-/// Which function.
+/// The path of a function.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Path<'a> {
-    /// A name of the user's choice: one segment, so that it cannot be taken for a module path.
+    /// A chosen name: one segment, so that it cannot be taken for a module path.
     Name(&'a str),
-    /// Module and function below the crate, with dots between.
+    /// Module and function below the crate, separated by dots.
     Segments(&'a str),
 }
 
-/// What stands before the `?`, as far as it is the same for all keys of a function.
+/// The names of the values in a function's keys.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts {
+    /// Their names, in order.
+    pub(crate) names: &'static [&'static str],
+    /// The literal text before each placeholder of an own key, and after the last one.
+    pub(crate) template: Option<&'static [&'static str]>,
+}
+
+/// The part before the `?`, as far as all keys of a function share it.
 #[derive(Debug)]
 pub(crate) struct Head {
     /// Up to the client.
     prefix: String,
-    /// Between the client and a path of the key's own.
+    /// Between the client and the path segments of an own key.
     path: String,
-    /// What follows that.
+    /// After those segments.
     version: String,
 }
 
@@ -65,14 +74,14 @@ impl Head {
         }
     }
 
-    /// What all keys of the function begin with, of a call in no client's scope.
+    /// The beginning of all keys of the function outside any client.
     pub(crate) fn of_no_client(&self) -> String {
         let mut out = String::with_capacity(128);
         self.write(&mut out, &mut Reader::new(&[]));
         out
     }
 
-    /// Writes it, and takes from the words what belongs there.
+    /// Writes it, and takes the client and path segments from the words.
     fn write(&self, out: &mut String, reader: &mut Reader<'_>) {
         out.push_str(&self.prefix);
         client(out, reader);
@@ -84,8 +93,8 @@ impl Head {
     }
 }
 
-/// The text of the key that has these `words`; the client is among them.
-pub(crate) fn render(site: &Site, head: &Head, words: &[u64]) -> String {
+/// The text of the key with these `words`, which include the client.
+pub(crate) fn render(parts: &Parts, head: &Head, words: &[u64]) -> String {
     let mut out = String::with_capacity(128);
     let mut reader = Reader::new(words);
 
@@ -93,20 +102,20 @@ pub(crate) fn render(site: &Site, head: &Head, words: &[u64]) -> String {
     if let Some(text) = reader.tagged_bytes(Tag::OwnText) {
         out.push('?');
         percent::encode(&mut out, text.iter(), percent::readable);
-    } else if let Some(pieces) = site.template {
+    } else if let Some(pieces) = parts.template {
         out.push('?');
         template(&mut out, &mut reader, pieces);
     }
-    // Of a template or an own text nothing is left; were it otherwise, it would still belong to the key.
-    arguments(&mut out, &mut reader, site.parts);
+    // A template or own text leaves no values. If any were left, they would still be part of the key.
+    arguments(&mut out, &mut reader, parts.names);
     out
 }
 
-/// Cuts `text` to at most `max_bytes`: its head stays readable, and behind a `~` stands the hash of all of it.
+/// Cuts `text` to at most `max_bytes`. The beginning stays readable, and the hash of the whole text follows a `~`.
 ///
-/// A text within the limit is returned as it is, and cannot be equal to a cut one: a rendered key holds no `~`. Two cut
-/// ones differ because their hashes do (BLAKE3, 256 bits, 64 hexadecimal digits). The hash is never cut. So a limit of
-/// less than 65 bytes is not met: better a key that the backend refuses, and a miss, than one that two calls may share.
+/// A text within the limit is returned unchanged. It cannot equal a cut one, as a rendered key contains no `~`. Two cut
+/// texts differ by their hashes (BLAKE3, 256 bits, 64 hexadecimal digits). The hash is never cut, so a limit below 65
+/// bytes is exceeded: a key that the backend refuses is a miss, and a key that two calls share would be a wrong answer.
 pub(crate) fn shorten(mut text: String, max_bytes: usize) -> String {
     const HASH: usize = 2 * blake3::OUT_LEN;
 
@@ -115,7 +124,7 @@ pub(crate) fn shorten(mut text: String, max_bytes: usize) -> String {
     }
     let hash = blake3::hash(text.as_bytes()).to_hex();
     let mut head = max_bytes.saturating_sub(1 + HASH);
-    // Half an escape would make the text unreadable for whoever decodes it.
+    // Half an escape could not be decoded.
     if let Some(escape) = text.as_bytes()[head.saturating_sub(2)..head].iter().position(|&byte| byte == b'%') {
         head = head.saturating_sub(2) + escape;
     }
@@ -131,7 +140,7 @@ pub(crate) fn shorten(mut text: String, max_bytes: usize) -> String {
 fn client(out: &mut String, reader: &mut Reader<'_>) {
     let Some(client) = reader.tagged_bytes(Tag::Client) else { return };
     if client.is_empty() {
-        // A client whose name is empty is still not the same as no client.
+        // A client with an empty name differs from no client.
         out.push('\'');
     }
     percent::encode(out, client.iter(), percent::segment);
@@ -143,7 +152,7 @@ fn arguments(out: &mut String, reader: &mut Reader<'_>, names: &[&str]) {
         out.push(if nth == 0 { '?' } else { '&' });
         match names.get(nth) {
             Some(name) => percent::encode(out, name.bytes(), percent::unreserved),
-            // More values than names: no identifier begins with a digit.
+            // More values than names: a number, as no identifier begins with a digit.
             None => _ = write!(out, "{nth}"),
         }
         out.push('=');
@@ -154,8 +163,9 @@ fn arguments(out: &mut String, reader: &mut Reader<'_>, names: &[&str]) {
 
 /// The literal pieces and the values between them.
 ///
-/// Values are encoded a second time, so that only unreserved characters and `%` remain. A value therefore ends at the first
-/// character of the following piece that is neither; where a piece between two values has none, a comma is put in front.
+/// Values are encoded a second time, so that they contain only unreserved characters and `%`. A value therefore ends at
+/// the first other character of the following piece. If a piece between two values has no such character, a comma is
+/// put in front of it.
 fn template(out: &mut String, reader: &mut Reader<'_>, pieces: &[&str]) {
     let mut text = String::new();
     for (nth, piece) in pieces.iter().enumerate() {

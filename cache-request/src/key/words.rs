@@ -9,13 +9,13 @@ use super::{
     tag::{SHORT_TEXT, Tag},
 };
 
-/// Enough for a handful of numbers and short strings; a key is moved about, so not larger.
+/// Enough for a few numbers and short strings. Not larger, because keys are moved.
 const ON_STACK: usize = 7;
 
-/// Words on the stack, or, once there are too many, all of them in a pooled buffer.
+/// Words on the stack. If there are too many, all of them move to a pooled buffer.
 #[derive(Debug)]
 pub(super) struct Words {
-    /// Full for good once the words have moved to the heap, so that a push needs one check only.
+    /// Marked full for good once the words have moved to the heap, so that a push needs one check only.
     stack: ArrayVec<u64, ON_STACK>,
     heap: Pooled,
 }
@@ -74,7 +74,7 @@ impl Words {
         }
     }
 
-    /// What `text` displays, as [`text`](Self::text) would write it, without a `String` between.
+    /// The display of `text`, written like [`text`](Self::text) without a `String` in between.
     pub(super) fn display(&mut self, text: &(impl fmt::Display + ?Sized)) -> fmt::Result {
         let start = self.len();
         self.push(Tag::Text.word());
@@ -92,7 +92,7 @@ impl Words {
         Ok(())
     }
 
-    /// Forgets the words from `length` on.
+    /// Drops the words from `length` on.
     pub(super) fn truncate(&mut self, length: usize) {
         if self.heap.is_empty() {
             self.stack.truncate(length);
@@ -105,7 +105,7 @@ impl Words {
         }
     }
 
-    /// The heap buffer, where the words are from now on.
+    /// Moves the words to the heap buffer, where they stay, and returns it.
     #[cold]
     #[inline(never)]
     fn heap(&mut self) -> &mut Vec<u64> {
@@ -118,7 +118,8 @@ impl Words {
     }
 }
 
-/// The last bytes of `bytes`, `rest`, as a word: less than eight, in two or three loads that may overlap instead of a loop.
+/// The last bytes of `bytes`, `rest`, as a word: fewer than eight, in two or three loads that may overlap instead of a
+/// loop.
 #[inline]
 fn padded(bytes: &[u8], rest: &[u8]) -> u64 {
     let length = rest.len();

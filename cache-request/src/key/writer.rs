@@ -1,13 +1,17 @@
-//! The serialiser that writes a value's words.
+//! The serialiser that writes a value's words. The entries of a map are put in order.
 //!
-//! It must inline: of a `u64`, a push remains. It owns the canonical form, see [`key`](super); nothing else writes words.
+//! It must inline, so that a `u64` costs one push. Only this module writes words, in the canonical form that
+//! [`key`](super) describes.
 
 use std::fmt;
 
-use serde::{Serialize, Serializer, ser};
+use serde::{
+    Serialize, Serializer,
+    ser::{self, Error as _},
+};
 
 use super::{
-    compound::{Elements, Entries},
+    pool::Pooled,
     tag::{PAYLOAD, Tag},
     words::Words,
 };
@@ -174,7 +178,7 @@ impl<'a> Serializer for Writer<'a> {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unkeyable> {
         let start = self.words.len();
         value.serialize(Writer::new(self.words))?;
-        // `Some(x)` is written as `x`; a `None` within counts the `Some`s around it.
+        // `Some(x)` is written as `x`. A `None` inside counts the `Some`s around it.
         let first = &mut self.words.as_mut_slice()[start];
         if Tag::of(*first) == Some(Tag::None) {
             *first += 1;
@@ -263,11 +267,136 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Unkeyable> {
-        self.words.display(value).map_err(ser::Error::custom)
+        self.words.display(value).map_err(Unkeyable::custom)
     }
 }
 
-/// Why a value has no words: what its `Serialize` impl said.
+/// The elements or fields of one value, up to their `End`.
+pub(super) struct Elements<'a> {
+    words: &'a mut Words,
+}
+
+impl<'a> Elements<'a> {
+    #[inline]
+    pub(super) fn new(words: &'a mut Words) -> Self {
+        Self { words }
+    }
+
+    #[inline]
+    pub(super) fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unkeyable> {
+        value.serialize(Writer::new(self.words))
+    }
+
+    #[inline]
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Unkeyable> {
+        self.words.text(name);
+        self.element(value)
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Unkeyable> {
+        self.words.push(Tag::End.word());
+        Ok(())
+    }
+}
+
+/// The compound traits of `serde`, which differ only in the names of their methods.
+macro_rules! elements {
+    ($($compound:ident::$method:ident($($name:ident)?) => $write:ident;)*) => {$(
+        impl ser::$compound for Elements<'_> {
+            type Ok = ();
+            type Error = Unkeyable;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(
+                &mut self,
+                $($name: &'static str,)?
+                value: &T,
+            ) -> Result<(), Unkeyable> {
+                self.$write($($name,)? value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Unkeyable> {
+                self.end()
+            }
+        }
+    )*};
+}
+
+elements! {
+    SerializeSeq::serialize_element() => element;
+    SerializeTuple::serialize_element() => element;
+    SerializeTupleStruct::serialize_field() => element;
+    SerializeTupleVariant::serialize_field() => element;
+    SerializeStruct::serialize_field(name) => field;
+    SerializeStructVariant::serialize_field(name) => field;
+}
+
+/// The entries of one map, sorted at its end.
+pub(super) struct Entries<'a> {
+    words: &'a mut Words,
+    /// For each entry: the start of its key, the start of its value, and its end.
+    marks: Pooled,
+}
+
+impl<'a> Entries<'a> {
+    #[inline]
+    pub(super) fn new(words: &'a mut Words) -> Self {
+        Self { words, marks: Pooled::take() }
+    }
+}
+
+impl ser::SerializeMap for Entries<'_> {
+    type Ok = ();
+    type Error = Unkeyable;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unkeyable> {
+        if !self.marks.len().is_multiple_of(3) {
+            return Err(Unkeyable::custom("a map has a key without a value"));
+        }
+        self.marks.push(self.words.len() as u64);
+        key.serialize(Writer::new(self.words))
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unkeyable> {
+        if self.marks.len() % 3 != 1 {
+            return Err(Unkeyable::custom("a map has a value without a key"));
+        }
+        self.marks.push(self.words.len() as u64);
+        value.serialize(Writer::new(self.words))?;
+        self.marks.push(self.words.len() as u64);
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<(), Unkeyable> {
+        let (entries, unfinished) = self.marks.as_chunks_mut();
+        if !unfinished.is_empty() {
+            return Err(Unkeyable::custom("a map has a key without a value"));
+        }
+        sort_entries(self.words.as_mut_slice(), entries);
+        self.words.push(Tag::End.word());
+        Ok(())
+    }
+}
+
+/// Sorts the entries at the end of `words` by the words of their keys. Entries with equal keys keep their order.
+fn sort_entries(words: &mut [u64], entries: &mut [[u64; 3]]) {
+    let Some(&[first, ..]) = entries.first() else { return };
+    let key = |&[start, value, _]: &[u64; 3]| &words[start as usize..value as usize];
+    if entries.is_sorted_by(|a, b| key(a) <= key(b)) {
+        return;
+    }
+    // The unstable sort allocates nothing, and the start of each entry makes it stable.
+    entries.sort_unstable_by(|a, b| (key(a), a).cmp(&(key(b), b)));
+    let mut sorted = Pooled::take();
+    for &[start, _, end] in &*entries {
+        sorted.extend_from_slice(&words[start as usize..end as usize]);
+    }
+    words[first as usize..].copy_from_slice(&sorted);
+}
+
+/// Why a value has no words: the error of its `Serialize` impl.
 #[derive(Debug)]
 pub(super) struct Unkeyable(Box<str>);
 
@@ -292,7 +421,7 @@ impl fmt::Display for Unkeyable {
     }
 }
 
-/// `f64::from`, but every NaN keeps its bits: the conversion may quiet it.
+/// Like `f64::from`, but every NaN keeps its bits, which the conversion may change.
 #[inline]
 fn widen(v: f32) -> f64 {
     if v.is_nan() {

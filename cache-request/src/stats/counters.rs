@@ -1,4 +1,4 @@
-//! Counters that many threads raise at once.
+//! Counters that many threads increment at once.
 
 use std::{
     cell::Cell,
@@ -8,9 +8,9 @@ use std::{
     },
 };
 
-use crate::{ErrorKind, shim::unpoisoned};
+use crate::{ErrorKind, base::sync::unpoisoned};
 
-/// What is counted.
+/// The events and sums that are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Count {
     Hit,
@@ -32,16 +32,16 @@ const COUNTS: usize = Count::WrittenBytes as usize + 1;
 
 const KINDS: usize = ErrorKind::Key as usize + 1;
 
-/// All but the last stripe belong to one thread each.
+/// All stripes but the last belong to one thread each.
 const STRIPES: usize = 16;
 const SHARED: usize = STRIPES - 1;
 
-/// One function's counters, in stripes: each of the first threads has one of its own and raises it without a locked
-/// instruction; the rest share the last.
+/// One function's counters, in stripes. Each of the first threads owns a stripe and increments it without a locked
+/// instruction. All other threads share the last stripe.
 #[derive(Debug)]
 pub(crate) struct Counters {
     stripes: Box<[Stripe]>,
-    /// By kind. They are rare, so all threads share them, apart from what a hit reads.
+    /// By [`ErrorKind`]. Faults are rare, so all threads share these, apart from the cache lines that a hit touches.
     faults: Box<[AtomicU64; KINDS]>,
 }
 
@@ -57,7 +57,7 @@ impl Default for Counters {
 
 impl Counters {
     #[inline]
-    pub(crate) fn one(&self, count: Count) {
+    pub(crate) fn increment(&self, count: Count) {
         self.add(count, 1);
     }
 
@@ -68,7 +68,7 @@ impl Counters {
         if stripe == SHARED {
             counter.fetch_add(by, Ordering::Relaxed);
         } else {
-            // Nobody else writes here.
+            // Only this thread writes to its stripe.
             counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
         }
     }
@@ -77,7 +77,7 @@ impl Counters {
         self.stripes.iter().map(|stripe| stripe.0[count as usize].load(Ordering::Relaxed)).sum()
     }
 
-    /// Counts a fault of that kind, and says how many there were.
+    /// Counts a fault and returns how many of its kind there were.
     pub(crate) fn fault(&self, kind: ErrorKind) -> u64 {
         self.faults[kind as usize].fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
@@ -103,13 +103,13 @@ fn stripe() -> usize {
 
 #[cold]
 fn first_use() -> usize {
-    // A thread that is ending has no thread-locals left to give the stripe back.
+    // A thread that is ending has lost the thread-local that would return the stripe.
     let stripe = LEASE.try_with(|lease| lease.stripe).unwrap_or(SHARED);
     STRIPE.set(stripe);
     stripe
 }
 
-/// A stripe of one's own, given back when the thread ends.
+/// A thread's own stripe, returned when the thread ends.
 struct Lease {
     stripe: usize,
 }
@@ -129,7 +129,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // What this thread still counts while it ends goes where everybody counts.
+        // What this thread counts from here on goes to the shared stripe.
         STRIPE.set(SHARED);
         if let Some(taken) = unpoisoned(TAKEN.lock()).get_mut(self.stripe) {
             *taken = false;
@@ -148,7 +148,7 @@ mod tests {
         let counters = Counters::default();
         thread::scope(|scope| {
             for _ in 0..STRIPES * 4 {
-                scope.spawn(|| (0..10_000).for_each(|_| counters.one(Count::Hit)));
+                scope.spawn(|| (0..10_000).for_each(|_| counters.increment(Count::Hit)));
             }
         });
         assert_eq!(counters.get(Count::Hit), STRIPES as u64 * 40_000);
@@ -157,7 +157,8 @@ mod tests {
     #[test]
     fn a_thread_that_ended_leaves_its_stripe_to_the_next() {
         let stripes: Vec<_> = (0..STRIPES * 4).map(|_| thread::spawn(stripe).join().unwrap()).collect();
-        // Other tests' threads may hold some; were none given back, all but the first few would be shared.
+        // Other tests' threads may hold some stripes. If none were returned, all but the first few threads would share
+        // one.
         assert!(stripes.iter().any(|stripe| *stripe != SHARED), "{stripes:?}");
         assert!(stripes[STRIPES * 2..].iter().any(|stripe| *stripe != SHARED), "{stripes:?}");
     }

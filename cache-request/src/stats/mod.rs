@@ -1,8 +1,11 @@
 //! What each function's cache did: counted cheaply, read as a snapshot.
 
 mod counters;
+mod serialize;
 mod snapshot;
+mod state;
 mod table;
 
 pub(crate) use self::counters::{Count, Counters};
-pub use self::snapshot::{BackendStats, Faults, FrontStats, FunctionStats, Misses, Stats};
+pub use self::snapshot::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats};
+pub use self::state::{BreakerState, Tracking};

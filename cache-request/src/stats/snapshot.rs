@@ -1,66 +1,61 @@
-//! A moment's counts, to read or serialise.
+//! A snapshot of the counters.
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::{Count, Counters};
-use crate::{
-    ErrorKind,
-    backend::{BreakerState, Tracking},
-};
+use super::{BreakerState, Count, Counters, Tracking};
+use crate::ErrorKind;
 
 /// What the functions of one cache did since they were first called.
 ///
-/// `Display` prints one line a function, the busiest first, and below for each that missed why it did, and for each that had
-/// faults what they were. A function that did nothing is left out, as one whose companion was only asked for a key, and so is
-/// a column in which there is nothing.
-#[derive(Debug, Clone, Default, Serialize)]
+/// `Display` prints one line per function, the busiest first. Below, it prints the causes of misses and of faults for
+/// the functions that had any. It omits functions without calls, and columns that are zero.
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// One entry for each function that was called, or whose companion was, each type of a generic one by itself.
+    /// One entry per function that was called or whose companion was used. Each instance of a generic function has its
+    /// own.
     pub functions: Vec<FunctionStats>,
-    /// Bytes that the cache holds in this process's memory, the entries' overhead counted.
+    /// Bytes that the cache holds in this process's memory, including the entries' overhead.
     pub held_bytes: u64,
     /// Entries that the cache holds in this process's memory.
     pub entries: u64,
-    /// How its backend is; `None` for a cache in memory.
+    /// The state of its backend; `None` for a cache in memory.
     pub backend: Option<BackendStats>,
 }
 
-/// How a cache's backend is.
-#[derive(Debug, Clone, Serialize)]
+/// The state of a cache's backend.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BackendStats {
-    /// As of [`Backend::name`](crate::Backend::name).
+    /// The name that [`Backend::name`](crate::Backend::name) returns.
     pub name: &'static str,
-    /// Whether it is asked at all.
+    /// Whether calls use the backend at present.
     pub breaker: BreakerState,
-    /// How often it was found to fail too often, and was left alone.
+    /// How often the breaker has opened.
     pub opened: u64,
-    /// Operations under way at this moment.
+    /// Operations in flight at this moment.
     pub under_way: u64,
-    /// How the memory in front of it is; `None` if there is none.
-    pub front: Option<FrontStats>,
+    /// The state of its near cache; `None` if there is none.
+    pub near: Option<NearCacheStats>,
 }
 
-/// How the memory in front of a backend is. What it holds is counted as all that is held in memory.
-#[derive(Debug, Clone, Serialize)]
+/// The state of a near cache. Its entries and bytes are part of what the cache holds in memory.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct FrontStats {
-    /// Whether it hears of changes.
+pub struct NearCacheStats {
+    /// Whether the backend tells it of changes.
     pub tracking: Tracking,
-    /// Changes that the backend has told, also of what was not in front.
+    /// Changes that the backend has told of, also of keys that it did not hold.
     pub changed: u64,
-    /// How often changes may have been missed, so that all was dropped. An attempt to connect in vain counts as well.
+    /// How often changes may have been missed, so that it was emptied. A failed attempt to connect counts as well.
     pub lost: u64,
 }
 
 /// What one function's cache did.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct FunctionStats {
-    /// Module and function, as in its keys.
+    /// Module and function, as in the function's keys.
     pub name: String,
     /// Calls answered from the cache.
     pub hits: u64,
@@ -68,70 +63,70 @@ pub struct FunctionStats {
     pub misses: Misses,
     /// Calls answered by a body that was already running for another caller.
     pub coalesced: u64,
-    /// Calls that ran with no cache: it is disabled or missing, or no key could be made.
+    /// Calls without a cache: it is disabled or not installed, or no key could be made.
     pub uncached: u64,
-    /// How often the body ran to its end.
+    /// Bodies that ran to their end.
     pub bodies: u64,
-    /// How long the bodies ran, in total.
+    /// The total time of all bodies.
     pub body_time: Duration,
     /// Entries held in this process's memory.
     pub entries: u64,
-    /// Bytes held in this process's memory, the entries' overhead counted.
+    /// Bytes held in this process's memory, including the entries' overhead.
     pub held_bytes: u64,
     /// Bytes sent to the backend.
     pub written_bytes: u64,
-    /// What went wrong in the cache or its backend, by cause; no call failed for it.
+    /// Faults of the cache or its backend, by cause. No call fails because of them.
     pub faults: Faults,
 }
 
 /// Calls that found nothing in the cache and ran the body, by cause.
 ///
-/// Evicted and invalidated keys are remembered for a while only; then they count as never seen.
-#[derive(Debug, Clone, Default, Serialize)]
+/// Evicted and invalidated keys are remembered only for a while. After that they count as never seen.
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Misses {
-    /// The key was never stored, or that was too long ago to remember.
+    /// The key was never stored, or its removal is no longer remembered.
     pub never_seen: u64,
     /// Its timeout was over.
     pub expired: u64,
-    /// It had made room for others.
+    /// It was evicted to make room.
     pub evicted: u64,
     /// It was invalidated.
     pub invalidated: u64,
-    /// What was stored is garbage, of another version or type, or not vouched for by the cache's secret.
+    /// The stored bytes are garbage, of another version or type, or not authenticated by the cache's secret.
     pub undecodable: u64,
     /// The backend did not answer.
     pub backend_fault: u64,
 }
 
 impl Misses {
-    /// All of them.
+    /// The number of all misses.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.never_seen + self.expired + self.evicted + self.invalidated + self.undecodable + self.backend_fault
     }
 }
 
-/// What went wrong in the cache or its backend, by cause: the [`ErrorKind`] of what is logged.
-#[derive(Debug, Clone, Default, Serialize)]
+/// Faults of the cache or its backend, by cause. The causes are those of [`ErrorKind`], which the log shows.
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Faults {
-    /// The backend took longer than a call waits.
+    /// The backend took longer than a call's soft limit.
     pub timeout: u64,
-    /// The backend was not asked: it has failed too often, or has too much to do. Or one of its servers is lost, and the others
-    /// go on.
+    /// The backend was not asked, because its breaker is open or too many operations are in flight; or one of several
+    /// servers is down while the others go on.
     pub unavailable: u64,
-    /// The backend could not do what it was asked: unreachable, full, refused; or its code panicked.
+    /// The backend failed: unreachable, full, refused, or its code panicked.
     pub backend: u64,
     /// A value could not be encoded, or would not have come back as it was.
     pub codec: u64,
-    /// Stored bytes are not what was written, or are of another version or type.
+    /// Stored bytes are damaged, or of another version or type.
     pub corrupt: u64,
-    /// Stored bytes are not vouched for by the cache's secret.
+    /// Stored bytes are not authenticated by the cache's secret.
     pub forged: u64,
-    /// A value is larger than the cache or its backend takes.
+    /// A value is larger than the cache or its backend accepts.
     pub too_large: u64,
-    /// The program's own code panicked that the cache ran: a clone, a condition, a serialiser.
+    /// User code that the cache runs panicked: a clone, a condition, a serialiser.
     pub panic: u64,
     /// No key could be made of a call's arguments.
     pub key: u64,
@@ -139,7 +134,7 @@ pub struct Faults {
 
 impl Faults {
     fn read(counters: &Counters) -> Self {
-        // No call that is under way can fail of the latter two, unless a backend of the program's own says so.
+        // Calls cannot fail with the latter two, unless a program's own backend returns them.
         let backend = [ErrorKind::Backend, ErrorKind::Config, ErrorKind::Installed];
         Self {
             timeout: counters.faults(ErrorKind::Timeout),
@@ -154,7 +149,7 @@ impl Faults {
         }
     }
 
-    /// All of them.
+    /// The number of all faults.
     #[must_use]
     pub fn total(&self) -> u64 {
         let Self { timeout, unavailable, backend, codec, corrupt, forged, too_large, panic, key } = self;
@@ -186,7 +181,7 @@ impl FunctionStats {
         }
     }
 
-    /// The part of the calls that ran no body of their own, from 0 to 1; `None` before the first call.
+    /// The share of calls that ran no body of their own, from 0 to 1; `None` before the first call.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
     pub fn hit_ratio(&self) -> Option<f64> {
@@ -194,14 +189,14 @@ impl FunctionStats {
         (calls > 0).then(|| (self.hits + self.coalesced) as f64 / calls as f64)
     }
 
-    /// How long one body took, on average.
+    /// The average time of one body; `None` before the first.
     #[must_use]
     pub fn mean_body_time(&self) -> Option<Duration> {
         let nanos = self.body_time.as_nanos().checked_div(u128::from(self.bodies))?;
         Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
-    /// Calls that have come to an end in the cache: each is a hit, coalesced, a miss or uncached.
+    /// Finished calls: each is a hit, coalesced, a miss or uncached.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.hits + self.coalesced + self.misses.total() + self.uncached
@@ -219,7 +214,7 @@ impl Stats {
         Self { functions, held_bytes: held_bytes as u64, entries: entries as u64, backend }
     }
 
-    /// The function of that name: `module.function`, as in its keys, or just its end after a dot.
+    /// The function with that name: `module.function` as in its keys, or its last segments.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<&FunctionStats> {
         let ends = |long: &str| long.strip_suffix(name).is_some_and(|head| head.is_empty() || head.ends_with('.'));

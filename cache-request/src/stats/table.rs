@@ -1,21 +1,21 @@
-//! The counts as tables to read: how the calls went, why those that found nothing did not, and what went wrong.
+//! Prints the statistics as tables: calls, causes of misses, causes of faults.
 //!
-//! In full words a single table would be far too wide. Each of these stays within a hundred columns or so, where functions have
-//! short names, as what is nought for all of them is left out.
+//! One table of everything would be too wide. Columns that are zero for all functions are omitted, so each table fits
+//! into about a hundred columns.
 
 use std::{fmt, time::Duration};
 
-use super::{BackendStats, FrontStats, FunctionStats, Stats};
-use crate::backend::Tracking;
+use super::Tracking;
+use super::{BackendStats, FunctionStats, NearCacheStats, Stats};
 
-/// One column but the first, which has the names.
+/// A column after the first, which holds the names.
 struct Column {
     heading: &'static str,
     cell: fn(&FunctionStats) -> Cell,
 }
 
 enum Cell {
-    /// Shown even if there is none: what the table is about.
+    /// Shown even if it is zero.
     Always(u64),
     Count(u64),
     Percent(Option<f64>),
@@ -71,7 +71,8 @@ impl fmt::Display for Stats {
         if let Some(BackendStats { name, breaker, opened, .. }) = &self.backend {
             write!(f, "; the {name} backend's breaker is {breaker}, and has opened {opened} times")?;
         }
-        if let Some(BackendStats { front: Some(FrontStats { tracking: Tracking::Suspended, .. }), .. }) = &self.backend
+        if let Some(BackendStats { near: Some(NearCacheStats { tracking: Tracking::Suspended, .. }), .. }) =
+            &self.backend
         {
             f.write_str("; nothing is kept in front of it, as it tells of no changes")?;
         }
@@ -79,12 +80,12 @@ impl fmt::Display for Stats {
     }
 }
 
-/// A function that was only asked for a key, or looked at, has nothing to tell.
+/// Whether the function did anything. One that was only asked for its key has not.
 fn did_anything(function: &FunctionStats) -> bool {
     CALLS.iter().any(|column| !(column.cell)(function).is_nothing())
 }
 
-/// A table and an empty line, or neither, where it would have no rows.
+/// A table and an empty line; nothing if the table would have no rows.
 fn write_table(
     f: &mut fmt::Formatter<'_>,
     title: &str,
@@ -115,7 +116,7 @@ fn write_table(
     writeln!(f)
 }
 
-/// Makes all cells as wide as the widest.
+/// Pads all cells to the width of the widest.
 fn align(cells: &mut [String], pad: impl Fn(&str, usize) -> String) {
     let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
     for cell in cells {

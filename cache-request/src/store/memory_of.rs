@@ -1,4 +1,4 @@
-//! How many bytes a value holds in memory, as far as its serialisation tells.
+//! Estimates how many bytes a value holds in memory, from its serialisation.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use serde::{
     },
 };
 
-/// Bytes that `value` holds: its own size, and what serde finds in it.
+/// The bytes that `value` holds: its own size, and what its serialisation shows.
 ///
-/// Fields that stand in the value itself are counted twice, spare capacity and what serde skips not at all. A function whose
-/// values this misjudges says `weight = |value| …`.
+/// Fields inside the value itself are counted twice. Spare capacity and fields that serde skips are not counted.
+/// `weight = |value| …` corrects this for a function.
 pub(crate) fn memory_of<T: Serialize>(value: &T) -> usize {
     let mut bytes = size_of::<T>();
-    // The only error is the value's own refusal, which the codec reports where it matters.
+    // The only possible error is the value's own, and the codec reports that where it matters.
     let _ = value.serialize(Counter { bytes: &mut bytes });
     bytes
 }
 
-/// A `String` or `Vec` beside its contents: pointer, length, capacity.
+/// The header of a `String` or `Vec`: pointer, length, capacity.
 const HEADER: usize = 3 * size_of::<usize>();
 
 struct Counter<'a> {
     bytes: &'a mut usize,
 }
 
-/// What a value's `Serialize` can refuse with; counting itself cannot fail.
+/// An error of a value's own `Serialize`; counting cannot fail.
 #[derive(Debug)]
 struct Refused;
 
@@ -66,7 +66,7 @@ macro_rules! scalars {
     };
 }
 
-/// What has an inside counts as a header and the inside.
+/// A compound counts as a header and its contents.
 macro_rules! compounds {
     ($($method:ident($($arg:ident: $type:ty),*)),*) => {
         $(fn $method(self, $($arg: $type),*) -> Result<Self, Refused> {
@@ -146,7 +146,7 @@ impl Serializer for Counter<'_> {
     }
 }
 
-/// The seven kinds of compound differ in the names of their methods alone.
+/// The seven compound traits differ only in the names of their methods.
 macro_rules! count_elements {
     ($($kind:ident: $($method:ident($($key:ident: $key_type:ty)?))|*),*) => {
         $(impl $kind for Counter<'_> {

@@ -1,12 +1,12 @@
-//! This process's memory: one typed table a function, and one byte budget over all of them.
+//! This process's memory: one typed table per function, and one byte budget for all of them.
 //!
-//! Reads touch only a table, which is a lock-free map, and write at most a saturating counter in the entry. All that
-//! changes a table goes through the [`Store`], under the lock of the shard that the key's hash names; so two writers of one
-//! key are always ordered, and a shard's queues know every entry of its keys.
+//! Reads touch only a table, which is a lock-free map, and write at most a saturating counter in the entry. The
+//! [`Store`] makes all changes, under the lock of the shard that the key's hash selects. So two writers of one key are
+//! always ordered, and a shard's queues know every entry of its keys.
 //!
-//! What to evict is decided by S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023): a new
-//! entry waits in a small queue, moves to the main one if it was read there, and a key that comes back soon after it was
-//! evicted goes to the main one at once.
+//! S3-FIFO decides what to evict (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023). A new
+//! entry waits in a small queue and moves to the main queue if it was read there. A key that returns soon after its
+//! eviction goes straight to the main queue.
 
 mod memory_of;
 mod shard;
@@ -26,21 +26,23 @@ use seize::{Collector, LocalGuard};
 
 pub(crate) use self::{
     memory_of::memory_of,
-    shard::{Farewell, Slot},
-    table::{Absent, Entry, Table},
+    shard::{RemovalCause, Slot},
+    table::{Entry, Freshness, Table},
 };
 use self::{
     shard::Shard,
     table::{AnyTable, Look},
 };
 use crate::{
-    clock::{Clock, NEVER, Nanos},
-    contained::Contained,
+    base::{
+        clock::{Clock, NEVER, Nanos},
+        panic::PanicSafe,
+        sync::unpoisoned,
+    },
     key::{Lookup, OwnedKey},
-    shim::unpoisoned,
 };
 
-/// How much may be held.
+/// The limits of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) bytes: usize,
@@ -55,17 +57,17 @@ pub(crate) struct Store {
     entries: AtomicUsize,
     shards: Box<[Padded<Mutex<Shard>>]>,
     tables: RwLock<Vec<Arc<dyn AnyTable>>>,
-    /// Of all tables, so that one guard defers what any of them drops.
+    /// Shared by all tables, so that one guard defers the drops of any of them.
     collector: Arc<Collector>,
 }
 
-/// Keeps neighbouring locks off one another's cache lines.
+/// Keeps neighbouring locks on different cache lines.
 #[repr(align(128))]
 struct Padded<T>(T);
 
 impl Store {
     pub(crate) fn new(limits: Limits, clock: Clock) -> Self {
-        // A shard is worth having only while each still holds enough to choose from.
+        // More shards help only while each holds enough entries to choose from.
         let wanted = thread::available_parallelism().map_or(8, |cores| cores.get() * 4);
         let room = (limits.bytes / (1 << 20)).min(limits.entries / 256).max(1);
         let shards = wanted.min(room).next_power_of_two();
@@ -80,8 +82,8 @@ impl Store {
         }
     }
 
-    /// Defers the dropping of values for as long as it lives. Their destructors are the user's, and may call annotated
-    /// functions: enter before a lock is taken.
+    /// Defers the dropping of values until the guard is dropped. Destructors are user code and may call annotated
+    /// functions, so take this guard before any lock.
     pub(crate) fn defer_drops(&self) -> LocalGuard<'_> {
         self.collector.enter()
     }
@@ -95,22 +97,22 @@ impl Store {
         table
     }
 
-    /// Keeps `value` until `expires`, in the place of what was there, and evicts what no longer fits.
+    /// Stores `value` until `expires`, replacing an older one, and evicts entries until the limits hold.
     ///
-    /// `payload` is what the value holds, in bytes; the entry's own overhead is added here. A value larger than all that may
-    /// be held is given back, and so leaves no older one behind.
+    /// `payload` is the size of the value in bytes; the entry's own overhead is added here. A value larger than the
+    /// whole store is given back, and an older one is removed all the same.
     pub(crate) fn put<V: Send + Sync + 'static>(
         &self,
         table: &Table<V>,
         key: &Lookup<'_>,
-        value: Contained<V>,
+        value: PanicSafe<V>,
         expires: Nanos,
         payload: usize,
-    ) -> Result<(), Contained<V>> {
+    ) -> Result<(), PanicSafe<V>> {
         let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(Table::<V>::OVERHEAD);
         let Some(weight) = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes) else {
-            // What was there is older than the value that did not fit.
-            self.remove(table, key, Farewell::Evicted);
+            // An older value must not outlive the one that did not fit.
+            self.remove(table, key, RemovalCause::Evicted);
             return Err(value);
         };
 
@@ -134,49 +136,50 @@ impl Store {
         Ok(())
     }
 
-    /// Removes an entry, and remembers why for the counters. Says whether there was one that had not expired.
+    /// Removes an entry and remembers the cause for the counters. Returns whether there was a fresh one.
     pub(crate) fn remove<V: Send + Sync + 'static>(
         &self,
         table: &Table<V>,
         key: &Lookup<'_>,
-        farewell: Farewell,
+        cause: RemovalCause,
     ) -> bool {
         let _deferred = self.defer_drops();
         let mut shard = self.lock(self.home(key.hash));
         let Some(removed) = table.remove(key) else { return false };
-        self.note_removed(&mut shard, Slot { hash: key.hash, table: table.id }, removed, farewell)
+        self.note_removed(&mut shard, Slot { hash: key.hash, table: table.id }, removed, cause)
     }
 
-    /// As [`remove`](Self::remove), of whatever has that hash: for those who do not know the key.
-    pub(crate) fn remove_at(&self, slot: Slot, farewell: Farewell) -> bool {
+    /// Removes all entries with the hash of `slot`, for callers that do not know the key. Returns whether one was
+    /// fresh.
+    pub(crate) fn remove_at(&self, slot: Slot, cause: RemovalCause) -> bool {
         let _deferred = self.defer_drops();
         let mut shard = self.lock(self.home(slot.hash));
         let mut was_fresh = false;
         loop {
             let removed = self.tables()[slot.table as usize].evict_if(slot.hash, &mut |_| true);
             let Ok(Some(removed)) = removed else { return was_fresh };
-            was_fresh |= self.note_removed(&mut shard, slot, removed, farewell);
+            was_fresh |= self.note_removed(&mut shard, slot, removed, cause);
         }
     }
 
-    /// Whether anything is held that has that hash.
+    /// Whether an entry has the hash of `slot`.
     pub(crate) fn holds(&self, slot: Slot) -> bool {
         self.tables()[slot.table as usize].look(slot.hash).is_some()
     }
 
-    /// Says whether it had not expired.
-    fn note_removed(&self, shard: &mut Shard, slot: Slot, removed: Look, farewell: Farewell) -> bool {
+    /// Returns whether the removed entry was fresh.
+    fn note_removed(&self, shard: &mut Shard, slot: Slot, removed: Look, cause: RemovalCause) -> bool {
         self.forget(removed.weight);
-        shard.left(slot, removed, farewell);
+        shard.left(slot, removed, cause);
         if shard.is_mostly_stale() {
             shard.sweep(&self.tables());
         }
         removed.expires > self.clock.coarse()
     }
 
-    /// Why a key that is not there is not there, as far as that is remembered.
-    pub(crate) fn farewell(&self, table: u32, hash: u64) -> Option<Farewell> {
-        self.lock(self.home(hash)).farewell(Slot { hash, table })
+    /// Why a key was removed, if that is still remembered.
+    pub(crate) fn removal_cause(&self, table: u32, hash: u64) -> Option<RemovalCause> {
+        self.lock(self.home(hash)).removal_cause(Slot { hash, table })
     }
 
     /// Removes everything.
@@ -185,7 +188,7 @@ impl Store {
         for home in 0..self.shards.len() {
             let mut shard = self.lock(home);
             let tables = self.tables();
-            while let Some(removed) = shard.evict(&tables, NEVER, None, Farewell::Invalidated) {
+            while let Some(removed) = shard.evict(&tables, NEVER, None, RemovalCause::Invalidated) {
                 self.forget(removed);
             }
         }
@@ -195,7 +198,7 @@ impl Store {
         self.limits
     }
 
-    /// Bytes held, the entries' overhead counted.
+    /// Bytes held, including the entries' overhead.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -205,8 +208,7 @@ impl Store {
         self.entries.load(Ordering::Relaxed)
     }
 
-    /// Evicts until the limits hold: from the shard that has just grown, then, if that has nothing more to give, from the
-    /// others, one lock at a time.
+    /// Evicts until the limits hold: first from the shard that has grown, then from the others, one lock at a time.
     fn make_room<'a>(&'a self, home: usize, mut shard: MutexGuard<'a, Shard>, newest: Slot) {
         if !self.is_over() {
             return;
@@ -216,7 +218,7 @@ impl Store {
         for next in 1..=self.shards.len() {
             let tables = self.tables();
             while self.is_over()
-                && let Some(removed) = shard.evict(&tables, now, spared, Farewell::Evicted)
+                && let Some(removed) = shard.evict(&tables, now, spared, RemovalCause::Evicted)
             {
                 self.forget(removed);
             }
@@ -239,7 +241,7 @@ impl Store {
     }
 
     fn home(&self, hash: u64) -> usize {
-        // The table's own index is made of the low bits, so take others.
+        // The tables use the low bits of the hash, so the shards use others.
         (hash >> 40) as usize & (self.shards.len() - 1)
     }
 

@@ -1,38 +1,31 @@
-//! The queues of one shard: which entry goes when room is needed.
+//! The queues of one shard, which choose the entry to evict.
 
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
 };
 
-use super::table::{AnyTable, Look};
-use crate::clock::Nanos;
+use super::table::{AnyTable, Look, Queue};
+use crate::base::clock::Nanos;
 
-/// A place in a queue: names an entry, or one that has left since.
+/// A queue's reference to an entry, which may have been removed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Slot {
     pub(crate) hash: u64,
     pub(crate) table: u32,
 }
 
+/// Why an entry was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Queue {
-    Small = 0,
-    Main = 1,
-}
-
-/// Why an entry left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Farewell {
+pub(crate) enum RemovalCause {
     Evicted,
     Invalidated,
 }
 
-/// The small queue's share of the shard: one part in so many.
+/// The small queue gets one part in this many of the shard.
 ///
-/// Measured on traces of a million keys with room for a tenth, see `traces.rs`: 20 finds half a percent more than 10, with
-/// scans in between and without; 50 finds no more to speak of, and leaves a small cache no queue.
+/// Measured on traces of a million keys with room for a tenth of them, see `traces.rs`: 20 gives half a percent more
+/// hits than 10, with and without scans. 50 gives hardly more, and leaves a small cache no queue.
 const SMALL_SHARE: usize = 20;
 
 #[derive(Debug, Default)]
@@ -40,7 +33,7 @@ pub(super) struct Shard {
     small: Fifo,
     main: Fifo,
     ghosts: Ghosts,
-    /// Slots whose entry was removed from outside the queues.
+    /// Slots whose entries were removed without the queues.
     stale: usize,
 }
 
@@ -51,11 +44,11 @@ struct Fifo {
 }
 
 impl Shard {
-    /// Where a new entry begins.
+    /// The queue in which a new entry starts.
     pub(super) fn queue_for(&self, slot: Slot) -> Queue {
         match self.ghosts.recall(slot) {
-            Some(Farewell::Evicted) => Queue::Main,
-            Some(Farewell::Invalidated) | None => Queue::Small,
+            Some(RemovalCause::Evicted) => Queue::Main,
+            Some(RemovalCause::Invalidated) | None => Queue::Small,
         }
     }
 
@@ -70,26 +63,26 @@ impl Shard {
         queue.weight = queue.weight + to as usize - from as usize;
     }
 
-    /// An entry has left by itself; its slot stays behind.
-    pub(super) fn left(&mut self, slot: Slot, look: Look, farewell: Farewell) {
+    /// An entry was removed outside the queues. Its slot stays behind.
+    pub(super) fn left(&mut self, slot: Slot, look: Look, cause: RemovalCause) {
         self.queue(look.queue).weight -= look.weight as usize;
-        self.remember(slot, farewell);
+        self.remember(slot, cause);
         self.stale += 1;
     }
 
-    pub(super) fn farewell(&self, slot: Slot) -> Option<Farewell> {
+    pub(super) fn removal_cause(&self, slot: Slot) -> Option<RemovalCause> {
         self.ghosts.recall(slot)
     }
 
-    /// Evicts one entry and returns its weight, or `None` if there is none but `spared`.
+    /// Evicts one entry and returns its weight. `None` if the shard holds nothing but `spared`.
     pub(super) fn evict(
         &mut self,
         tables: &[Arc<dyn AnyTable>],
         now: Nanos,
         spared: Option<Slot>,
-        farewell: Farewell,
+        cause: RemovalCause,
     ) -> Option<u32> {
-        // Out of the way, lest it come round again and again.
+        // Set aside, so that the loop does not meet it again.
         let mut held = None;
         let evicted = loop {
             let small_is_full = self.small.weight * SMALL_SHARE >= self.small.weight + self.main.weight;
@@ -106,7 +99,7 @@ impl Shard {
             match table.evict_if(slot.hash, &mut goes) {
                 Ok(Some(entry)) => {
                     self.queue(from).weight -= entry.weight as usize;
-                    self.remember(slot, farewell);
+                    self.remember(slot, cause);
                     break Some(entry.weight);
                 }
                 Err(entry) if entry.queue != from => self.stale = self.stale.saturating_sub(1),
@@ -126,8 +119,8 @@ impl Shard {
         evicted
     }
 
-    fn remember(&mut self, slot: Slot, farewell: Farewell) {
-        self.ghosts.remember(slot, farewell, self.small.slots.len() + self.main.slots.len());
+    fn remember(&mut self, slot: Slot, cause: RemovalCause) {
+        self.ghosts.remember(slot, cause, self.small.slots.len() + self.main.slots.len());
     }
 
     /// Whether sweeping would at least halve the queues.
@@ -135,7 +128,7 @@ impl Shard {
         self.stale > 64 && self.stale * 2 > self.small.slots.len() + self.main.slots.len()
     }
 
-    /// Drops the slots whose entries have left, and second slots of one entry.
+    /// Drops the slots whose entries are gone, and duplicate slots of one entry.
     pub(super) fn sweep(&mut self, tables: &[Arc<dyn AnyTable>]) {
         let mut seen = HashSet::new();
         for (queue, fifo) in [(Queue::Small, &mut self.small), (Queue::Main, &mut self.main)] {
@@ -168,7 +161,7 @@ impl Shard {
 impl Fifo {
     fn push(&mut self, slot: Slot, weight: u32) {
         if self.slots.len() == self.slots.capacity() {
-            // Doubling would leave up to half of it empty: at a million entries that is eight bytes an entry.
+            // Doubling would leave up to half of it empty: eight bytes per entry at a million entries.
             self.slots.reserve_exact(self.slots.len() / 8 + 16);
         }
         self.slots.push_back(slot);
@@ -176,41 +169,41 @@ impl Fifo {
     }
 }
 
-/// Keys that have left not long ago, with the reason: one place a fingerprint, the later one wins.
+/// Keys that were removed lately, with the cause. Each fingerprint has one place, and a later one overwrites it.
 ///
-/// There are between one and two places an entry. More would find more keys again after a scan, and fewer of the popular
-/// ones, as too much gets into the main queue at once.
+/// There are one to two places per entry. More places would find more keys again after a scan, and fewer of the popular
+/// ones, because too many entries would enter the main queue at once.
 #[derive(Debug, Default)]
 struct Ghosts {
     fingerprints: Vec<u32>,
 }
 
-/// The lowest bit of a fingerprint tells the reason.
+/// The lowest bit of a fingerprint tells the cause.
 const INVALIDATED: u32 = 1;
 
 impl Ghosts {
-    /// Remembers about as many as the shard has entries.
-    fn remember(&mut self, slot: Slot, farewell: Farewell, entries: usize) {
+    /// Remembers a key. The number of places follows the number of entries.
+    fn remember(&mut self, slot: Slot, cause: RemovalCause, entries: usize) {
         if self.fingerprints.len() < entries.max(64) {
-            // Those of before are not worth finding their places anew: a shard that grows evicts nothing.
+            // The old fingerprints are dropped rather than moved: a shard that grows evicts nothing.
             self.fingerprints = vec![0; entries.max(64).next_power_of_two()];
         }
-        let reason = if farewell == Farewell::Invalidated { INVALIDATED } else { 0 };
+        let reason = if cause == RemovalCause::Invalidated { INVALIDATED } else { 0 };
         let (place, fingerprint) = self.place(slot);
         self.fingerprints[place] = fingerprint | reason;
     }
 
-    fn recall(&self, slot: Slot) -> Option<Farewell> {
+    fn recall(&self, slot: Slot) -> Option<RemovalCause> {
         let (place, wanted) = self.place(slot);
         let found = *self.fingerprints.get(place)?;
         if found & !INVALIDATED != wanted {
             return None;
         }
-        Some(if found & INVALIDATED == 0 { Farewell::Evicted } else { Farewell::Invalidated })
+        Some(if found & INVALIDATED == 0 { RemovalCause::Evicted } else { RemovalCause::Invalidated })
     }
 
-    /// Where the fingerprint of `slot` is, and what it is: never zero, which marks an empty place, and with the lowest bit
-    /// free.
+    /// The place and the fingerprint of `slot`. A fingerprint is never zero, which marks an empty place, and its lowest
+    /// bit is free.
     fn place(&self, slot: Slot) -> (usize, u32) {
         let mixed = slot.hash ^ u64::from(slot.table).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let place = mixed as usize & self.fingerprints.len().wrapping_sub(1);

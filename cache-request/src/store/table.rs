@@ -11,45 +11,51 @@ use std::{
 use papaya::Guard;
 use seize::Collector;
 
-use super::shard::Queue;
 use crate::{
-    clock::Nanos,
-    contained::Contained,
+    base::{clock::Nanos, panic::PanicSafe},
     key::{ByHash, Lookup, OwnedKey, PassThrough},
 };
 
 /// One function's values.
 ///
-/// Everybody may read at any time. Only the [`Store`](super::Store) writes, under the lock of the key's shard.
+/// Any thread may read at any time. Only the [`Store`](super::Store) writes, under the lock of the key's shard.
 pub(crate) struct Table<V> {
     pub(crate) id: u32,
     map: papaya::HashMap<OwnedKey, Entry<V>, BuildHasherDefault<PassThrough>>,
     bytes: AtomicUsize,
     entries: AtomicUsize,
-    /// The map's places, as far as this has asked for them.
+    /// The capacity that was last reserved in the map.
     places: AtomicUsize,
 }
 
-/// One value, and what the store has to know about it.
+/// One value, with the store's data about it.
 pub(crate) struct Entry<V> {
     expires: Nanos,
     weight: u32,
-    /// How often it was read since the queues last looked, up to [`MOST_VISITS`]. Readers race here, which may lose a visit.
+    /// The number of reads since the queues last looked, up to [`MOST_VISITS`]. Concurrent reads may lose a count.
     visits: AtomicU8,
     /// Which queue holds its slot. Written under the shard's lock.
     queue: AtomicU8,
-    value: Contained<V>,
+    value: PanicSafe<V>,
 }
 
-/// What two bits count to: past this, a read of a hot entry writes nothing, so that its cache line stays shared.
+/// The queue of S3-FIFO that holds an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Queue {
+    Small = 0,
+    Main = 1,
+}
+
+/// The maximum of a two-bit counter. Beyond it, a read of a hot entry writes nothing, so its cache line stays shared.
 const MOST_VISITS: u8 = 3;
 
-/// Entries of this many bytes are given back to the allocator at once. Smaller ones wait for one another, up to 32 of each
-/// thread.
+/// Entries of at least this many bytes are returned to the allocator at once. Smaller ones are collected in batches of
+/// up to 32 per thread.
 const LARGE: u32 = 4 * 1024;
 
 impl<V> Entry<V> {
-    pub(super) fn new(value: Contained<V>, expires: Nanos, weight: u32, queue: Queue) -> Self {
+    pub(super) fn new(value: PanicSafe<V>, expires: Nanos, weight: u32, queue: Queue) -> Self {
         Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
     }
 
@@ -64,10 +70,12 @@ impl<V> Entry<V> {
     }
 }
 
-/// Why there is nothing to read.
+/// How fresh a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Absent {
-    Missing,
+pub(crate) enum Freshness {
+    /// Its timeout is not over.
+    Fresh,
+    /// Its timeout is over, and it has not been evicted yet.
     Expired,
 }
 
@@ -81,8 +89,9 @@ pub(crate) struct Look {
 }
 
 impl<V: Send + Sync + 'static> Table<V> {
-    /// Bytes that an entry takes beside its key's and its value's own heap: the node, its pointer and tag in the map (which
-    /// is between a quarter and half full), its slot in a queue, its share of the remembered keys, and the allocator's header.
+    /// Bytes per entry besides the heap of its key and value: the node, its pointer and tag in the map (which is
+    /// between a quarter and half full), its slot in a queue, its share of the remembered keys, and the allocator's
+    /// header.
     pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 27 + 18 + 6 + 8;
 
     pub(super) fn new(id: u32, collector: Arc<Collector>) -> Self {
@@ -95,40 +104,41 @@ impl<V: Send + Sync + 'static> Table<V> {
         }
     }
 
-    /// Keeps half of the map's places free: left to itself it fills up to nine tenths, and a look-up probes for long, a miss most
-    /// of all.
+    /// Keeps the map at most half full. By itself it fills up to nine tenths, where look-ups probe for long, and misses
+    /// most of all.
     fn make_places(&self, entries: usize, guard: &impl Guard) {
         let places = self.places.load(Ordering::Relaxed);
         if entries * 2 > places {
             let wanted = (entries * 2).max(64).next_power_of_two();
             if self.places.compare_exchange(places, wanted, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                // The map takes four thirds of what it is asked for, up to a power of two.
+                // The map reserves four thirds of the request, rounded up to a power of two.
                 self.map.reserve((wanted * 3 / 4).saturating_sub(self.map.len()), guard);
             }
         }
     }
 
-    /// Reads a value that is there and not expired `now`.
+    /// Calls `read` with the value and how fresh it is `now`. `None` if there is no value.
     #[inline]
     pub(crate) fn read<T>(
         &self,
         key: &Lookup<'_>,
         now: impl FnOnce() -> Nanos,
-        read: impl FnOnce(&V) -> T,
-    ) -> Result<T, Absent> {
+        read: impl FnOnce(&V, Freshness) -> T,
+    ) -> Option<T> {
         let guard = self.map.guard();
-        let entry = self.map.get(key, &guard).ok_or(Absent::Missing)?;
+        let entry = self.map.get(key, &guard)?;
+        let value = entry.value.get()?;
         if entry.expires <= now() {
-            return Err(Absent::Expired);
+            return Some(read(value, Freshness::Expired));
         }
         let visits = entry.visits.load(Ordering::Relaxed);
         if visits < MOST_VISITS {
             entry.visits.store(visits + 1, Ordering::Relaxed);
         }
-        entry.value.get().map(read).ok_or(Absent::Missing)
+        Some(read(value, Freshness::Fresh))
     }
 
-    /// Puts an entry in, and gives back what it replaces: it stays in that one's queue, and as popular.
+    /// Inserts an entry and returns the one it replaces. The new one stays in the old one's queue and keeps its visits.
     pub(super) fn insert(&self, key: &Lookup<'_>, entry: Entry<V>) -> Option<Look> {
         let guard = self.map.guard();
         self.bytes.fetch_add(entry.weight as usize, Ordering::Relaxed);
@@ -161,7 +171,7 @@ impl<V: Send + Sync + 'static> Table<V> {
         }
     }
 
-    /// Bytes held, overhead counted.
+    /// Bytes held, including the entries' overhead.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -172,12 +182,12 @@ impl<V: Send + Sync + 'static> Table<V> {
     }
 }
 
-/// A table, whatever its values: what eviction needs.
+/// A table without its value type: the operations that eviction needs.
 pub(crate) trait AnyTable: Send + Sync {
     fn look(&self, hash: u64) -> Option<Look>;
-    /// Puts an entry into `queue` with so many visits.
+    /// Moves an entry to `queue` and sets its visits.
     fn requeue(&self, hash: u64, queue: Queue, visits: u8);
-    /// Removes an entry if `goes` says so of it, and gives back what it was; what stays, if not.
+    /// Removes an entry if `goes` agrees and returns it; otherwise returns the entry that stays as an error.
     fn evict_if(&self, hash: u64, goes: &mut dyn FnMut(Look) -> bool) -> Result<Option<Look>, Look>;
 }
 

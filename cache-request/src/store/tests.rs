@@ -7,10 +7,12 @@ mod traces;
 
 use std::sync::Arc;
 
-use super::{Limits, Store, Table, shard::Shard};
+use super::{Freshness, Limits, Store, Table, shard::Shard};
 use crate::{
-    clock::{Clock, MockClock, Nanos},
-    contained::Contained,
+    base::{
+        clock::{Clock, MockClock, Nanos},
+        panic::PanicSafe,
+    },
     key::Key,
 };
 
@@ -23,7 +25,7 @@ fn key(number: u64) -> Key {
     Key::build(|key| key.part(&number))
 }
 
-/// Says whether it was kept.
+/// Returns whether it was kept.
 fn put<V: Send + Sync + 'static>(
     store: &Store,
     table: &Table<V>,
@@ -32,18 +34,19 @@ fn put<V: Send + Sync + 'static>(
     expires: Nanos,
     payload: usize,
 ) -> bool {
-    store.put(table, &key(number).lookup(), Contained::new(value), expires, payload).is_ok()
+    store.put(table, &key(number).lookup(), PanicSafe::new(value), expires, payload).is_ok()
 }
 
 fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &MockClock, number: u64) -> Option<V> {
-    table.read(&key(number).lookup(), || Clock::from(clock).coarse(), V::clone).ok()
+    let fresh = |value: &V, freshness| (freshness == Freshness::Fresh).then(|| value.clone());
+    table.read(&key(number).lookup(), || Clock::from(clock).coarse(), fresh)?
 }
 
 fn shards(store: &Store) -> impl Iterator<Item = std::sync::MutexGuard<'_, Shard>> {
     (0..store.shards.len()).map(|shard| store.lock(shard))
 }
 
-/// That all that is counted twice is counted alike: by the store, by its tables, by its queues.
+/// Checks that the store, its tables and its queues count the same.
 fn consistent<V: Send + Sync + 'static>(store: &Store, tables: &[Arc<Table<V>>]) {
     fn same(one: usize, other: usize) {
         assert_eq!(one, other);

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-/// A port that leads to another one. What is held up arrives when it is let go, even if whoever sent it has hung up meanwhile.
+/// A port that forwards to another one. Delayed bytes arrive when they are released, even if the sender has hung up meanwhile.
 #[derive(Debug)]
 pub struct Delay {
     /// Where it listens on the loopback.
@@ -145,7 +145,7 @@ fn pass([mut from, mut to]: [TcpStream; 2], wait: impl Fn()) {
     let mut part = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut part) {
         wait();
-        // Whoever does not listen any more is waited for all the same.
+        // A side that has stopped listening is waited for as well.
         let _ = to.write_all(&part[..count]);
     }
     let _ = to.shutdown(Shutdown::Write);

@@ -54,7 +54,7 @@ impl Server {
             if server.waits() {
                 return server;
             }
-            // It has ended: somebody was quicker to listen at this port.
+            // It has ended: another process took this port first.
             eprintln!("{program} has ended: {}", server.log());
         }
         panic!("{program} does not start");
@@ -75,7 +75,7 @@ impl Server {
 
     /// Ends it at once, as a crash would.
     pub fn kill(&mut self) {
-        // It may have ended by itself, and its number may be somebody else's.
+        // It may have ended by itself, and its id may belong to another process by now.
         if matches!(self.child.try_wait(), Ok(None)) {
             // Those that it started end when they see that it has.
             self.go_on();
@@ -102,8 +102,8 @@ impl Server {
         }
     }
 
-    /// Stops it (`SIGSTOP`), with those that it started, and waits until all of them stand still: its port accepts, and nobody
-    /// answers.
+    /// Stops it and its child processes (`SIGSTOP`), and waits until all of them have stopped: its port still accepts
+    /// connections, and nothing answers.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
         wait_until("it is stopped", || is_stopped(self.pid()));
@@ -203,7 +203,7 @@ fn missing(program: &str, cause: &std::io::Error) -> ! {
     panic!("{program} cannot be run ({cause}): `scripts/need {program}` installs it")
 }
 
-/// A port that nobody listens at now. Somebody else may be quicker to take it: be ready to try another one.
+/// A port that is free now. Another process may take it first, so be ready to try another one.
 ///
 /// # Panics
 ///
@@ -222,7 +222,7 @@ pub fn free_port() -> u16 {
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(begun.elapsed() < PATIENCE, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -42,7 +42,7 @@ impl Postgres {
             let own = files.map(|(setting, file)| {
                 let copy = dir.join(setting);
                 std::fs::copy(file, &copy).expect("a copy that it may read");
-                // Nobody else may read the key.
+                // Only the server may read the key.
                 std::fs::set_permissions(&copy, Permissions::from_mode(0o600)).expect("the copy is ours");
                 give_away(&copy);
                 format!("{setting}={}", copy.display())
@@ -92,7 +92,7 @@ impl Postgres {
     pub fn limit_files(&self, bytes: Option<u64>) {
         let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
         let of = |process: Pid| {
-            let mut arguments = as_nobody();
+            let mut arguments = as_unprivileged();
             let process = process.as_raw_nonzero().to_string();
             // Only the soft one, which may be lifted again.
             arguments.extend(["prlimit".to_owned(), format!("--fsize={limit}:"), "--pid".to_owned(), process]);
@@ -136,7 +136,7 @@ fn answers(port: u16, _: &Path) -> bool {
 
 fn arguments(port: u16, dir: &Path, settings: &[String]) -> Vec<String> {
     let (port, data) = (format!("port={port}"), dir.join("data"));
-    let mut arguments = as_nobody();
+    let mut arguments = as_unprivileged();
     arguments.extend([program("postgres").display().to_string(), "-D".to_owned(), data.display().to_string()]);
     let fixed = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=60"];
     for setting in fixed.into_iter().chain(settings.iter().map(String::as_str)).chain([&*port]) {
@@ -150,7 +150,7 @@ fn arguments(port: u16, dir: &Path, settings: &[String]) -> Vec<String> {
 fn initialise(dir: &Path) {
     let password = dir.join("password");
     std::fs::write(&password, PASSWORD).expect("a file for the password");
-    let mut arguments = as_nobody();
+    let mut arguments = as_unprivileged();
     arguments.push(program("initdb").display().to_string());
     let (data, password) = (dir.join("data").display().to_string(), password.display().to_string());
     arguments.extend(
@@ -167,7 +167,7 @@ fn initialise(dir: &Path) {
 /// It refuses to run as root.
 const NOBODY: u32 = 65534;
 
-/// To whom it runs as.
+/// Makes the user that it runs as the owner.
 fn give_away(path: &Path) {
     if is_root() {
         std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
@@ -179,7 +179,7 @@ fn is_root() -> bool {
 }
 
 /// What is put before a command so that it does not run as root.
-fn as_nobody() -> Vec<String> {
+fn as_unprivileged() -> Vec<String> {
     if !is_root() {
         return Vec::new();
     }

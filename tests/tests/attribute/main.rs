@@ -9,6 +9,7 @@ mod edition_2021;
 mod forms;
 mod keys;
 mod namesakes;
+mod once;
 
 /// For [`namesakes`]: a function in the crate's root.
 #[cache_request::cache_request]

@@ -96,11 +96,11 @@ impl Harness for Memory {
 #[test]
 fn no_behaviour_is_left_out_of_the_list() {
     let sources = [
-        include_str!("../../../cache-request/src/conformance/adding.rs"),
-        include_str!("../../../cache-request/src/conformance/batches.rs"),
-        include_str!("../../../cache-request/src/conformance/crowds.rs"),
-        include_str!("../../../cache-request/src/conformance/storing.rs"),
-        include_str!("../../../cache-request/src/conformance/timeouts.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/adding.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/batches.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/crowds.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/storing.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/timeouts.rs"),
     ];
     let lines = sources.into_iter().flat_map(str::lines);
     let functions: BTreeSet<_> =

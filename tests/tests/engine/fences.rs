@@ -1,4 +1,4 @@
-//! Fenced fills: once a value has been invalidated or replaced, nobody who asks gets an older one, though a body that began
+//! Fenced fills: once a value has been invalidated or replaced, no later call gets an older one, though a body that began
 //! before may return it to those who called before.
 
 mod backend;

@@ -1,5 +1,4 @@
-//! Single flight, through the attribute: one body at a time for a key, whoever calls it from wherever, and whatever becomes
-//! of it.
+//! Single flight, through the attribute: one body at a time for a key, for all kinds of callers, and however the body ends.
 
 mod apart;
 mod cancelled;

@@ -4,8 +4,10 @@
 mod support;
 
 mod counters;
+mod documents;
 mod fences;
 mod flight;
+mod layers;
 mod never_broken;
 mod scopes;
 mod tiered;

@@ -116,7 +116,7 @@ fn futures_polled_in_turn_keep_their_clients() {
     }));
 }
 
-/// Whoever takes the client from a request takes an empty one, too: it shares nothing with those outside any client.
+/// A client taken from a request may be empty. It shares nothing with calls outside any client.
 #[test]
 fn a_client_without_a_name_is_not_no_client() {
     let cache = Cache::memory();

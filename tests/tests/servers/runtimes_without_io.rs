@@ -75,7 +75,7 @@ fn every_poor_caller(url: &str, options: &str) -> usize {
         assert!(panicked <= 1, "{panicked} panics");
         heard += panicked as usize;
     }
-    // Those that have all are not asked in vain.
+    // Runtimes that have everything are used.
     let before = panics();
     Runtime::new().unwrap().block_on(twice(cache, 1000));
     Builder::new_current_thread().enable_all().build().unwrap().block_on(twice(cache, 1010));

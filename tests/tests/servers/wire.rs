@@ -60,7 +60,7 @@ macro_rules! wire {
     )*};
 }
 
-// A wire that nobody uses harms nothing: the backend is not left alone for long. Nor do callers wait for one another's connections.
+// An unusable wire does no harm: the breaker does not stay open for long, and callers do not wait for one another's connections.
 wire! {
     redis: Wired::new(Redis::start(&[]), |redis| redis.server.port, |port| format!("redis://127.0.0.1:{port}?breaker_pause=1ms"));
     tiered_redis: Wired::new(

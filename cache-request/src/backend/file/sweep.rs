@@ -24,7 +24,7 @@ use super::{
     entry, failed,
     turn::Turns,
 };
-use crate::{Error, shim::unpoisoned};
+use crate::{Error, base::sync::unpoisoned};
 
 /// A file takes whole blocks of the disk, so it counts as whole blocks here.
 pub(super) const BLOCK: u64 = 4096;

@@ -21,7 +21,7 @@ use super::{
     directory::{Directory, Name},
     failed,
 };
-use crate::{Error, shim::unpoisoned};
+use crate::{Error, base::sync::unpoisoned};
 
 /// One turn for each sub-directory.
 pub(super) struct Turns([Mutex<()>; 256]);

@@ -80,8 +80,8 @@ impl Part {
         let stored = self.stored(session, keys);
         let mut outcomes = Vec::with_capacity(stored.len());
         for stored in rounds(&stored, ROUND_BYTES, String::len) {
-            let gets = stored.iter().map(|stored| Get::new(stored).meta(Meta::NONE.ttl()).into());
-            outcomes.extend(session.exchange(self.server, gets.collect()).await.into_iter().map(found));
+            let get_batch = stored.iter().map(|stored| Get::new(stored).meta(Meta::NONE.ttl()).into());
+            outcomes.extend(session.exchange(self.server, get_batch.collect()).await.into_iter().map(found));
         }
         outcomes
     }

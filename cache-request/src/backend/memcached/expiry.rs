@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memcache::exp::{GetResult, Set};
 
-use crate::clock::unix_millis;
+use crate::base::clock::unix_millis;
 
 /// What the server takes for seconds from now. What is more is a date.
 const LONGEST_RELATIVE: u64 = 30 * 24 * 60 * 60;

@@ -17,11 +17,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::gets::Gets;
+use super::get_batch::GetBatch;
 use crate::{
     Error, ErrorKind,
-    clock::{Nanos, coarse_now, coarse_since},
-    runtime,
+    base::{
+        clock::{Nanos, coarse_now, coarse_since},
+        runtime,
+    },
 };
 
 /// Pauses between attempts to reach a lost server double from the first to the last of these.
@@ -308,7 +310,7 @@ impl Drop for Waiting<'_> {
 pub(super) struct Link {
     runtime: Handle,
     clients: Vec<Mutex<Option<(u64, AsyncMetaClient)>>>,
-    gets: Vec<Gets>,
+    get_batch: Vec<GetBatch>,
     max_connections: usize,
 }
 
@@ -317,14 +319,14 @@ impl Link {
         Self {
             runtime: runtime.clone(),
             clients: (0..servers).map(|_| Mutex::default()).collect(),
-            gets: (0..servers).map(|_| Gets::default()).collect(),
+            get_batch: (0..servers).map(|_| GetBatch::default()).collect(),
             max_connections,
         }
     }
 
     /// Those who wait for a server.
-    pub(super) fn gets(&self, server: usize) -> &Gets {
-        &self.gets[server]
+    pub(super) fn get_batch(&self, server: usize) -> &GetBatch {
+        &self.get_batch[server]
     }
 
     pub(super) fn runtime(&self) -> &Handle {

@@ -20,7 +20,10 @@ use super::{
     Store, contended,
     fleet::{Failure, Link},
 };
-use crate::{Error, clock::coarse_now, shim::within};
+use crate::{
+    Error,
+    base::{clock::coarse_now, timer::with_limit},
+};
 
 /// Nobody uses a generation that was looked at longer ago: the second that is promised, less a tick of the coarse clock.
 const VALID: Duration = Duration::from_millis(980);
@@ -95,7 +98,7 @@ impl Store {
             return Ok(latest);
         }
         // One asks for all who wait, unless that one is never polled again.
-        let _asking = within(WAIT, self.generation.asking.lock()).await;
+        let _asking = with_limit(WAIT, self.generation.asking.lock()).await;
         if let Some((latest, _)) = self.generation.known() {
             return Ok(latest);
         }

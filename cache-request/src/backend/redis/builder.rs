@@ -9,14 +9,17 @@ use std::{
 use super::{
     super::namespace,
     MAX_VALUE_BYTES, RedisBackend,
+    abandoned_writes::AbandonedWrites,
     address::{Address, Login, Scheme, wrong},
-    alone::Alone,
-    late::LateWrites,
+    blocking_connection::BlockingConnection,
     link::Shared,
     server::Server,
     tls::Tls,
 };
-use crate::{Error, runtime::PerRuntime, shim::block_on};
+use crate::{
+    Error,
+    base::{block_on::block_on, runtime::PerRuntime},
+};
 
 /// How long one attempt to connect may take, unless told otherwise.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -126,12 +129,15 @@ impl RedisBackendBuilder {
         let server = Server::new(address, self.sentinel_login, tls.then(|| Tls::new(self.authority)).transpose()?);
         let backend = RedisBackend {
             scheme,
-            alone: Alone::new(&server, self.connect_limit),
+            blocking_connection: BlockingConnection::new(&server, self.connect_limit),
             server,
             namespace: self.namespace,
             connect_limit: self.connect_limit,
             links: PerRuntime::default(),
-            shared: Arc::new(Shared { late: LateWrites::default(), largest: AtomicUsize::new(MAX_VALUE_BYTES) }),
+            shared: Arc::new(Shared {
+                abandoned_writes: AbandonedWrites::default(),
+                largest: AtomicUsize::new(MAX_VALUE_BYTES),
+            }),
         };
         if self.connect_now {
             // On the library's own runtime: this thread waits.

@@ -23,12 +23,12 @@ use tokio::{
 };
 
 use super::{
-    late::LateWrites,
+    abandoned_writes::AbandonedWrites,
     server::{ANSWER_LIMIT, Connection, Connector, Greeting, Identity, Server},
 };
 use crate::{
     Error,
-    clock::{Nanos, coarse_now, coarse_since},
+    base::clock::{Nanos, coarse_now, coarse_since},
 };
 
 /// Pauses between attempts double from the first to the last of these.
@@ -42,7 +42,7 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What all connections of a backend share.
 pub(super) struct Shared {
-    pub(super) late: LateWrites,
+    pub(super) abandoned_writes: AbandonedWrites,
     /// The most bytes that the server takes of a value, as far as is known.
     pub(super) largest: AtomicUsize,
 }
@@ -166,7 +166,7 @@ async fn keep_up(mut connector: Connector, limit: Duration, shared: Arc<Shared>,
                 let until_closed = async {
                     publish.closed().await;
                 };
-                watch_over(connection, &health, &shared.late).or(until_closed).await;
+                watch_over(connection, &health, &shared.abandoned_writes).or(until_closed).await;
                 health.lose();
                 if begun.elapsed() >= STEADY || health.excused.load(Ordering::Acquire) {
                     failures = 0;
@@ -204,7 +204,7 @@ async fn attempt(
 }
 
 /// Ends when the connection is lost, or does not answer any more.
-async fn watch_over(connection: Connection, health: &Arc<Health>, late: &LateWrites) {
+async fn watch_over(connection: Connection, health: &Arc<Health>, abandoned_writes: &AbandonedWrites) {
     loop {
         health.news.notified().await;
         if health.lost.load(Ordering::Acquire) {
@@ -212,11 +212,11 @@ async fn watch_over(connection: Connection, health: &Arc<Health>, late: &LateWri
         }
         // A call that was given up may have been its caller's own choice. So the server is asked.
         if health.doubted.swap(false, Ordering::AcqRel) {
-            let asked = late.now();
+            let asked = abandoned_writes.now();
             match timeout(ANSWER_LIMIT, connection.answers()).await {
                 Ok(true) => {
                     health.answered();
-                    late.settle(health, asked);
+                    abandoned_writes.settle(health, asked);
                 }
                 Ok(false) | Err(_) => return,
             }
@@ -284,7 +284,7 @@ impl Live {
     }
 
     pub(super) async fn wait_for_late_writes(&self) -> RedisResult<()> {
-        self.shared.late.wait(self).await
+        self.shared.abandoned_writes.wait(self).await
     }
 
     /// Takes note of a connection that is lost, or that lets its caller wait for longer than that has time.
@@ -334,7 +334,7 @@ impl Drop for Write<'_> {
     fn drop(&mut self) {
         // A cluster's connections are its own, and not known here.
         if matches!(self.live.connection, Connection::One(_)) {
-            self.live.shared.late.note(self.live);
+            self.live.shared.abandoned_writes.note(self.live);
             self.live.health.doubt();
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use redis::ConnectionAddr;
 
 use super::{link::Health, topology::Id};
-use crate::shim::{Mutex, lock};
+use crate::base::sync::{Mutex, lock};
 
 #[derive(Default)]
 pub(super) struct Readers(Mutex<Known>);

@@ -26,7 +26,7 @@ use super::{
     masters::{Masters, Tracker},
     server::{Pushes, Server},
 };
-use crate::{Error, backend::Changes, runtime::own};
+use crate::{Error, backend::Changes, base::runtime::own};
 
 /// How often it is looked whether nothing can be missed, and how long an answer to that may take.
 const EVERY: Duration = Duration::from_secs(1);

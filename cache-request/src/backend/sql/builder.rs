@@ -15,7 +15,7 @@ use super::{
     pool::{Database, Pool, Turns},
     statement::Statements,
 };
-use crate::{Clock, Error, shim::block_on};
+use crate::{Clock, Error, base::block_on::block_on};
 
 /// However many are asked for: a semaphore counts no further than some of these.
 const MOST_CONNECTIONS: usize = 10_000;

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     Error,
-    shim::{Mutex, lock},
+    base::sync::{Mutex, lock},
 };
 
 /// How long a statement may take. After that its connection is given up: the server may be gone without a word.

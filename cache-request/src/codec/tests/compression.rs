@@ -3,23 +3,23 @@
 use super::envelope::kind;
 use crate::{
     Error, ErrorKind,
-    codec::{self, COMPRESSED, HEAD, Packing},
+    codec::{self, COMPRESSED, EnvelopeOptions, HEAD},
 };
 
 const KEY: &str = "shop..prices?item=5";
 const HEADER: usize = HEAD + codec::CHECKSUM;
 
-fn seal(value: &String, packing: &Packing) -> Vec<u8> {
-    codec::seal(value, kind(1), KEY, codec::FOREVER, packing).unwrap()
+fn seal(value: &String, envelope_options: &EnvelopeOptions) -> Vec<u8> {
+    codec::seal(value, kind(1), KEY, codec::FOREVER, envelope_options).unwrap()
 }
 
-fn open(bytes: &[u8], packing: &Packing) -> Result<String, Error> {
-    codec::open(bytes, kind(1), KEY, 0, packing).map(Option::unwrap)
+fn open(bytes: &[u8], envelope_options: &EnvelopeOptions) -> Result<String, Error> {
+    codec::open(bytes, kind(1), KEY, 0, envelope_options).map(Option::unwrap)
 }
 
 /// A compressed payload, with the checksum that belongs to it.
 fn forged(len: u64, compressed: &[u8]) -> Vec<u8> {
-    let mut bytes = seal(&String::new(), &Packing::default());
+    let mut bytes = seal(&String::new(), &EnvelopeOptions::default());
     bytes.truncate(HEADER);
     bytes[3] |= COMPRESSED;
     bytes.extend_from_slice(&len.to_le_bytes());
@@ -30,16 +30,16 @@ fn forged(len: u64, compressed: &[u8]) -> Vec<u8> {
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    let error = open(bytes, &Packing::default()).unwrap_err();
+    let error = open(bytes, &EnvelopeOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     format!("{error:#}")
 }
 
 #[test]
 fn a_value_larger_than_the_cache_takes_is_not_stored() {
-    let packing = Packing { max_value_bytes: 100, ..Packing::default() };
-    assert_eq!(seal(&"x".repeat(98), &packing).len(), HEADER + 100);
-    let error = codec::seal(&"x".repeat(99), kind(1), KEY, codec::FOREVER, &packing).unwrap_err();
+    let envelope_options = EnvelopeOptions { max_value_bytes: 100, ..EnvelopeOptions::default() };
+    assert_eq!(seal(&"x".repeat(98), &envelope_options).len(), HEADER + 100);
+    let error = codec::seal(&"x".repeat(99), kind(1), KEY, codec::FOREVER, &envelope_options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert_eq!(error.to_string(), "a value of 101 bytes, where at most 100 may be held");
 }
@@ -61,8 +61,8 @@ mod enabled {
 
     use super::*;
 
-    fn over(bytes: usize) -> Packing {
-        Packing { compress_over: Some(bytes), ..Packing::default() }
+    fn over(bytes: usize) -> EnvelopeOptions {
+        EnvelopeOptions { compress_over: Some(bytes), ..EnvelopeOptions::default() }
     }
 
     fn compressed(bytes: &[u8]) -> bool {
@@ -75,10 +75,10 @@ mod enabled {
         let repetitive = "x".repeat(997);
         let packed = seal(&repetitive, &over(999));
         assert!(compressed(&packed) && packed.len() < 100, "{}", packed.len());
-        assert_eq!(open(&packed, &Packing::default()).unwrap(), repetitive);
+        assert_eq!(open(&packed, &EnvelopeOptions::default()).unwrap(), repetitive);
 
         assert!(!compressed(&seal(&repetitive, &over(1000))));
-        assert!(!compressed(&seal(&repetitive, &Packing::default())));
+        assert!(!compressed(&seal(&repetitive, &EnvelopeOptions::default())));
         let random: String = (0..1000).map(|_| char::from(rand(0x20..0x7f))).collect();
         let packed = seal(&random[..20].to_owned(), &over(0));
         assert!(!compressed(&packed), "a frame of its own takes more than it saves");
@@ -98,12 +98,12 @@ mod enabled {
             write!(text, "{} ", number * number * 7919 % 65_521).unwrap();
         }
         let sizes = [-7, 3, 19].map(|level| {
-            let mut packing = Packing { compress_level: level, ..over(100) };
-            packing.secrets.set(b"open sesame");
-            let packed = seal(&text, &packing);
+            let mut envelope_options = EnvelopeOptions { compress_level: level, ..over(100) };
+            envelope_options.secrets.set(b"open sesame");
+            let packed = seal(&text, &envelope_options);
             assert!(compressed(&packed));
-            assert_eq!(open(&packed, &packing).unwrap(), text);
-            assert_eq!(open(&packed, &Packing::default()).unwrap_err().kind(), ErrorKind::Corrupt);
+            assert_eq!(open(&packed, &envelope_options).unwrap(), text);
+            assert_eq!(open(&packed, &EnvelopeOptions::default()).unwrap_err().kind(), ErrorKind::Corrupt);
             packed.len()
         });
         assert!(sizes.is_sorted_by(|faster, smaller| faster > smaller), "{sizes:?}");
@@ -159,7 +159,7 @@ mod enabled {
     fn a_window_beyond_a_mebibyte_is_refused() {
         let mut payload = zeros(4 << 20);
         let ours = frame(&payload, 20);
-        assert_eq!(open(&forged(payload.len() as u64, &ours), &Packing::default()).unwrap().len(), 4 << 20);
+        assert_eq!(open(&forged(payload.len() as u64, &ours), &EnvelopeOptions::default()).unwrap().len(), 4 << 20);
         for window in [21, 22, 27] {
             let theirs = frame(&payload, window);
             let why = refusal(&forged(payload.len() as u64, &theirs));
@@ -175,7 +175,7 @@ mod enabled {
         let payload = zeros(1000);
         let len = payload.len() as u64;
         let good = frame(&payload, 20);
-        assert_eq!(open(&forged(len, &good), &Packing::default()).unwrap().len(), 1000);
+        assert_eq!(open(&forged(len, &good), &EnvelopeOptions::default()).unwrap().len(), 1000);
         let nothing = frame(b"", 20);
         let followed = [b"\0", &good[..], &nothing].map(|more| [&good, more].concat());
         for bad in followed.iter().map(Vec::as_slice).chain([&good[..good.len() - 1], b"", b"garbage"]) {
@@ -200,8 +200,8 @@ mod enabled {
         fn what_was_compressed_opens(value in "[a-d]{0,20}|.{0,300}", times in 0_usize..200, over_bytes in 0_usize..3000) {
             let value = value.repeat(times);
             let packed = seal(&value, &over(over_bytes));
-            prop_assert!(packed.len() <= seal(&value, &Packing::default()).len());
-            prop_assert_eq!(open(&packed, &Packing::default()).unwrap(), value);
+            prop_assert!(packed.len() <= seal(&value, &EnvelopeOptions::default()).len());
+            prop_assert_eq!(open(&packed, &EnvelopeOptions::default()).unwrap(), value);
         }
 
         #[test]
@@ -210,7 +210,7 @@ mod enabled {
             bytes.extend_from_slice(&garbage);
             let bytes = forged(len, &bytes);
             let mut outcome = Ok(String::new());
-            let allocated = measure(|| outcome = open(&bytes, &Packing::default())).bytes_max;
+            let allocated = measure(|| outcome = open(&bytes, &EnvelopeOptions::default())).bytes_max;
             prop_assert!(allocated <= 3 * len.max(1 << 12), "{} bytes", allocated);
         }
     }

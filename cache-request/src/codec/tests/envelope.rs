@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     ErrorKind,
-    codec::{self, Packing},
+    codec::{self, EnvelopeOptions},
 };
 
 const KEY: &str = "shop..prices?item=5";
@@ -41,11 +41,11 @@ pub(super) fn kind(fingerprint: u64) -> codec::Kind {
 
 /// A value that is fresh up to the first millisecond of 2025.
 fn sealed() -> Vec<u8> {
-    codec::seal(&price(), kind(0x0123_4567_89ab_cdef), KEY, 1_735_689_600_000, &Packing::default()).unwrap()
+    codec::seal(&price(), kind(0x0123_4567_89ab_cdef), KEY, 1_735_689_600_000, &EnvelopeOptions::default()).unwrap()
 }
 
 fn open<V: DeserializeOwned>(bytes: &[u8]) -> Result<Option<V>, ErrorKind> {
-    codec::open(bytes, kind(0x0123_4567_89ab_cdef), KEY, 1_735_689_599_999, &Packing::default())
+    codec::open(bytes, kind(0x0123_4567_89ab_cdef), KEY, 1_735_689_599_999, &EnvelopeOptions::default())
         .map_err(|error| error.kind())
 }
 
@@ -63,12 +63,13 @@ fn stored_bytes_are_pinned() {
 
 #[test]
 fn a_value_is_fresh_up_to_its_millisecond() {
-    let open =
-        |now| codec::open::<Price>(&sealed(), kind(0x0123_4567_89ab_cdef), KEY, now, &Packing::default()).unwrap();
+    let open = |now| {
+        codec::open::<Price>(&sealed(), kind(0x0123_4567_89ab_cdef), KEY, now, &EnvelopeOptions::default()).unwrap()
+    };
     assert_eq!(open(1_735_689_599_999), Some(price()));
     assert_eq!(open(1_735_689_600_000), None);
-    let for_ever = codec::seal(&1_u8, kind(0), KEY, codec::FOREVER, &Packing::default()).unwrap();
-    assert_eq!(codec::open::<u8>(&for_ever, kind(0), KEY, u64::MAX - 1, &Packing::default()).unwrap(), Some(1));
+    let for_ever = codec::seal(&1_u8, kind(0), KEY, codec::FOREVER, &EnvelopeOptions::default()).unwrap();
+    assert_eq!(codec::open::<u8>(&for_ever, kind(0), KEY, u64::MAX - 1, &EnvelopeOptions::default()).unwrap(), Some(1));
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn forged(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn refusal(bytes: &[u8], fingerprint: u64, key: &str) -> String {
-    let error = codec::open::<Price>(bytes, kind(fingerprint), key, 0, &Packing::default()).unwrap_err();
+    let error = codec::open::<Price>(bytes, kind(fingerprint), key, 0, &EnvelopeOptions::default()).unwrap_err();
     format!("{error:#}")
 }
 
@@ -174,9 +175,9 @@ proptest! {
 
     #[test]
     fn what_was_sealed_opens(value in nested(), fingerprint: u64, key in "[!-~]{0,300}", until in 1_u64..) {
-        let bytes = codec::seal(&value, kind(fingerprint), &key, until, &Packing::default()).unwrap();
-        prop_assert_eq!(codec::open(&bytes, kind(fingerprint), &key, until - 1, &Packing::default()).unwrap(), Some(value));
-        prop_assert_eq!(codec::open::<Nested>(&bytes, kind(fingerprint), &key, until, &Packing::default()).unwrap(), None);
+        let bytes = codec::seal(&value, kind(fingerprint), &key, until, &EnvelopeOptions::default()).unwrap();
+        prop_assert_eq!(codec::open(&bytes, kind(fingerprint), &key, until - 1, &EnvelopeOptions::default()).unwrap(), Some(value));
+        prop_assert_eq!(codec::open::<Nested>(&bytes, kind(fingerprint), &key, until, &EnvelopeOptions::default()).unwrap(), None);
     }
 
     #[test]

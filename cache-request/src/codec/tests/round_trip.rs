@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 
 use crate::{
     ErrorKind,
-    codec::{self, Kind, Packing},
+    codec::{self, EnvelopeOptions, Kind},
 };
 
 const KEY: &str = "shop..prices?item=5";
@@ -31,8 +31,8 @@ fn back<V: Serialize + DeserializeOwned>(value: &V) -> Option<V> {
 }
 
 fn back_of<V: Serialize + DeserializeOwned>(kind: Kind, value: &V) -> Option<V> {
-    match codec::seal(value, kind, KEY, codec::FOREVER, &Packing::default()) {
-        Ok(bytes) => Some(codec::open(&bytes, kind, KEY, 0, &Packing::default()).unwrap().unwrap()),
+    match codec::seal(value, kind, KEY, codec::FOREVER, &EnvelopeOptions::default()) {
+        Ok(bytes) => Some(codec::open(&bytes, kind, KEY, 0, &EnvelopeOptions::default()).unwrap().unwrap()),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Codec, "{error}");
             None

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::{super::text as texts, Key, Site, name, render, text};
-use crate::keys;
+use crate::key::keys;
 
 struct Bytes(&'static [u8]);
 
@@ -179,8 +179,9 @@ fn whole_keys() {
         assert_eq!(render(site, key.words()), *expected);
     }
 
-    let named =
-        |site: &Site, compilers, prefix| texts::render(site, name(site, compilers, prefix).head(), none().words());
+    let named = |site: &Site, compilers, prefix| {
+        texts::render(&site.description.parts, name(site, compilers, prefix).head(), none().words())
+    };
     let method = "departures::web::queries::Repo<u32>::delays_cache";
     assert_eq!(named(&two(), method, None), "departures..web.queries.Repo(u32).delays");
     let of_trait = "<departures::web::Repo as departures::Delays>::delays_cache";

@@ -11,7 +11,7 @@ use super::{
     strategies::value,
     text,
 };
-use crate::{keys, site::Site};
+use crate::{attribute::private::Site, key::keys};
 
 fn is_clean(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'~')

@@ -6,8 +6,8 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{consistent, key, read, shards, store};
 use crate::{
-    clock::{Clock, NEVER},
-    store::{Absent, Farewell, Store, Table},
+    base::clock::{Clock, NEVER},
+    store::{RemovalCause, Store, Table},
 };
 
 /// Bytes that an entry of these tests takes beside its payload.
@@ -62,7 +62,7 @@ proptest! {
                 }
                 Step::Remove { table, number } => {
                     let held = read(&tables[table], &clock, number).is_some();
-                    prop_assert_eq!(store.remove(&tables[table], &key(number).lookup(), Farewell::Invalidated), held);
+                    prop_assert_eq!(store.remove(&tables[table], &key(number).lookup(), RemovalCause::Invalidated), held);
                     prop_assert_eq!(read(&tables[table], &clock, number), None);
                     model.remove(&(table, number));
                 }
@@ -119,7 +119,7 @@ fn a_key_that_was_removed_and_put_again_is_not_passed_over_for_ever() {
     // Read, so that they go to the main queue.
     assert_eq!([1, 2].map(|number| read(&table, &clock, number)), [Some(1), Some(2)]);
     fill(&store, &table, [3, 4], 0);
-    assert!(store.remove(&table, &key(4).lookup(), Farewell::Invalidated));
+    assert!(store.remove(&table, &key(4).lookup(), RemovalCause::Invalidated));
     // It was evicted not long ago, and so goes to the main queue, too.
     fill(&store, &table, [3], 0);
     fill(&store, &table, [4], 0);
@@ -134,7 +134,7 @@ fn removing_and_putting_again_does_not_lengthen_the_queues() {
     fill(&store, &table, 0..100, 0);
     for round in 0..10_000 {
         let number = round % 100;
-        assert!(store.remove(&table, &key(number).lookup(), Farewell::Invalidated));
+        assert!(store.remove(&table, &key(number).lookup(), RemovalCause::Invalidated));
         fill(&store, &table, [number], 0);
         let slots: usize = shards(&store).map(|shard| shard.slots()).sum();
         assert!(slots <= 400, "{slots} slots for 100 entries in round {round}");
@@ -145,23 +145,23 @@ fn removing_and_putting_again_does_not_lengthen_the_queues() {
 fn why_a_key_is_gone_is_remembered_for_a_while() {
     let (store, clock) = store(usize::MAX, 10);
     let table = store.table();
-    let farewell = |number| store.farewell(table.id, key(number).hash());
+    let cause = |number| store.removal_cause(table.id, key(number).hash());
     fill(&store, &table, 0..10, 0);
-    store.remove(&table, &key(5).lookup(), Farewell::Invalidated);
-    assert_eq!((farewell(5), farewell(6), farewell(77)), (Some(Farewell::Invalidated), None, None));
+    store.remove(&table, &key(5).lookup(), RemovalCause::Invalidated);
+    assert_eq!((cause(5), cause(6), cause(77)), (Some(RemovalCause::Invalidated), None, None));
     fill(&store, &table, 100..103, 0);
     let gone: Vec<_> = (0..10).filter(|&number| number != 5 && read(&table, &clock, number).is_none()).collect();
     assert_eq!(gone.len(), 2);
     // Two keys may have one place among the remembered.
-    assert!(gone.iter().any(|&number| farewell(number) == Some(Farewell::Evicted)));
+    assert!(gone.iter().any(|&number| cause(number) == Some(RemovalCause::Evicted)));
     // As long as a shard has few entries, it remembers few.
     fill(&store, &table, 1000..2000, 0);
-    assert_eq!(farewell(5), None);
+    assert_eq!(cause(5), None);
 
     let held: Vec<_> = (0..2000).filter(|&number| read(&table, &clock, number).is_some()).collect();
     assert_eq!(held.len(), 10);
     store.clear();
-    let invalidated = held.iter().filter(|&&number| farewell(number) == Some(Farewell::Invalidated)).count();
+    let invalidated = held.iter().filter(|&&number| cause(number) == Some(RemovalCause::Invalidated)).count();
     assert!(invalidated >= 3, "who clears the cache has invalidated what it held: {invalidated} of 10");
 }
 
@@ -183,7 +183,7 @@ fn threads_keep_the_accounts() {
                             let payload = (random >> 20) as usize % 1000;
                             assert!(super::put(store, table, number, number, NEVER, payload));
                         }
-                        8..10 => _ = store.remove(table, &key(number).lookup(), Farewell::Invalidated),
+                        8..10 => _ = store.remove(table, &key(number).lookup(), RemovalCause::Invalidated),
                         10 if random >> 50 & 0x3ff == 0 => store.clear(),
                         _ => assert!(read(table, clock, number).is_none_or(|value| value == number)),
                     }
@@ -199,6 +199,6 @@ fn threads_keep_the_accounts() {
     assert_eq!((store.bytes(), store.entries()), (0, 0));
     for table in &tables {
         assert_eq!((table.bytes(), table.entries()), (0, 0));
-        assert_eq!(table.read(&key(1).lookup(), || 0, |_| ()), Err(Absent::Missing));
+        assert_eq!(table.read(&key(1).lookup(), || 0, |_, freshness| freshness), None);
     }
 }

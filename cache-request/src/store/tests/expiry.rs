@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{key, put, read, store};
 use crate::{
-    clock::{Clock, NEVER},
-    store::Absent,
+    base::clock::{Clock, NEVER},
+    store::Freshness,
 };
 
 #[test]
@@ -27,8 +27,8 @@ fn an_entry_expires_at_its_moment_and_not_before() {
         clock.advance(timeout - Duration::from_nanos(1));
         assert_eq!(read(&table, &clock, 1), Some(1), "{timeout:?}");
         clock.advance(Duration::from_nanos(1));
-        let absent = table.read(&key(1).lookup(), || Clock::from(&clock).coarse(), |_| ());
-        assert_eq!(absent, Err(Absent::Expired), "{timeout:?}");
+        let found = table.read(&key(1).lookup(), || Clock::from(&clock).coarse(), |_, freshness| freshness);
+        assert_eq!(found, Some(Freshness::Expired), "{timeout:?}");
     }
 }
 

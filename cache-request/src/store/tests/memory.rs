@@ -3,7 +3,7 @@
 use allocation_counter::measure;
 
 use super::{key, put, store};
-use crate::clock::NEVER;
+use crate::base::clock::NEVER;
 
 /// Of this thread, which does all the work here.
 fn live(work: impl FnOnce()) -> i64 {
@@ -84,7 +84,7 @@ fn what_is_replaced_or_removed_is_given_back_at_once() {
         for round in 0..1000 {
             put(&store, &table, 1, vec![0_u8; 10_000], NEVER, 10_024);
             if round % 3 == 0 {
-                store.remove(&table, &key(1).lookup(), crate::store::Farewell::Invalidated);
+                store.remove(&table, &key(1).lookup(), crate::store::RemovalCause::Invalidated);
             }
         }
         stores = Some((store, table));

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{read, store};
-use crate::clock::NEVER;
+use crate::base::clock::NEVER;
 
 /// A deterministic source of randomness.
 struct Random(u64);

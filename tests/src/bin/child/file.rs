@@ -65,7 +65,7 @@ fn add(directory: &Path, salt: u64, keys: u64) {
     io::copy(&mut io::stdin(), &mut io::sink()).expect("an input that ends");
     let mut won = String::new();
     for number in 0..keys {
-        // What has expired is removed by whoever asks for it. Of what a power cut left, it says so.
+        // Each reader removes what has expired. Of files left by a power cut it reports an error.
         let _ = block_on(backend.get(&key(number)));
         if block_on(backend.add(&key(number), &value(number, salt), None)).expect("add") {
             won += &format!("{number}\n");

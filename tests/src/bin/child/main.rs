@@ -1,6 +1,7 @@
 //! The processes that tests start: `child <which> <arguments>`.
 
 mod file;
+mod forks;
 mod full_disk;
 mod sql;
 mod two_calls;
@@ -10,6 +11,7 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match &arguments[..] {
         ["file", arguments @ ..] => file::main(arguments),
+        ["forks", arguments @ ..] => forks::main(arguments),
         ["full_disk", arguments @ ..] => full_disk::main(arguments),
         ["sql", arguments @ ..] => sql::main(arguments),
         ["two_calls", arguments @ ..] => two_calls::main(arguments),

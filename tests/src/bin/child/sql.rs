@@ -37,12 +37,12 @@ pub(crate) fn main(arguments: &[&str]) {
                 for number in 0..count {
                     let value = vec![b'a' + (number % 26) as u8; 5000];
                     backend.set("set", &value, None).await.expect("set");
-                    let found = backend.get("set").await.expect("get").expect("nobody deletes it");
+                    let found = backend.get("set").await.expect("get").expect("no process deletes it");
                     assert!(found.len() == 5000 && found.iter().all(|byte| *byte == found[0]), "half a value");
                 }
                 println!("{count}");
             }
-            // Says what each call comes to, as somebody who may not write.
+            // Prints the outcome of each call, as a user without permission to write.
             "try" => {
                 let outcomes = (backend.set("key", b"value", None).await, backend.get("key").await);
                 println!("{:?}", (outcomes.0.is_err(), outcomes.1.is_err()));

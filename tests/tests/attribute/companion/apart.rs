@@ -91,7 +91,7 @@ fn a_name_taken_twice() -> Result<(), Error> {
         assert_eq!(one_cache(1).key().unwrap(), other_cache(1).key().unwrap());
     });
 
-    // Of bytes, nobody could tell whose they are.
+    // Bytes would not show which function stored them.
     let (cache, _) = bytes();
     scoped_sync(&cache, || {
         let first = one(1);

@@ -12,27 +12,27 @@ fn memory_stands_in_front_of_backends_only() {
         ("tiered+redsi://h", "unknown scheme `tiered+redsi://`: there is "),
         ("tiered+tiered+redis://h", "unknown scheme `tiered+tiered+redis://`: there is "),
         (
-            "tiered+redis://h?front_timeout=0s",
-            "option `front_timeout`: `0s`: nothing could be kept in front; to have none, leave out `tiered+`",
+            "tiered+redis://h?near_timeout=0s",
+            "option `near_timeout`: `0s`: nothing could be kept in front; to have none, leave out `tiered+`",
         ),
         (
-            "tiered+redis://h?front_bytes=0",
-            "option `front_bytes`: `0`: nothing could be kept in front; to have none, leave out `tiered+`",
+            "tiered+redis://h?near_bytes=0",
+            "option `near_bytes`: `0`: nothing could be kept in front; to have none, leave out `tiered+`",
         ),
         (
-            "tiered+redis://h?front_entries=0",
-            "option `front_entries`: `0`: nothing could be kept in front; to have none, leave out `tiered+`",
+            "tiered+redis://h?near_entries=0",
+            "option `near_entries`: `0`: nothing could be kept in front; to have none, leave out `tiered+`",
         ),
         (
-            "tiered+redis://h?front_timeout=never",
-            "option `front_timeout`: `never`: expected a time that ends, such as 250ms, 10s, 1h 30m or 1day",
+            "tiered+redis://h?near_timeout=never",
+            "option `near_timeout`: `never`: expected a time that ends, such as 250ms, 10s, 1h 30m or 1day",
         ),
-        ("tiered+redis://h?front_timeout=5", "option `front_timeout`: `5`"),
-        ("tiered+redis://h?front_bytes=much", "option `front_bytes`: `much`"),
+        ("tiered+redis://h?near_timeout=5", "option `near_timeout`: `5`"),
+        ("tiered+redis://h?near_bytes=much", "option `near_bytes`: `much`"),
         ("tiered+redis://h?max_entries=5", "option `max_entries` is one of `memory://` and `file://`, not of"),
-        ("redis://h?front_timeout=1s", "option `front_timeout` is one of `tiered+…`, not of `redis://`: there is "),
-        ("memory://?front_bytes=1MiB", "option `front_bytes` is one of `tiered+…`, not of `memory://`: there is "),
-        ("null://?front_entries=1", "option `front_entries` is one of `tiered+…`, not of `null://`: there is "),
+        ("redis://h?near_timeout=1s", "option `near_timeout` is one of `tiered+…`, not of `redis://`: there is "),
+        ("memory://?near_bytes=1MiB", "option `near_bytes` is one of `tiered+…`, not of `memory://`: there is "),
+        ("null://?near_entries=1", "option `near_entries` is one of `tiered+…`, not of `null://`: there is "),
     ] {
         let error = refused(url);
         assert!(error.starts_with(told), "{url}: {error}");
@@ -43,28 +43,28 @@ fn memory_stands_in_front_of_backends_only() {
 fn memory_in_front_has_its_own_limits() {
     let directory = tempfile::tempdir().unwrap();
     let file = format!("file://{}", directory.path().display());
-    let in_front = |cache: &Cache| cache.stats().backend.unwrap().front.is_some();
+    let in_front = |cache: &Cache| cache.stats().backend.unwrap().near.is_some();
     assert!(!in_front(&Cache::from_url(&file).unwrap()));
     let tiered = format!("tiered+{file}");
     assert_eq!(entries(&Cache::from_url(&file).unwrap()), 0);
     assert_eq!(entries(&Cache::from_url(&tiered).unwrap()), 2);
     assert_eq!(entries(&Cache::from_url(&tiered.replace("tiered+file", " Tiered+FILE")).unwrap()), 2);
-    assert_eq!(entries(&Cache::from_url(&format!("{tiered}?front_entries=1&front_timeout=1h")).unwrap()), 1);
-    assert_eq!(entries(&Cache::from_url(&format!("{tiered}?front_bytes=1")).unwrap()), 0);
+    assert_eq!(entries(&Cache::from_url(&format!("{tiered}?near_entries=1&near_timeout=1h")).unwrap()), 1);
+    assert_eq!(entries(&Cache::from_url(&format!("{tiered}?near_bytes=1")).unwrap()), 0);
 
     // Those of the directory are others.
-    let both = format!("{tiered}?max_entries=100&max_bytes=1GiB&front_entries=1&front_bytes=1MiB");
+    let both = format!("{tiered}?max_entries=100&max_bytes=1GiB&near_entries=1&near_bytes=1MiB");
     assert_eq!(entries(&Cache::from_url(&both).unwrap()), 1);
 
     // From a configuration, and of a table's own types.
-    let json = format!(r#"{{ "url": "{tiered}", "front_entries": 1, "front_bytes": "1MiB", "front_timeout": "3s" }}"#);
+    let json = format!(r#"{{ "url": "{tiered}", "near_entries": 1, "near_bytes": "1MiB", "near_timeout": "3s" }}"#);
     let cache = config(&json).default.build().unwrap();
     assert!(in_front(&cache));
     assert_eq!(entries(&cache), 1);
     for (option, expected) in [
-        ("front_timeout", "expected a time, such as"),
-        ("front_bytes", "expected bytes, such as"),
-        ("front_entries", "expected a number, such as"),
+        ("near_timeout", "expected a time, such as"),
+        ("near_bytes", "expected bytes, such as"),
+        ("near_entries", "expected a number, such as"),
     ] {
         let error = unread(&format!(r#"{{ "{option}": null }}"#));
         assert!(error.contains(&format!("option `{option}`: {expected}")), "{error}");

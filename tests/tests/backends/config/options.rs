@@ -49,8 +49,8 @@ fn an_unknown_option_is_told_those_there_are() {
         ),
         (
             "tiered+redis://h",
-            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, front_bytes, \
-             front_entries, front_timeout, max_concurrent, max_value_bytes, namespace, prefix, secret, secret_env, \
+            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, near_bytes, \
+             near_entries, near_timeout, max_concurrent, max_value_bytes, namespace, prefix, secret, secret_env, \
              secret_old, secret_old_env, soft_limit, wait_limit",
         ),
     ] {

@@ -148,7 +148,7 @@ impl WrongBackend {
         self.now().checked_add(milliseconds)
     }
 
-    /// Waits once, as a backend does that has to ask somebody, and fails where the fault wants it.
+    /// Waits once, like a backend that asks a server, and fails where the fault says so.
     async fn wait(&self) -> Result<(), Error> {
         struct Guard<'a>(&'a WrongBackend, bool);
         impl Drop for Guard<'_> {

@@ -14,7 +14,7 @@ use super::{CHILD, answers, files, get, is_lock, is_tally, open, set};
 fn a_path_that_is_a_file_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
-    fs::write(&file, "somebody's").unwrap();
+    fs::write(&file, "another program's").unwrap();
     let error = FileBackend::new(&file).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
@@ -33,7 +33,7 @@ fn a_path_that_is_a_file_is_refused_at_once() {
 fn an_impossible_directory_makes_each_call_an_error_and_nothing_worse() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
-    fs::write(&file, "somebody's").unwrap();
+    fs::write(&file, "another program's").unwrap();
     let within = file.join("cache");
     let backend = FileBackend::new(&within).expect("a bad disk does not stop a program");
     let errors = [
@@ -53,7 +53,7 @@ fn an_impossible_directory_makes_each_call_an_error_and_nothing_worse() {
     assert_eq!(get(&backend, "key").unwrap(), b"value");
 }
 
-/// A file that cannot be looked into may be an answer: nobody is told that there was none.
+/// A file that cannot be read may be an answer, so the caller is not told that there was none.
 #[test]
 fn add_does_not_take_the_place_of_what_it_cannot_look_into() {
     let directory = tempfile::tempdir().unwrap();
@@ -116,7 +116,7 @@ fn a_directory_without_permission_makes_writing_an_error() {
     let root = directory.path().join("cache");
     set(&FileBackend::new(&root).unwrap(), "key", b"value");
     let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    // Root has every permission, so that root's test has somebody else write, who must be able to reach the program.
+    // Root has every permission, so as root the test runs the writer as another user, who must be able to reach the program.
     let program = directory.path().join("child");
     fs::copy(CHILD, &program).unwrap();
     chmod(&program, 0o755);

@@ -123,7 +123,7 @@ fn a_damaged_file_is_an_error_or_a_miss_and_never_another_answer() {
     }
     fs::write(&file, [&whole[..], b"x"].concat()).unwrap();
     assert_eq!(block_on(backend.get(key)).unwrap_err().kind(), ErrorKind::Corrupt, "with a byte too many");
-    fs::write(&file, "somebody else's text, which is long enough for a header, and then some more").unwrap();
+    fs::write(&file, "another program's text, which is long enough for a header, and then some more").unwrap();
     assert_eq!(block_on(backend.get(key)).unwrap_err().kind(), ErrorKind::Corrupt, "with another content");
     for bit in 0..header * 8 {
         let mut flipped = whole.clone();
@@ -143,7 +143,7 @@ fn a_damaged_file_is_an_error_or_a_miss_and_never_another_answer() {
     assert_eq!(get(&backend, key), None);
 
     assert!(!block_on(backend.delete(key)).unwrap());
-    assert!(!file.exists(), "what nobody can use is removed");
+    assert!(!file.exists(), "a useless file is removed");
     fs::write(&file, &whole[..10]).unwrap();
     set(&backend, key, b"new");
     assert_eq!(get(&backend, key).unwrap(), b"new");

@@ -18,7 +18,7 @@ fn a_value_survives_a_restart() {
 }
 
 #[test]
-fn a_timeout_goes_on_while_nobody_runs() {
+fn a_timeout_goes_on_while_no_process_runs() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::mock();
     let backend = timed(&directory, &clock);
@@ -72,7 +72,7 @@ fn removing_what_has_expired_spares_what_replaced_it() {
     }
 }
 
-/// What is left of an answer is nothing, be it expired, cut short, somebody else's or of a later version.
+/// What is left of an answer is nothing, be it expired, cut short, another program's or of a later version.
 #[test]
 fn add_takes_the_place_of_what_is_no_answer() {
     let directory = tempfile::tempdir().unwrap();
@@ -83,7 +83,7 @@ fn add_takes_the_place_of_what_is_no_answer() {
     let whole = fs::read(&file).unwrap();
     let another_version = [b"cache-request/2\n", &whole[16..]].concat();
     clock.advance(HOUR);
-    for left in [&whole[..], &whole[..whole.len() - 1], &whole[..20], b"", b"somebody else's", &another_version] {
+    for left in [&whole[..], &whole[..whole.len() - 1], &whole[..20], b"", b"another program's", &another_version] {
         fs::write(&file, left).unwrap();
         assert!(block_on(backend.add("key", b"new", None)).unwrap(), "{}", left.escape_ascii());
         assert_eq!(get(&backend, "key").unwrap(), b"new");

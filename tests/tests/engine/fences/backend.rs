@@ -102,12 +102,12 @@ struct World {
 }
 
 impl World {
-    /// Where everybody waits for ever.
+    /// With a soft limit that never ends.
     fn patient() -> Self {
         Self::of(Cache::builder().wait_limit(Duration::MAX).soft_limit(Duration::MAX))
     }
 
-    /// Where nobody waits for an operation for long.
+    /// With a short soft limit.
     fn impatient() -> Self {
         Self::of(Cache::builder().soft_limit(Duration::from_millis(20)))
     }
@@ -227,7 +227,7 @@ fn put_comes_after_what_is_on_its_way() {
 }
 
 #[test]
-fn whoever_waits_for_a_put_gets_its_value() {
+fn a_caller_that_waits_for_a_put_gets_its_value() {
     ends(|| {
         let world = World::patient();
         let gate = world.slow.hold("before set");
@@ -300,7 +300,7 @@ fn an_invalidation_dropped_half_way() {
 
 /// A set that fails is no reason for the deletion to wait.
 #[test]
-fn a_value_that_cannot_be_stored_is_nobodys_obstacle() {
+fn a_value_that_cannot_be_stored_hinders_no_caller() {
     ends(|| {
         let (bodies, clock) = (Count::new(), Clock::mock());
         let refuses = Bent::new(&clock);
@@ -315,9 +315,9 @@ fn a_value_that_cannot_be_stored_is_nobodys_obstacle() {
     });
 }
 
-/// A leader that nobody polls is on its way for ever: no reason to wait for ever.
+/// A leader that is not polled is on its way for ever. That is no reason to wait for ever.
 #[test]
-fn nobody_waits_for_long_for_what_is_on_its_way() {
+fn no_caller_waits_long_for_a_value_on_its_way() {
     ends(|| {
         let world = World::impatient();
         let (_gate, _leader) = world.storing("before set");

@@ -37,7 +37,7 @@ fn invalidate_wins_over_the_body_that_runs() {
         let leader = begin(scoped(&cache, f()));
         let follower = begin(scoped(&cache, f()));
         assert!(!block_on(scoped_sync(&cache, f_cache).invalidate()).unwrap(), "nothing was remembered");
-        // Whoever comes now does not wait for the older body, nor get its value.
+        // A caller that comes now does not wait for the older body, nor get its value.
         assert_eq!(block_on(scoped(&cache, f())), 2);
         LATE.open();
         assert_eq!([block_on(leader), block_on(follower)], [1, 1], "they came before");
@@ -167,7 +167,7 @@ fn a_body_may_put_its_own_value() {
 
 /// What runs alone is reached as well.
 #[test]
-fn bodies_that_nobody_waits_for_are_fenced_too() {
+fn bodies_without_waiters_are_fenced_too() {
     static BODIES: Count = Count::new();
     static LATE: Gate = Gate::new();
     #[cache_request(coalesce = false)]

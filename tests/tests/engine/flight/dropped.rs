@@ -1,4 +1,4 @@
-//! Values whose destructors panic, call, or come late: whoever happens to drop them has done nothing wrong.
+//! Values whose destructors panic, call, or run late. The thread that drops them is not harmed.
 
 use std::{
     cell::{Cell, RefCell},
@@ -126,7 +126,7 @@ fn a_cache_may_be_dropped_whose_values_panic() {
     ARMED.set(true);
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(cache)));
     ARMED.set(false);
-    dropped.expect("nobody hears of it");
+    dropped.expect("the panic goes no further");
 }
 
 /// The executor of a waiter is gone; the leader and the other waiters have nothing to do with that.

@@ -1,4 +1,4 @@
-//! The user's code around the body panics: the answer is returned all the same, the fault is counted, and nobody hangs.
+//! The user's code around the body panics: the answer is returned all the same, the fault is counted, and no caller hangs.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst},
@@ -269,7 +269,7 @@ fn the_code_around_the_body_may_call_the_function() {
     });
 }
 
-/// A value that is replaced, forgotten or evicted may call, whoever lets go of it last.
+/// The destructor of a value that is replaced, invalidated or evicted may call, on whichever thread it runs.
 #[test]
 fn a_value_that_is_dropped_may_call() {
     struct Calls(u32);

@@ -1,4 +1,4 @@
-//! Bodies that call annotated functions: nobody waits for themselves, by whatever way.
+//! Bodies that call annotated functions: no body waits for itself, directly or through others.
 
 use std::{sync::Barrier, thread};
 

@@ -97,7 +97,7 @@ fn a_thousand_tasks_on_many_threads() {
 fn a_thousand_tasks_on_the_current_thread() {
     ends(|| {
         let stats = Callers::run_on(tokio::runtime::Builder::new_current_thread());
-        assert!(stats.coalesced > 0, "nobody waited");
+        assert!(stats.coalesced > 0, "no caller waited");
     });
 }
 

@@ -25,14 +25,14 @@ fn a_leader_that_is_not_polled_is_given_up() {
         let call = || Box::pin(scoped(&cache, f()));
         let mut held = call();
         assert_eq!(poll(&mut held), None);
-        // The next one waits in vain, and leads then.
+        // The next caller waits for the whole limit, and then leads.
         let mut second = call();
         while BODIES.get() == 1 {
             assert_eq!(poll(&mut second), None);
             thread::yield_now();
         }
         assert_eq!(BODIES.get(), 2);
-        // Whoever comes now waits for the new leader.
+        // A caller that comes now waits for the new leader.
         let mut third = call();
         assert_eq!(poll(&mut third), None);
         assert_eq!(BODIES.get(), 2);
@@ -80,9 +80,9 @@ fn a_wait_limit_may_be_any() {
     });
 }
 
-/// Not even a moment: then nobody waits, and everybody has an answer.
+/// With a limit of zero no caller waits, and each has an answer.
 #[test]
-fn a_wait_limit_of_nothing_waits_for_nobody() {
+fn with_a_wait_limit_of_zero_no_caller_waits() {
     static BODIES: Count = Count::new();
     #[cache_request]
     fn f() -> u32 {
@@ -100,7 +100,7 @@ fn a_wait_limit_of_nothing_waits_for_nobody() {
     });
 }
 
-/// Whoever was given up on goes on one day, and has an older answer than the one that is kept by then.
+/// A leader that was given up on goes on later, with an older answer than the one that is cached by then.
 #[test]
 fn a_leader_that_was_given_up_keeps_nothing_over_a_newer_value() {
     static SOURCE: Count = Count::new();

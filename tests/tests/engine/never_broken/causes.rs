@@ -227,7 +227,7 @@ fn stored_bytes_that_are_garbage() {
 }
 
 #[test]
-fn stored_bytes_of_somebody_without_the_secret() {
+fn stored_bytes_of_a_writer_without_the_secret() {
     let backend = bent();
     calls(&on(&backend), 1);
     let cache = Cache::builder().backend(backend).secret("between us").build();

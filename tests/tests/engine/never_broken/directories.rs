@@ -37,7 +37,7 @@ fn values_survive_in_files() {
 fn a_directory_that_cannot_be_written_costs_nothing_but_the_cache() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
-    fs::write(&file, "somebody's").unwrap();
+    fs::write(&file, "another program's").unwrap();
     let cache = at(&file.join("cache"));
     let (outcome, lines) = logs::of(|| scoped_sync(&cache, || bodies(|| [repeated("ab", 2), repeated("ab", 2)])));
     assert_eq!(outcome, (["abab".to_owned(), "abab".to_owned()], 2));

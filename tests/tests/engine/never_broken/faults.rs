@@ -97,7 +97,7 @@ fn a_backend_that_cannot_be_written_costs_a_miss_later() {
     });
 }
 
-/// Whoever asks for it gets the error; whoever calls the function does not.
+/// The companion returns the error. The function does not.
 #[test]
 fn put_and_invalidate_return_the_error() {
     for (bend, kind, cause) in FAILURES {
@@ -134,7 +134,7 @@ fn a_backend_that_cannot_be_read_has_nothing_to_peek_at() {
 
 /// The waiters of a call whose backend hangs get its answer all the same.
 #[test]
-fn everybody_who_waits_for_a_faulty_backend_is_answered() {
+fn all_callers_of_a_faulty_backend_are_answered() {
     for (bend, _, cause) in FAILURES {
         let (backend, cache) = bent();
         backend.bend(Bends { get: bend.clone(), set: bend.clone(), delete: bend });

@@ -64,7 +64,7 @@ fn a_backend_that_fails_is_left_alone_and_found_again() {
         }
         assert_eq!(breaker(&cache), (BreakerState::Open, 1));
 
-        // It works again, and nobody knows.
+        // It works again, and the breaker does not know yet.
         backend.bend(Bends::default());
         assert_eq!(call(1), (1, 1));
         let error = scoped_sync(&cache, || square_cache(1).invalidate()).unwrap_err();
@@ -99,7 +99,7 @@ fn it_is_tried_once_a_pause() {
     });
 }
 
-/// What was read in vain is not written: the call has waited long enough.
+/// A call whose read failed does not write: it has waited long enough.
 #[test]
 fn a_call_that_could_not_read_does_not_write() {
     let (backend, cache, _) = guarded();

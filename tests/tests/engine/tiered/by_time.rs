@@ -18,7 +18,7 @@ const FRONT: Duration = Duration::from_secs(10);
 fn tiered() -> (MockClock, Bent, Cache) {
     let clock = Clock::mock();
     let backend = Bent::new(&clock);
-    let cache = on(&clock, &backend).front(FRONT).build();
+    let cache = on(&clock, &backend).near_timeout(FRONT).build();
     (clock, backend, cache)
 }
 
@@ -45,7 +45,7 @@ fn what_is_in_front_asks_the_backend_nothing() {
     let stats = cache.stats();
     assert_eq!((stats.hits(), stats.misses(), stats.bodies(), stats.faults()), (10, 1, 1, 0), "{stats}");
     assert_eq!(stats.entries, 1);
-    let front = stats.backend.unwrap().front.unwrap();
+    let front = stats.backend.unwrap().near.unwrap();
     assert_eq!((front.tracking, front.changed, front.lost), (Tracking::ByTime, 0, 0));
 }
 
@@ -56,17 +56,17 @@ fn a_cache_without_a_front_has_nothing_in_front() {
     let builder = || on(&clock, &backend);
     for builder in [
         builder(),
-        builder().front(Duration::ZERO),
-        builder().front(FRONT).front(Duration::ZERO),
-        builder().front(FRONT).max_bytes(0),
-        builder().max_entries(0).front(FRONT),
+        builder().near_timeout(Duration::ZERO),
+        builder().near_timeout(FRONT).near_timeout(Duration::ZERO),
+        builder().near_timeout(FRONT).max_bytes(0),
+        builder().max_entries(0).near_timeout(FRONT),
     ] {
         let cache = builder.build();
         ask(&cache, 1);
         ask(&cache, 1);
         let stats = cache.stats();
         assert_eq!(stats.entries, 0);
-        assert!(stats.backend.unwrap().front.is_none());
+        assert!(stats.backend.unwrap().near.is_none());
         break_down(&backend);
         ask(&cache, 1);
         assert_eq!(cache.stats().faults(), 1);
@@ -74,7 +74,7 @@ fn a_cache_without_a_front_has_nothing_in_front() {
     }
 }
 
-/// What others store is put in front by whoever reads it, and what they change is read after the timeout.
+/// Values that others store are kept near by the cache that reads them, and changes are seen after the timeout.
 #[test]
 fn what_was_read_from_behind_is_in_front_for_its_timeout() {
     let (clock, backend, cache) = tiered();
@@ -86,7 +86,7 @@ fn what_was_read_from_behind_is_in_front_for_its_timeout() {
 
     scoped_sync(&other, || answer_cache(1).put(&2)).unwrap();
     clock.advance(FRONT - Duration::from_millis(1));
-    assert_eq!(ask(&cache, 1), 1, "nobody tells it");
+    assert_eq!(ask(&cache, 1), 1, "no backend tells it");
     clock.advance(Duration::from_millis(2));
     let calls = bodies(|| assert_eq!(ask(&cache, 1), 2));
     assert_eq!(calls, 0, "it is asked for behind, not made");
@@ -144,8 +144,8 @@ fn what_has_no_timeout_has_that_of_the_front() {
 #[test]
 fn what_is_in_front_is_bounded() {
     let (clock, backend, _) = tiered();
-    let few = on(&clock, &backend).front(FRONT).max_entries(5).build();
-    let small = on(&clock, &backend).front(FRONT).max_bytes(4096).build();
+    let few = on(&clock, &backend).near_timeout(FRONT).max_entries(5).build();
+    let small = on(&clock, &backend).near_timeout(FRONT).max_bytes(4096).build();
     for cache in [&few, &small] {
         source(1);
         for _ in 0..2 {
@@ -167,7 +167,7 @@ fn what_is_too_large_for_the_front_is_no_fault() {
         "x".repeat(length)
     }
     let (clock, backend, _) = tiered();
-    let cache = on(&clock, &backend).front(FRONT).max_bytes(4096).build();
+    let cache = on(&clock, &backend).near_timeout(FRONT).max_bytes(4096).build();
     for _ in 0..3 {
         assert_eq!(scoped_sync(&cache, || long(100_000)).len(), 100_000);
     }
@@ -326,7 +326,7 @@ fn local_functions_go_by_their_own_timeouts() {
 #[test]
 fn each_cache_has_a_front_of_its_own() {
     let (clock, backend, cache) = tiered();
-    let other = on(&clock, &backend).front(FRONT).build();
+    let other = on(&clock, &backend).near_timeout(FRONT).build();
     scoped_sync(&cache, || {
         source(1);
         assert_eq!(answer(1), 1);
@@ -367,7 +367,7 @@ fn what_is_not_to_be_kept_is_not_in_front() {
 fn any_backend_may_have_a_front() {
     let clock = Clock::mock();
     let backend = std::sync::Arc::new(MemoryBackend::new(1 << 20, &clock));
-    let cache = Cache::builder().clock(&clock).backend(std::sync::Arc::clone(&backend)).front(FRONT).build();
+    let cache = Cache::builder().clock(&clock).backend(std::sync::Arc::clone(&backend)).near_timeout(FRONT).build();
     source(1);
     ask(&cache, 1);
     block_on(backend.clear()).unwrap();

@@ -130,19 +130,21 @@ fn what_a_cache_has_done_is_seen_by_its_later_calls_in_front_by_time() {
     let memory = MemoryBackend::new(1 << 20, Clock::system());
     let slow = Pausing::new(memory, || async { dawdle(Duration::from_micros(300)) });
     let builder = Cache::builder().backend(slow);
-    is_seen_by_later_calls!(builder.soft_limit(Duration::from_secs(30)).front(Duration::from_secs(86400)).build());
+    is_seen_by_later_calls!(
+        builder.soft_limit(Duration::from_secs(30)).near_timeout(Duration::from_secs(86400)).build()
+    );
 }
 
 fn on(redis: &Redis, scheme: &str) -> Cache {
     let url = redis.url().replace("redis://", scheme);
-    let front = if scheme.starts_with("tiered") { "&front_timeout=24h" } else { "" };
+    let front = if scheme.starts_with("tiered") { "&near_timeout=24h" } else { "" };
     Cache::from_url(&format!("{url}?soft_limit=30s{front}")).unwrap()
 }
 
 /// A cache with memory in front of this server, that hears of changes.
 fn tiered(redis: &Redis) -> Cache {
     let cache = on(redis, "tiered+redis://");
-    wait_until("it hears", || cache.stats().backend.unwrap().front.unwrap().tracking == Tracking::Live);
+    wait_until("it hears", || cache.stats().backend.unwrap().near.unwrap().tracking == Tracking::Live);
     cache
 }
 
@@ -174,7 +176,7 @@ fn until_told(fronts: &[Cache], other: &Cache, round: u64) {
     }
 }
 
-/// What another process has stored is seen as soon as the server has told, and nobody brings the older one back. No body runs
+/// What another process has stored is seen as soon as the server has told, and no caller brings the older one back. No body runs
 /// meanwhile, whose value would be stored after a newer one, as it may where processes share a server.
 #[test]
 fn what_others_have_stored_is_seen_soon() {
@@ -208,7 +210,7 @@ fn what_others_have_stored_is_seen_soon() {
     println!("{calls} calls, {:?}", stats.backend);
     let function = stats.function("shared").unwrap();
     assert_eq!((stats.faults(), function.bodies, function.entries), (0, 0, CELLS as u64), "{stats}");
-    let front = stats.backend.unwrap().front.unwrap();
+    let front = stats.backend.unwrap().near.unwrap();
     assert_eq!(front.lost, 0, "nothing was lost");
     assert!(front.changed >= 1000, "{front:?}");
 }
@@ -265,6 +267,6 @@ fn what_is_in_front_is_what_is_behind() {
     for cache in &fronts {
         let stats = cache.stats();
         assert_eq!(stats.faults(), 0, "{stats}");
-        assert!(stats.hits() > 0 && stats.backend.unwrap().front.unwrap().lost == 0);
+        assert!(stats.hits() > 0 && stats.backend.unwrap().near.unwrap().lost == 0);
     }
 }

@@ -28,7 +28,7 @@ fn tiered() -> (MockClock, Bent, Cache) {
         .backend(backend.clone())
         .soft_limit(Duration::from_millis(20))
         .breaker_faults(3)
-        .front(FRONT)
+        .near_timeout(FRONT)
         .build();
     (clock, backend, cache)
 }
@@ -136,7 +136,7 @@ impl Telling {
         let told = Arc::default();
         let memory = MemoryBackend::new(1 << 20, &clock);
         let backend = Self { memory, told: Arc::clone(&told), says_that_it_tracks };
-        (told, Cache::builder().clock(&clock).backend(backend).front(FRONT).build())
+        (told, Cache::builder().clock(&clock).backend(backend).near_timeout(FRONT).build())
     }
 }
 
@@ -163,7 +163,7 @@ impl Backend for Telling {
 }
 
 fn front(cache: &Cache) -> (Tracking, u64, u64) {
-    let front = cache.stats().backend.unwrap().front.unwrap();
+    let front = cache.stats().backend.unwrap().near.unwrap();
     (front.tracking, front.changed, front.lost)
 }
 
@@ -184,7 +184,7 @@ fn a_backend_that_tells_is_believed() {
 
     let key = scoped_sync(&cache, || answer_cache(1).key()).unwrap();
     tell(&|changes| changes.changed(&key));
-    tell(&|changes| changes.changed("somebody else's"));
+    tell(&|changes| changes.changed("another program's"));
     assert_eq!((front(&cache), cache.stats().entries), ((Tracking::Live, 2, 0), 1));
     assert_eq!(entries(), 2);
     tell(&Changes::all_changed);
@@ -234,7 +234,7 @@ fn what_changes_while_it_is_read_is_not_put_in_front() {
     }
 }
 
-/// Whoever tells does not keep the cache, and sees that it has ended.
+/// A backend that tells of changes does not keep the cache alive, and sees that it has ended.
 #[test]
 fn a_cache_that_is_gone_is_told_nothing() {
     let (told, cache) = Telling::tiered();
@@ -248,7 +248,7 @@ fn a_cache_that_is_gone_is_told_nothing() {
     changes.lost(&Error::backend("it is gone"));
 }
 
-/// All that can be told, with nobody to hear it.
+/// All kinds of changes, told to a cache that is gone.
 fn tell_all_in_vain(told: &Told) {
     assert!(told.changes.lock().unwrap().as_ref().unwrap().is_closed());
     told.tell(Changes::begin);

@@ -90,7 +90,7 @@ fn nodes_may_say_otherwise_where_they_are() {
     }
 }
 
-/// Keys are there before the slot is, so that nobody tells of changes to them: nothing may be in front meanwhile.
+/// Keys arrive before the slot does, so that no node tells of their changes: the near cache must be empty meanwhile.
 #[test]
 fn a_slot_may_move_to_a_master_that_had_none() {
     let mut cluster = Cluster::new();
@@ -192,7 +192,7 @@ fn a_master_that_the_others_have_replaced_unheard_is_doubted() {
 
 /// It would go on answering the calls of those that take it for the master.
 #[test]
-fn a_master_that_nobody_names_any_more_is_left() {
+fn a_master_that_no_node_names_any_more_is_left() {
     let cluster = Cluster::new();
     let cache = tiered(&format!("{}?soft_limit=60s", cluster.url()));
     until(&cache, Tracking::Live);
@@ -278,7 +278,7 @@ fn a_master_that_only_the_sentinels_have_lost_is_left() {
     source(1);
     have_in_front(&cache, 0..MANY);
     sentinels.replaces_soon();
-    // One that is down is missed by nobody.
+    // One that is down is not needed.
     sentinels.sentinels[0].kill();
 
     let [first, second] = [&sentinels.servers[0], &sentinels.servers[1]].map(|server| server.server.port);
@@ -301,7 +301,7 @@ fn ask_as_cache<T: FromRedisValue>(port: u16, command: &str) -> T {
     redis::cmd(command).query(&mut client.get_connection().unwrap()).unwrap()
 }
 
-/// Without one there is nobody to say who the master is, and with one that does not answer there is.
+/// Without a sentinel the master is unknown. With one that does not answer beside others it is known.
 #[test]
 fn one_sentinel_has_to_answer() {
     let sentinels = Sentinels::new();

@@ -8,7 +8,7 @@ use cache_request_tests::{
 
 /// So short that most calls ask the server.
 fn brief(url: &str) -> String {
-    format!("tiered+{url}?front_timeout=50ms")
+    format!("tiered+{url}?near_timeout=50ms")
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn a_redis_server_that_is_absent_and_comes() {
 }
 
 #[test]
-fn a_redis_server_that_nobody_can_reach() {
+fn a_redis_server_that_cannot_be_reached() {
     outages::never_answers(|address| format!("tiered+redis://{address}"));
 }
 

@@ -1,4 +1,4 @@
-//! One Redis server, that tells of changes: what is in front is what is behind, whoever changes it, and nothing is in front
+//! One Redis server that tells of changes: the near cache equals the server, whichever process changes it, and is empty
 //! while changes may be missed.
 //!
 //! Nothing here has a timeout that ends before a test does: what is seen was told.
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Cache, Error, FrontStats, backend::Tracking, cache_request, scoped_sync};
+use cache_request::{Cache, Error, NearCacheStats, backend::Tracking, cache_request, scoped_sync};
 use cache_request_tests::{
     certificates::Certificates,
     servers::{
@@ -47,7 +47,7 @@ pub(super) fn stored(cache: &Cache, question: u32) -> String {
 /// The cache at an address, with memory in front of it from which nothing goes by itself.
 pub(super) fn tiered(url: &str) -> Cache {
     let sign = if url.contains('?') { '&' } else { '?' };
-    Cache::from_url(&format!("tiered+{url}{sign}front_timeout=24h")).unwrap_or_else(|error| panic!("{error:#}"))
+    Cache::from_url(&format!("tiered+{url}{sign}near_timeout=24h")).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// As another process has it.
@@ -56,8 +56,8 @@ pub(super) fn other(url: &str) -> Cache {
     Cache::from_url(&format!("{url}{sign}soft_limit=10s")).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-pub(super) fn front(cache: &Cache) -> FrontStats {
-    cache.stats().backend.unwrap().front.unwrap()
+pub(super) fn front(cache: &Cache) -> NearCacheStats {
+    cache.stats().backend.unwrap().near.unwrap()
 }
 
 pub(super) fn until(cache: &Cache, tracking: Tracking) {
@@ -110,7 +110,7 @@ fn what_is_in_front_asks_the_server_nothing() {
     assert_eq!(cache.stats().faults(), 0);
 }
 
-/// Whoever does it, and however.
+/// By whichever client, and with whichever command.
 #[test]
 fn changes_by_others_are_seen() {
     let redis = Redis::start(&[]);
@@ -194,7 +194,7 @@ fn changes_of_other_namespaces_are_none() {
         (0..10).for_each(|question| put(&theirs, question, 2));
         theirs.clear_sync().unwrap();
     }
-    redis.ask::<()>(&["SET", "mine", "somebody else's"]);
+    redis.ask::<()>(&["SET", "mine", "another program's"]);
     put(&other(&url("mine")), 9, 2);
     wait_until("it hears of its own", || ask(&cache, 9) == 2);
     assert_eq!(front(&cache).changed, before + 1);
@@ -226,7 +226,7 @@ fn encrypted_connections_tell_as_well() {
     wait_until("the change is seen", || ask(&cache, 0) == 2);
 }
 
-/// What happens between the end of the connection and the next one is told by nobody.
+/// The server tells nothing of what happens between two connections.
 #[test]
 fn a_lost_connection_drops_what_is_in_front() {
     let redis = Redis::start(&[]);
@@ -349,7 +349,7 @@ fn a_server_that_refuses_for_a_while_is_heard_after_that() {
     redis_changes(&redis, &cache);
 }
 
-/// Somebody else's change is seen.
+/// Another client's change is seen.
 fn redis_changes(redis: &Redis, cache: &Cache) {
     source(7);
     assert_eq!(redis.ask::<u64>(&["DEL", &stored(cache, 0)]), 1);
@@ -363,7 +363,7 @@ fn a_cache_that_is_gone_hears_no_more() {
     let caches = [filled(&redis.url()), filled(&redis.url())];
     assert_eq!(trackers(&redis).len(), 2);
     drop(caches);
-    wait_until("nobody hears", || trackers(&redis).is_empty());
+    wait_until("no near cache is told", || trackers(&redis).is_empty());
     // A cache without a front needs none.
     let plain = other(&redis.url());
     ask(&plain, 0);

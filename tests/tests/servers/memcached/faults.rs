@@ -25,7 +25,7 @@ fn a_server_that_is_absent_and_comes() {
 }
 
 #[test]
-fn a_server_that_nobody_can_reach_costs_the_soft_limit_once() {
+fn a_server_that_cannot_be_reached_costs_the_soft_limit_once() {
     outages::never_answers(|address| format!("memcached://{address}"));
 }
 
@@ -89,7 +89,7 @@ fn loses_one(how: &str, lose: impl FnOnce(&mut Memcached), bring_back: impl FnOn
         thread::sleep(Duration::from_millis(300));
         lose(&mut fleet[0]);
         let begun = Instant::now();
-        // Beside the load, without the guard: whoever asks for a key of the lost server gets an error, and soon at once.
+        // Beside the load, without the guard: a get of a key of the lost server fails, and soon fails at once.
         while begun.elapsed() < Duration::from_secs(2) {
             for key in lost.iter().take(5) {
                 let begun = Instant::now();

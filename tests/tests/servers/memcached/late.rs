@@ -1,4 +1,4 @@
-//! Writes that nobody waits for any more, and that the server comes to later.
+//! Abandoned writes that the server executes later.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn a_server_without_cas_is_good_enough() {
     });
 }
 
-/// An item that was only claimed is nothing to anybody.
+/// An item that was only claimed is a miss for every reader.
 #[test]
 fn a_write_that_was_only_begun_is_nothing() {
     for newer in [0, 1, 2, 3] {

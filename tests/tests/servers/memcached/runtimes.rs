@@ -29,9 +29,9 @@ fn a_runtime_may_end_and_another_one_goes_on() {
     callers::a_runtime_may_end_and_another_one_goes_on(&cache(&memcached));
 }
 
-/// A runtime that nobody drives for a while may have been sent to look at the generation.
+/// A runtime that is not driven for a while may have a request for the generation in flight.
 #[test]
-fn a_runtime_that_stands_still_holds_nobody_up() {
+fn a_runtime_that_stands_still_holds_no_other_up() {
     let memcached = Memcached::start(&[]);
     let cache = &cache(&memcached);
     let idle = current_thread();

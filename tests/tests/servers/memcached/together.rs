@@ -62,7 +62,7 @@ fn many_take_few_connections() {
 
 /// Also if it is asked for many, and more than may be lost in a row before their server counts as lost.
 #[test]
-fn a_connection_that_is_lost_costs_nobody_the_answer() {
+fn a_lost_connection_costs_no_caller_the_answer() {
     let memcached = Memcached::start(&[]);
     let proxy = Proxy::of(memcached.server.port);
     current_thread().block_on(async {
@@ -91,7 +91,7 @@ fn each_gets_its_own() {
 
 /// The first asks by itself, the second has a task ask for it, and the others are asked for together with the second.
 #[test]
-fn who_begins_and_is_never_polled_again_holds_nobody_up() {
+fn a_caller_that_is_never_polled_again_holds_no_other_up() {
     let memcached = Memcached::start(&[]);
     current_thread().block_on(async {
         let backend = filled(&memcached).await;
@@ -113,7 +113,7 @@ fn who_begins_and_is_never_polled_again_holds_nobody_up() {
 }
 
 #[test]
-fn who_gives_up_in_line_takes_nobody_along() {
+fn a_caller_that_gives_up_in_a_batch_takes_no_other_along() {
     let memcached = Memcached::start(&[]);
     current_thread().block_on(async {
         let backend = filled(&memcached).await;

@@ -79,7 +79,7 @@ fn what_ends_it_costs_no_answer() {
     assert_ne!(call_until_alone(&redis, &cache), number);
 }
 
-/// An answer that comes too late is nobody's: least of all that of the next question.
+/// An answer that comes too late is dropped. It must not be taken for the answer to the next question.
 #[test]
 fn a_server_that_stands_still_is_not_waited_for() {
     let redis = Redis::start(&[]);

@@ -121,7 +121,7 @@ fn slots_may_move_while_calls_go_on() {
     assert!(figures.faults < figures.calls / 10, "{figures}");
 }
 
-/// A write that nobody waits for any more may still be on its way. What is deleted after that stays deleted, whichever runtime
+/// An abandoned write may still be on its way. What is deleted after that stays deleted, whichever runtime
 /// the caller is on.
 #[test]
 fn a_late_write_does_not_undo_a_deletion() {

@@ -25,7 +25,7 @@ fn a_server_that_is_absent_and_comes() {
 }
 
 #[test]
-fn a_server_that_nobody_can_reach_costs_the_soft_limit_once() {
+fn a_server_that_cannot_be_reached_costs_the_soft_limit_once() {
     outages::never_answers(|address| format!("redis://{address}"));
 }
 
@@ -58,7 +58,7 @@ fn a_server_that_has_no_memory_left() {
         "out of memory",
         &cache,
         || {
-            redis.ask::<()>(&["SET", "somebody else's", &"x".repeat(2 << 20)]);
+            redis.ask::<()>(&["SET", "another program's", &"x".repeat(2 << 20)]);
             redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1mb"]);
         },
         || redis.ask(&["CONFIG", "SET", "maxmemory", "0"]),
@@ -116,7 +116,7 @@ fn there_is_no_storm_of_attempts() {
     let figures = during(&cache, || {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(3) {
-            // Whoever comes is sent away.
+            // Every connection is refused.
             match listener.accept() {
                 Ok(_) => attempts += 1,
                 Err(_) => thread::sleep(Duration::from_millis(1)),
@@ -129,7 +129,7 @@ fn there_is_no_storm_of_attempts() {
     assert!((2..=60).contains(&attempts), "{attempts}");
 }
 
-/// A write that nobody waits for any more may still be on its way. What is deleted after that stays deleted, whichever
+/// An abandoned write may still be on its way. What is deleted after that stays deleted, whichever
 /// connection the deletion takes, and whether the first one goes on or was given up meanwhile.
 #[test]
 fn a_late_write_does_not_undo_a_deletion() {
@@ -144,7 +144,7 @@ fn a_late_write_does_not_undo_a_deletion() {
     }
 }
 
-/// The same, where the write's connection is driven by a runtime that nobody enters again for a while.
+/// The same, where the write's connection is driven by a runtime that is not entered again for a while.
 #[test]
 fn a_write_that_a_runtime_has_not_sent_is_never_done() {
     let redis = Redis::start(&[]);
@@ -186,7 +186,7 @@ fn a_connection_that_is_out_of_step_is_replaced() {
             }
             proxy.set(Mode::Passes);
             let begun = Instant::now();
-            // Several at a time, so that none is the last one to be asked, which would wait in vain and be noticed.
+            // Several at a time, so that none is the last request, whose timeout would be noticed.
             join_all((0..4).map(|caller| async move {
                 let mut number = 0;
                 loop {

@@ -60,7 +60,7 @@ fn a_user_of_few_rights_is_enough() {
 fn a_wrong_password_breaks_no_call_and_is_not_shown() {
     let redis = with_user();
     let port = redis.server.port;
-    for login in ["cache:wr0ng-s3cret@", ":wr0ng-s3cret@", "nobody:wr0ng-s3cret@", ""] {
+    for login in ["cache:wr0ng-s3cret@", ":wr0ng-s3cret@", "unknown:wr0ng-s3cret@", ""] {
         let url = format!("redis://{login}127.0.0.1:{port}?soft_limit=10s");
         let cache = Cache::from_url(&url).unwrap();
         let ((), lines) = logs::of(|| {

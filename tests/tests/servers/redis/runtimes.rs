@@ -47,7 +47,7 @@ fn all_callers_share_two_connections() {
             });
         }
     });
-    // Whoever finds the one in use that a thread drives itself takes the other one. This asks on a connection of its own.
+    // A caller that finds the blocking connection in use takes the other one. This asks on a connection of its own.
     assert!((2..=3).contains(&(redis.connections_received() - before)));
     assert_eq!(cache.stats().faults(), 0);
 }

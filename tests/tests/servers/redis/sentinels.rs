@@ -32,7 +32,7 @@ fn it_passes_the_suite() {
     block_on(backend.set("key", b"value", None)).unwrap();
     assert!(ask::<String>(sentinels.master(), &["INFO", "keyspace"]).unwrap().contains("db5:keys=1"));
 
-    let unknown = format!("{}?connect=now", sentinels.url().replace("/main", "/nobody"));
+    let unknown = format!("{}?connect=now", sentinels.url().replace("/main", "/unknown"));
     let error = Cache::from_url(&unknown).unwrap_err();
     assert!(error.to_string().contains("not found"), "{error}");
 }

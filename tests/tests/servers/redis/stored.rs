@@ -105,8 +105,8 @@ fn namespaces_and_databases_are_apart() {
             at("[a-z]hop", ""),
             at(r"sh\op", ""),
         ];
-        redis.ask::<()>(&["SET", "shop", "somebody else's"]);
-        redis.ask::<()>(&["SET", "other:key", "somebody else's"]);
+        redis.ask::<()>(&["SET", "shop", "another program's"]);
+        redis.ask::<()>(&["SET", "other:key", "another program's"]);
         for (number, backend) in backends.iter().enumerate() {
             assert_eq!(backend.get("key").await.unwrap(), None, "{number}");
             backend.set("key", &[u8::try_from(number).unwrap()], None).await.unwrap();

@@ -20,7 +20,7 @@ fn a_server_that_is_absent_and_comes() {
 }
 
 #[test]
-fn a_server_that_nobody_can_reach_costs_the_soft_limit_once() {
+fn a_server_that_cannot_be_reached_costs_the_soft_limit_once() {
     outages::never_answers(|address| format!("postgres://u:p@{address}/d"));
 }
 
@@ -46,7 +46,7 @@ fn a_server_that_ends_its_connections() {
     });
 }
 
-/// The write lock is held by somebody else for longer than calls wait.
+/// Another process holds the write lock for longer than calls wait.
 #[test]
 fn a_table_that_is_locked() {
     let postgres = Postgres::start(&[]);

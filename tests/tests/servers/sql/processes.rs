@@ -31,7 +31,7 @@ fn four(kind: &str, address: &str, command: &str, count: u32) -> Vec<u32> {
 }
 
 fn add_and_set(kind: &str, address: &str) {
-    // The table is made by whoever comes first.
+    // The first process makes the table.
     let won = four(kind, address, "add", 200);
     println!("{kind}: four processes added {won:?} of 200");
     assert_eq!(won.iter().sum::<u32>(), 200, "{won:?}");
@@ -94,7 +94,7 @@ fn look(file: &Path) {
     });
 }
 
-/// Root may write everywhere, so somebody else has to try.
+/// Root may write everywhere, so another user has to try.
 #[test]
 fn who_may_only_read_gets_errors() {
     let directory = tempfile::tempdir().unwrap();

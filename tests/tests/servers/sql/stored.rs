@@ -134,7 +134,7 @@ fn rows_of_postgres() {
     let postgres = Postgres::start(&[]);
     are_apart(|| SqlBackend::postgres(&postgres.url()));
     batches_cross(|| SqlBackend::postgres(&postgres.url()).connect_limit(Duration::from_secs(20)));
-    // Nobody deletes these any more.
+    // No process deletes these any more.
     assert_eq!(postgres.ask("SELECT count(*) FROM cache_request"), "0");
     let begin = || SqlBackend::postgres(&postgres.url()).connect_limit(Duration::from_secs(20));
     is_culled(begin, || postgres.ask("SELECT count(*) FROM cache_request"));

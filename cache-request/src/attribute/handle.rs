@@ -1,0 +1,339 @@
+//! The companion of an annotated function: one call of it, to look at, refresh, forget or fill.
+
+use std::{
+    fmt,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use super::site::{Resolved, Site};
+use crate::{
+    Error, ErrorKind,
+    base::block_on::block_on,
+    engine::{
+        call::{self, Call},
+        description::Instance,
+        policy::Policy,
+        value::ValueOf,
+    },
+    key::Key,
+    stats::Count,
+};
+
+/// What both kinds of handle know of their call.
+struct Prepared<R, V> {
+    site: &'static Site,
+    policy: Policy<R, V>,
+    key: Key,
+    target: Option<Resolved>,
+    /// Whether the caller is a thread, which can do nothing else until there is an answer.
+    blocks: bool,
+}
+
+impl<R, V: ValueOf<R>> Prepared<R, V> {
+    fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, blocks: bool) -> Self {
+        Self { site, policy, key, target: site.target::<V>(instance), blocks }
+    }
+
+    /// The call, or `None` if its body is to run with no cache.
+    fn call(&self) -> Option<Call<'_, R, V>> {
+        let target = self.target.as_deref()?;
+        Call::of(target.cache.engine(), target.function::<V>()?, &self.policy, &self.key, self.blocks)
+    }
+
+    /// The answer, if memory holds it.
+    fn hit(&self) -> Option<R> {
+        self.target.as_deref()?.hit::<R, V>(&self.key)
+    }
+
+    /// Counts a call that runs its body with no cache.
+    #[cold]
+    fn uncached(&self) {
+        let Some(target) = &self.target else { return };
+        let Some(function) = target.function::<V>() else { return };
+        function.counters.increment(Count::Uncached);
+        if let Some(cause) = self.key.error() {
+            function.fault("no key could be made of the arguments", &Error::new(ErrorKind::Key, cause));
+        }
+    }
+
+    /// The call, where there is nothing to run instead.
+    fn required(&self) -> Result<Call<'_, R, V>, Error> {
+        self.call().ok_or_else(|| self.why_uncached())
+    }
+
+    fn why_uncached(&self) -> Error {
+        match (self.key.error(), self.site.description.cache) {
+            (Some(cause), _) => Error::new(ErrorKind::Key, format!("no key could be made of the arguments: {cause}")),
+            (None, Some(name)) if self.target.is_none() => {
+                Error::new(ErrorKind::Config, format!("no cache named `{name}` is installed"))
+            }
+            (None, _) => Error::new(ErrorKind::Config, "this function is not cached here"),
+        }
+    }
+
+    fn key(&self) -> Result<String, Error> {
+        let target = self.target.as_ref().filter(|_| self.key.error().is_none());
+        let function = target.and_then(|target| target.function::<V>());
+        let text = function.map(|function| function.key_text(&self.key));
+        text.ok_or_else(|| self.why_uncached())
+    }
+
+    async fn invalidate(&self) -> Result<bool, Error> {
+        if self.is_disabled() {
+            return Ok(false);
+        }
+        self.required()?.invalidate().await
+    }
+
+    async fn put(&self, value: Option<&V>) -> Result<(), Error> {
+        match value {
+            Some(value) if !self.is_disabled() => self.required()?.put(value).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn peek(&self) -> Option<R> {
+        self.call()?.peek().await
+    }
+
+    async fn refresh(&self, body: impl Future<Output = R>) -> R {
+        match self.call() {
+            Some(call) => call::refresh(&call, body).await,
+            None => {
+                self.uncached();
+                body.await
+            }
+        }
+    }
+
+    async fn answer(&self, body: impl Future<Output = R>) -> R {
+        match self.call() {
+            Some(call) => call::answer(&call, body).await,
+            None => {
+                self.uncached();
+                body.await
+            }
+        }
+    }
+
+    /// For a plain function. The body's type is forgotten, so that all functions of one type of answer share what follows.
+    #[inline(never)]
+    fn answer_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> R {
+        block_on(self.answer(body))
+    }
+
+    #[inline(never)]
+    fn refresh_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> R {
+        block_on(self.refresh(body))
+    }
+
+    /// Nothing is ever kept, so nothing needs forgetting.
+    fn is_disabled(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| target.cache.is_disabled())
+    }
+}
+
+/// One call of an annotated plain function: what its companion, `<name>_cache(…)`, returns.
+///
+/// It is of the cache and the client in whose scope `<name>_cache` was called, wherever its methods are called.
+///
+/// On a cache whose backend is outside the process, the methods block the thread while they reach it.
+#[must_use = "a handle does nothing until one of its methods is called"]
+pub struct Handle<R, V, B> {
+    prepared: Prepared<R, V>,
+    body: B,
+}
+
+impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
+    #[doc(hidden)]
+    #[inline]
+    pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
+        Self { prepared: Prepared::new(site, instance, policy, key, true), body }
+    }
+
+    /// Calls the function: what is remembered, else what the body returns.
+    #[doc(hidden)]
+    pub fn call(self) -> R {
+        match self.prepared.hit() {
+            Some(answer) => answer,
+            None => self.answer(),
+        }
+    }
+
+    /// The same, where memory has just been looked in.
+    #[doc(hidden)]
+    #[cold]
+    pub fn answer(self) -> R {
+        self.prepared.answer_on_this_thread(pin!(async { (self.body)() }))
+    }
+
+    /// The text of the key, as a backend and the logs see it.
+    ///
+    /// # Errors
+    ///
+    /// If no key can be made of the arguments, or the function's named cache is not installed: the names in a key are the
+    /// cache's affair.
+    pub fn key(&self) -> Result<String, Error> {
+        self.prepared.key()
+    }
+
+    /// What is remembered, without running the body and without being counted.
+    pub fn peek(&self) -> Option<R> {
+        block_on(self.prepared.peek())
+    }
+
+    /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
+    ///
+    /// A value that is not kept, by the attribute's conditions or for a fault, leaves no older one behind; but a backend that can
+    /// neither be given the new value nor be told to delete the older one goes on returning that until its timeout.
+    pub fn refresh(self) -> R {
+        self.prepared.refresh_on_this_thread(pin!(async { (self.body)() }))
+    }
+
+    /// Forgets what is remembered, and does not keep what a body that runs at this moment returns. Says whether there was
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not be told: it may go on returning the old value until its timeout.
+    pub fn invalidate(&self) -> Result<bool, Error> {
+        block_on(self.prepared.invalidate())
+    }
+
+    /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
+    ///
+    /// # Errors
+    ///
+    /// If the value could not be kept: it cannot be encoded, is too large, or the backend could not be told.
+    pub fn put(&self, answer: &R) -> Result<(), Error> {
+        block_on(self.prepared.put(V::of(answer)))
+    }
+
+    /// Runs the body, with no cache at all.
+    pub fn uncached(self) -> R {
+        (self.body)()
+    }
+}
+
+pin_project! {
+    /// One call of an annotated `async` function: what its companion, `<name>_cache(…)`, returns.
+    ///
+    /// It is of the cache and the client in whose scope `<name>_cache` was called, wherever its methods are called and awaited.
+    /// In `scoped(&cache, f_cache(1).put(&value))` that is outside the scope: it is to be called within,
+    /// `scoped(&cache, async { f_cache(1).put(&value).await })`.
+    #[must_use = "a handle does nothing until one of its methods is called and awaited"]
+    pub struct AsyncHandle<R, V, B> {
+        prepared: Prepared<R, V>,
+        // `None` once it is over.
+        #[pin]
+        body: Option<B>,
+    }
+}
+
+/// A body, where it is pinned. When this goes, the body goes: before its flight ends and somebody else leads.
+struct InPlace<'a, B>(Pin<&'a mut Option<B>>);
+
+impl<B: Future> Future for InPlace<'_, B> {
+    type Output = B::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<B::Output> {
+        self.0.as_mut().as_pin_mut().expect("polled after it has returned").poll(context)
+    }
+}
+
+impl<B> Drop for InPlace<'_, B> {
+    fn drop(&mut self) {
+        self.0.set(None);
+    }
+}
+
+// What does not run the body is `Send` even where the body is not `Sync`: none of it is an `async fn`, which would hold all
+// of `self`.
+impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
+    #[doc(hidden)]
+    #[inline]
+    pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
+        Self { prepared: Prepared::new(site, instance, policy, key, false), body: Some(body) }
+    }
+
+    /// Calls the function: what is remembered, else what the body returns. It stays where it is pinned, so that a hit moves
+    /// none of the body.
+    #[doc(hidden)]
+    pub async fn call(self: Pin<&mut Self>) -> R {
+        match self.prepared.hit() {
+            Some(answer) => answer,
+            None => self.answer().await,
+        }
+    }
+
+    /// The same, where memory has just been looked in.
+    #[doc(hidden)]
+    pub async fn answer(self: Pin<&mut Self>) -> R {
+        let this = self.project();
+        this.prepared.answer(InPlace(this.body)).await
+    }
+
+    /// The text of the key, as a backend and the logs see it.
+    ///
+    /// # Errors
+    ///
+    /// If no key can be made of the arguments, or the function's named cache is not installed: the names in a key are the
+    /// cache's affair.
+    pub fn key(&self) -> Result<String, Error> {
+        self.prepared.key()
+    }
+
+    /// What is remembered, without running the body and without being counted.
+    pub fn peek(&self) -> impl Future<Output = Option<R>> {
+        self.prepared.peek()
+    }
+
+    /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
+    ///
+    /// A value that is not kept, by the attribute's conditions or for a fault, leaves no older one behind; but a backend that can
+    /// neither be given the new value nor be told to delete the older one goes on returning that until its timeout.
+    pub async fn refresh(self) -> R {
+        let this = pin!(self);
+        let this = this.project();
+        this.prepared.refresh(InPlace(this.body)).await
+    }
+
+    /// Forgets what is remembered, and does not keep what a body that runs at this moment returns. Says whether there was
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not be told: it may go on returning the old value until its timeout.
+    pub fn invalidate(&self) -> impl Future<Output = Result<bool, Error>> {
+        self.prepared.invalidate()
+    }
+
+    /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
+    ///
+    /// # Errors
+    ///
+    /// If the value could not be kept: it cannot be encoded, is too large, or the backend could not be told.
+    pub fn put(&self, answer: &R) -> impl Future<Output = Result<(), Error>> {
+        self.prepared.put(V::of(answer))
+    }
+
+    /// Runs the body, with no cache at all.
+    pub async fn uncached(self) -> R {
+        InPlace(pin!(self).project().body).await
+    }
+}
+
+impl<R, V, B> fmt::Debug for Handle<R, V, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("site", self.prepared.site).finish_non_exhaustive()
+    }
+}
+
+impl<R, V, B> fmt::Debug for AsyncHandle<R, V, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncHandle").field("site", self.prepared.site).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,223 @@
+//! The `static` of an annotated function: its description, and where its calls go.
+
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
+
+use crate::{
+    base::context,
+    cache::{Cache, installed, scoped},
+    engine::{
+        call,
+        description::{Description, Instance},
+        function::{AnyFunction, Function},
+        policy::Policy,
+        value::{Value, ValueOf},
+    },
+    key::{Key, text::Parts},
+};
+
+/// One annotated function: a `static` in the expansion.
+pub struct Site {
+    pub(crate) description: Description,
+    /// Where the calls of its first instance go, once that is settled. A generic function has more instances; those, and
+    /// calls under another cache, look theirs up.
+    settled: OnceLock<Target>,
+}
+
+impl Site {
+    /// A function of `module`, whose key has the named parts.
+    #[must_use]
+    pub const fn new(
+        module: &'static str,
+        function: &'static str,
+        parts: &'static [&'static str],
+        file: &'static str,
+        line: u32,
+    ) -> Self {
+        let description = Description {
+            module,
+            function,
+            file,
+            line,
+            column: 0,
+            parts: Parts { names: parts, template: None },
+            name: None,
+            version: None,
+            prefix: None,
+            cache: None,
+            associated: false,
+            local: false,
+            coalesce: true,
+        };
+        Self { description, settled: OnceLock::new() }
+    }
+
+    /// The rest of its place: what tells two functions of one line apart.
+    #[must_use]
+    pub const fn column(mut self, column: u32) -> Self {
+        self.description.column = column;
+        self
+    }
+
+    /// The function stands in an `impl` or a trait.
+    #[must_use]
+    pub const fn associated(mut self) -> Self {
+        self.description.associated = true;
+        self
+    }
+
+    /// `key = "…"`: the literal pieces around the placeholders, one more than there are parts.
+    #[must_use]
+    pub const fn template(mut self, pieces: &'static [&'static str]) -> Self {
+        self.description.parts.template = Some(pieces);
+        self
+    }
+
+    /// `name = "…"`: stands for module and function.
+    #[must_use]
+    pub const fn name(mut self, name: &'static str) -> Self {
+        self.description.name = Some(name);
+        self
+    }
+
+    /// `version = …`.
+    #[must_use]
+    pub const fn version(mut self, version: &'static str) -> Self {
+        self.description.version = Some(version);
+        self
+    }
+
+    /// `prefix = "…"`.
+    #[must_use]
+    pub const fn prefix(mut self, prefix: &'static str) -> Self {
+        self.description.prefix = Some(prefix);
+        self
+    }
+
+    /// `cache = "…"`.
+    #[must_use]
+    pub const fn cache(mut self, cache: &'static str) -> Self {
+        self.description.cache = Some(cache);
+        self
+    }
+
+    /// `local`: no backend outside the process keeps the values.
+    #[must_use]
+    pub const fn local(mut self) -> Self {
+        self.description.local = true;
+        self
+    }
+
+    /// `coalesce = false`.
+    #[must_use]
+    pub const fn uncoalesced(mut self) -> Self {
+        self.description.coalesce = false;
+        self
+    }
+
+    /// Where the calls of `instance` go; `None` if the cache that is named is not installed, or the thread is ending.
+    pub(crate) fn target<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
+        self.settled_target(instance).map(Resolved::Settled).or_else(|| self.look_up::<V>(instance))
+    }
+
+    /// The same, if it is settled: no wrapper to take apart and to drop.
+    #[inline]
+    pub(crate) fn settled_target(&'static self, instance: Instance) -> Option<&'static Target> {
+        self.settled.get().filter(|target| target.instance == instance.id && context::is_on_fast_path())
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn look_up<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
+        if !context::may_use_caches() {
+            return None;
+        }
+        // The thread's first call finds what others have settled.
+        if let Some(settled) = self.settled_target(instance) {
+            return Some(Resolved::Settled(settled));
+        }
+        let overriding = scoped::cache();
+        let installed = overriding.is_none();
+        let cache = match (overriding, self.description.cache) {
+            (Some(cache), _) => cache,
+            (None, None) => installed::default_cache(&self.description),
+            (None, Some(name)) => installed::named(name)?,
+        };
+        let function = cache.function::<V>(&self.description, instance);
+        let target = Target { instance: instance.id, cache, function };
+        if !installed {
+            return Some(Resolved::LookedUp(Box::new(target)));
+        }
+        // The first instance settles; the others of a generic function look theirs up each time.
+        match self.settled.set(target) {
+            Ok(()) => self.settled.get().map(Resolved::Settled),
+            Err(target) => Some(Resolved::LookedUp(Box::new(target))),
+        }
+    }
+}
+
+/// Where the calls of one instance of a function go.
+pub(crate) struct Target {
+    instance: TypeId,
+    pub(crate) cache: Cache,
+    function: Arc<dyn AnyFunction>,
+}
+
+impl Target {
+    /// The function; `None` never happens, as an instance has values of one type.
+    #[inline]
+    pub(crate) fn function<V: Value>(&self) -> Option<&Function<V>> {
+        (&*self.function as &dyn Any).downcast_ref()
+    }
+
+    /// The answer, if memory holds it.
+    #[inline]
+    pub(crate) fn hit<R, V: ValueOf<R>>(&self, key: &Key) -> Option<R> {
+        call::hit(self.cache.engine(), self.function::<V>()?, key)
+    }
+}
+
+impl<R, V: ValueOf<R>> Policy<R, V> {
+    /// The answer, if memory holds it.
+    #[inline]
+    pub fn hit(self, site: &'static Site, instance: Instance, key: &Key) -> Option<R> {
+        match site.settled_target(instance) {
+            Some(target) => target.hit::<R, V>(key),
+            None => Self::hit_elsewhere(site, instance, key),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hit_elsewhere(site: &'static Site, instance: Instance, key: &Key) -> Option<R> {
+        site.look_up::<V>(instance)?.hit::<R, V>(key)
+    }
+}
+
+/// A [`Target`], borrowed from its site where that is possible.
+pub(crate) enum Resolved {
+    Settled(&'static Target),
+    LookedUp(Box<Target>),
+}
+
+impl Deref for Resolved {
+    type Target = Target;
+
+    #[inline]
+    fn deref(&self) -> &Target {
+        match self {
+            Self::Settled(target) => target,
+            Self::LookedUp(target) => target,
+        }
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.description.fmt(f)
+    }
+}

@@ -1,0 +1,177 @@
+//! Time: a coarse clock for look-ups, a precise one for expiry times, and a clock that tests move by hand.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A point on a monotonic clock, in nanoseconds since an arbitrary start.
+pub(crate) type Nanos = u64;
+
+/// A moment that never comes.
+pub(crate) const NEVER: Nanos = u64::MAX;
+
+/// The clock of a cache: the machine's, or one that tests move by hand.
+#[derive(Clone, Default)]
+pub struct Clock(Option<MockClock>);
+
+/// A clock that stands still until [`advance`](Self::advance) moves it, made by [`Clock::mock`]. Clones move together.
+///
+/// It converts into a [`Clock`], by value or by reference. It is a type of its own because the machine's clock cannot
+/// be advanced.
+#[derive(Clone)]
+pub struct MockClock(Arc<AtomicU64>);
+
+/// The wall-clock time at which a mocked clock starts: the same in every run, and a whole millisecond, as backends
+/// count those.
+const MOCK_EPOCH: Duration = Duration::from_secs(1_000_000_000);
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock for tests.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cache_request::{Cache, Clock};
+    /// let clock = Clock::mock();
+    /// let cache = Cache::builder().clock(&clock).build();
+    /// clock.advance(Duration::from_secs(300));
+    /// ```
+    #[must_use]
+    pub fn mock() -> MockClock {
+        MockClock(Arc::default())
+    }
+
+    /// The wall-clock time. Stored values carry it.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        match &self.0 {
+            None => SystemTime::now(),
+            Some(mock) => UNIX_EPOCH + MOCK_EPOCH + Duration::from_nanos(mock.elapsed()),
+        }
+    }
+
+    /// The time now, behind by at most one tick of the machine's coarse clock (a few milliseconds). Cheap enough for
+    /// look-ups.
+    #[inline]
+    pub(crate) fn coarse(&self) -> Nanos {
+        match &self.0 {
+            None => machine::coarse(),
+            Some(mock) => mock.elapsed(),
+        }
+    }
+
+    /// The moment `timeout` from now, by the precise clock: an entry never expires early, and at most one tick late.
+    pub(crate) fn after(&self, timeout: Duration) -> Nanos {
+        let now = match &self.0 {
+            None => machine::precise(),
+            Some(mock) => mock.elapsed(),
+        };
+        now.saturating_add(nanos(timeout))
+    }
+}
+
+impl MockClock {
+    /// Moves the clock forward. It stops at its end, after some 580 years.
+    pub fn advance(&self, by: Duration) {
+        let advanced = |now: Nanos| Some(now.saturating_add(nanos(by)));
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advanced);
+    }
+
+    fn elapsed(&self) -> Nanos {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl From<MockClock> for Clock {
+    fn from(mock: MockClock) -> Self {
+        Self(Some(mock))
+    }
+}
+
+impl From<&MockClock> for Clock {
+    fn from(mock: &MockClock) -> Self {
+        mock.clone().into()
+    }
+}
+
+/// The nanoseconds of a duration, at most `u64::MAX`.
+pub(crate) fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
+}
+
+/// The machine's coarse clock: for what each call to a backend reads.
+pub(crate) fn coarse_now() -> Nanos {
+    machine::coarse()
+}
+
+/// The time since `moment` by the coarse clock.
+pub(crate) fn coarse_since(moment: Nanos) -> Duration {
+    Duration::from_nanos(coarse_now().saturating_sub(moment))
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Clock::mock" } else { "Clock::system" })
+    }
+}
+
+impl fmt::Debug for MockClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MockClock").field(&Duration::from_nanos(self.elapsed())).finish()
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod machine {
+    use rustix::time::{ClockId, clock_gettime};
+
+    use super::Nanos;
+
+    #[inline]
+    pub(super) fn coarse() -> Nanos {
+        read(ClockId::MonotonicCoarse)
+    }
+
+    pub(super) fn precise() -> Nanos {
+        read(ClockId::Monotonic)
+    }
+
+    #[inline]
+    fn read(clock: ClockId) -> Nanos {
+        let time = clock_gettime(clock);
+        // The monotonic clock counts from boot, so neither part is negative.
+        time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod machine {
+    use std::{sync::OnceLock, time::Instant};
+
+    use super::{Nanos, nanos};
+
+    pub(super) fn coarse() -> Nanos {
+        precise()
+    }
+
+    pub(super) fn precise() -> Nanos {
+        static START: OnceLock<Instant> = OnceLock::new();
+        nanos(START.get_or_init(Instant::now).elapsed())
+    }
+}

@@ -1,0 +1,223 @@
+//! What follows a task: its client, the cache that stands in for the installed ones, and the flights it runs inside.
+//!
+//! All of it lives in the thread while the task runs there. It is entered on every poll and left after it, so it is right on
+//! any executor and on none. Tasks that a body spawns start with an empty context.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    fmt, iter,
+    mem::{self, ManuallyDrop},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use super::{sync::thread_local, thread};
+
+/// The flights that a task runs inside, innermost first: their ids.
+pub(crate) struct Ancestors {
+    flight: u64,
+    outer: Option<Arc<Ancestors>>,
+}
+
+impl Ancestors {
+    /// The ancestors of what `flight` runs, inside `outer`.
+    pub(crate) fn descend(outer: Option<Arc<Self>>, flight: u64) -> Arc<Self> {
+        Arc::new(Self { flight, outer })
+    }
+
+    pub(crate) fn flights(&self) -> impl Iterator<Item = u64> {
+        iter::successors(Some(self), |ancestors| ancestors.outer.as_deref()).map(|ancestors| ancestors.flight)
+    }
+
+    pub(crate) fn contains(&self, flight: u64) -> bool {
+        self.flights().any(|own| own == flight)
+    }
+}
+
+/// A cache, whose type the base layer does not know.
+pub(crate) type AnyCache = Arc<dyn Any + Send + Sync>;
+
+/// What is in force for the running task.
+#[derive(Clone)]
+struct Scope {
+    client: Option<Arc<str>>,
+    cache: Option<AnyCache>,
+    ancestors: Option<Arc<Ancestors>>,
+}
+
+impl Scope {
+    const EMPTY: Self = Self { client: None, cache: None, ancestors: None };
+
+    /// What is in force here.
+    fn current() -> Self {
+        if is_scoped() { SCOPE.with(|scope| Self::clone(&scope.borrow())) } else { Self::EMPTY }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.client.is_none() && self.cache.is_none() && self.ancestors.is_none()
+    }
+
+    fn enter(self) -> Entered {
+        SCOPED.with(|scoped| scoped.set(true));
+        thread::set_fast_path(self.cache.is_none());
+        Entered { outer: put(self) }
+    }
+}
+
+thread_local! {
+    /// Whether [`SCOPE`] holds anything. A look-up can afford to ask this.
+    static SCOPED: Cell<bool> = const { Cell::new(false) };
+    /// Empty again whenever nothing is in force, so it needs no destructor, and other thread-locals' destructors can use it
+    /// until the very end of the thread.
+    static SCOPE: RefCell<ManuallyDrop<Scope>> = const { RefCell::new(ManuallyDrop::new(Scope::EMPTY)) };
+}
+
+/// Puts a scope in force, and returns the one that was.
+fn put(scope: Scope) -> Scope {
+    ManuallyDrop::into_inner(SCOPE.with(|cell| cell.replace(ManuallyDrop::new(scope))))
+}
+
+/// Puts the outer scope back, also when the task panics.
+struct Entered {
+    outer: Scope,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let outer = mem::replace(&mut self.outer, Scope::EMPTY);
+        SCOPED.with(|cell| cell.set(!outer.is_empty()));
+        thread::set_fast_path(outer.cache.is_none());
+        // The scope dropped here may hold the last reference to a cache, so not while the cell is borrowed.
+        drop(put(outer));
+    }
+}
+
+/// Whether the running task is in any scope.
+#[inline]
+pub(crate) fn is_scoped() -> bool {
+    SCOPED.with(Cell::get)
+}
+
+/// The client of the running task.
+pub(crate) fn client() -> Option<Arc<str>> {
+    SCOPE.with(|scope| scope.borrow().client.clone())
+}
+
+/// The cache that stands in for the installed ones.
+pub(crate) fn cache() -> Option<AnyCache> {
+    SCOPE.with(|scope| scope.borrow().cache.clone())
+}
+
+/// The flights that the running task is inside.
+pub(crate) fn ancestors() -> Option<Arc<Ancestors>> {
+    if is_scoped() { SCOPE.with(|scope| scope.borrow().ancestors.clone()) } else { None }
+}
+
+/// Whether the installed caches are in force, on a thread that is known to be alive.
+#[inline]
+pub(crate) fn is_on_fast_path() -> bool {
+    thread::fast_path()
+}
+
+/// Whether the running thread may use a cache. A thread that is ending may not, once it has lost the thread-locals for it.
+pub(crate) fn may_use_caches() -> bool {
+    thread::set_fast_path(cache().is_none())
+}
+
+pin_project! {
+    /// A future with a scope of its own: what [`client_scope`] and [`scoped`](crate::scoped) return.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Scoped<F> {
+        change: Change,
+        // `None` once it has returned.
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Scoped<F> {
+        // A cancelled future is dropped in its scope as well.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                let _entered = this.change.enter();
+                this.future.set(None);
+            }
+        }
+    }
+}
+
+/// What a [`Scoped`] future changes in the scope that it is polled in.
+#[derive(Clone)]
+pub(crate) enum Change {
+    Client(Arc<str>),
+    Cache(AnyCache),
+    Ancestors(Arc<Ancestors>),
+}
+
+impl Change {
+    /// Runs `future` with this change.
+    pub(crate) fn around<F: Future>(self, future: F) -> Scoped<F> {
+        Scoped { change: self, future: Some(future) }
+    }
+
+    /// Calls `function` with this change.
+    pub(crate) fn around_sync<T>(self, function: impl FnOnce() -> T) -> T {
+        let _entered = self.enter();
+        function()
+    }
+
+    fn enter(&self) -> Entered {
+        let mut scope = Scope::current();
+        match self.clone() {
+            Self::Client(client) => scope.client = Some(client),
+            Self::Cache(cache) => scope.cache = Some(cache),
+            Self::Ancestors(ancestors) => scope.ancestors = Some(ancestors),
+        }
+        scope.enter()
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let _entered = this.change.enter();
+        let polled = this.future.as_mut().as_pin_mut().expect("polled after it has returned").poll(context);
+        if polled.is_ready() {
+            this.future.set(None);
+        }
+        polled
+    }
+}
+
+impl<F> fmt::Debug for Scoped<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped").finish_non_exhaustive()
+    }
+}
+
+/// Runs `future` for one client: other clients, and calls outside any client, never see its cached values.
+///
+/// The scope follows the future from thread to thread. It does not reach the tasks that the future spawns: give each its own.
+/// A client with an empty name is a client like any other, and not the same as none.
+///
+/// ```
+/// # use cache_request::client_scope;
+/// # async fn page() {}
+/// # async fn handler() {
+/// client_scope("acme", page()).await;
+/// # }
+/// ```
+pub fn client_scope<F: Future>(client: impl Into<Arc<str>>, future: F) -> Scoped<F> {
+    Change::Client(client.into()).around(future)
+}
+
+/// Calls `function` for one client, like [`client_scope`].
+pub fn client_scope_sync<T>(client: impl Into<Arc<str>>, function: impl FnOnce() -> T) -> T {
+    Change::Client(client.into()).around_sync(function)
+}

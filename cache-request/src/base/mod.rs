@@ -1,0 +1,19 @@
+//! The bottom layer: what everything else builds on, and what knows nothing of caches.
+
+#[cfg(any(feature = "memcached", all(test, shuttle)))]
+pub(crate) mod batcher;
+pub(crate) mod block_on;
+pub(crate) mod clock;
+pub(crate) mod context;
+pub(crate) mod panic;
+#[cfg(not(shuttle))]
+pub(crate) mod process;
+#[cfg(feature = "_connections")]
+#[cfg_attr(
+    not(any(feature = "memcached", feature = "redis")),
+    allow(dead_code, reason = "an SQL pool runs on the library's own runtime only")
+)]
+pub(crate) mod runtime;
+pub(crate) mod sync;
+mod thread;
+pub(crate) mod timer;

@@ -1,0 +1,39 @@
+//! What belongs to one process, and must be made anew in a child after a fork.
+//!
+//! A fork copies memory but no threads. A child that went on with its parent's timer would wait for a thread that does not exist,
+//! and one that went on with its parent's connections would read answers meant for the parent.
+
+use std::process;
+
+use once_cell::sync::OnceCell;
+
+/// A value that is made once in each process that asks for it.
+///
+/// A child keeps its parent's value in memory and never uses it.
+pub(crate) struct PerProcess<T: 'static> {
+    first: OnceCell<Node<T>>,
+}
+
+struct Node<T> {
+    process: u32,
+    value: T,
+    /// The value of a child process. Only a child sets it, in its own copy of the memory.
+    child: OnceCell<Box<Node<T>>>,
+}
+
+impl<T> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self { first: OnceCell::new() }
+    }
+
+    /// This process's value.
+    pub(crate) fn get(&self, make: impl Fn() -> T) -> &T {
+        let process = process::id();
+        let node = || Node { process, value: make(), child: OnceCell::new() };
+        let mut own = self.first.get_or_init(node);
+        while own.process != process {
+            own = own.child.get_or_init(|| Box::new(node()));
+        }
+        &own.value
+    }
+}

@@ -1,0 +1,25 @@
+//! Time limits for futures, on any executor or none.
+
+#[cfg(not(shuttle))]
+mod notes;
+
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+#[cfg(not(shuttle))]
+pub(crate) use self::notes::sleep;
+
+/// A model has no time: nothing in it takes too long.
+#[cfg(shuttle)]
+pub(crate) async fn sleep(_: Duration) {
+    std::future::pending::<()>().await;
+}
+
+/// The output of `future`, or `None` if that takes longer than `limit`.
+pub(crate) async fn with_limit<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut sleep) = (pin!(future), pin!(sleep(limit)));
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => sleep.as_mut().poll(context).map(|()| None),
+    })
+    .await
+}

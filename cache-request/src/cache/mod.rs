@@ -1,0 +1,148 @@
+//! The cache: where a program's annotated functions keep their values.
+
+mod builder;
+pub(crate) mod config;
+pub(crate) mod installed;
+pub(crate) mod scoped;
+
+use std::{
+    any::TypeId,
+    fmt,
+    sync::{Arc, RwLock},
+};
+
+use dashmap::{DashMap, Entry};
+
+pub use self::builder::{
+    CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_NEAR_TIMEOUT, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT,
+};
+use crate::{
+    Error,
+    base::{block_on::block_on, sync::unpoisoned},
+    engine::{
+        Engine, Place,
+        description::{Description, Instance},
+        function::{AnyFunction, Function, Name, Placement},
+        value::Value,
+    },
+    stats::Stats,
+};
+
+/// Where annotated functions keep their values. Clones share everything.
+///
+/// A program [`install`](crate::install)s one when it starts, or installs none and gets `memory://`.
+#[derive(Clone)]
+pub struct Cache(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    prefix: Option<String>,
+    functions: DashMap<TypeId, Arc<dyn AnyFunction>>,
+    /// Which instance's keys begin with which text on the backend.
+    names: DashMap<String, TypeId>,
+    /// All functions, in the order of their first calls.
+    listed: RwLock<Vec<Arc<dyn AnyFunction>>>,
+}
+
+impl Cache {
+    fn new(engine: Engine, prefix: Option<String>) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            prefix,
+            functions: DashMap::default(),
+            names: DashMap::default(),
+            listed: RwLock::default(),
+        }))
+    }
+
+    /// What the functions of this cache did so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let engine = &self.0.engine;
+        let listed = unpoisoned(self.0.listed.read());
+        let functions = listed.iter().map(|function| function.stats()).collect();
+        Stats::new(functions, engine.store.entries(), engine.store.bytes(), engine.backend_stats())
+    }
+
+    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that it holds by itself: of
+    /// `file://`, that is the whole directory, whoever stored it there, and under whatever prefix.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not be told.
+    pub async fn clear(&self) -> Result<(), Error> {
+        self.0.engine.clear().await
+    }
+
+    /// The same for a plain program. It blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As of [`clear`](Self::clear).
+    pub fn clear_sync(&self) -> Result<(), Error> {
+        block_on(self.clear())
+    }
+
+    /// Whether this cache keeps nothing.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        matches!(self.0.engine.place, Place::Null)
+    }
+
+    #[inline]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// An instance of the described function.
+    pub(crate) fn function<V: Value>(&self, description: &Description, instance: Instance) -> Arc<dyn AnyFunction> {
+        if let Some(known) = self.0.functions.get(&instance.id) {
+            return Arc::clone(&known);
+        }
+        let name = Name::of(description, instance, self.0.prefix.as_deref());
+        let placement = match &self.0.engine.place {
+            Place::Null => Placement::Nowhere,
+            Place::Backend(..) if !description.local => self.claim(&name, instance.id, description),
+            Place::Memory | Place::Backend(..) => Placement::InMemory,
+        };
+        match self.0.functions.entry(instance.id) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(vacant) => {
+                let function = Arc::new(Function::<V>::new(&self.0.engine.store, description, name, placement))
+                    as Arc<dyn AnyFunction>;
+                unpoisoned(self.0.listed.write()).push(Arc::clone(&function));
+                vacant.insert(Arc::clone(&function));
+                function
+            }
+        }
+    }
+
+    /// Two functions of one name would read one another's values on a backend: the second one is not cached there.
+    fn claim(&self, name: &Name, instance: TypeId, description: &Description) -> Placement {
+        let holder = *self.0.names.entry(name.head().of_no_client()).or_insert(instance);
+        if holder == instance {
+            return Placement::InBackend;
+        }
+        tracing::error!(
+            function = name.path(),
+            site = ?description,
+            "another function has this name already, so this one runs uncached: give it one of its own with `name = \"…\"`"
+        );
+        Placement::Nowhere
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let backend = match &self.0.engine.place {
+            Place::Memory => "memory",
+            Place::Null => "null",
+            Place::Backend(backend, _) => backend.name(),
+        };
+        f.debug_struct("Cache")
+            .field("backend", &backend)
+            .field("entries", &self.0.engine.store.entries())
+            .field("bytes", &self.0.engine.store.bytes())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+//! A cache that stands in for the installed ones while a task or a closure runs.
+
+use super::Cache;
+use crate::base::context::{self, Change, Scoped};
+
+/// Runs `future` with `cache` in place of every installed cache. Tests use it so that they share nothing.
+///
+/// ```
+/// # use cache_request::{Cache, scoped};
+/// # async fn page() {}
+/// # async fn test() {
+/// let cache = Cache::memory();
+/// scoped(&cache, page()).await;
+/// assert_eq!(cache.stats().hits(), 0);
+/// # }
+/// ```
+pub fn scoped<F: Future>(cache: &Cache, future: F) -> Scoped<F> {
+    change(cache).around(future)
+}
+
+/// Calls `function` with `cache` in place of every installed cache, like [`scoped`].
+pub fn scoped_sync<T>(cache: &Cache, function: impl FnOnce() -> T) -> T {
+    change(cache).around_sync(function)
+}
+
+/// The cache that is in force here in place of the installed ones.
+pub(crate) fn cache() -> Option<Cache> {
+    let inner = context::cache()?.downcast().ok()?;
+    Some(Cache(inner))
+}
+
+fn change(cache: &Cache) -> Change {
+    Change::Cache(cache.0.clone())
+}

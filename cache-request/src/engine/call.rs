@@ -1,0 +1,481 @@
+//! One call, from the look-up to the answer.
+//!
+//! [`hit`] is all that a remembered answer costs. What is not remembered goes through [`answer`]: join the flight,
+//! look in the backend, run the body, keep what it returns, release those who wait. It is written once: a plain function
+//! drives it on its own thread.
+//!
+//! Nothing here may fail the caller: whatever the cache, its backend or the user's own code for keys, clones and policies
+//! does, the body runs in the caller's task and its answer is returned.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Engine,
+    flight::{FlightKey, Join, Leader, Outcome, Shared, Waiter},
+    function::{Function, Placement},
+    near_cache::{BackendWrite, NearCache, Reading},
+    policy::{Codec, Keep, Policy},
+    value::ValueOf,
+};
+use crate::{
+    Error, ErrorKind,
+    backend::{Guarded, TimeBudget},
+    base::{
+        clock::{NEVER, Nanos, nanos, unix_millis},
+        context::Change,
+        panic::{PanicSafe, catch_panic},
+        sync::interleave,
+        timer::with_limit,
+    },
+    codec::{self, FOREVER},
+    key::{Key, Lookup, OwnedKey, text},
+    stats::Count,
+    store::{Freshness, RemovalCause},
+};
+
+/// One call of a cached function whose cache and key are known.
+pub(crate) struct Call<'a, R, V> {
+    engine: &'a Engine,
+    function: &'a Function<V>,
+    policy: &'a Policy<R, V>,
+    key: &'a Key,
+    /// The caller is a thread that waits for the answer and does nothing else.
+    blocks: bool,
+}
+
+/// The answer, if memory holds it. A hit costs no more than this.
+#[inline]
+pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Option<R> {
+    if key.error().is_some() {
+        return None;
+    }
+    let answer = read(engine, function, key).ok()?;
+    function.counters.increment(Count::Hit);
+    Some(answer)
+}
+
+/// Why memory has no answer.
+enum Absent {
+    Missing,
+    Expired,
+}
+
+/// Reads memory, and counts nothing.
+#[inline]
+fn read<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Result<R, Absent> {
+    interleave();
+    let mut answer = Err(Absent::Missing);
+    // Written in place: each wrapper on the way out would copy the answer once more.
+    function.table.read(
+        &key.lookup(),
+        || engine.clock.coarse(),
+        |value, freshness| match freshness {
+            Freshness::Fresh => _ = function.guard("the value's `Clone`", || answer = Ok(value.clone().into_answer())),
+            Freshness::Expired => answer = Err(Absent::Expired),
+        },
+    );
+    answer
+}
+
+/// Answers a call that found nothing in memory.
+pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
+    let mut budget = call.budget();
+    let mut leader = match call.join() {
+        Join::Leader(leader) => leader,
+        Join::Waiter(wait) => match Box::pin(call.wait(wait, &mut budget)).await {
+            Waited::Answered(answer) => return answer,
+            Waited::Leads(leader) => leader,
+        },
+    };
+    // All of it is part of the flight, so that whatever of the user's code runs in it (the body, conditions, clones,
+    // destructors) may call annotated functions, and never waits for itself.
+    Change::Ancestors(leader.ancestors()).around(call.look_or_fly(&mut leader, body, &mut budget)).await
+}
+
+/// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
+pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
+    let (fence, mut leader) = call.engine.flights.supersede(&call.flight_key());
+    call.engine.pass(fence).await;
+    let mut budget = call.budget();
+    Change::Ancestors(leader.ancestors()).around(call.fly(&mut leader, body, Replaced::ByAnyValue, &mut budget)).await
+}
+
+/// What a call came to that waited.
+enum Waited<'a, R> {
+    Answered(R),
+    Leads(Leader<'a>),
+}
+
+/// When what was kept before has to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replaced {
+    /// When the new value takes its place.
+    IfKept,
+    /// Also when there is a new value that is not to be kept.
+    ByAnyValue,
+}
+
+/// What became of a body's value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StoreOutcome {
+    Kept,
+    /// The attribute's conditions are against it, or the backend has failed this call already.
+    Unwanted,
+    /// The key was invalidated meanwhile.
+    Outdated,
+}
+
+impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
+    /// A call of `function`, or `None` if it is to run its body with no cache.
+    #[inline]
+    pub(crate) fn of(
+        engine: &'a Engine,
+        function: &'a Function<V>,
+        policy: &'a Policy<R, V>,
+        key: &'a Key,
+        blocks: bool,
+    ) -> Option<Self> {
+        let cached = function.placement != Placement::Nowhere && key.error().is_none();
+        cached.then_some(Self { engine, function, policy, key, blocks })
+    }
+
+    /// The answer, if it is remembered anywhere. Counts nothing but faults.
+    pub(crate) async fn peek(&self) -> Option<R> {
+        self.look_again(None, &mut self.budget()).await.ok()
+    }
+
+    /// Keeps `value` as if a body had just returned it.
+    pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
+        let (fence, mut leader) = self.engine.flights.supersede(&self.flight_key());
+        self.engine.pass(fence).await;
+        Change::Ancestors(leader.ancestors())
+            .around(async {
+                let kept = self.try_keep(&mut leader, value, Replaced::ByAnyValue, &mut self.budget()).await;
+                self.complete(&mut leader, Some(value));
+                kept
+            })
+            .await
+    }
+
+    /// Forgets the value, also one that a running body is about to return. Says whether there was one.
+    pub(crate) async fn invalidate(&self) -> Result<bool, Error> {
+        let removed = self.remove().await;
+        // Nobody joins those any more who have looked before it was gone.
+        drop(self.engine.flights.fence(&self.flight_key()));
+        removed
+    }
+
+    async fn remove(&self) -> Result<bool, Error> {
+        let fence = self.engine.flights.fence(&self.flight_key());
+        interleave();
+        // A value still on its way to the backend must not arrive after the deletion.
+        self.engine.pass(fence).await;
+        self.forget().await
+    }
+
+    async fn forget(&self) -> Result<bool, Error> {
+        match self.backend() {
+            Some(backend) => self.delete(backend, &self.text(backend)).await,
+            None => Ok(self.engine.store.remove(&self.function.table, &self.lookup(), RemovalCause::Invalidated)),
+        }
+    }
+
+    /// Deletes what is behind and then what is in front, where it may have come from behind meanwhile.
+    async fn delete(&self, backend: &Guarded, text: &str) -> Result<bool, Error> {
+        let write = BackendWrite::begin(self.engine.near(), text);
+        let deleted = backend.delete(text).await;
+        let was_near = write.end();
+        deleted.map(|deleted| deleted || was_near)
+    }
+
+    /// Becomes the one to run the body for this key, or one of those who wait for that.
+    fn join(&self) -> Join<'_> {
+        let (key, flights) = (self.flight_key(), &self.engine.flights);
+        if self.function.coalesce { flights.join(&key) } else { Join::Leader(flights.alone(&key)) }
+    }
+
+    /// Waits for the body that runs for this key, as long as there is one that is worth it.
+    async fn wait(&self, mut wait: Waiter, budget: &mut TimeBudget) -> Waited<'_, R> {
+        let (key, flights) = (self.flight_key(), &self.engine.flights);
+        loop {
+            // Memory has been looked in; what the backend has is good while the newer value is being made.
+            if wait.is_for_newer()
+                && self.backend().is_some()
+                && let Ok(answer) = self.look_again(None, budget).await
+            {
+                self.function.counters.increment(Count::Hit);
+                return Waited::Answered(answer);
+            }
+            match with_limit(self.engine.wait_limit, &mut wait).await {
+                Some(Outcome::Value(shared)) => {
+                    let value = shared.downcast_ref().and_then(PanicSafe::get).and_then(|value| self.clone_of(value));
+                    let Some(value) = value else { return Waited::Leads(flights.alone(&key)) };
+                    self.function.counters.increment(Count::Coalesced);
+                    return Waited::Answered(value.into_answer());
+                }
+                Some(Outcome::Nothing) => return Waited::Leads(flights.alone(&key)),
+                Some(Outcome::Abandoned) => {}
+                None => flights.give_up_on(&key, &wait),
+            }
+            wait = match flights.join(&key) {
+                Join::Leader(leader) => return Waited::Leads(leader),
+                Join::Waiter(wait) => wait,
+            };
+        }
+    }
+
+    /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend. What a leader
+    /// finds there is kept in front.
+    async fn look_again(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<R, Count> {
+        match self.backend().zip(self.policy.codec()) {
+            None => self.look_in_memory(),
+            // In a place of its own: a call that needs no backend carries nothing of it, and bodies nest.
+            Some((backend, codec)) => Box::pin(self.look_in(backend, codec, leader, budget)).await,
+        }
+    }
+
+    fn look_in_memory(&self) -> Result<R, Count> {
+        read(self.engine, self.function, self.key).map_err(|absent| match absent {
+            Absent::Expired => Count::Expired,
+            Absent::Missing => match self.engine.store.removal_cause(self.function.table.id, self.key.hash()) {
+                Some(RemovalCause::Evicted) => Count::Evicted,
+                Some(RemovalCause::Invalidated) => Count::Invalidated,
+                None => Count::NeverSeen,
+            },
+        })
+    }
+
+    async fn look_in(
+        &self,
+        backend: &Guarded,
+        codec: &Codec<V>,
+        leader: Option<&Leader<'_>>,
+        budget: &mut TimeBudget,
+    ) -> Result<R, Count> {
+        let near = self.engine.near();
+        if near.is_some()
+            && let Ok(answer) = read(self.engine, self.function, self.key)
+        {
+            return Ok(answer);
+        }
+        let unreachable = |error: Error| {
+            self.function.fault("the backend could not be read", &error);
+            Count::BackendFault
+        };
+        backend.ready(budget).map_err(unreachable)?;
+        let text = self.text(backend);
+        let reading = near.zip(leader).and_then(|(near, leader)| Some((near, leader, near.begin(&text)?)));
+        let bytes = backend.get(&text, budget).await.map_err(unreachable)?.ok_or(Count::NeverSeen)?;
+        // Before the wall clock is read: a value that goes in front is to be there no longer than it is fresh.
+        let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
+        let now = unix_millis(self.engine.clock.wall());
+        let open = || (codec.open)(&bytes, self.function.kind(codec), &text, now, &self.engine.envelope);
+        match catching("the value's `Deserialize`", open).and_then(|opened| opened) {
+            Ok(Some(value)) => {
+                if let Some(((near, leader, reading), asked)) = reading {
+                    let left = Duration::from_millis(codec::fresh_until(&bytes).saturating_sub(now));
+                    let expires = asked.saturating_add(nanos(left));
+                    match catching("the value's weight", || self.policy.weight_of(&value)) {
+                        Ok(weight) => self.keep_near(near, &reading, leader, &value, weight, expires),
+                        Err(error) => self.function.fault("a value could not be kept near", &error),
+                    }
+                }
+                Ok(value.into_answer())
+            }
+            Ok(None) => Err(Count::Expired),
+            Err(error) => {
+                self.function.fault("stored bytes cannot be used", &error);
+                Err(Count::Undecodable)
+            }
+        }
+    }
+
+    async fn look_or_fly(&self, leader: &mut Leader<'_>, body: impl Future<Output = R>, budget: &mut TimeBudget) -> R {
+        match self.look_again(Some(leader), budget).await {
+            Ok(answer) => {
+                self.function.counters.increment(Count::Hit);
+                self.complete(leader, V::of(&answer));
+                return answer;
+            }
+            Err(miss) => self.function.counters.increment(miss),
+        }
+        self.fly(leader, body, Replaced::IfKept, budget).await
+    }
+
+    /// Runs the body, keeps its value, and shares it with those who wait.
+    async fn fly(
+        &self,
+        leader: &mut Leader<'_>,
+        body: impl Future<Output = R>,
+        replaced: Replaced,
+        budget: &mut TimeBudget,
+    ) -> R {
+        let start = Instant::now();
+        let answer = body.await;
+        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.function.counters.increment(Count::Bodies);
+        self.function.counters.add(Count::BodyNanos, nanos);
+        // From here on there is a value, or nothing to wait for. An `Err` need not be `Send`, and is never held while this
+        // waits: where the function's own future is `Send`, so is this.
+        let value = match V::from_answer(answer) {
+            Ok(value) => value,
+            Err(answer) => {
+                self.complete(leader, None);
+                return answer;
+            }
+        };
+        if let Err(error) = self.try_keep(leader, &value, replaced, budget).await {
+            self.function.fault("a value could not be kept", &error);
+        }
+        self.complete(leader, Some(&value));
+        value.into_answer()
+    }
+
+    /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile.
+    async fn try_keep(
+        &self,
+        leader: &mut Leader<'_>,
+        value: &V,
+        replaced: Replaced,
+        budget: &mut TimeBudget,
+    ) -> Result<(), Error> {
+        let outcome = self.keep(leader, value, budget).await;
+        if replaced == Replaced::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Unwanted) | Err(_)) {
+            let forgotten = Box::pin(self.forget()).await;
+            // That it could not be kept says more than that the older one could not be removed.
+            return outcome.and(forgotten).map(drop);
+        }
+        outcome.map(drop)
+    }
+
+    async fn keep(&self, leader: &mut Leader<'_>, value: &V, budget: &mut TimeBudget) -> Result<StoreOutcome, Error> {
+        let behind = self.backend().zip(self.policy.codec());
+        let near = self.engine.near().filter(|near| behind.is_some() && !near.is_tracked());
+        let weigh = behind.is_none() || near.is_some();
+        let decision = catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))?;
+        let Some(keep) = decision else { return Ok(StoreOutcome::Unwanted) };
+        let Some((backend, codec)) = behind else { return self.keep_in_memory(leader, value, keep) };
+
+        let expires = self.engine.clock.after(keep.timeout);
+        let outcome = Box::pin(self.keep_in_backend(backend, codec, leader, value, keep.timeout, budget)).await;
+        // Also if the backend could not store it. A tracked near cache is told of this write, so the next call reads the backend.
+        if let (Some(near), false) = (near, matches!(outcome, Ok(StoreOutcome::Outdated))) {
+            // If nothing was sent to the backend, older flights have not been overtaken yet.
+            drop(leader.overtake());
+            if let Some(reading) = near.begin(&self.text(backend)) {
+                self.keep_near(near, &reading, leader, value, keep.weight, expires);
+            }
+        }
+        outcome
+    }
+
+    /// Puts a value that is fresh until `expires` into the near cache, unless its key was invalidated or changed since `reading`.
+    fn keep_near(
+        &self,
+        near: &NearCache,
+        reading: &Reading,
+        leader: &Leader<'_>,
+        value: &V,
+        weight: usize,
+        expires: Nanos,
+    ) {
+        let copy = match catching("the value's `Clone`", || PanicSafe::new(value.clone())) {
+            Ok(copy) => copy,
+            Err(error) => return self.function.fault("a value could not be kept near", &error),
+        };
+        let expires = expires.min(self.engine.clock.after(near.timeout()));
+        let _deferred = self.engine.store.defer_drops();
+        // A value that is too large for the near cache is no fault: the backend has it.
+        let _unkept = leader.keep(|| near.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight));
+    }
+
+    fn keep_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
+        let Keep { timeout, weight } = keep;
+        let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
+        let expires = if timeout == Duration::MAX { NEVER } else { self.engine.clock.after(timeout) };
+        // Only values for a backend can be on their way, so there is nothing to wait for.
+        drop(leader.overtake());
+        let store = &self.engine.store;
+        let _deferred = store.defer_drops();
+        match leader.keep(|| store.put(&self.function.table, &self.lookup(), value, expires, weight)) {
+            Some(Ok(())) => Ok(StoreOutcome::Kept),
+            Some(Err(_value)) => Err(Error::too_large(weight, store.limits().bytes)),
+            None => Ok(StoreOutcome::Outdated),
+        }
+    }
+
+    async fn keep_in_backend(
+        &self,
+        backend: &Guarded,
+        codec: &Codec<V>,
+        leader: &mut Leader<'_>,
+        value: &V,
+        timeout: Duration,
+        budget: &mut TimeBudget,
+    ) -> Result<StoreOutcome, Error> {
+        if budget.is_over() {
+            return Ok(StoreOutcome::Unwanted);
+        }
+        backend.ready(budget)?;
+        let text = self.text(backend);
+        let forever = timeout == Duration::MAX;
+        let fresh_until = self.engine.clock.wall().checked_add(timeout).map_or(FOREVER, unix_millis);
+        let seal = || (codec.seal)(value, self.function.kind(codec), &text, fresh_until, &self.engine.envelope);
+        let bytes = catching("the value's `Serialize`", seal)??;
+        self.engine.pass(leader.overtake()).await;
+        if !leader.begin_storing() {
+            return Ok(StoreOutcome::Outdated);
+        }
+        let write = BackendWrite::begin(self.engine.near(), &text);
+        let stored = backend.set(&text, &bytes, (!forever).then_some(timeout), budget).await;
+        write.end();
+        if leader.came_too_late() {
+            // Also if that failed: it may be there all the same.
+            self.delete(backend, &text).await?;
+            return Ok(StoreOutcome::Outdated);
+        }
+        stored?;
+        self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
+        Ok(StoreOutcome::Kept)
+    }
+
+    /// Ends the flight with a value for those who wait, or with none.
+    fn complete(&self, leader: &mut Leader<'_>, value: Option<&V>) {
+        leader.complete(|| Some(Arc::new(PanicSafe::new(self.clone_of(value?)?)) as Shared));
+    }
+
+    /// A clone, unless the value's own `Clone` panics.
+    #[inline]
+    fn clone_of(&self, value: &V) -> Option<V> {
+        self.function.guard("the value's `Clone`", || value.clone())
+    }
+
+    fn budget(&self) -> TimeBudget {
+        self.backend().map_or_else(TimeBudget::default, |backend| backend.budget(self.blocks))
+    }
+
+    fn backend(&self) -> Option<&Guarded> {
+        if self.function.placement == Placement::InBackend { self.engine.backend() } else { None }
+    }
+
+    fn text(&self, backend: &Guarded) -> String {
+        text::shorten(self.function.key_text(self.key), backend.max_key_bytes())
+    }
+
+    #[inline]
+    fn lookup(&self) -> Lookup<'_> {
+        self.key.lookup()
+    }
+
+    fn flight_key(&self) -> FlightKey {
+        FlightKey { function: self.function.table.id, hash: self.key.hash(), key: OwnedKey::from(self.key.words()) }
+    }
+}
+
+/// Runs the user's code, whose panic is an error of the cache.
+fn catching<T>(what: &str, code: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_panic(code).ok_or_else(|| Error::new(ErrorKind::Panic, format!("{what} panicked")))
+}

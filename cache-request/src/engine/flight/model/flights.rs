@@ -1,0 +1,119 @@
+//! The state machine by itself, in every order of its steps.
+
+use super::{
+    super::{Fence, FlightKey, Flights, Join, Leader, Outcome, Shared},
+    *,
+};
+use crate::{
+    base::sync::{Mutex, lock},
+    key::OwnedKey,
+};
+
+fn flight_key() -> FlightKey {
+    FlightKey { function: 0, hash: 7, key: OwnedKey::from(&[7][..]) }
+}
+
+fn complete(mut leader: Leader<'_>, share: impl FnOnce() -> Option<Shared>) {
+    leader.complete(share);
+}
+
+fn value(outcome: &Outcome) -> Option<u32> {
+    match outcome {
+        Outcome::Value(shared) => shared.downcast_ref().copied(),
+        Outcome::Nothing | Outcome::Abandoned => None,
+    }
+}
+
+#[test]
+fn who_joins_is_woken() {
+    exhaust(|| {
+        let flights = Arc::new(Flights::default());
+        let Join::Leader(leader) = flights.join(&flight_key()) else { unreachable!() };
+        let joiner = thread::spawn({
+            let flights = Arc::clone(&flights);
+            move || match flights.join(&flight_key()) {
+                Join::Leader(leader) => complete(leader, || unreachable!("nobody waits")),
+                Join::Waiter(wait) => assert_eq!(value(&future::block_on(wait)), Some(5)),
+            }
+        });
+        complete(leader, || Some(Arc::new(5_u32) as Shared));
+        joiner.join().unwrap();
+        assert!(flights.running.is_empty());
+    });
+}
+
+/// Whatever a leader keeps, beside another thread that fences, heeds that as it does, and deletes: it is gone in the end.
+fn assert_nothing_stays(
+    heed: impl Fn(Fence) + Copy + Send + Sync + 'static,
+    keep: impl Fn(&Leader<'_>, &Mutex<Option<u32>>) + Send + Sync + 'static,
+) {
+    exhaust(move || {
+        let flights = Arc::new(Flights::default());
+        let store = Arc::new(Mutex::new(None));
+        let Join::Leader(leader) = flights.join(&flight_key()) else { unreachable!() };
+        let invalidator = thread::spawn({
+            let (flights, store) = (Arc::clone(&flights), Arc::clone(&store));
+            move || {
+                heed(flights.fence(&flight_key()));
+                *lock(&store) = None;
+            }
+        });
+        keep(&leader, &store);
+        complete(leader, || None);
+        invalidator.join().unwrap();
+        assert_eq!(*lock(&store), None);
+        assert!(flights.running.is_empty());
+    });
+}
+
+#[test]
+fn what_is_fenced_is_not_kept() {
+    assert_nothing_stays(drop, |leader, store| _ = leader.keep(|| *lock(store) = Some(5)));
+}
+
+#[test]
+fn a_deletion_comes_after_what_was_on_its_way() {
+    assert_nothing_stays(future::block_on, |leader, store| {
+        if leader.begin_storing() {
+            *lock(store) = Some(5);
+        }
+    });
+}
+
+#[test]
+fn who_gives_up_is_followed_by_a_leader() {
+    explore(|| {
+        let flights = Arc::new(Flights::default());
+        let leader = match flights.join(&flight_key()) {
+            Join::Leader(leader) => leader,
+            Join::Waiter(_) => unreachable!(),
+        };
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let flights = Arc::clone(&flights);
+                thread::spawn(move || {
+                    loop {
+                        match flights.join(&flight_key()) {
+                            Join::Leader(leader) => return complete(leader, || Some(Arc::new(6_u32) as Shared)),
+                            Join::Waiter(wait) => flights.give_up_on(&flight_key(), &wait),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let patient = thread::spawn({
+            let flights = Arc::clone(&flights);
+            move || match flights.join(&flight_key()) {
+                Join::Leader(leader) => complete(leader, || Some(Arc::new(7_u32) as Shared)),
+                Join::Waiter(wait) => assert!(value(&future::block_on(wait)).is_some()),
+            }
+        });
+        thread::yield_now();
+        complete(leader, || Some(Arc::new(5_u32) as Shared));
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        patient.join().unwrap();
+        assert!(flights.running.is_empty());
+    });
+}

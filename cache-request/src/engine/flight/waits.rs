@@ -1,0 +1,80 @@
+//! Which body waits for which flight, so that no body waits for itself, directly or through others.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::base::{
+    context::Ancestors,
+    sync::{Lazy, Mutex, lock},
+};
+
+/// The flights that each waiting body waits for, one entry per wait: a body may wait for several at a time.
+type Waits = HashMap<u64, Vec<u64>>;
+
+static WAITS: Lazy<Mutex<Waits>> = Lazy::new(|| Mutex::new(Waits::new()));
+
+/// Records that a caller's ancestors wait for a flight, for as long as this value lives.
+///
+/// A caller outside any body records nothing and takes no lock.
+pub(super) struct Waiting {
+    flight: u64,
+    ancestors: Option<Arc<Ancestors>>,
+}
+
+/// Waiting would never end: the flight waits, directly or through others, for the body that asks.
+#[derive(Debug)]
+pub(super) struct Cycle;
+
+impl Waiting {
+    pub(super) fn on(flight: u64, ancestors: Option<Arc<Ancestors>>) -> Result<Self, Cycle> {
+        if let Some(ancestors) = &ancestors {
+            // Checked and recorded under one lock: two bodies about to wait for one another must not both pass the check.
+            let mut waits = lock(Lazy::force(&WAITS));
+            if leads_back(&waits, flight, ancestors) {
+                return Err(Cycle);
+            }
+            for body in ancestors.flights() {
+                waits.entry(body).or_default().push(flight);
+            }
+        }
+        Ok(Self { flight, ancestors })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(ancestors) = &self.ancestors else { return };
+        let mut waits = lock(Lazy::force(&WAITS));
+        for body in ancestors.flights() {
+            if let Some(flights) = waits.get_mut(&body) {
+                if let Some(at) = flights.iter().position(|flight| *flight == self.flight) {
+                    flights.swap_remove(at);
+                }
+                if flights.is_empty() {
+                    waits.remove(&body);
+                }
+            }
+        }
+    }
+}
+
+fn leads_back(waits: &Waits, flight: u64, ancestors: &Ancestors) -> bool {
+    let mut seen = vec![flight];
+    let mut next = 0;
+    while let Some(flight) = seen.get(next).copied() {
+        if ancestors.contains(flight) {
+            return true;
+        }
+        for further in waits.get(&flight).into_iter().flatten() {
+            if !seen.contains(further) {
+                seen.push(*further);
+            }
+        }
+        next += 1;
+    }
+    false
+}
+
+#[cfg(all(test, shuttle))]
+pub(super) fn no_waits() -> bool {
+    lock(Lazy::force(&WAITS)).is_empty()
+}

@@ -1,0 +1,240 @@
+//! One annotated function in one cache: its table, its name, its counters.
+
+mod nested;
+
+use std::{
+    any::{Any, TypeId},
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    description::{Description, Instance},
+    policy::Codec,
+};
+use crate::{
+    Error, ErrorKind,
+    base::panic::catch_panic,
+    codec,
+    key::{
+        Key,
+        text::{self, Head, Naming, Parts, Path},
+    },
+    stats::{Counters, FunctionStats},
+    store::{Store, Table},
+};
+
+/// One annotated function in one cache. Each instance of a generic function, and each `Self` of a method, is a function
+/// of its own.
+pub(crate) struct Function<V> {
+    pub(crate) table: Arc<Table<V>>,
+    pub(crate) name: Name,
+    pub(crate) placement: Placement,
+    pub(crate) counters: Counters,
+    /// Concurrent callers of one key share one body.
+    pub(crate) coalesce: bool,
+    parts: Parts,
+    kind: OnceLock<codec::Kind>,
+}
+
+/// Where a function's values are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// In this process's memory.
+    InMemory,
+    /// As bytes, in the cache's backend.
+    InBackend,
+    /// Nowhere: the cache is disabled, or another function has the same name on its backend.
+    Nowhere,
+}
+
+impl<V: Send + Sync + 'static> Function<V> {
+    pub(crate) fn new(store: &Store, description: &Description, name: Name, placement: Placement) -> Self {
+        Self {
+            table: store.table(),
+            name,
+            placement,
+            counters: Counters::default(),
+            coalesce: description.coalesce,
+            parts: description.parts,
+            kind: OnceLock::new(),
+        }
+    }
+}
+
+impl<V> Function<V> {
+    /// Counts a fault by its kind and logs it the first, second, fourth, eighth … time of each kind, so that a backend
+    /// that is down does not flood the log.
+    #[cold]
+    pub(crate) fn fault(&self, what: &str, cause: &Error) {
+        let kind = cause.kind();
+        let count = self.counters.fault(kind);
+        if count.is_power_of_two() {
+            tracing::warn!(
+                function = self.name.path(),
+                cause = %format_args!("{cause:#}"),
+                ?kind,
+                count,
+                "cache fault: {what}"
+            );
+        }
+    }
+
+    /// The text of `key`, as backends and logs see it.
+    pub(crate) fn key_text(&self, key: &Key) -> String {
+        text::render(&self.parts, self.name.head(), key.words())
+    }
+
+    /// What is known of the function's values in stored bytes.
+    pub(crate) fn kind(&self, codec: &Codec<V>) -> codec::Kind {
+        *self.kind.get_or_init(|| {
+            let of_type = (codec.kind)();
+            codec::Kind { fingerprint: self.name.fingerprint(of_type.fingerprint), ..of_type }
+        })
+    }
+
+    /// Runs user code. A panic counts as a fault of the cache, and the call goes on.
+    #[inline]
+    pub(crate) fn guard<T>(&self, what: &str, code: impl FnOnce() -> T) -> Option<T> {
+        let done = catch_panic(code);
+        if done.is_none() {
+            self.panicked(what);
+        }
+        done
+    }
+
+    #[cold]
+    fn panicked(&self, what: &str) {
+        self.fault("the user's code panicked", &Error::new(ErrorKind::Panic, what));
+    }
+}
+
+/// A function without its value type.
+pub(crate) trait AnyFunction: Any + Send + Sync {
+    fn stats(&self) -> FunctionStats;
+}
+
+impl<V: Send + Sync + 'static> AnyFunction for Function<V> {
+    fn stats(&self) -> FunctionStats {
+        FunctionStats::read(self.name.path().to_owned(), &self.counters, self.table.entries(), self.table.bytes())
+    }
+}
+
+/// The name of a function in the keys of one cache.
+#[derive(Debug)]
+pub(crate) struct Name {
+    /// The crate, if it is not the prefix.
+    krate: Option<String>,
+    path: String,
+    /// The user has chosen the path with `name = "…"`.
+    chosen: bool,
+    head: Head,
+    /// The function's place in the source, if other functions may have the same path.
+    place: Option<String>,
+}
+
+impl Name {
+    /// The name of `instance` in a cache with `prefix`.
+    pub(crate) fn of(description: &Description, instance: Instance, prefix: Option<&str>) -> Self {
+        let krate = description.module.split("::").next().unwrap_or_default();
+        let prefix = description.prefix.or(prefix);
+        let own = own_path(description, instance.name);
+        let path = path(&own);
+        let generic = path.contains('(');
+        let chosen = description.name.is_some() && !generic;
+        let nested = description.name.is_none() && nested::is_nested(&own, description.module, description.associated);
+        let place = nested.then(|| place(description, instance.id));
+        let path = match description.name {
+            Some(name) if generic => format!("{name}({path})"),
+            Some(name) => name.to_owned(),
+            None => path,
+        };
+        let named = if chosen { Path::Name(&path) } else { Path::Segments(&path) };
+        let beside = (prefix.is_some() && description.name.is_none()).then_some(krate);
+        let naming =
+            Naming { prefix: prefix.unwrap_or(krate), krate: beside, path: named, version: description.version };
+        Self { krate: beside.map(str::to_owned), head: Head::of(&naming), path, chosen, place }
+    }
+
+    /// Module and function.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The text that its keys begin with.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Identifies the function's values besides their key: their type, and what distinguishes the function from others
+    /// whose keys may have the same text. A chosen name is one segment, like the path of a function in the crate's
+    /// root, and a crate behind a prefix may have the name of a module.
+    fn fingerprint(&self, of_type: u64) -> u64 {
+        let Self { krate, chosen, place, .. } = self;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{:?}", (of_type, krate, chosen, place)).as_bytes());
+        let mut fingerprint = [0; 8];
+        hasher.finalize_xof().fill(&mut fingerprint);
+        u64::from_le_bytes(fingerprint)
+    }
+}
+
+/// The place of a function, which distinguishes functions of one path. Everything that one macro call expands to has
+/// one place, so the compiler's type id is added. It is the same in every run of one program.
+fn place(description: &Description, id: TypeId) -> String {
+    format!("{}:{}:{} {id:?}", description.file, description.line, description.column)
+}
+
+/// The compiler's name for the function itself.
+fn own_path(description: &Description, instance: &str) -> String {
+    let mut own = instance;
+    while let Some(outer) = own.strip_suffix("::{{closure}}") {
+        own = outer;
+    }
+    without_companion(own, description.function)
+}
+
+/// Module and function, without the crate.
+///
+/// The compiler names an instance after everything that it is nested in: the `Self` type, the type arguments, outer
+/// functions. These become part of the path, so that few functions share one.
+fn path(own: &str) -> String {
+    if own.starts_with('<') {
+        return readable(own);
+    }
+    readable(own.split_once("::").map_or(own, |(_crate, path)| path))
+}
+
+/// Replaces the companion's name, in which the body stands, with the function's. Only the last segment can be the
+/// function, as modules and types may have names like a companion's.
+fn without_companion(path: &str, function: &str) -> String {
+    let function = function.trim_start_matches("r#");
+    let stem = Some(function.trim_end_matches('_')).filter(|stem| !stem.is_empty()).unwrap_or(function);
+    let (outer, own) = path.split_at(last_segment(path));
+    let own = own.strip_prefix("__").filter(|own| own.starts_with(stem)).unwrap_or(own);
+    let rest = own.strip_prefix(stem).and_then(|rest| rest.strip_prefix("_cache"));
+    match rest.filter(|rest| rest.is_empty() || rest.starts_with(['<', ':'])) {
+        Some(rest) => format!("{outer}{function}{rest}"),
+        None => path.to_owned(),
+    }
+}
+
+/// The start of the last segment outside brackets.
+fn last_segment(path: &str) -> usize {
+    let bytes = path.as_bytes();
+    let (mut depth, mut start) = (0_usize, 0);
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            // Not the arrow of a function type.
+            b'>' if at == 0 || bytes[at - 1] != b'-' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 && path[..at].ends_with(':') && bytes.get(at + 1) != Some(&b'<') => start = at + 1,
+            _ => {}
+        }
+    }
+    start
+}
+
+/// Rust's notation, in characters that all backends' keys and consoles accept.
+fn readable(path: &str) -> String {
+    path.replace("r#", "").replace("::", ".").replace(", ", ",").replace('<', "(").replace('>', ")")
+}

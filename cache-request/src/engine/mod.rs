@@ -1,0 +1,95 @@
+//! One call, from the look-up to the answer, and what it needs of its cache.
+//!
+//! [`call`] is the way of a call. It joins a [`flight`], reads and writes the memory and the backend that [`Engine`] holds,
+//! and asks the [`policy`] what becomes of a value.
+
+pub(crate) mod call;
+pub(crate) mod description;
+pub(crate) mod flight;
+pub(crate) mod function;
+pub(crate) mod near_cache;
+pub(crate) mod policy;
+pub(crate) mod value;
+
+use std::{sync::Arc, time::Duration};
+
+use self::{
+    flight::{Fence, Flights},
+    near_cache::{BackendWrite, NearCache},
+};
+use crate::{
+    Error,
+    backend::Guarded,
+    base::{clock::Clock, sync::interleave, timer::with_limit},
+    codec::EnvelopeOptions,
+    stats::BackendStats,
+    store::Store,
+};
+
+/// What the calls of one cache share.
+pub(crate) struct Engine {
+    pub(crate) place: Place,
+    pub(crate) store: Arc<Store>,
+    pub(crate) flights: Flights,
+    pub(crate) clock: Clock,
+    pub(crate) envelope: EnvelopeOptions,
+    /// How long a caller waits for a body that another caller runs.
+    pub(crate) wait_limit: Duration,
+}
+
+/// Where values are kept.
+pub(crate) enum Place {
+    Memory,
+    /// Nowhere: the cache is disabled.
+    Null,
+    Backend(Guarded, Option<Arc<NearCache>>),
+}
+
+impl Engine {
+    pub(crate) fn backend(&self) -> Option<&Guarded> {
+        match &self.place {
+            Place::Backend(backend, _) => Some(backend),
+            Place::Memory | Place::Null => None,
+        }
+    }
+
+    /// The memory in front of the backend.
+    pub(crate) fn near(&self) -> Option<&Arc<NearCache>> {
+        match &self.place {
+            Place::Backend(_, near) => near.as_ref(),
+            Place::Memory | Place::Null => None,
+        }
+    }
+
+    pub(crate) fn backend_stats(&self) -> Option<BackendStats> {
+        Some(BackendStats { near: self.near().map(|near| near.stats()), ..self.backend()?.stats() })
+    }
+
+    /// Waits until nothing that `fence` covers is on its way to the backend, for at most the time that an operation there may take.
+    ///
+    /// A value may be on its way in a task that is no longer polled. If that task goes on one day, it removes what it has stored.
+    pub(crate) async fn pass(&self, fence: Fence) {
+        let limit = self.backend().map_or(Duration::ZERO, |backend| backend.limits().soft_limit);
+        with_limit(limit, fence).await;
+    }
+
+    /// Removes all values, also those that running bodies are about to return.
+    pub(crate) async fn clear(&self) -> Result<(), Error> {
+        let cleared = self.remove_all().await;
+        // Callers that looked before the removal must not be joined any more.
+        drop(self.flights.fence_all());
+        cleared
+    }
+
+    async fn remove_all(&self) -> Result<(), Error> {
+        let fence = self.flights.fence_all();
+        interleave();
+        self.store.clear();
+        let Place::Backend(backend, near) = &self.place else { return Ok(()) };
+        self.pass(fence).await;
+        let write = BackendWrite::begin_all(near.as_ref());
+        let cleared = backend.clear().await;
+        write.end();
+        cleared
+    }
+}

@@ -1,0 +1,197 @@
+//! The attribute's rules: which values are cached, for how long, and what they weigh.
+
+use std::{fmt, marker::PhantomData, time::Duration};
+
+use super::value::{CacheValue, MaybeNone, ResultValue, ValueOf};
+use crate::{
+    Error,
+    codec::{self, EnvelopeOptions},
+    store::memory_of,
+};
+
+/// How long a value is fresh, unless its function says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How answers of type `R` are cached as values of type `V`.
+pub struct Policy<R, V> {
+    timeout: Timeout<V>,
+    when: Option<fn(&V) -> bool>,
+    skip: Option<fn(&V) -> bool>,
+    weight: Option<fn(&V) -> usize>,
+    codec: Option<Codec<V>>,
+    answer: PhantomData<fn() -> R>,
+}
+
+enum Timeout<V> {
+    Default,
+    Fixed(fn() -> Duration),
+    OfValue(fn(&V) -> Duration),
+}
+
+/// How values of one type become bytes, and what they weigh in memory.
+pub(crate) struct Codec<V> {
+    /// [`codec::seal`].
+    pub(crate) seal: Seal<V>,
+    /// [`codec::open`].
+    pub(crate) open: Open<V>,
+    /// [`codec::Kind::of`]. It takes a while: ask the [`Function`](super::function::Function), which asks once.
+    pub(crate) kind: fn() -> codec::Kind,
+    memory_of: fn(&V) -> usize,
+}
+
+type Seal<V> = fn(&V, codec::Kind, &str, u64, &EnvelopeOptions) -> Result<Vec<u8>, Error>;
+type Open<V> = fn(&[u8], codec::Kind, &str, u64, &EnvelopeOptions) -> Result<Option<V>, Error>;
+
+impl<R, V: ValueOf<R>> Policy<R, V> {
+    /// Checks at compile time that a cache can hold the value.
+    ///
+    /// It is in an `impl` with bounds. If they do not hold, the method is not found and nothing after it has a type, so
+    /// the compiler reports this one error, which lists what is missing.
+    #[inline]
+    #[must_use]
+    pub const fn can_be_kept(self) -> Self {
+        self
+    }
+}
+
+/// The policy's decision about a value that is cached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// How long it is fresh; `Duration::MAX` is for ever.
+    pub(crate) timeout: Duration,
+    /// Bytes that it holds in memory, without the entry's own overhead. Zero if the weight was not asked for.
+    pub(crate) weight: usize,
+}
+
+impl<R, V> Policy<R, V> {
+    /// Whether `value` is cached, and if so for how long and with which weight. The weight is computed only if
+    /// `in_memory`.
+    ///
+    /// Runs the user's code, which may panic.
+    pub(crate) fn decide(&self, value: &V, in_memory: bool) -> Option<Keep> {
+        let wanted = self.when.is_none_or(|when| when(value)) && !self.skip.is_some_and(|skip| skip(value));
+        let timeout = match self.timeout {
+            _ if !wanted => return None,
+            Timeout::Default => DEFAULT_TIMEOUT,
+            Timeout::Fixed(timeout) => timeout(),
+            Timeout::OfValue(timeout) => timeout(value),
+        };
+        if timeout.is_zero() {
+            return None;
+        }
+        Some(Keep { timeout, weight: if in_memory { self.weight_of(value) } else { 0 } })
+    }
+
+    /// Bytes that `value` holds. Runs the user's code, which may panic.
+    pub(crate) fn weight_of(&self, value: &V) -> usize {
+        match (self.weight, &self.codec) {
+            (Some(weight), _) => weight(value),
+            (None, Some(codec)) => (codec.memory_of)(value),
+            (None, None) => size_of::<V>(),
+        }
+    }
+
+    /// How values become bytes; `None` for a function whose values stay in this process.
+    pub(crate) fn codec(&self) -> Option<&Codec<V>> {
+        self.codec.as_ref()
+    }
+}
+
+impl<R> Policy<R, R> {
+    /// The whole answer is the value.
+    #[must_use]
+    pub const fn whole() -> Self {
+        Self::new()
+    }
+}
+
+impl<R> Policy<R, R> {
+    /// `cache_err`: an `Err` is cached as well.
+    #[must_use]
+    pub const fn whole_result() -> Self
+    where
+        R: ResultValue,
+    {
+        Self::whole()
+    }
+
+    /// The whole answer of a body whose type has no name.
+    #[must_use]
+    pub const fn of_body<B: FnOnce() -> R>(_: &B) -> Self {
+        Self::whole()
+    }
+
+    /// The whole answer of a future whose output has no name.
+    #[must_use]
+    pub const fn of_future<B: Future<Output = R>>(_: &B) -> Self {
+        Self::whole()
+    }
+}
+
+impl<T, E> Policy<Result<T, E>, T> {
+    /// Only `Ok` values are cached.
+    #[must_use]
+    pub const fn of_result() -> Self {
+        Self::new()
+    }
+}
+
+impl<R, V> Policy<R, V> {
+    const fn new() -> Self {
+        Self { timeout: Timeout::Default, when: None, skip: None, weight: None, codec: None, answer: PhantomData }
+    }
+
+    /// Any backend may hold the value.
+    #[must_use]
+    pub const fn serialised(mut self) -> Self
+    where
+        V: CacheValue,
+    {
+        self.codec = Some(Codec { seal: codec::seal, open: codec::open, kind: codec::Kind::of::<V>, memory_of });
+        self
+    }
+
+    /// `timeout = …`; zero caches nothing, `Duration::MAX` caches for ever.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: fn() -> Duration) -> Self {
+        self.timeout = Timeout::Fixed(timeout);
+        self
+    }
+
+    /// `timeout_with = |v| …`.
+    #[must_use]
+    pub const fn timeout_with(mut self, timeout: fn(&V) -> Duration) -> Self {
+        self.timeout = Timeout::OfValue(timeout);
+        self
+    }
+
+    /// `when = |v| …`.
+    #[must_use]
+    pub const fn when(mut self, when: fn(&V) -> bool) -> Self {
+        self.when = Some(when);
+        self
+    }
+
+    /// `skip_none`.
+    #[must_use]
+    pub const fn skip_none(mut self) -> Self
+    where
+        V: MaybeNone,
+    {
+        self.skip = Some(V::is_none);
+        self
+    }
+
+    /// `weight = |v| …`.
+    #[must_use]
+    pub const fn weight(mut self, weight: fn(&V) -> usize) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+}
+
+impl<R, V> fmt::Debug for Policy<R, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy").field("local", &self.codec.is_none()).finish_non_exhaustive()
+    }
+}

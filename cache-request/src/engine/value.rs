@@ -1,0 +1,100 @@
+//! Answers and values: what of an answer is cached, and what a backend can hold.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Values that a cache can hold.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept",
+    label = "not all of `Clone`, `Send`, `Sync` and `'static`",
+    note = "derive `Clone` for `{Self}`, or return an `Arc` of it"
+)]
+pub trait Value: Clone + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync + 'static> Value for T {}
+
+/// A value that answers of type `R` give to the cache: the answer itself, or the `Ok` value of a `Result`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in memory",
+    label = "this is what the function's cache would hold",
+    note = "a kept value is `Clone + Send + Sync + 'static`; an `Arc<…>` of it often is"
+)]
+pub trait ValueOf<R>: Value {
+    /// The value in an answer, if it has one.
+    fn of(answer: &R) -> Option<&Self>;
+    /// Turns an answer into its value. An answer without one, such as an `Err`, comes back as the error.
+    fn from_answer(answer: R) -> Result<Self, R>;
+    /// Turns a value back into an answer.
+    fn into_answer(self) -> R;
+}
+
+#[diagnostic::do_not_recommend]
+impl<V: Value> ValueOf<V> for V {
+    fn of(answer: &V) -> Option<&V> {
+        Some(answer)
+    }
+
+    fn from_answer(answer: V) -> Result<V, V> {
+        Ok(answer)
+    }
+
+    #[inline]
+    fn into_answer(self) -> V {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<V: Value, E> ValueOf<Result<V, E>> for V {
+    fn of(answer: &Result<V, E>) -> Option<&V> {
+        answer.as_ref().ok()
+    }
+
+    fn from_answer(answer: Result<V, E>) -> Result<V, Result<V, E>> {
+        answer.map_err(Err)
+    }
+
+    #[inline]
+    fn into_answer(self) -> Result<V, E> {
+        Ok(self)
+    }
+}
+
+/// Values that every backend can hold.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept by every backend",
+    label = "this is what the function's cache would hold",
+    note = "a kept value is `Clone + Send + Sync + 'static` and `serde::Serialize + serde::de::DeserializeOwned`: derive them for `{Self}`",
+    note = "or write `local`, which needs no serde and keeps the value in this process only"
+)]
+pub trait CacheValue: Value + Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Value + Serialize + DeserializeOwned> CacheValue for T {}
+
+/// Values that `skip_none` can check.
+#[diagnostic::on_unimplemented(
+    message = "`skip_none` needs an `Option`, and the function keeps a `{Self}`",
+    label = "not an `Option`",
+    note = "remove `skip_none`, or say what to keep with `when = |value| …`"
+)]
+pub trait MaybeNone {
+    /// Whether the value is `None`.
+    fn is_none(&self) -> bool;
+}
+
+impl<T> MaybeNone for Option<T> {
+    fn is_none(&self) -> bool {
+        Self::is_none(self)
+    }
+}
+
+/// Answers that `cache_err` applies to.
+#[diagnostic::on_unimplemented(
+    message = "`cache_err` needs a `Result`, and the function returns `{Self}`",
+    label = "not a `Result`",
+    note = "remove `cache_err`"
+)]
+pub trait ResultValue {}
+
+impl<T, E> ResultValue for Result<T, E> {}
