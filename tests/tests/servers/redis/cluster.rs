@@ -129,7 +129,8 @@ fn a_late_write_does_not_undo_a_deletion() {
     let backend = RedisBackend::new(&cluster.url()).unwrap();
     let keys: Vec<_> = (0..100).map(|number| format!("key{number}")).collect();
     let nodes: Vec<_> = cluster.nodes.iter().map(|node| &node.server).collect();
-    outages::are_stopped_while_keys_are_written_and_deleted(&nodes, Duration::ZERO, &backend, &keys);
+    const MOMENT: Duration = Duration::from_millis(300);
+    outages::are_stopped_while_keys_are_written_and_deleted(&nodes, [Duration::ZERO, MOMENT], &backend, &keys);
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     let kept = block_on(backend.get_many(&keys)).into_iter().filter(|found| found.as_ref().unwrap().is_some()).count();
     assert_eq!(kept, 0, "of {} that were deleted", keys.len());
