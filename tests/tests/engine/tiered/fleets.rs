@@ -327,8 +327,8 @@ fn encrypted_fleets_tell_as_well() {
     let authority = certificates.authority();
     let (cluster, sentinels) = (Cluster::encrypted(&certificates), Sentinels::encrypted(&certificates));
     for url in [cluster.url(), sentinels.url()] {
-        let url = format!("{url}?tls=true&tls_ca={}&connect_limit=60s", authority.display());
-        let cache = tiered(&url);
+        let url = format!("{url}?tls=true&tls_ca={}", authority.display());
+        let cache = tiered(&format!("{url}&connect_limit=60s"));
         until(&cache, Tracking::Live);
         source(1);
         have_in_front(&cache, 0..MANY);
