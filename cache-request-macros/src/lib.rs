@@ -44,6 +44,7 @@ mod types;
 /// | `local` | Values stay in this process's memory and need no `serde`. |
 /// | `when = \|value\| …` | Caches only values for which this is true. |
 /// | `weight = \|value\| …` | The bytes that a value holds, where serde does not show all of them. |
+/// | `max_entries = 1000` | At most so many values of the function are in memory, also in the near cache. One that was not read lately is evicted. |
 /// | `cache_err` | Caches `Err` as well. |
 /// | `skip_none` | Does not cache `None`. |
 /// | `coalesce = false` | Concurrent calls with one key each run the body. |

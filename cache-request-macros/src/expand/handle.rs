@@ -131,6 +131,10 @@ fn site(plan: &Plan) -> TokenStream {
         let setter = Ident::new(setter, Span::call_site());
         Some(quote!(.#setter(#text)))
     });
+    let max_entries = args.max_entries.as_ref().map(|entries| {
+        let entries = &entries.value;
+        quote!(.max_entries(#entries))
+    });
     let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
     let associated = plan.signature.associated.then(|| quote!(.associated()));
     let local = is_set(&args.local).then(|| quote!(.local()));
@@ -139,7 +143,7 @@ fn site(plan: &Plan) -> TokenStream {
         {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ).column(::core::column!()) #(#texts)* #template #associated #local #uncoalesced;
+            ).column(::core::column!()) #(#texts)* #max_entries #template #associated #local #uncoalesced;
             &SITE
         }
     }

@@ -52,6 +52,7 @@ impl Site {
             associated: false,
             local: false,
             coalesce: true,
+            max_entries: usize::MAX,
         };
         Self { description, settled: OnceLock::new() }
     }
@@ -116,6 +117,18 @@ impl Site {
     #[must_use]
     pub const fn uncoalesced(mut self) -> Self {
         self.description.coalesce = false;
+        self
+    }
+
+    /// `max_entries = …`.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero, which the compiler reports, as a site is a `static`.
+    #[must_use]
+    pub const fn max_entries(mut self, entries: usize) -> Self {
+        assert!(entries > 0, "`max_entries` is zero: write `timeout = 0` for a function that keeps nothing");
+        self.description.max_entries = entries;
         self
     }
 

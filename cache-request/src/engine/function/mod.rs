@@ -50,7 +50,7 @@ pub(crate) enum Placement {
 impl<V: Send + Sync + 'static> Function<V> {
     pub(crate) fn new(store: &Store, description: &Description, name: Name, placement: Placement) -> Self {
         Self {
-            table: store.table(),
+            table: store.bounded_table(description.max_entries),
             name,
             placement,
             counters: Counters::default(),
