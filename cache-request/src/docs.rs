@@ -44,6 +44,7 @@ macro_rules! page {
         /// [`scoped`]: crate::scoped
         /// [`scoped_sync`]: crate::scoped_sync
         /// [several processes]: crate::docs::limits#several-processes
+        /// [`Source`]: crate::Source
         /// [`SqlBackend`]: ../../backend/struct.SqlBackend.html
         /// [statistics]: crate::docs::statistics
         /// [`Stats`]: crate::Stats

@@ -93,6 +93,7 @@ pub use crate::{
         scoped::{scoped, scoped_sync},
     },
     codec::DEFAULT_MAX_VALUE_BYTES,
+    engine::source::Source,
     error::{Error, ErrorKind},
     key::keys,
     stats::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},

@@ -15,7 +15,9 @@ use crate::{
     engine::{
         call::{self, Call},
         description::Instance,
+        function::Placement,
         policy::Policy,
+        source::Source,
         value::ValueOf,
     },
     key::Key,
@@ -109,19 +111,34 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         }
     }
 
-    async fn answer(&self, body: impl Future<Output = R>) -> R {
+    async fn answer(&self, body: impl Future<Output = R>) -> (R, Source) {
         match self.call() {
             Some(call) => call::answer(&call, body).await,
             None => {
                 self.uncached();
-                body.await
+                (body.await, Source::Uncached)
             }
         }
     }
 
+    async fn invalidate_function(&self) -> Result<(), Error> {
+        let function = self.target.as_ref().and_then(|target| Some((target, target.function::<V>()?)));
+        let Some((target, function)) = function else { return Err(self.why_uncached()) };
+        match function.placement {
+            Placement::InMemory => target.cache.engine().clear_in_memory(&function.table),
+            Placement::Nowhere => {}
+            Placement::InBackend => {
+                return Err(Error::backend(
+                    "no backend can remove the values of one function yet: clear the cache, or change the attribute's `version`",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// For a plain function. The body's type is forgotten, so that all functions of one type of answer share what follows.
     #[inline(never)]
-    fn answer_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> R {
+    fn answer_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> (R, Source) {
         block_on(self.answer(body))
     }
 
@@ -167,7 +184,27 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     #[doc(hidden)]
     #[cold]
     pub fn answer(self) -> R {
-        self.prepared.answer_on_this_thread(pin!(async { (self.body)() }))
+        self.prepared.answer_on_this_thread(pin!(async { (self.body)() })).0
+    }
+
+    /// Calls the function, and says where the answer came from.
+    ///
+    /// ```
+    /// use cache_request::{Source, cache_request};
+    ///
+    /// #[cache_request]
+    /// fn square(number: u32) -> u32 {
+    ///     number * number
+    /// }
+    ///
+    /// assert_eq!(square_cache(3).call_traced(), (9, Source::Body));
+    /// assert_eq!(square_cache(3).call_traced(), (9, Source::Memory));
+    /// ```
+    pub fn call_traced(self) -> (R, Source) {
+        match self.prepared.hit() {
+            Some(answer) => (answer, Source::Memory),
+            None => self.prepared.answer_on_this_thread(pin!(async { (self.body)() })),
+        }
     }
 
     /// The text of the key, as a backend and the logs see it.
@@ -201,6 +238,20 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
     /// If the backend could not be told: it may go on returning the old value until its timeout.
     pub fn invalidate(&self) -> Result<bool, Error> {
         block_on(self.prepared.invalidate())
+    }
+
+    /// Invalidates all calls of the function, whatever their arguments and clients: what is cached in memory, and what bodies that
+    /// run at this moment return. Of a generic function, those of this instance.
+    ///
+    /// The arguments of the companion do not matter.
+    ///
+    /// # Errors
+    ///
+    /// If the function's values are in a backend, which cannot remove those of one function. Clear the whole cache instead
+    /// ([`Cache::clear`](crate::Cache::clear)), or change the attribute's `version`. Also if the function's named cache is not
+    /// installed. Nothing is removed then.
+    pub fn invalidate_function(&self) -> Result<(), Error> {
+        block_on(self.prepared.invalidate_function())
     }
 
     /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
@@ -273,6 +324,16 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     #[doc(hidden)]
     pub async fn answer(self: Pin<&mut Self>) -> R {
         let this = self.project();
+        this.prepared.answer(InPlace(this.body)).await.0
+    }
+
+    /// Calls the function, and says where the answer came from.
+    pub async fn call_traced(self) -> (R, Source) {
+        if let Some(answer) = self.prepared.hit() {
+            return (answer, Source::Memory);
+        }
+        let this = pin!(self);
+        let this = this.project();
         this.prepared.answer(InPlace(this.body)).await
     }
 
@@ -309,6 +370,20 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
     /// If the backend could not be told: it may go on returning the old value until its timeout.
     pub fn invalidate(&self) -> impl Future<Output = Result<bool, Error>> {
         self.prepared.invalidate()
+    }
+
+    /// Invalidates all calls of the function, whatever their arguments and clients: what is cached in memory, and what bodies that
+    /// run at this moment return. Of a generic function, those of this instance.
+    ///
+    /// The arguments of the companion do not matter.
+    ///
+    /// # Errors
+    ///
+    /// If the function's values are in a backend, which cannot remove those of one function. Clear the whole cache instead
+    /// ([`Cache::clear`](crate::Cache::clear)), or change the attribute's `version`. Also if the function's named cache is not
+    /// installed. Nothing is removed then.
+    pub fn invalidate_function(&self) -> impl Future<Output = Result<(), Error>> {
+        self.prepared.invalidate_function()
     }
 
     /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.

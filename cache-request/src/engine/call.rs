@@ -18,6 +18,7 @@ use super::{
     function::{Function, Placement},
     near_cache::{BackendWrite, NearCache, Reading},
     policy::{Codec, Keep, Policy},
+    source::Source,
     value::ValueOf,
 };
 use crate::{
@@ -80,13 +81,13 @@ fn read<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) ->
     answer
 }
 
-/// Answers a call that found nothing in memory.
-pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
+/// Answers a call that found nothing in memory, and says where the answer came from.
+pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> (R, Source) {
     let mut budget = call.budget();
     let mut leader = match call.join() {
         Join::Leader(leader) => leader,
         Join::Waiter(wait) => match Box::pin(call.wait(wait, &mut budget)).await {
-            Waited::Answered(answer) => return answer,
+            Waited::Answered(answer, source) => return (answer, source),
             Waited::Leads(leader) => leader,
         },
     };
@@ -105,7 +106,7 @@ pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl 
 
 /// What a call came to that waited.
 enum Waited<'a, R> {
-    Answered(R),
+    Answered(R, Source),
     Leads(Leader<'a>),
 }
 
@@ -144,7 +145,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The answer, if it is remembered anywhere. Counts nothing but faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_again(None, &mut self.budget()).await.ok()
+        self.look_again(None, &mut self.budget()).await.ok().map(|(answer, _)| answer)
     }
 
     /// Keeps `value` as if a body had just returned it.
@@ -204,17 +205,17 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             // Memory has been looked in; what the backend has is good while the newer value is being made.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok(answer) = self.look_again(None, budget).await
+                && let Ok((answer, source)) = self.look_again(None, budget).await
             {
                 self.function.counters.increment(Count::Hit);
-                return Waited::Answered(answer);
+                return Waited::Answered(answer, source);
             }
             match with_limit(self.engine.wait_limit, &mut wait).await {
                 Some(Outcome::Value(shared)) => {
                     let value = shared.downcast_ref().and_then(PanicSafe::get).and_then(|value| self.clone_of(value));
                     let Some(value) = value else { return Waited::Leads(flights.alone(&key)) };
                     self.function.counters.increment(Count::Coalesced);
-                    return Waited::Answered(value.into_answer());
+                    return Waited::Answered(value.into_answer(), Source::Coalesced);
                 }
                 Some(Outcome::Nothing) => return Waited::Leads(flights.alone(&key)),
                 Some(Outcome::Abandoned) => {}
@@ -229,9 +230,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend. What a leader
     /// finds there is kept in front.
-    async fn look_again(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<R, Count> {
+    async fn look_again(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<(R, Source), Count> {
         match self.backend().zip(self.policy.codec()) {
-            None => self.look_in_memory(),
+            None => self.look_in_memory().map(|answer| (answer, Source::Memory)),
             // In a place of its own: a call that needs no backend carries nothing of it, and bodies nest.
             Some((backend, codec)) => Box::pin(self.look_in(backend, codec, leader, budget)).await,
         }
@@ -254,12 +255,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         codec: &Codec<V>,
         leader: Option<&Leader<'_>>,
         budget: &mut TimeBudget,
-    ) -> Result<R, Count> {
+    ) -> Result<(R, Source), Count> {
         let near = self.engine.near();
         if near.is_some()
             && let Ok(answer) = read(self.engine, self.function, self.key)
         {
-            return Ok(answer);
+            return Ok((answer, Source::Memory));
         }
         let unreachable = |error: Error| {
             self.function.fault("the backend could not be read", &error);
@@ -283,7 +284,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                         Err(error) => self.function.fault("a value could not be kept near", &error),
                     }
                 }
-                Ok(value.into_answer())
+                Ok((value.into_answer(), Source::Backend))
             }
             Ok(None) => Err(Count::Expired),
             Err(error) => {
@@ -293,16 +294,21 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    async fn look_or_fly(&self, leader: &mut Leader<'_>, body: impl Future<Output = R>, budget: &mut TimeBudget) -> R {
+    async fn look_or_fly(
+        &self,
+        leader: &mut Leader<'_>,
+        body: impl Future<Output = R>,
+        budget: &mut TimeBudget,
+    ) -> (R, Source) {
         match self.look_again(Some(leader), budget).await {
-            Ok(answer) => {
+            Ok((answer, source)) => {
                 self.function.counters.increment(Count::Hit);
                 self.complete(leader, V::of(&answer));
-                return answer;
+                return (answer, source);
             }
             Err(miss) => self.function.counters.increment(miss),
         }
-        self.fly(leader, body, Replaced::IfKept, budget).await
+        (self.fly(leader, body, Replaced::IfKept, budget).await, Source::Body)
     }
 
     /// Runs the body, keeps its value, and shares it with those who wait.

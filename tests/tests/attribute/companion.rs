@@ -37,3 +37,5 @@ mod apart;
 mod kept;
 mod methods;
 mod texts;
+mod traced;
+mod whole;
