@@ -39,6 +39,7 @@
 //! - `postgres`: `postgres://` and `backend::SqlBackend`. `postgres-tls` adds TLS, by rustls.
 //! - `memcached`: `memcached://` and `backend::MemcachedBackend`.
 //! - `zstd`: large values are compressed in a backend, if the options say so.
+//! - `detach`: the argument `detach`, on tokio.
 //! - `conformance`: the tests that every backend has to pass, as the macro `conformance!`.
 //!
 //! `zstd`, `sqlite`, `redis-tls` and `postgres-tls` need a C compiler for the target. The others do not.
@@ -69,6 +70,7 @@ pub mod docs;
 mod engine;
 mod error;
 mod key;
+mod options;
 mod stats;
 mod store;
 
@@ -87,15 +89,15 @@ pub use crate::{
         context::{Scoped, client_scope, client_scope_sync},
     },
     cache::{
-        Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_NEAR_TIMEOUT, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT,
+        Cache, CacheBuilder,
         config::{CacheConfig, Config, Setting},
-        installed::{CACHE_URL, current, install, install_named, named, stats},
+        installed::{CACHE_URL, current, install, install_named, installed, named, stats},
         scoped::{scoped, scoped_sync},
     },
-    codec::DEFAULT_MAX_VALUE_BYTES,
     engine::source::Source,
     error::{Error, ErrorKind},
     key::keys,
+    options::defaults,
     stats::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
 };
 

@@ -24,6 +24,8 @@ use crate::{
         panic::catch_panic,
         timer::with_limit,
     },
+    error::Blame,
+    options::{defaults, saturating},
     stats::{BackendStats, BreakerState},
 };
 
@@ -52,9 +54,9 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            soft_limit: Duration::from_millis(250),
-            max_concurrent: 4096,
-            breaker: breaker::Policy { faults: 8, pause: Duration::from_secs(1) },
+            soft_limit: defaults::SOFT_LIMIT,
+            max_concurrent: saturating(defaults::MAX_CONCURRENT),
+            breaker: breaker::Policy { faults: defaults::BREAKER_FAULTS as u32, pause: defaults::BREAKER_PAUSE },
         }
     }
 }
@@ -169,20 +171,17 @@ impl Guarded {
             let limit = budget.limit;
             Err(Error::new(ErrorKind::Timeout, format!("the {} backend took longer than {limit:?}", self.name)))
         });
-        match &outcome {
-            Err(error) if matches!(error.kind(), ErrorKind::Backend | ErrorKind::Timeout) => {
-                budget.is_over = true;
-                permit.failed();
-            }
-            // One of several servers is away: this key's. The others are none the worse for it.
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                budget.is_over = true;
-                permit.succeeded();
-            }
-            // An error about the value is an answer of the backend as well.
-            _ => {
+        // What is wrong with one key or one server says nothing of the others, so the breaker is not told.
+        match outcome.as_ref().map_err(|error| error.kind().blame()) {
+            Ok(_) => {
                 budget.left = budget.left.saturating_sub(coarse_since(begun));
                 permit.succeeded();
+            }
+            Err(Blame::Key) => budget.left = budget.left.saturating_sub(coarse_since(begun)),
+            Err(Blame::Server) => budget.is_over = true,
+            Err(Blame::Backend) => {
+                budget.is_over = true;
+                permit.failed();
             }
         }
         outcome

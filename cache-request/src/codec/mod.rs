@@ -42,10 +42,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-pub use self::envelope_options::DEFAULT_MAX_VALUE_BYTES;
 pub(crate) use self::envelope_options::EnvelopeOptions;
-#[cfg(feature = "zstd")]
-pub(crate) use self::zstd::COMPRESS_LEVELS;
 use crate::{Error, ErrorKind, base::panic::catch_panic};
 
 const MAGIC: [u8; 2] = *b"cR";

@@ -32,6 +32,7 @@ use crate::{
         timer::with_limit,
     },
     codec::{self, FOREVER},
+    error::Blame,
     key::{Key, Lookup, OwnedKey, text},
     stats::Count,
     store::{Freshness, RemovalCause},
@@ -262,14 +263,19 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         {
             return Ok((answer, Source::Memory));
         }
-        let unreachable = |error: Error| {
-            self.function.fault("the backend could not be read", &error);
-            Count::BackendFault
+        let failed = |error: Error| {
+            let (fault, miss) = match error.kind().blame() {
+                // The call goes on, and writes over what is stored.
+                Blame::Key => ("stored bytes cannot be used", Count::Undecodable),
+                Blame::Server | Blame::Backend => ("the backend could not be read", Count::BackendFault),
+            };
+            self.function.fault(fault, &error);
+            miss
         };
-        backend.ready(budget).map_err(unreachable)?;
+        backend.ready(budget).map_err(failed)?;
         let text = self.text(backend);
         let reading = near.zip(leader).and_then(|(near, leader)| Some((near, leader, near.begin(&text)?)));
-        let bytes = backend.get(&text, budget).await.map_err(unreachable)?.ok_or(Count::NeverSeen)?;
+        let bytes = backend.get(&text, budget).await.map_err(failed)?.ok_or(Count::NeverSeen)?;
         // Before the wall clock is read: a value that goes in front is to be there no longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());

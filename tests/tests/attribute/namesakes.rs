@@ -32,7 +32,7 @@ impl Program {
     }
 
     fn run_with<T>(&self, set: fn(CacheBuilder) -> CacheBuilder, code: impl FnOnce() -> T) -> (T, u32) {
-        let cache = set(Cache::builder().backend(self.0.clone())).build();
+        let cache = set(Cache::builder().backend(self.0.clone())).build().unwrap();
         BODIES.set(0);
         (scoped_sync(&cache, code), BODIES.get())
     }

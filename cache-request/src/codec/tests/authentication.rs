@@ -146,12 +146,6 @@ fn nothing_shows_a_secret() {
     }
 }
 
-#[test]
-#[should_panic(expected = "the secret of a cache is empty")]
-fn an_empty_secret_is_none() {
-    let _ = crate::Cache::builder().secret("");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -83,16 +83,23 @@ impl World {
     }
 
     fn in_memory() -> Arc<Self> {
-        Self::new(Cache::builder().clock(Clock::mock()).build())
+        Self::new(Cache::builder().clock(Clock::mock()).build().expect("no option is wrong"))
     }
 
     fn on(backend: impl Backend) -> Arc<Self> {
-        Self::new(Cache::builder().clock(Clock::mock()).backend(backend).build())
+        Self::new(Cache::builder().clock(Clock::mock()).backend(backend).build().expect("no option is wrong"))
     }
 
     /// With memory in front of the backend.
     fn in_front_of(backend: impl Backend) -> Arc<Self> {
-        Self::new(Cache::builder().clock(Clock::mock()).backend(backend).near_timeout(Duration::from_secs(60)).build())
+        Self::new(
+            Cache::builder()
+                .clock(Clock::mock())
+                .backend(backend)
+                .near_timeout(Duration::from_secs(60))
+                .build()
+                .expect("no option is wrong"),
+        )
     }
 
     /// A body: it reads the source, takes its time, and returns what it read.

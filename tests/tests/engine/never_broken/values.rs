@@ -12,7 +12,11 @@ fn in_memory() -> Cache {
 
 fn in_backend() -> Cache {
     let clock = Clock::mock();
-    Cache::builder().backend(MemoryBackend::new(1 << 20, clock.clone())).clock(clock).build()
+    Cache::builder()
+        .backend(MemoryBackend::builder().clock(clock.clone()).build().unwrap())
+        .clock(clock)
+        .build()
+        .unwrap()
 }
 
 /// Calls twice in either kind of cache, and says what was logged and how many bodies ran.
@@ -244,7 +248,7 @@ fn a_value_may_call_the_cache_while_it_is_dropped() {
     fn f(number: u64) -> Calls {
         Calls(number)
     }
-    let cache = Cache::builder().max_entries(10).build();
+    let cache = Cache::builder().max_entries(10).build().unwrap();
     scoped_sync(&cache, || {
         for number in 0..1000 {
             f(number);
@@ -272,7 +276,7 @@ fn a_value_may_panic_while_it_is_dropped() {
     fn f(number: u64) -> Bomb {
         Bomb(number)
     }
-    let cache = Cache::builder().max_entries(10).build();
+    let cache = Cache::builder().max_entries(10).build().unwrap();
     scoped_sync(&cache, || {
         for number in 0..1000 {
             ARMED.store(true, SeqCst);

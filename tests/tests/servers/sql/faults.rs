@@ -66,7 +66,7 @@ fn a_file_that_is_none_is_an_error_each_time() {
     let garbage = directory.path().join("garbage.db");
     fs::write(&garbage, "no database ".repeat(1000)).unwrap();
     for file in [garbage.as_path(), directory.path()] {
-        let backend = SqlBackend::sqlite(file).build().unwrap();
+        let backend = SqlBackend::new(&format!("sqlite://{}", file.display())).unwrap();
         block_on(async {
             for _ in 0..3 {
                 assert!(backend.set("key", b"value", None).await.is_err());

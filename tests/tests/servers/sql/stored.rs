@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_request::{
     Cache, Clock, ErrorKind,
-    backend::{Backend, Item, SqlBackend, SqlBackendBuilder},
+    backend::{Backend, Connect, Item, SqlBackend, SqlBackendBuilder},
 };
 use cache_request_tests::{
     servers::{postgres::Postgres, wait_until},
@@ -107,7 +107,7 @@ fn is_culled(begin: impl Fn() -> SqlBackendBuilder, rows: impl Fn() -> String) {
 #[test]
 fn rows_of_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| SqlBackend::sqlite(directory.path().join(name));
+    let at = |name: &str| SqlBackend::builder(&format!("sqlite://{}/{name}", directory.path().display()));
     are_apart(|| at("apart.db"));
     batches_cross(|| at("cross.db"));
 }
@@ -115,28 +115,28 @@ fn rows_of_sqlite() {
 #[test]
 fn expired_rows_of_sqlite_are_culled() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("cache.db");
+    let url = format!("sqlite://{}/cache.db", directory.path().display());
     // Who goes by another clock, at the beginning of time, sees all that is there.
     let keys: Vec<String> = (0..2500).map(|number| format!("key{number}")).collect();
-    let early = SqlBackend::sqlite(&file).clock(Clock::mock()).namespace("another").build().unwrap();
-    let own = SqlBackend::sqlite(&file).clock(Clock::mock()).build().unwrap();
+    let early = SqlBackend::builder(&url).clock(Clock::mock()).namespace("another").build().unwrap();
+    let own = SqlBackend::builder(&url).clock(Clock::mock()).build().unwrap();
     let rows = || {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let found = block_on(early.get_many(&keys));
         let found = found.into_iter().chain(block_on(own.get_many(&["for-ever", "longer"])));
         found.filter(|found| found.as_ref().unwrap().is_some()).count().to_string()
     };
-    is_culled(|| SqlBackend::sqlite(&file), rows);
+    is_culled(|| SqlBackend::builder(&url), rows);
 }
 
 #[test]
 fn rows_of_postgres() {
     let postgres = Postgres::start(&[]);
-    are_apart(|| SqlBackend::postgres(&postgres.url()));
-    batches_cross(|| SqlBackend::postgres(&postgres.url()).connect_limit(Duration::from_secs(20)));
+    are_apart(|| SqlBackend::builder(&postgres.url()));
+    batches_cross(|| SqlBackend::builder(&postgres.url()).connect_limit(Duration::from_secs(20)));
     // No process deletes these any more.
     assert_eq!(postgres.ask("SELECT count(*) FROM cache_request"), "0");
-    let begin = || SqlBackend::postgres(&postgres.url()).connect_limit(Duration::from_secs(20));
+    let begin = || SqlBackend::builder(&postgres.url()).connect_limit(Duration::from_secs(20));
     is_culled(begin, || postgres.ask("SELECT count(*) FROM cache_request"));
 
     // A table that is taken away is made again, and one that is there is enough for who may make none.
@@ -151,7 +151,7 @@ fn rows_of_postgres() {
     let _ = postgres
         .ask("CREATE USER guest PASSWORD 'guest'; GRANT SELECT, INSERT, UPDATE, DELETE ON cache_request TO guest;");
     let guest = |password: &str| {
-        SqlBackend::postgres(&format!("postgres://guest:{password}@127.0.0.1:{}/cache", postgres.server.port))
+        SqlBackend::builder(&format!("postgres://guest:{password}@127.0.0.1:{}/cache", postgres.server.port))
             .connect_limit(Duration::from_secs(20))
     };
     block_on(async {
@@ -163,6 +163,6 @@ fn rows_of_postgres() {
         let refused = guest("wrongsecret").build().unwrap().get("key").await.unwrap_err();
         assert!(refused.kind() == ErrorKind::Backend && refused.to_string().contains("guest"), "{refused}");
         assert!(!format!("{refused} {refused:?}").contains("wrongsecret"), "{refused:?}");
-        assert!(guest("wrongsecret").connect_now(true).build().is_err());
+        assert!(guest("wrongsecret").connect(Connect::Now).build().is_err());
     });
 }
