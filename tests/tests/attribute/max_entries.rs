@@ -53,8 +53,8 @@ fn a_function_filled_the_memory_of_all_others() {
 #[test]
 fn a_function_is_bounded_in_the_near_cache_too() {
     let clock = Clock::mock();
-    let backend = MemoryBackend::new(1 << 20, clock.clone());
-    let cache = Cache::builder().backend(backend).clock(clock).near_timeout(Duration::from_secs(5)).build();
+    let backend = MemoryBackend::builder().clock(clock.clone()).build().unwrap();
+    let cache = Cache::builder().backend(backend).clock(clock).near_timeout(Duration::from_secs(5)).build().unwrap();
     scoped_sync(&cache, || {
         call_all();
         // What had to go is still in the backend.

@@ -16,9 +16,11 @@ async fn awaited(id: u32) -> Result<u32, String> {
 }
 
 fn near(near: bool) -> Cache {
-    let (clock, near) = (Clock::mock(), Duration::from_secs(if near { 5 } else { 0 }));
-    let backend = MemoryBackend::new(1 << 20, clock.clone());
-    Cache::builder().backend(backend).clock(clock).near_timeout(near).build()
+    let clock = Clock::mock();
+    let backend = MemoryBackend::builder().clock(clock.clone()).build().unwrap();
+    let builder = Cache::builder().backend(backend).clock(clock);
+    let builder = if near { builder.near_timeout(Duration::from_secs(60)) } else { builder };
+    builder.build().unwrap()
 }
 
 #[test]
