@@ -30,6 +30,7 @@ macro_rules! page {
         /// [freshness]: crate::docs::freshness
         /// [`install`]: crate::install
         /// [`install_named`]: crate::install_named
+        /// [`installed`]: crate::installed()
         /// [keys]: crate::docs::keys
         /// [`keys::rest`]: crate::keys::rest
         /// [`keys::rpc`]: crate::keys::rpc

@@ -49,6 +49,7 @@
 //! The library needs a clock and threads from the standard library. `wasm32-unknown-unknown` has neither, so the crate does not
 //! compile there, and the error says so.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 compile_error!(
@@ -81,7 +82,7 @@ pub use crate::backend::conformance;
 pub use crate::{
     attribute::{
         bounds,
-        handle::{AsyncHandle, Handle},
+        handle::{Handle, SyncHandle},
     },
     backend::Backend,
     base::{

@@ -47,15 +47,15 @@ pub(super) fn prepared(plan: &Plan) -> TokenStream {
 ///     let body = move || -> R { body };
 ///     let instance = Instance::of(&__f_cache);
 ///     let policy = …;
-///     Handle::new(site, instance, policy, key, body)
+///     SyncHandle::new(site, instance, policy, key, body)
 /// }
 /// ```
 pub(super) fn handle(plan: &Plan) -> TokenStream {
     let body = body(plan);
     let policy = policy(plan);
     let handle = match plan.signature.kind {
-        Kind::Plain => quote!(Handle),
-        _ => quote!(AsyncHandle),
+        Kind::Plain => quote!(SyncHandle),
+        _ => quote!(Handle),
     };
     let place = place(&plan.signature);
     // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last

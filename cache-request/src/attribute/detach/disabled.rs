@@ -1,6 +1,6 @@
 //! `detach` without its feature: an error in words.
 
-use crate::attribute::handle::AsyncHandle;
+use crate::attribute::handle::Handle;
 
 /// Implemented for nothing.
 #[diagnostic::on_unimplemented(
@@ -10,7 +10,7 @@ use crate::attribute::handle::AsyncHandle;
 )]
 pub trait DetachFeature {}
 
-impl<R, V, B> AsyncHandle<R, V, B> {
+impl<R, V, B> Handle<R, V, B> {
     /// Cannot be called.
     #[doc(hidden)]
     pub async fn answer_detached(self) -> R

@@ -4,10 +4,10 @@ use std::{panic::resume_unwind, pin::pin};
 
 use tokio::runtime;
 
-use crate::attribute::handle::AsyncHandle;
+use crate::attribute::handle::Handle;
 use crate::{base::context, engine::value::ValueOf};
 
-impl<R, V, B> AsyncHandle<R, V, B>
+impl<R, V, B> Handle<R, V, B>
 where
     R: Send + 'static,
     V: ValueOf<R>,

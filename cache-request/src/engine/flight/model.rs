@@ -30,7 +30,7 @@ use shuttle::{
 
 use super::waits;
 use crate::{
-    AsyncHandle, Backend, Cache, Clock, Handle,
+    Backend, Cache, Clock, Handle, SyncHandle,
     attribute::private::Site,
     engine::{description::Instance, policy::Policy, value::ValueOf},
     key::Key,
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// The companion of a call.
-    fn handle(self: &Arc<Self>) -> AsyncHandle<u32, u32, impl Future<Output = u32> + use<>> {
+    fn handle(self: &Arc<Self>) -> Handle<u32, u32, impl Future<Output = u32> + use<>> {
         scoped_sync(&self.cache, || polled(1, policy(), Arc::clone(self).body()))
     }
 
@@ -186,12 +186,12 @@ fn key(id: u32) -> Key {
 }
 
 /// A call of the modelled function, which is generic in nothing but how it is called.
-fn plain<R, V: ValueOf<R>, B: FnOnce() -> R>(id: u32, policy: Policy<R, V>, body: B) -> Handle<R, V, B> {
-    Handle::new(&SITE, Instance::of(&size_of::<V>), policy, key(id), body)
+fn plain<R, V: ValueOf<R>, B: FnOnce() -> R>(id: u32, policy: Policy<R, V>, body: B) -> SyncHandle<R, V, B> {
+    SyncHandle::new(&SITE, Instance::of(&size_of::<V>), policy, key(id), body)
 }
 
-fn polled<R, V: ValueOf<R>, B: Future<Output = R>>(id: u32, policy: Policy<R, V>, body: B) -> AsyncHandle<R, V, B> {
-    AsyncHandle::new(&SITE, Instance::of(&size_of::<V>), policy, key(id), body)
+fn polled<R, V: ValueOf<R>, B: Future<Output = R>>(id: u32, policy: Policy<R, V>, body: B) -> Handle<R, V, B> {
+    Handle::new(&SITE, Instance::of(&size_of::<V>), policy, key(id), body)
 }
 
 /// Polls a future so many times, then drops it.

@@ -1,76 +1,69 @@
-//! `call_traced` says where an answer came from.
+//! Where an answer came from, a bound of one function's entries, and the end of all of them.
 
-use cache_request::Source;
-
-use super::*;
-use crate::support::{Gate, poll};
+use cache_request::{Cache, Clock, Source, backend::MemoryBackend, cache_request, scoped_sync};
 
 #[cache_request]
-fn plain(id: u32) -> u32 {
-    id
+fn square(number: u64) -> u64 {
+    number * number
 }
 
-#[cache_request]
-async fn awaited(id: u32) -> Result<u32, String> {
-    if id > 0 { Ok(id) } else { Err("none".to_owned()) }
-}
-
-fn near(near: bool) -> Cache {
-    let clock = Clock::mock();
-    let backend = MemoryBackend::builder().clock(clock.clone()).build().unwrap();
-    let builder = Cache::builder().backend(backend).clock(clock);
-    let builder = if near { builder.near_timeout(Duration::from_secs(60)) } else { builder };
-    builder.build().unwrap()
+#[cache_request(max_entries = 10)]
+fn bounded(number: u64) -> u64 {
+    number
 }
 
 #[test]
-fn a_caller_could_not_tell_a_hit_from_a_run() {
-    for (cache, second) in
-        [(Cache::memory(), Source::Memory), (near(false), Source::Backend), (near(true), Source::Memory)]
-    {
-        scoped_sync(&cache, || {
-            let mut sources = [Source::Body, second].into_iter();
-            assert_eq!(plain_cache(1).call_traced(), (1, sources.next().unwrap()));
-            assert_eq!(plain_cache(1).call_traced(), (1, sources.next().unwrap()));
-        });
-        block_on(scoped(&cache, async {
-            assert_eq!(awaited_cache(1).call_traced().await, (Ok(1), Source::Body));
-            assert_eq!(awaited_cache(1).call_traced().await, (Ok(1), second));
-            for _ in 0..2 {
-                assert_eq!(awaited_cache(0).call_traced().await, (Err("none".to_owned()), Source::Body));
-            }
-        }));
-        // It counts as a call does.
-        let stats = cache.stats();
-        assert_eq!((stats.hits(), stats.misses(), stats.bodies()), (2, 4, 4), "{stats}");
-    }
-}
-
-#[test]
-fn with_no_cache_the_body_runs_uncached() {
-    let cache = Cache::null();
+fn a_call_did_not_tell_whether_it_was_cached() {
+    scoped_sync(&Cache::memory(), || {
+        assert_eq!(square_cache(3).call_traced(), (9, Source::Body));
+        assert_eq!(square_cache(3).call_traced(), (9, Source::Memory));
+    });
+    let backend = MemoryBackend::builder().clock(Clock::mock()).build().unwrap();
+    let cache = Cache::builder().backend(backend).build().unwrap();
     scoped_sync(&cache, || {
-        for _ in 0..2 {
-            assert_eq!(plain_cache(1).call_traced(), (1, Source::Uncached));
-            assert_eq!(block_on(awaited_cache(1).call_traced()), (Ok(1), Source::Uncached));
+        assert_eq!(square_cache(3).call_traced(), (9, Source::Body));
+        assert_eq!(square_cache(3).call_traced(), (9, Source::Backend));
+    });
+    scoped_sync(&Cache::null(), || assert_eq!(square_cache(3).call_traced(), (9, Source::Uncached)));
+}
+
+#[test]
+fn a_function_filled_the_cache_of_all_others() {
+    let cache = Cache::memory();
+    scoped_sync(&cache, || {
+        (0..5).for_each(|number| _ = square(number));
+        for number in 0..1000 {
+            assert_eq!(bounded(number), number);
+            assert_eq!(bounded_cache(number).peek(), Some(number), "the newest value stays");
         }
+        let stats = cache.stats();
+        assert_eq!(stats.function("bounded").unwrap().entries, 10);
+        assert_eq!(stats.function("square").unwrap().entries, 5);
+        assert_eq!(stats.entries, 15);
+        let cached = (0..1000).filter(|number| bounded_cache(*number).peek().is_some()).count();
+        assert_eq!(cached, 10);
     });
 }
 
 #[test]
-fn a_waiting_call_has_another_ones_answer() {
-    static BODY: Gate = Gate::new();
-
-    #[cache_request]
-    async fn slow(id: u32) -> u32 {
-        BODY.passed().await;
-        id
-    }
-
-    let cache = crate::support::cache();
-    let [mut leader, mut waiter] = scoped_sync(&cache, || [(); 2].map(|()| Box::pin(slow_cache(1).call_traced())));
-    assert_eq!([poll(&mut leader), poll(&mut waiter)], [None, None]);
-    BODY.open();
-    assert_eq!(poll(&mut leader), Some((1, Source::Body)));
-    assert_eq!(poll(&mut waiter), Some((1, Source::Coalesced)));
+fn the_values_of_one_function_could_not_be_removed() {
+    let cache = Cache::memory();
+    scoped_sync(&cache, || {
+        for number in 0..100 {
+            (square(number), bounded(number));
+        }
+        square_cache(0).invalidate_function().unwrap();
+        assert!((0..100).all(|number| square_cache(number).peek().is_none()));
+        let stats = cache.stats();
+        assert_eq!(stats.function("square").unwrap().entries, 0);
+        assert_eq!((stats.entries, stats.held_bytes), (10, stats.function("bounded").unwrap().held_bytes));
+        assert_eq!(square_cache(3).call_traced(), (9, Source::Body));
+    });
+    let cache = Cache::builder().backend(MemoryBackend::builder().build().unwrap()).build().unwrap();
+    scoped_sync(&cache, || {
+        square(3);
+        let error = square_cache(0).invalidate_function().unwrap_err();
+        assert!(error.to_string().contains("`version`"), "{error}");
+        assert_eq!(square_cache(3).peek(), Some(9));
+    });
 }

@@ -54,7 +54,7 @@ fn zero_means_the_same_in_an_address_and_in_a_builder() {
         ("tiered+redis", "near_entries=0", |builder| builder.near_entries(0)),
     ];
     for (scheme, option, set) in cache {
-        let words = in_code(set(Cache::builder().backend(MemoryBackend::new())).build().unwrap());
+        let words = in_code(set(Cache::builder().backend(MemoryBackend::new())).build());
         assert_eq!(words, in_address(scheme, option));
         let is_limit = !option.contains("secret");
         assert_eq!(words.contains("a limit is more than 0"), is_limit, "{words}");
@@ -107,10 +107,7 @@ fn what_an_address_refuses_a_builder_refuses() {
         ("secret_old=a", |builder| builder.secret_old("a")),
     ];
     for (option, set) in cache {
-        assert_eq!(
-            in_code(set(Cache::builder().backend(MemoryBackend::new())).build().unwrap()),
-            in_address("file", option)
-        );
+        assert_eq!(in_code(set(Cache::builder().backend(MemoryBackend::new())).build()), in_address("file", option));
     }
 
     let redis: [(&str, &str, Set<RedisBackendBuilder>); 11] = [
@@ -148,15 +145,15 @@ fn what_an_address_refuses_a_builder_refuses() {
 /// One that is right later does not make up for one that was wrong.
 #[test]
 fn a_builder_returns_its_first_fault() {
-    let error = in_code(Cache::builder().max_bytes(0).max_entries(0).max_bytes(1).build().unwrap());
+    let error = in_code(Cache::builder().max_bytes(0).max_entries(0).max_bytes(1).build());
     assert!(error.starts_with("option `max_bytes`: `0`"), "{error}");
 }
 
 #[test]
 fn what_contradicts_in_a_builder_is_an_error() {
-    let words = in_code(Cache::builder().near_timeout(Duration::from_secs(1)).build().unwrap());
+    let words = in_code(Cache::builder().near_timeout(Duration::from_secs(1)).build());
     assert!(words.contains("need a backend"), "{words}");
-    let words = in_code(Cache::builder().null().near_entries(1).build().unwrap());
+    let words = in_code(Cache::builder().null().near_entries(1).build());
     assert!(words.contains("need a backend"), "{words}");
     for set in [CacheBuilder::max_bytes, CacheBuilder::max_entries] {
         let builder = Cache::builder().backend(MemoryBackend::new()).near_bytes(1 << 20);
