@@ -2,6 +2,8 @@
 
 #[path = "redis/alone.rs"]
 mod alone;
+#[path = "redis/blocking_connection.rs"]
+mod blocking_connection;
 #[path = "redis/conformance.rs"]
 mod conformance;
 #[path = "redis/faults.rs"]
@@ -10,5 +12,7 @@ mod faults;
 mod login;
 #[path = "redis/runtimes.rs"]
 mod runtimes;
+#[path = "redis/scripted.rs"]
+mod scripted;
 #[path = "redis/stored.rs"]
 mod stored;

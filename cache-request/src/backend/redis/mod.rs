@@ -143,9 +143,9 @@ impl Backend for RedisBackend {
         let live = self.links.own(|runtime| self.begin(runtime)).ok()?.up()?;
         let answer = blocking_connection.ask(&live, || self.about("GET", key), bytes, limit)?;
         Some(answer.map_err(|failure| match failure {
-            blocking_connection::Failure::Refused(error) => self.failed(&error),
-            blocking_connection::Failure::OutOfStep => self.answers_something_else(),
-            blocking_connection::Failure::TookTooLong => {
+            blocking_connection::Failure::Failed(error) => self.failed(&error),
+            blocking_connection::Failure::UnexpectedAnswer => self.answers_something_else(),
+            blocking_connection::Failure::TimedOut => {
                 let why = format!("{}: the server took longer than {limit:?}", self.name());
                 Error::new(crate::ErrorKind::Timeout, why)
             }
