@@ -123,9 +123,9 @@ impl Backend for RedisBackend {
         let live = self.links.own(|runtime| self.begin(runtime)).ok()?.up()?;
         let answer = blocking_connection.ask(&live, || self.about("GET", key), bytes, limit)?;
         Some(answer.map_err(|failure| match failure {
-            blocking_connection::Failure::Refused(error) => self.failed(&error),
-            blocking_connection::Failure::OutOfStep => self.answers_something_else(),
-            blocking_connection::Failure::TookTooLong => {
+            blocking_connection::Failure::Failed(error) => self.failed(&error),
+            blocking_connection::Failure::UnexpectedAnswer => self.answers_something_else(),
+            blocking_connection::Failure::TimedOut => {
                 let why = format!("{}: the server took longer than {limit:?}", self.name());
                 Error::new(crate::ErrorKind::Timeout, why)
             }
@@ -289,7 +289,10 @@ impl RedisBackend {
     }
 
     fn failed(&self, error: &RedisError) -> Error {
-        Error::backend(format!("{}: {}", self.name(), self.server.explain(error)))
+        // The server is well. The next `SET` replaces the value, whatever its type.
+        let is_about_the_key = error.code() == Some("WRONGTYPE");
+        let kind = if is_about_the_key { crate::ErrorKind::Corrupt } else { crate::ErrorKind::Backend };
+        Error::new(kind, format!("{}: {}", self.name(), self.server.explain(error)))
     }
 
     fn too_large(&self, value: &[u8]) -> Option<Error> {
