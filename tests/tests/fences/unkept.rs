@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use cache_request::{Cache, Clock, ErrorKind, backend::MemoryBackend, cache_request, scoped_sync};
+use cache_request::{Cache, ErrorKind, backend::MemoryBackend, cache_request, scoped_sync};
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
 fn bytes() -> Cache {
