@@ -69,12 +69,12 @@ impl Harness for Files {
 
 /// Backends in this process's memory, under a clock that stands still.
 struct Memory {
-    max_bytes: usize,
+    max_bytes: u64,
     clock: MockClock,
 }
 
 impl Memory {
-    fn of_at_most(max_bytes: usize) -> Self {
+    fn of_at_most(max_bytes: u64) -> Self {
         Self { max_bytes, clock: cache_request::Clock::mock() }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cache_request::{
-    Cache, Clock, Error,
+    Cache, Error,
     backend::{Backend, Item, MemoryBackend},
     cache_request, scoped_sync,
 };
