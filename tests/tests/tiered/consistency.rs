@@ -9,7 +9,7 @@ use std::{
 };
 
 use cache_request::{
-    Cache, Clock,
+    Cache,
     backend::{MemoryBackend, Tracking},
     cache_request, scoped_sync,
 };
