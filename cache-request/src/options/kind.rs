@@ -134,7 +134,7 @@ pub(crate) const SWITCH: Kind<bool> = Kind {
 pub(crate) const CONNECT: Kind<Connect> = Kind {
     expected: "`now` or `lazy`",
     parse: |text| find(&Connect::NAMES, text),
-    show: |connect| name(&Connect::NAMES, *connect),
+    show: |connect| name(&Connect::NAMES, connect),
     fault: |_| None,
     is_secret: false,
 };
@@ -142,7 +142,7 @@ pub(crate) const CONNECT: Kind<Connect> = Kind {
 pub(crate) const SSL_MODE: Kind<SslMode> = Kind {
     expected: "`disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`",
     parse: |text| find(&SslMode::NAMES, text),
-    show: |mode| name(&SslMode::NAMES, *mode),
+    show: |mode| name(&SslMode::NAMES, mode),
     fault: |_| None,
     is_secret: false,
 };
@@ -214,8 +214,8 @@ fn find<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
     names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value)
 }
 
-fn name<T: PartialEq>(names: &[(&str, T)], value: T) -> String {
-    names.iter().find(|(_, named)| *named == value).map_or_else(String::new, |(name, _)| (*name).to_owned())
+fn name<T: PartialEq>(names: &[(&str, T)], value: &T) -> String {
+    names.iter().find(|(_, named)| named == value).map_or_else(String::new, |(name, _)| (*name).to_owned())
 }
 
 const UNITS: [(&str, u64); 6] =
@@ -232,7 +232,7 @@ fn parse_bytes(text: &str) -> Option<u64> {
 }
 
 fn show_bytes(bytes: &u64) -> String {
-    match UNITS.iter().find(|(_, unit)| *bytes >= *unit && bytes % unit == 0) {
+    match UNITS.iter().find(|(_, unit)| *bytes >= *unit && bytes.is_multiple_of(*unit)) {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => bytes.to_string(),
     }

@@ -18,7 +18,13 @@ pub(crate) struct CacheOption<T: 'static> {
     pub(super) help: &'static str,
     /// What to do instead, where a value is refused.
     hint: Option<&'static str>,
-    needs: Option<(&'static Feature, fn(&T) -> bool)>,
+    needs: Option<Needs<T>>,
+}
+
+/// The feature that a value needs.
+struct Needs<T> {
+    feature: &'static Feature,
+    when: fn(&T) -> bool,
 }
 
 /// The schemes that have an option.
@@ -82,7 +88,7 @@ impl<T> CacheOption<T> {
 
     /// It needs a feature where `when` says so.
     pub(super) const fn needs(mut self, feature: &'static Feature, when: fn(&T) -> bool) -> Self {
-        self.needs = Some((feature, when));
+        self.needs = Some(Needs { feature, when });
         self
     }
 
@@ -111,7 +117,7 @@ impl<T> CacheOption<T> {
 
     /// The feature without which the value cannot be used.
     fn needed(&self, value: &T) -> Option<&'static Feature> {
-        self.needs.filter(|(_, when)| when(value)).map(|(feature, _)| feature)
+        self.needs.as_ref().filter(|needs| (needs.when)(value)).map(|needs| needs.feature)
     }
 
     fn explain(&self, fault: &str) -> String {

@@ -154,8 +154,10 @@ impl SqlBackendBuilder {
         self.checks.check(option, &value);
         if let Ok((scheme, engine)) = &mut self.place {
             self.checks.note(belongs(option, scheme));
-            if let Engine::Postgres { options, .. } = engine {
-                **options = set((**options).clone(), value);
+            match engine {
+                Engine::Postgres { options, .. } => **options = set((**options).clone(), value),
+                #[cfg(feature = "sqlite")]
+                Engine::Sqlite(_) => {}
             }
         }
         self
