@@ -31,7 +31,7 @@ pub(crate) fn ends(test: impl FnOnce() + Send + 'static) {
         let _ended: mpsc::Sender<()> = ended;
         test();
     });
-    if end.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+    if end.recv_timeout(Duration::from_secs(300)) == Err(mpsc::RecvTimeoutError::Timeout) {
         panic!("it hangs");
     }
     if let Err(panic) = test.join() {

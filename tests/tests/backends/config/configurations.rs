@@ -18,7 +18,7 @@ fn a_configuration_is_read_with_its_named_caches() {
     assert_eq!(config.caches.keys().collect::<Vec<_>>(), ["none", "sessions"]);
     let default = config.default.build().unwrap();
     assert_eq!(entries(&default), 1);
-    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..config.double?number=1"));
+    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..backends.config.double?number=1"));
     assert_eq!(entries(&config.caches["sessions"].build().unwrap()), 2);
     assert!(config.caches["none"].build().unwrap().is_disabled());
 

@@ -170,5 +170,5 @@ fn values_that_can() {
     assert!(Cache::from_url("null://").unwrap().is_disabled());
 
     let cache = Cache::from_url("memory://?prefix=shop%2E1").unwrap();
-    scoped_sync(&cache, || assert_eq!(double_cache(1).key().unwrap(), "shop%2E1..config.double?number=1"));
+    scoped_sync(&cache, || assert_eq!(double_cache(1).key().unwrap(), "shop%2E1..backends.config.double?number=1"));
 }

@@ -137,8 +137,8 @@ fn a_value_that_would_come_back_as_another_is_computed_anew() {
     assert_eq!(ran, 2);
     logged(
         &lines,
-        "a value could not be kept function=values.size cause=a value of type \
-         `alloc::vec::Vec<never_broken::values::Size>` would be read back as another value: ",
+        "a value could not be kept function=never_broken.values.size cause=a value of type \
+         `alloc::vec::Vec<engine::never_broken::values::Size>` would be read back as another value: ",
     );
     let stats = cache.stats();
     let function = stats.function("values.size").unwrap();

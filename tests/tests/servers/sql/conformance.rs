@@ -55,7 +55,7 @@ impl<P: Sync> Namespaces<P> {
             .namespace(namespace)
             .max_connections(3)
             .clock(self.clock.clone())
-            .connect_limit(Duration::from_secs(20))
+            .connect_limit(Duration::from_secs(60))
             .build()
             .unwrap()
     }
