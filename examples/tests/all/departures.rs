@@ -351,7 +351,7 @@ fn thousands(number: usize) -> String {
 struct Site {
     child: Child,
     address: String,
-    /// Held open: a program whose output nobody takes may fail to print.
+    /// Held open: a program may fail to print if its output is not read.
     _output: BufReader<ChildStdout>,
 }
 

@@ -48,6 +48,23 @@ fn the_readme_is_read_in_one_sitting() {
 }
 
 #[test]
+fn the_table_has_each_argument_of_the_attribute() {
+    let macros = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cache-request-macros");
+    let read = |file: &str| fs::read_to_string(macros.join(file)).unwrap();
+    let (table, source) = (read("docs/arguments.md"), read("src/args.rs"));
+    let rows: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    let arguments: Vec<_> = source.split("argument!(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(arguments.len() > 15, "only {} arguments found", arguments.len());
+    for argument in arguments {
+        let in_rows =
+            rows.iter().filter(|row| row.split(|c: char| !c.is_alphanumeric() && c != '_').next() == Some(argument));
+        // A key is a template or a function, and a handle may be refused or be an associated function.
+        let expected = if matches!(argument, "key" | "handle") { 2 } else { 1 };
+        assert_eq!(in_rows.count(), expected, "rows of `{argument}`");
+    }
+}
+
+#[test]
 fn the_one_who_acts_is_named() {
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap().to_lowercase();

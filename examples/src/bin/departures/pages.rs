@@ -170,7 +170,7 @@ pub(crate) fn stats(table: &str) -> Markup {
         section {
             h1 { "What the cache has to tell" }
             pre.scroll { (table) }
-            p.note { "The same " a href="/stats.json" { "as JSON" } ", also here for whoever accepts only that." }
+            p.note { "The same " a href="/stats.json" { "as JSON" } ", also here for clients that accept only that." }
         }
     };
     page("Counters", None, &body)
