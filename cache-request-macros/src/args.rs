@@ -38,7 +38,7 @@ macro_rules! argument {
 }
 
 /// All arguments there are.
-const ARGUMENTS: [Argument; 17] = [
+const ARGUMENTS: [Argument; 19] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
     argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
@@ -51,9 +51,11 @@ const ARGUMENTS: [Argument; 17] = [
     argument!("local", After::Nothing, local, flag),
     argument!("when", After::Equals("when = |value| …"), when, after_equals),
     argument!("weight", After::Equals("weight = |value| …"), weight, after_equals),
+    argument!("max_entries", After::Equals("max_entries = 1000"), max_entries, max_entries),
     argument!("cache_err", After::Nothing, cache_err, flag),
     argument!("skip_none", After::Nothing, skip_none, flag),
     argument!("coalesce", After::Equals("coalesce = false"), coalesce, yes_or_no),
+    argument!("detach", After::Nothing, detach, flag),
     argument!("handle", After::Equals("handle = false"), handle, handle),
     argument!("crate", After::Equals("crate = path"), krate, path),
 ];
@@ -105,9 +107,11 @@ pub(crate) struct Args {
     pub(crate) local: Slot<bool>,
     pub(crate) when: Slot<Expr>,
     pub(crate) weight: Slot<Expr>,
+    pub(crate) max_entries: Slot<Expr>,
     pub(crate) cache_err: Slot<bool>,
     pub(crate) skip_none: Slot<bool>,
     pub(crate) coalesce: Slot<bool>,
+    pub(crate) detach: Slot<bool>,
     pub(crate) handle: Slot<HandleArg>,
     pub(crate) krate: Slot<Path>,
 }
@@ -223,7 +227,7 @@ const ELSEWHERE: [(&[&str], &str); 13] = [
     ),
     (
         &["size", "max_size", "capacity", "max_capacity", "maxsize"],
-        "the cache is bounded by bytes for all its functions, see `max_bytes`",
+        "write `max_entries = 1000`; the cache bounds the bytes of all its functions, see `max_bytes`",
     ),
     (&["result"], "only `Ok` values of a `Result` are cached unless you write `cache_err`, so leave it out"),
     (&["option"], "write `skip_none` to cache only `Some` values"),
@@ -242,7 +246,7 @@ const ELSEWHERE: [(&[&str], &str); 13] = [
         &["ty", "create", "disk", "redis", "map_error", "backend", "store"],
         "the program chooses the backend when it starts: `CACHE_URL` or `install`, and `cache = \"…\"` names another cache",
     ),
-    (&["with_cached_flag"], "the companion's handle tells where an answer came from"),
+    (&["with_cached_flag"], "the companion's handle says where an answer came from: `call_traced()`"),
     (&["refresh", "time_refresh"], "a hit does not prolong a timeout"),
     (&["unbound", "unlimited"], "memory is always bounded; `timeout = never` keeps values until they are evicted"),
 ];
@@ -309,6 +313,21 @@ fn whole_seconds(int: &LitInt) -> syn::Result<Duration> {
     }
     let too_many = |_| syn::Error::new(int.span(), "no timeout is so long; `never` keeps for ever");
     int.base10_parse().map(Duration::from_secs).map_err(too_many)
+}
+
+fn max_entries(input: ParseStream<'_>) -> syn::Result<Expr> {
+    let value = after_equals(input)?;
+    let message = match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(int), .. }) if int.base10_digits() != "0" => return Ok(value),
+        Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) => {
+            "`max_entries` is at least 1; write `timeout = 0` for a function that keeps nothing"
+        }
+        Expr::Lit(_) | Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => {
+            "expected how many values memory may hold, such as `1000`"
+        }
+        _ => return Ok(value),
+    };
+    Err(syn::Error::new(value.span(), message))
 }
 
 fn skip(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {

@@ -8,7 +8,7 @@ use crate::{
     args::{Args, Extra, Given, HandleArg, OwnKey, is_set},
     errors::Errors,
     names,
-    signature::{Argument, Binding, Signature, mentions},
+    signature::{Argument, Binding, Kind, Signature, mentions},
     template::{Placeholder, Template},
     types,
 };
@@ -45,6 +45,7 @@ pub(crate) fn join(mut args: Args, signature: Signature, errors: &mut Errors) ->
     written_arguments(&args, &signature, errors);
     receiver(&args, &signature, errors);
     answer(&args, &signature, errors);
+    detached(&args, &signature, errors);
     let key = match args.key.take().map(|key| key.value) {
         None => KeyPlan::Parts { parts: parts(&args, &signature, errors), pieces: None },
         Some(OwnKey::Template(template)) => template_key(template, &signature, errors),
@@ -95,8 +96,8 @@ fn written_arguments(args: &Args, signature: &Signature, errors: &mut Errors) {
     }
     let message = |name: &str| {
         format!(
-            "what the body writes through `{name}` is not repeated when the answer is remembered; take it by value or \
-             by `&`, or write `skip({name})` if nobody needs what is written"
+            "a hit does not repeat what the body writes through `{name}`; take it by value or by `&`, or write \
+             `skip({name})` if no caller needs what is written"
         )
     };
     if let Some(receiver) = signature.receiver()
@@ -110,6 +111,33 @@ fn written_arguments(args: &Args, signature: &Signature, errors: &mut Errors) {
             && let Some(binding) = argument.bindings.iter().find(|binding| !skips(args, &binding.name))
         {
             errors.at(reference, message(&binding.name));
+        }
+    }
+}
+
+/// A detached body outlives its call, so it owns its arguments.
+fn detached(args: &Args, signature: &Signature, errors: &mut Errors) {
+    let Some(detach) = args.detach.as_ref().filter(|flag| flag.value) else { return };
+    if signature.kind == Kind::Plain {
+        errors.at(&detach.name.ident, "`detach` is for async functions: a plain one cannot be cancelled; remove it");
+        return;
+    }
+    if !has_companion(args, signature) {
+        errors.at(&detach.name.ident, "`detach` needs the companion function; remove `handle = false`, or `detach`");
+    }
+    let message = "with `detach` the body may outlive its call, so it must own its arguments";
+    if let Some(receiver) = signature.receiver()
+        && types::is_reference_to_self(receiver)
+    {
+        errors.at(receiver, format!("{message}; take `self: Arc<Self>`, or `self` by value"));
+    }
+    for argument in &signature.arguments {
+        if let Some(lifetime) = types::borrows(&argument.ty) {
+            errors
+                .at(lifetime, format!("{message}; take an owned value here, such as a `String`, a `Vec` or an `Arc`"));
+        }
+        if types::opaque(&argument.ty).is_some() {
+            errors.at(&argument.ty, "`detach` needs arguments whose types have names; use a type parameter");
         }
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn function(item: TokenStream) -> syn::Result<ItemFn> {
     if let Ok(method) = syn::parse2::<syn::TraitItemFn>(item.clone()) {
         return Err(syn::Error::new_spanned(
             method.sig,
-            "a function without a body has nothing to remember; annotate the functions that implement it",
+            "a function without a body has no answer to cache; annotate the functions that implement it",
         ));
     }
     let (place, message) = match syn::parse2::<Item>(item) {
@@ -105,7 +105,7 @@ pub(crate) fn function(item: TokenStream) -> syn::Result<ItemFn> {
     Err(syn::Error::new(place, message))
 }
 
-/// Reads the function, and collects what cannot be remembered about it.
+/// Reads the function, and collects the errors about it.
 pub(crate) fn read(function: ItemFn, attribute_mentions_self: bool, errors: &mut Errors) -> Signature {
     reject_qualifiers(&function, errors);
     let (kind, answer, async_trait) = kind(&function, errors);
@@ -123,12 +123,12 @@ fn reject_qualifiers(function: &ItemFn, errors: &mut Errors) {
     if let Safety::Unsafe(token) = &signature.safety {
         errors.at(
             token,
-            "an `unsafe fn` cannot be remembered: what its caller promises would not be promised for the stored \
-             answer; annotate a safe function that calls it",
+            "an `unsafe fn` cannot be cached: its caller's promises would not cover the stored answer; \
+             annotate a safe function that calls it",
         );
     }
     if let Some(abi) = &signature.abi {
-        errors.at(abi, "a function with a foreign ABI cannot be remembered; annotate a Rust function that it calls");
+        errors.at(abi, "a function with a foreign ABI cannot be cached; annotate a Rust function that it calls");
     }
 }
 

@@ -148,30 +148,41 @@ pub(crate) fn borrowed(ty: &Type) -> Option<TypeReference> {
 
 /// A lifetime in a cached value's type that is not `'static`: `Msg<'a>`, `Box<dyn Iterator + 'a>`.
 pub(crate) fn short_lifetime(ty: &Type) -> Option<Lifetime> {
-    #[derive(Default)]
-    struct Find {
-        found: Option<Lifetime>,
-    }
-    impl Visit<'_> for Find {
-        fn visit_lifetime(&mut self, lifetime: &Lifetime) {
-            if self.found.is_none() && !is_static(Some(lifetime)) {
-                self.found = Some(lifetime.clone());
-            }
-        }
-
-        // The lifetimes of a function's own signature are not held by the value.
-        fn visit_type_fn_ptr(&mut self, _: &TypeFnPtr) {}
-        fn visit_parenthesized_generic_arguments(&mut self, _: &syn::ParenthesizedGenericArguments) {}
-        fn visit_bound_lifetimes(&mut self, _: &syn::BoundLifetimes) {}
-        fn visit_trait_bound(&mut self, bound: &syn::TraitBound) {
-            if bound.lifetimes.is_none() {
-                visit::visit_trait_bound(self, bound);
-            }
-        }
-    }
-    let mut find = Find::default();
+    let mut find = FindLifetime::default();
     find.visit_type(kept(ty));
     find.found
+}
+
+#[derive(Default)]
+struct FindLifetime {
+    found: Option<Lifetime>,
+}
+
+impl Visit<'_> for FindLifetime {
+    fn visit_lifetime(&mut self, lifetime: &Lifetime) {
+        if self.found.is_none() && !is_static(Some(lifetime)) {
+            self.found = Some(lifetime.clone());
+        }
+    }
+
+    // The lifetimes of a function's own signature are not held by the value.
+    fn visit_type_fn_ptr(&mut self, _: &TypeFnPtr) {}
+    fn visit_parenthesized_generic_arguments(&mut self, _: &syn::ParenthesizedGenericArguments) {}
+    fn visit_bound_lifetimes(&mut self, _: &syn::BoundLifetimes) {}
+    fn visit_trait_bound(&mut self, bound: &syn::TraitBound) {
+        if bound.lifetimes.is_none() {
+            visit::visit_trait_bound(self, bound);
+        }
+    }
+}
+
+/// The first reference or short lifetime in the type of an argument, as tokens to point at.
+pub(crate) fn borrows(ty: &Type) -> Option<proc_macro2::TokenStream> {
+    let mut reference = FindReference { matches: |reference| !is_static(reference.lifetime.as_ref()), found: None };
+    reference.visit_type(ty);
+    let mut lifetime = FindLifetime::default();
+    lifetime.visit_type(ty);
+    reference.found.map(|found| quote::quote!(#found)).or_else(|| lifetime.found.map(|found| quote::quote!(#found)))
 }
 
 /// The array that a key part is, or contains: serde itself serialises arrays of up to 32 elements only.

@@ -30,6 +30,7 @@ macro_rules! page {
         /// [freshness]: crate::docs::freshness
         /// [`install`]: crate::install
         /// [`install_named`]: crate::install_named
+        /// [`installed`]: crate::installed()
         /// [keys]: crate::docs::keys
         /// [`keys::rest`]: crate::keys::rest
         /// [`keys::rpc`]: crate::keys::rpc
@@ -44,6 +45,7 @@ macro_rules! page {
         /// [`scoped`]: crate::scoped
         /// [`scoped_sync`]: crate::scoped_sync
         /// [several processes]: crate::docs::limits#several-processes
+        /// [`Source`]: crate::Source
         /// [`SqlBackend`]: ../../backend/struct.SqlBackend.html
         /// [statistics]: crate::docs::statistics
         /// [`Stats`]: crate::Stats

@@ -3,38 +3,69 @@
 use std::{error::Error as StdError, fmt};
 
 /// What kind of thing went wrong.
+///
+/// The kind of a [`Backend`](crate::Backend)'s error says what is at fault, and so what the cache does next:
+///
+/// | kind | at fault | the call | the circuit breaker |
+/// | --- | --- | --- | --- |
+/// | [`Corrupt`](Self::Corrupt), [`Forged`](Self::Forged), [`TooLarge`](Self::TooLarge), [`Codec`](Self::Codec), [`Key`](Self::Key) | one key or its value | goes on: a read is a miss, and the new value replaces what is stored | is not told |
+/// | [`Unavailable`](Self::Unavailable) | one server of several | asks the backend no more | is not told |
+/// | all others | the backend | asks the backend no more | counts a fault |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An address, option or value that the configuration cannot mean.
+    /// The configuration has an address, an option or a value that is refused.
     Config,
-    /// A cache was installed or used already.
+    /// A cache is installed or in use already.
     Installed,
-    /// The backend could not do what it was asked: unreachable, full, refused.
+    /// The backend failed: it is unreachable, full or refuses the operation.
     Backend,
     /// The backend took longer than a call waits.
     Timeout,
-    /// The backend was not asked: it has failed too often, or has too much to do. Or one of its servers is lost, and the others
-    /// go on.
+    /// The backend was not asked, since it fails too often or has too much to do; or one of its servers is lost, and the others
+    /// work.
     Unavailable,
-    /// The backend's stored bytes are not what was written.
+    /// What is stored under the key is not what this backend wrote there.
     Corrupt,
-    /// The stored bytes are not vouched for by the cache's secret: somebody else wrote them, or put them under another key.
+    /// The stored bytes are not authenticated with the cache's secret: another writer stored them, or stored them under another
+    /// key.
     Forged,
     /// The value is larger than the backend takes.
     TooLarge,
-    /// A value could not be turned into bytes or back.
+    /// A value could not be encoded or decoded.
     Codec,
-    /// Code of the program's own panicked that the cache ran: a clone, a condition, a serialiser.
+    /// Code of the program panicked while the cache ran it: a clone, a condition, a serialiser.
     Panic,
-    /// No key could be made of a call's arguments.
+    /// No key could be made of the arguments of a call.
     Key,
+}
+
+/// What is at fault when an operation of a backend fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// One key, or its value. Other keys work.
+    Key,
+    /// One server of several. Keys of the other servers work.
+    Server,
+    /// All of the backend.
+    Backend,
+}
+
+impl ErrorKind {
+    /// What is at fault when an operation of a backend fails with this kind of error.
+    pub(crate) fn blame(self) -> Blame {
+        match self {
+            Self::Corrupt | Self::Forged | Self::TooLarge | Self::Codec | Self::Key => Blame::Key,
+            Self::Unavailable => Blame::Server,
+            Self::Config | Self::Installed | Self::Backend | Self::Timeout | Self::Panic => Blame::Backend,
+        }
+    }
 }
 
 /// An error of the cache. It never reaches the caller of an annotated function.
 ///
-/// `{}` shows its own message, and [`source`](StdError::source) is its cause. `{:#}` shows the message and all causes, and so
-/// does `Debug`. None of them shows a password.
+/// `{}` shows its own message, and [`source`](StdError::source) is its cause. `{:#}` and `Debug` show the message and all causes.
+/// None of them shows a password.
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -47,7 +78,8 @@ impl Error {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// A backend's failure, described by `message`: what implementors of [`Backend`](crate::backend::Backend) return.
+    /// An error of the kind [`ErrorKind::Backend`], described by `message`: what a [`Backend`](crate::Backend) returns when it
+    /// fails.
     pub fn backend(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Backend, message)
     }
@@ -60,7 +92,7 @@ impl Error {
         Self::new(ErrorKind::TooLarge, format!("a value of {bytes} bytes, where at most {limit} may be held"))
     }
 
-    /// Adds what caused it. The cause's own text must hold no secret.
+    /// Adds the cause. Its text must not hold a secret.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());

@@ -39,6 +39,7 @@
 //! - `postgres`: `postgres://` and `backend::SqlBackend`. `postgres-tls` adds TLS, by rustls.
 //! - `memcached`: `memcached://` and `backend::MemcachedBackend`.
 //! - `zstd`: large values are compressed in a backend, if the options say so.
+//! - `detach`: the argument `detach`, on tokio.
 //! - `conformance`: the tests that every backend has to pass, as the macro `conformance!`.
 //!
 //! `zstd`, `sqlite`, `redis-tls` and `postgres-tls` need a C compiler for the target. The others do not.
@@ -47,6 +48,7 @@
 //!
 //! The library needs a clock and threads from the standard library. `wasm32-unknown-unknown` has neither, so the crate does not
 //! compile there, and the error says so.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -69,6 +71,7 @@ pub mod docs;
 mod engine;
 mod error;
 mod key;
+mod options;
 mod stats;
 mod store;
 
@@ -79,7 +82,7 @@ pub use crate::backend::conformance;
 pub use crate::{
     attribute::{
         bounds,
-        handle::{AsyncHandle, Handle},
+        handle::{Handle, SyncHandle},
     },
     backend::Backend,
     base::{
@@ -87,15 +90,16 @@ pub use crate::{
         context::{Scoped, client_scope, client_scope_sync},
     },
     cache::{
-        Cache, CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_NEAR_TIMEOUT, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT,
+        Cache, CacheBuilder,
         config::{CacheConfig, Config, Setting},
-        installed::{CACHE_URL, current, install, install_named, named, stats},
+        installed::{CACHE_URL, current, install, install_named, installed, named, stats},
         scoped::{scoped, scoped_sync},
     },
-    codec::DEFAULT_MAX_VALUE_BYTES,
+    engine::source::Source,
     error::{Error, ErrorKind},
     key::keys,
-    stats::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
+    options::defaults,
+    stats::{BackendStats, BreakerStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
 };
 
 #[cfg(feature = "macros")]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use cache_request::{
-    Error, MockClock,
+    Error, ErrorKind, MockClock,
     backend::{Backend, MemoryBackend},
 };
 
@@ -126,6 +126,8 @@ pub enum Bend {
     Works,
     /// Fails.
     Errs,
+    /// Fails with an error of this kind.
+    ErrsAs(ErrorKind),
     /// Panics at once, before there is a future.
     Panics,
     /// Panics when it is polled.
@@ -168,7 +170,10 @@ impl Bent {
     /// A backend that works.
     #[must_use]
     pub fn new(clock: &MockClock) -> Self {
-        Self { memory: Arc::new(MemoryBackend::new(64 << 20, clock)), bends: Arc::default() }
+        Self {
+            memory: Arc::new(MemoryBackend::builder().clock(clock).build().expect("no option is wrong")),
+            bends: Arc::default(),
+        }
     }
 
     /// Has it work otherwise from now on.
@@ -186,6 +191,7 @@ async fn suffer(bend: Bend) -> Result<(), Error> {
     match bend {
         Bend::Works | Bend::Finds(_) => Ok(()),
         Bend::Errs => Err(Error::backend("the server is on fire")),
+        Bend::ErrsAs(kind) => Err(Error::new(kind, "on purpose")),
         Bend::Panics | Bend::PanicsLater => panic!("a bug in the backend"),
         Bend::Hangs => pending().await,
         Bend::HangsAndPanics => {

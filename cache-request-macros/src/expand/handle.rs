@@ -47,15 +47,15 @@ pub(super) fn prepared(plan: &Plan) -> TokenStream {
 ///     let body = move || -> R { body };
 ///     let instance = Instance::of(&__f_cache);
 ///     let policy = …;
-///     Handle::new(site, instance, policy, key, body)
+///     SyncHandle::new(site, instance, policy, key, body)
 /// }
 /// ```
 pub(super) fn handle(plan: &Plan) -> TokenStream {
     let body = body(plan);
     let policy = policy(plan);
     let handle = match plan.signature.kind {
-        Kind::Plain => quote!(Handle),
-        _ => quote!(AsyncHandle),
+        Kind::Plain => quote!(SyncHandle),
+        _ => quote!(Handle),
     };
     let place = place(&plan.signature);
     // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last
@@ -131,6 +131,10 @@ fn site(plan: &Plan) -> TokenStream {
         let setter = Ident::new(setter, Span::call_site());
         Some(quote!(.#setter(#text)))
     });
+    let max_entries = args.max_entries.as_ref().map(|entries| {
+        let entries = &entries.value;
+        quote!(.max_entries(#entries))
+    });
     let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
     let associated = plan.signature.associated.then(|| quote!(.associated()));
     let local = is_set(&args.local).then(|| quote!(.local()));
@@ -139,7 +143,7 @@ fn site(plan: &Plan) -> TokenStream {
         {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ).column(::core::column!()) #(#texts)* #template #associated #local #uncoalesced;
+            ).column(::core::column!()) #(#texts)* #max_entries #template #associated #local #uncoalesced;
             &SITE
         }
     }

@@ -1,4 +1,4 @@
-//! The circuit breaker: a backend that fails again and again is left alone for a while.
+//! The circuit breaker: stops operations that fail again and again for a while.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -7,25 +7,29 @@ use std::{
 
 use crate::{
     base::clock::{Clock, Nanos},
-    stats::BreakerState,
+    stats::{BreakerState, BreakerStats},
 };
 
 /// When the breaker opens, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
-    /// So many operations in a row have failed.
+    /// How many faults in a row open it.
     pub(crate) faults: u32,
-    /// How long nobody asks then.
+    /// How long it stays open.
     pub(crate) pause: Duration,
 }
 
+/// A count of faults in a row that permits no operation for a while once it has reached its limit.
+///
+/// After the pause it is half-open: one operation at a time is permitted, a probe. The probe's success closes the breaker, and
+/// its failure opens it again.
 pub(crate) struct Breaker {
     policy: Policy,
     clock: Clock,
-    /// How many operations have failed since the last that did not.
+    /// Faults since the last success.
     faults: AtomicU32,
-    /// When the pause ends; zero while the breaker is closed.
-    closed_until: AtomicU64,
+    /// When the pause ends; [`CLOSED`] while the breaker is closed.
+    open_until: AtomicU64,
     probing: AtomicBool,
     opened: AtomicU64,
 }
@@ -38,26 +42,25 @@ impl Breaker {
             policy,
             clock,
             faults: AtomicU32::new(0),
-            closed_until: AtomicU64::new(CLOSED),
+            open_until: AtomicU64::new(CLOSED),
             probing: AtomicBool::new(false),
             opened: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
-        match self.closed_until.load(Ordering::Acquire) {
+        match self.open_until.load(Ordering::Acquire) {
             CLOSED => BreakerState::Closed,
             end if self.clock.coarse() < end => BreakerState::Open,
             _ => BreakerState::HalfOpen,
         }
     }
 
-    /// How often it has opened.
-    pub(crate) fn opened(&self) -> u64 {
-        self.opened.load(Ordering::Relaxed)
+    pub(crate) fn stats(&self) -> BreakerStats {
+        BreakerStats { state: self.state(), opened: self.opened.load(Ordering::Relaxed) }
     }
 
-    /// Leave to ask the backend, or `None`.
+    /// Permits an operation, unless the breaker is open, or is half-open and another operation is the probe.
     pub(crate) fn permit(&self) -> Option<Permit<'_>> {
         let is_probe = match self.state() {
             BreakerState::Closed => false,
@@ -76,22 +79,22 @@ impl Breaker {
         let faults = self.faults.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         if is_probe || faults >= self.policy.faults {
             let end = self.clock.after(self.policy.pause).max(CLOSED + 1);
-            if self.closed_until.swap(end, Ordering::AcqRel) == CLOSED {
+            if self.open_until.swap(end, Ordering::AcqRel) == CLOSED {
                 self.opened.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
     fn succeeded(&self) {
-        // Written only where it changes, as all threads read it.
+        // All threads read this, so it is written only when it changes.
         if self.faults.load(Ordering::Acquire) != 0 {
             self.faults.store(0, Ordering::Release);
-            self.closed_until.store(CLOSED, Ordering::Release);
+            self.open_until.store(CLOSED, Ordering::Release);
         }
     }
 }
 
-/// One operation that may ask the backend. Dropped without an outcome, it tells nothing.
+/// One permitted operation. Dropped without an outcome, it does not count.
 pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     is_probe: bool,
@@ -143,7 +146,7 @@ mod tests {
         fail(&breaker, 1);
         assert_eq!(breaker.state(), BreakerState::Open);
         assert!(breaker.permit().is_none());
-        assert_eq!(breaker.opened(), 1);
+        assert_eq!(breaker.stats().opened, 1);
     }
 
     #[test]
@@ -156,19 +159,19 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         let probe = breaker.permit().unwrap();
         assert!(breaker.permit().is_none());
-        // Dropped half way: somebody else tries.
+        // Without an outcome, the next operation is the probe.
         drop(probe);
         breaker.permit().unwrap().failed();
         assert_eq!(breaker.state(), BreakerState::Open);
         clock.advance(PAUSE);
         breaker.permit().unwrap().succeeded();
         assert_eq!(breaker.state(), BreakerState::Closed);
-        assert_eq!(breaker.opened(), 1);
+        assert_eq!(breaker.stats().opened, 1);
         fail(&breaker, 2);
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
-    /// Operations that were under way when it opened.
+    /// The outcomes of operations that were in flight when the breaker opened.
     #[test]
     fn late_outcomes_count_too() {
         let (breaker, clock) = breaker();

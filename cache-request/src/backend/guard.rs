@@ -1,4 +1,5 @@
-//! What stands between a call and its backend: whatever that does, the call goes on.
+//! The guard around every operation of a backend: a time limit, two circuit breakers, a bound on operations in flight, and no
+//! panics.
 
 use std::{
     future::{pending, poll_fn},
@@ -20,46 +21,55 @@ use super::{
 use crate::{
     Error, ErrorKind,
     base::{
-        clock::{Clock, coarse_now, coarse_since},
+        clock::{Clock, Nanos},
         panic::catch_panic,
         timer::with_limit,
     },
+    error::Blame,
+    options::{defaults, saturating},
     stats::{BackendStats, BreakerState},
 };
 
-/// A backend that answers within its limit, or fails: it cannot hang, cannot panic, and is left alone while it fails. Only where
-/// it takes a caller's thread, it is trusted to give it back in time.
+/// A backend whose operations end within their time limit and do not panic, and which is not asked while it fails.
+///
+/// Reads and writes have a circuit breaker each: where only writes fail, reads go on, and their successes do not keep writes
+/// from being refused. Deletions are writes.
+///
+/// [`Backend::get_blocking`] is trusted to keep its limit, since a thread that is blocked cannot be stopped.
 pub(crate) struct Guarded {
     backend: Box<dyn DynBackend>,
-    /// Asked for when the cache is made: a panic there is no call's.
+    /// Asked once, when the cache is made: a panic there is not in a call.
     name: &'static str,
     max_key_bytes: usize,
     limits: Limits,
-    breaker: Breaker,
-    under_way: AtomicUsize,
+    clock: Clock,
+    reads: Breaker,
+    writes: Breaker,
+    in_flight: AtomicUsize,
 }
 
 /// What a backend may cost its callers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// How long a call waits for it in all.
+    /// How long a call waits for the backend in all.
     pub(crate) soft_limit: Duration,
-    /// How many operations may be under way at a time.
+    /// How many operations may be in flight at a time.
     pub(crate) max_concurrent: usize,
+    /// Of each of the two breakers.
     pub(crate) breaker: breaker::Policy,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            soft_limit: Duration::from_millis(250),
-            max_concurrent: 4096,
-            breaker: breaker::Policy { faults: 8, pause: Duration::from_secs(1) },
+            soft_limit: defaults::SOFT_LIMIT,
+            max_concurrent: saturating(defaults::MAX_CONCURRENT),
+            breaker: breaker::Policy { faults: defaults::BREAKER_FAULTS as u32, pause: defaults::BREAKER_PAUSE },
         }
     }
 }
 
-/// To remove everything may take so many times as long as a call waits: 25 seconds, unless told otherwise.
+/// How many times the soft limit [`Backend::clear`] may take: 25 seconds by default.
 const CLEAR_MAY_TAKE: u32 = 100;
 
 /// How long one call may still wait for its backend.
@@ -67,9 +77,9 @@ const CLEAR_MAY_TAKE: u32 = 100;
 pub(crate) struct TimeBudget {
     limit: Duration,
     left: Duration,
-    /// Whether its thread may be blocked meanwhile.
+    /// Whether the call's thread may be blocked.
     blocks: bool,
-    /// Once it has failed the call asks no more.
+    /// The backend has failed, so the call does not ask it again.
     is_over: bool,
 }
 
@@ -81,17 +91,26 @@ impl TimeBudget {
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
+
+    /// Whether an operation that took so long counts as a fault although it succeeded: it needed more than three quarters of all
+    /// the time that a call has.
+    fn is_slow(&self, taken: Duration) -> bool {
+        taken > self.limit / 4 * 3
+    }
 }
 
 impl Guarded {
+    /// Guards `backend`. All times but the limits go by `clock`.
     pub(crate) fn new(backend: Box<dyn DynBackend>, limits: Limits, clock: Clock) -> Self {
         Self {
             name: backend.name(),
             max_key_bytes: backend.max_key_bytes(),
             backend,
             limits,
-            breaker: Breaker::new(limits.breaker, clock),
-            under_way: AtomicUsize::new(0),
+            reads: Breaker::new(limits.breaker, clock.clone()),
+            writes: Breaker::new(limits.breaker, clock.clone()),
+            clock,
+            in_flight: AtomicUsize::new(0),
         }
     }
 
@@ -114,25 +133,35 @@ impl Guarded {
     pub(crate) fn stats(&self) -> BackendStats {
         BackendStats {
             name: self.name,
-            breaker: self.breaker.state(),
-            opened: self.breaker.opened(),
-            under_way: self.under_way.load(Ordering::Relaxed) as u64,
+            reads: self.reads.stats(),
+            writes: self.writes.stats(),
+            under_way: self.in_flight.load(Ordering::Relaxed) as u64,
             near: None,
         }
     }
 
-    /// An error at once where an operation would be refused: before anything is prepared for it.
-    pub(crate) fn ready(&self, budget: &mut TimeBudget) -> Result<(), Error> {
-        if self.breaker.state() == BreakerState::Open { Err(self.refuse(budget)) } else { Ok(()) }
+    /// Fails if a read would be refused. To be called before anything is prepared for it.
+    pub(crate) fn ready_to_read(&self, budget: &mut TimeBudget) -> Result<(), Error> {
+        self.ready(&self.reads, "reads", budget)
     }
 
-    /// [`Backend::track`]; `None` if it panics, so that nothing is known.
+    /// Fails if a write would be refused. To be called before anything is prepared for it.
+    pub(crate) fn ready_to_write(&self, budget: &mut TimeBudget) -> Result<(), Error> {
+        self.ready(&self.writes, "writes", budget)
+    }
+
+    fn ready(&self, breaker: &Breaker, operations: &str, budget: &mut TimeBudget) -> Result<(), Error> {
+        if breaker.state() == BreakerState::Open { Err(self.refuse(operations, budget)) } else { Ok(()) }
+    }
+
+    /// [`Backend::track`]; `None` if it panics, so that it is not known what it did.
     pub(crate) fn track(&self, listener: Weak<dyn ChangeListener>) -> Option<bool> {
         catch_panic(|| self.backend.track(Changes::new(listener, self.name)))
     }
 
     pub(crate) async fn get(&self, key: &str, budget: &mut TimeBudget) -> Result<Option<Vec<u8>>, Error> {
-        self.guard(self.backend.get(key, budget.blocks.then_some(budget.left)), budget).await
+        let operation = self.backend.get(key, budget.blocks.then_some(budget.left));
+        self.guard(&self.reads, "reads", operation, budget).await
     }
 
     pub(crate) async fn set(
@@ -142,25 +171,30 @@ impl Guarded {
         timeout: Option<Duration>,
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
-        self.guard(self.backend.set(key, value, timeout), budget).await
+        self.guard(&self.writes, "writes", self.backend.set(key, value, timeout), budget).await
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.guard(self.backend.delete(key), &mut self.budget(false)).await
+        self.guard(&self.writes, "writes", self.backend.delete(key), &mut self.budget(false)).await
     }
 
-    /// It may have to look at all there is, and is given the time.
+    /// Clears the backend. It may have to look at all of its keys, so it has more time than other operations.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         let limit = self.limits.soft_limit.saturating_mul(CLEAR_MAY_TAKE);
-        self.guard(self.backend.clear(), &mut TimeBudget::of(limit, false)).await
+        self.guard(&self.writes, "writes", self.backend.clear(), &mut TimeBudget::of(limit, false)).await
     }
 
-    async fn guard<T>(&self, operation: Operation<'_, T>, budget: &mut TimeBudget) -> Result<T, Error> {
-        let mut operation = Dropped(operation);
-        let Some(permit) = self.breaker.permit() else { return Err(self.refuse(budget)) };
-        let _seat = self.slot(budget)?;
-        // By the coarse clock: the limit is no more exact than that.
-        let begun = coarse_now();
+    async fn guard<T>(
+        &self,
+        breaker: &Breaker,
+        operations: &str,
+        operation: Operation<'_, T>,
+        budget: &mut TimeBudget,
+    ) -> Result<T, Error> {
+        let mut operation = DropsQuietly(operation);
+        let Some(permit) = breaker.permit() else { return Err(self.refuse(operations, budget)) };
+        let _in_flight = self.enter(budget)?;
+        let begun = self.now();
         let operation = poll_fn(|context| {
             let panicked = || Poll::Ready(Err(Error::backend(format!("the {} backend panicked", self.name))));
             catch_panic(|| operation.0.as_mut().poll(context)).unwrap_or_else(panicked)
@@ -169,46 +203,49 @@ impl Guarded {
             let limit = budget.limit;
             Err(Error::new(ErrorKind::Timeout, format!("the {} backend took longer than {limit:?}", self.name)))
         });
-        match &outcome {
-            Err(error) if matches!(error.kind(), ErrorKind::Backend | ErrorKind::Timeout) => {
-                budget.is_over = true;
-                permit.failed();
-            }
-            // One of several servers is away: this key's. The others are none the worse for it.
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                budget.is_over = true;
-                permit.succeeded();
-            }
-            // An error about the value is an answer of the backend as well.
-            _ => {
-                budget.left = budget.left.saturating_sub(coarse_since(begun));
-                permit.succeeded();
-            }
+        let taken = Duration::from_nanos(self.now().saturating_sub(begun));
+        budget.left = budget.left.saturating_sub(taken);
+        let blame = outcome.as_ref().err().map(|error| error.kind().blame());
+        budget.is_over |= matches!(blame, Some(Blame::Server | Blame::Backend));
+        match blame {
+            Some(Blame::Backend) => permit.failed(),
+            _ if budget.is_slow(taken) => permit.failed(),
+            None => permit.succeeded(),
+            // What is wrong with one key or one server says nothing of the others.
+            Some(Blame::Key | Blame::Server) => drop(permit),
         }
         outcome
     }
 
-    #[cold]
-    fn refuse(&self, budget: &mut TimeBudget) -> Error {
-        budget.is_over = true;
-        Error::new(ErrorKind::Unavailable, format!("the {} backend has failed too often and is left alone", self.name))
+    /// Now, by the precise clock: a tick of the coarse one may be as long as a short limit.
+    fn now(&self) -> Nanos {
+        self.clock.after(Duration::ZERO)
     }
 
-    fn slot(&self, budget: &mut TimeBudget) -> Result<OperationSlot<'_>, Error> {
-        let slot = OperationSlot(&self.under_way);
-        if self.under_way.fetch_add(1, Ordering::Relaxed) < self.limits.max_concurrent {
-            return Ok(slot);
+    #[cold]
+    fn refuse(&self, operations: &str, budget: &mut TimeBudget) -> Error {
+        budget.is_over = true;
+        let message =
+            format!("the {} backend is not asked for a while, as too many {operations} have failed", self.name);
+        Error::new(ErrorKind::Unavailable, message)
+    }
+
+    /// Counts an operation as in flight, unless there are too many.
+    fn enter(&self, budget: &mut TimeBudget) -> Result<InFlight<'_>, Error> {
+        let operation = InFlight(&self.in_flight);
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.max_concurrent {
+            return Ok(operation);
         }
         budget.is_over = true;
         let limit = self.limits.max_concurrent;
-        Err(Error::new(ErrorKind::Unavailable, format!("the {} backend has {limit} operations to do", self.name)))
+        Err(Error::new(ErrorKind::Unavailable, format!("the {} backend has {limit} operations in flight", self.name)))
     }
 }
 
-/// One operation that is under way.
-struct OperationSlot<'a>(&'a AtomicUsize);
+/// One operation in flight.
+struct InFlight<'a>(&'a AtomicUsize);
 
-impl Drop for OperationSlot<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -216,22 +253,22 @@ impl Drop for OperationSlot<'_> {
 
 type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// An operation that may panic when it is dropped, half way or done.
-struct Dropped<'a, T: 'a>(Operation<'a, T>);
+/// An operation whose destructor may panic without harm.
+struct DropsQuietly<'a, T: 'a>(Operation<'a, T>);
 
-impl<'a, T: 'a> Drop for Dropped<'a, T> {
+impl<'a, T: 'a> Drop for DropsQuietly<'a, T> {
     fn drop(&mut self) {
         let operation = mem::replace(&mut self.0, Box::pin(pending()));
-        // Nothing is left to be said: it has failed already, or its outcome is known.
+        // The outcome is known by now, so a panic changes nothing.
         catch_panic(|| drop(operation));
     }
 }
 
-/// [`Backend`], for a backend whose type is forgotten.
+/// [`Backend`] as a trait object.
 pub(crate) trait DynBackend: Send + Sync {
     fn name(&self) -> &'static str;
     fn max_key_bytes(&self) -> usize;
-    /// With the limit of a caller whose thread may be blocked.
+    /// `blocks` is the limit of a caller whose thread may be blocked.
     fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
@@ -248,7 +285,7 @@ impl<B: Backend> DynBackend for B {
         Backend::max_key_bytes(self)
     }
 
-    // In an async block, so that a panic of the method itself comes when the guard is there to catch it.
+    // In an async block, so that a panic of the method itself happens where the guard catches it.
     fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             match blocks.and_then(|limit| Backend::get_blocking(self, key, limit)) {

@@ -10,8 +10,6 @@ mod guard;
 #[cfg(feature = "memcached")]
 mod memcached;
 mod memory;
-#[cfg(feature = "_connections")]
-mod namespace;
 mod pointer;
 #[cfg(feature = "redis")]
 mod redis;
@@ -27,12 +25,16 @@ pub use self::file::{FileBackend, FileBackendBuilder};
 pub(crate) use self::guard::{DynBackend, Guarded, Limits as GuardLimits, TimeBudget};
 #[cfg(feature = "memcached")]
 pub use self::memcached::{MemcachedBackend, MemcachedBackendBuilder};
-pub use self::memory::MemoryBackend;
+pub use self::memory::{MemoryBackend, MemoryBackendBuilder};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisBackend, RedisBackendBuilder};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use self::sql::{SqlBackend, SqlBackendBuilder};
 use crate::Error;
+#[cfg(feature = "_connections")]
+pub use crate::options::kind::Connect;
+#[cfg(feature = "postgres")]
+pub use crate::options::kind::SslMode;
 pub use crate::stats::{BreakerState, Tracking};
 
 /// A store of bytes by key, shared by whoever reaches it.

@@ -7,5 +7,5 @@ mod state;
 mod table;
 
 pub(crate) use self::counters::{Count, Counters};
-pub use self::snapshot::{BackendStats, Faults, FunctionStats, Misses, NearCacheStats, Stats};
+pub use self::snapshot::{BackendStats, BreakerStats, Faults, FunctionStats, Misses, NearCacheStats, Stats};
 pub use self::state::{BreakerState, Tracking};

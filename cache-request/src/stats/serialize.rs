@@ -3,7 +3,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::{BackendStats, BreakerState, Faults, FunctionStats, Misses, NearCacheStats, Stats, Tracking};
+use super::{BackendStats, BreakerState, BreakerStats, Faults, FunctionStats, Misses, NearCacheStats, Stats, Tracking};
 
 /// All fields, by name. One that is left out does not compile.
 macro_rules! serialize_fields {
@@ -32,7 +32,8 @@ macro_rules! serialize_variants {
 }
 
 serialize_fields!(Stats { functions, held_bytes, entries, backend });
-serialize_fields!(BackendStats { name, breaker, opened, under_way, near });
+serialize_fields!(BackendStats { name, reads, writes, under_way, near });
+serialize_fields!(BreakerStats { state, opened });
 serialize_fields!(NearCacheStats { tracking, changed, lost });
 serialize_fields!(FunctionStats {
     name,
@@ -61,8 +62,9 @@ mod tests {
     #[test]
     fn fields_and_variants_have_the_names_that_derive_gives_them() {
         let near = NearCacheStats { tracking: Tracking::ByTime, changed: 1, lost: 2 };
-        let backend =
-            BackendStats { name: "redis", breaker: BreakerState::HalfOpen, opened: 3, under_way: 4, near: Some(near) };
+        let reads = BreakerStats { state: BreakerState::HalfOpen, opened: 3 };
+        let writes = BreakerStats { state: BreakerState::Closed, opened: 0 };
+        let backend = BackendStats { name: "redis", reads, writes, under_way: 4, near: Some(near) };
         let stats =
             Stats { functions: vec![FunctionStats::default()], held_bytes: 5, entries: 6, backend: Some(backend) };
         assert_eq!(
@@ -82,7 +84,8 @@ mod tests {
                 "held_bytes": 5,
                 "entries": 6,
                 "backend": {
-                    "name": "redis", "breaker": "half_open", "opened": 3, "under_way": 4,
+                    "name": "redis", "under_way": 4,
+                    "reads": { "state": "half_open", "opened": 3 }, "writes": { "state": "closed", "opened": 0 },
                     "near": { "tracking": "by_time", "changed": 1, "lost": 2 }
                 }
             })

@@ -29,14 +29,27 @@ pub struct Stats {
 pub struct BackendStats {
     /// The name that [`Backend::name`](crate::Backend::name) returns.
     pub name: &'static str,
-    /// Whether calls use the backend at present.
-    pub breaker: BreakerState,
-    /// How often the breaker has opened.
-    pub opened: u64,
+    /// The circuit breaker of reads.
+    pub reads: BreakerStats,
+    /// The circuit breaker of writes and deletions.
+    pub writes: BreakerStats,
     /// Operations in flight at this moment.
     pub under_way: u64,
     /// The state of its near cache; `None` if there is none.
     pub near: Option<NearCacheStats>,
+}
+
+/// The state of one of a backend's two circuit breakers.
+///
+/// Each counts the faults in a row of its operations: reads, or writes and deletions. An operation that succeeds counts as a fault
+/// if it takes more than three quarters of the soft limit. An error that concerns one key or one of several servers does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakerStats {
+    /// Whether calls use the backend at present.
+    pub state: BreakerState,
+    /// How often the breaker has opened.
+    pub opened: u64,
 }
 
 /// The state of a near cache. Its entries and bytes are part of what the cache holds in memory.

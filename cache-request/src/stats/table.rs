@@ -6,7 +6,7 @@
 use std::{fmt, time::Duration};
 
 use super::Tracking;
-use super::{BackendStats, FunctionStats, NearCacheStats, Stats};
+use super::{BackendStats, BreakerStats, FunctionStats, NearCacheStats, Stats};
 
 /// A column after the first, which holds the names.
 struct Column {
@@ -68,8 +68,8 @@ impl fmt::Display for Stats {
         write_table(f, "faults", &FAULTS, &faulty)?;
         let entries = if self.entries == 1 { "entry" } else { "entries" };
         write!(f, "{} {entries}, {} in memory", self.entries, Cell::Bytes(self.held_bytes))?;
-        if let Some(BackendStats { name, breaker, opened, .. }) = &self.backend {
-            write!(f, "; the {name} backend's breaker is {breaker}, and has opened {opened} times")?;
+        if let Some(BackendStats { name, reads, writes, .. }) = &self.backend {
+            write!(f, "; the breakers of the {name} backend: reads {reads}, writes {writes}")?;
         }
         if let Some(BackendStats { near: Some(NearCacheStats { tracking: Tracking::Suspended, .. }), .. }) =
             &self.backend
@@ -77,6 +77,13 @@ impl fmt::Display for Stats {
             f.write_str("; nothing is kept in front of it, as it tells of no changes")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for BreakerStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, opened } = self;
+        write!(f, "{state} (opened {opened} times)")
     }
 }
 

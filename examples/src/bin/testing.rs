@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_rate_is_ten_minutes_old_at_most() {
         let clock = Clock::mock();
-        let cache = Cache::builder().clock(&clock).build();
+        let cache = Cache::builder().clock(&clock).build().unwrap();
         scoped_sync(&cache, || {
             assert_eq!(rate("EUR", |_| 1.17), 1.17);
             clock.advance(Duration::from_secs(599));

@@ -38,11 +38,11 @@ struct Shared {
 
 impl Shared {
     fn new(clock: &MockClock) -> Arc<Self> {
-        Arc::new(Self { bytes: MemoryBackend::new(1 << 20, clock), down: AtomicBool::new(false) })
+        Arc::new(Self { bytes: MemoryBackend::builder().clock(clock).build().unwrap(), down: AtomicBool::new(false) })
     }
 
     fn cache(self: &Arc<Self>, clock: &MockClock) -> Cache {
-        Cache::builder().backend(Arc::clone(self)).clock(clock).build()
+        Cache::builder().backend(Arc::clone(self)).clock(clock).build().unwrap()
     }
 
     fn reach(&self) -> Result<&MemoryBackend, Error> {
@@ -72,7 +72,7 @@ fn a_key_never_seen() {
 #[test]
 fn a_timeout_that_is_over() {
     let clock = Clock::mock();
-    let cache = Cache::builder().clock(clock.clone()).build();
+    let cache = Cache::builder().clock(clock.clone()).build().unwrap();
     scoped_sync(&cache, || {
         for _ in 0..3 {
             drop([text(1), text(1)]);
@@ -100,7 +100,7 @@ fn a_timeout_that_is_over_in_stored_bytes() {
 
 #[test]
 fn a_key_that_made_room() {
-    let cache = Cache::builder().max_entries(1).build();
+    let cache = Cache::builder().max_entries(1).build().unwrap();
     scoped_sync(&cache, || drop([text(1), text(2), text(1), text(2)]));
     let stats = stats(&cache, 4);
     let [new, expired, evicted, rest @ ..] = misses(&stats.misses);

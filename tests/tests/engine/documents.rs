@@ -9,7 +9,8 @@ use std::{
 /// All documents for people.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders = ["", "benches", "cache-request/docs", "examples", "examples/data"].map(|folder| root.join(folder));
+    let folders = ["", "benches", "cache-request/docs", "cache-request-macros/docs", "examples", "examples/data"];
+    let folders = folders.map(|folder| root.join(folder));
     let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|file| file.unwrap().path());
     files.filter(|file| file.extension().is_some_and(|extension| extension == "md")).collect()
 }

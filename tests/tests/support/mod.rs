@@ -20,7 +20,7 @@ use futures_lite::future::{block_on, poll_once};
 
 /// A cache in which a wait that nothing ends never ends: a hang is seen as one.
 pub(crate) fn cache() -> Cache {
-    Cache::builder().wait_limit(Duration::MAX).build()
+    Cache::builder().wait_limit(Duration::MAX).build().unwrap()
 }
 
 /// Runs `test`, which must end.

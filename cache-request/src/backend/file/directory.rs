@@ -19,7 +19,7 @@ use std::{
 use tempfile::NamedTempFile;
 
 use super::failed;
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 const ENTRY_SUFFIX: &str = ".cache-request";
 const TEMPORARY_PREFIX: &str = ".";
@@ -124,15 +124,38 @@ impl Directory {
                 .rand_bytes(16)
                 .tempfile_in(&shard)
         })
-        .map_err(|error| failed("creating a file in", &shard, error))?;
+        .map_err(|error| self.blame(name, failed("creating a file in", &shard, error)))?;
         io::Write::write_all(&mut file, bytes).map_err(|error| failed("writing", file.path(), error))?;
         Ok(file)
     }
 
     /// Puts a written file in its place, in one step: a reader sees the old answer or the new one, whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if the place is taken by a directory that is not empty. What is in there is not the cache's to
+    /// remove.
     pub(super) fn put(&self, name: &Name, file: NamedTempFile) -> Result<(), Error> {
         let path = self.path(name);
-        file.persist(&path).map(drop).map_err(|error| failed("renaming a file to", &path, error.error))
+        let Err(refused) = file.persist(&path) else { return Ok(()) };
+        if !is_directory(&path) {
+            return Err(failed("renaming a file to", &path, refused.error));
+        }
+        let taken = |error| {
+            let message = format!("{} is a directory that cannot be removed", path.display());
+            Error::new(ErrorKind::Corrupt, message).with_source(error)
+        };
+        fs::remove_dir(&path).map_err(taken)?;
+        refused.file.persist(&path).map(drop).map_err(|error| failed("renaming a file to", &path, error.error))
+    }
+
+    /// The error of a file operation. It concerns one sub-directory's keys alone if a foreign file bears the sub-directory's name.
+    pub(super) fn blame(&self, name: &Name, error: Error) -> Error {
+        let shard = self.shard_path(name.shard());
+        if !shard.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return error;
+        }
+        Error::new(ErrorKind::Corrupt, format!("{} is not a directory", shard.display())).with_source(error)
     }
 
     /// Removes an answer's file, and says whether it was there.
@@ -141,7 +164,7 @@ impl Directory {
     ///
     /// Also if the directory itself is not there.
     pub(super) fn remove(&self, name: &Name) -> Result<bool, Error> {
-        let was_there = remove(&self.path(name))?;
+        let was_there = remove(&self.path(name)).map_err(|error| self.blame(name, error))?;
         if !was_there {
             self.is_there()?;
         }
@@ -211,6 +234,12 @@ pub(super) fn remove(path: &Path) -> Result<bool, Error> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // Not written by a cache, so it holds nothing that was to be removed.
+        Err(_) if is_directory(path) => Ok(false),
         Err(error) => Err(failed("removing", path, error)),
     }
+}
+
+fn is_directory(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
 }

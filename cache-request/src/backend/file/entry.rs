@@ -13,7 +13,7 @@
 //! is no checksum: the caller's value carries one.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -74,6 +74,8 @@ pub(super) enum Found {
     Nothing,
     /// An answer whose time is over. Its file is still there.
     Expired,
+    /// A file that no version of this crate has written whole, and why that is known.
+    Garbled(Error),
     /// An answer.
     Fresh(Opened),
 }
@@ -89,19 +91,31 @@ pub(super) struct Opened {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Corrupt`] if the content is not what [`encode`] makes, [`ErrorKind::Backend`] if it cannot be read.
+/// [`ErrorKind::Corrupt`] if there is something that cannot be read, such as a directory or a file of another user.
+/// [`ErrorKind::Backend`] if it is not known what is there.
 pub(super) fn open(path: &Path, key: &str, now: SystemTime) -> Result<Found, Error> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && fs::symlink_metadata(path).is_ok() => {
+            return Err(unreadable(path, error));
+        }
         Err(error) => return Err(failed("opening", path, error)),
     };
-    let Some(header) = Header::read(&mut file).map_err(|error| unreadable(path, error))? else {
-        return Ok(Found::Nothing);
+    let header = match Header::read(&mut file) {
+        Ok(Some(header)) => header,
+        Ok(None) => return Ok(Found::Nothing),
+        Err(error) => match error.kind() {
+            io::ErrorKind::UnexpectedEof => return Ok(Found::Garbled(corrupt(path, "it is cut short"))),
+            io::ErrorKind::InvalidData => {
+                return Ok(Found::Garbled(corrupt(path, "it does not begin as a stored answer does")));
+            }
+            _ => return Err(unreadable(path, error)),
+        },
     };
-    let file_bytes = file.metadata().map_err(|error| failed("reading", path, error))?.len();
+    let file_bytes = file.metadata().map_err(|error| unreadable(path, error))?.len();
     if header.file_bytes() != Some(file_bytes) {
-        return Err(corrupt(path, "its length is not the one its header tells"));
+        return Ok(Found::Garbled(corrupt(path, "its length is not the one its header tells")));
     }
     if header.key_bytes != key.len() as u64 {
         return Ok(Found::Nothing);
@@ -171,12 +185,9 @@ impl Header {
     }
 }
 
+/// The file is there, so what is wrong is wrong with this key alone.
 fn unreadable(path: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => corrupt(path, "it is cut short"),
-        io::ErrorKind::InvalidData => corrupt(path, "it does not begin as a stored answer does"),
-        _ => failed("reading", path, error),
-    }
+    corrupt(path, "it cannot be read").with_source(error)
 }
 
 fn corrupt(path: &Path, why: &str) -> Error {

@@ -11,7 +11,7 @@ use futures_lite::StreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, Postgres};
 #[cfg(feature = "sqlite")]
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Either, Executor, Row as _};
+use sqlx::{ConnectOptions, Either, Executor, Row as _, error::ErrorKind};
 
 use super::statement::{Answer, Argument, Row, Statement};
 
@@ -141,6 +141,14 @@ impl Engine {
     }
 }
 
+/// Whether the database refuses a value, and not the statement: it is too large, or is against a `CHECK` of the table.
+pub(super) fn refuses_value(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    // SQLite: the value is too big. PostgreSQL: a limit is exceeded.
+    let too_large = error.code().is_some_and(|code| ["18", "54000"].contains(&&*code));
+    too_large || error.kind() == ErrorKind::CheckViolation
+}
+
 #[cfg(feature = "sqlite")]
 async fn open(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     if !file.exists() {
@@ -197,11 +205,15 @@ macro_rules! run {
         while let Some(part) = answers.next().await {
             match part? {
                 Either::Left(done) => answer.affected += done.rows_affected(),
-                Either::Right(row) => answer.rows.push(Row {
-                    key: row.try_get(0)?,
-                    expires: row.try_get(1)?,
-                    value: if row.len() > 2 { row.try_get(2)? } else { Vec::new() },
-                }),
+                Either::Right(row) => {
+                    // In SQLite, a column holds values of any type. Such a row must not spoil the others.
+                    let expires = row.try_get(1);
+                    answer.rows.push(Row {
+                        key: row.try_get(0)?,
+                        value: expires.is_ok().then(|| row.try_get(2).ok()).flatten(),
+                        expires: expires.unwrap_or(Some(0)),
+                    });
+                }
             }
         }
         Ok(answer)

@@ -32,7 +32,7 @@ use self::{
 };
 use super::{Backend, Item};
 use crate::{
-    Clock, Error,
+    Clock, Error, ErrorKind,
     base::{clock::unix_millis, runtime},
 };
 
@@ -94,36 +94,26 @@ struct Inner {
 }
 
 impl SqlBackend {
-    /// Begins a backend on a SQLite file, which is made when it is missing.
-    #[cfg(feature = "sqlite")]
-    pub fn sqlite(file: impl AsRef<std::path::Path>) -> SqlBackendBuilder {
-        let file = file.as_ref();
-        SqlBackendBuilder::new(match std::path::absolute(file) {
-            // It would be another one for each connection.
-            Ok(_) if file.as_os_str() == ":memory:" => {
-                Err(Error::config("a SQLite database in memory is not shared: write memory://"))
-            }
-            Ok(file) => Ok(engine::Engine::Sqlite(file)),
-            Err(cause) => {
-                Err(Error::config("`sqlite://` needs a file, such as sqlite:///var/cache/app.db").with_source(cause))
-            }
-        })
-    }
-
-    /// Begins a backend on the PostgreSQL server at `address`: `postgres://user:password@host:5432/database`,
-    /// percent-encoded, without options.
+    /// A backend on the database at `address`, with the defaults of [`builder`](Self::builder).
     ///
-    /// What is left out is taken from the variables that PostgreSQL's own programs heed, such as `PGHOST`, `PGUSER` and
-    /// `PGSSLMODE`. A host that begins with a slash, percent-encoded, is the directory of the server's socket.
-    #[cfg(feature = "postgres")]
-    pub fn postgres(address: &str) -> SqlBackendBuilder {
-        SqlBackendBuilder::new(address::encoded(address))
+    /// # Errors
+    ///
+    /// As of [`SqlBackendBuilder::build`].
+    pub fn new(address: &str) -> Result<Self, Error> {
+        Self::builder(address).build()
     }
 
-    /// Begins a backend at what follows the scheme in an address, decoded already.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn postgres_at(rest: &str) -> SqlBackendBuilder {
-        SqlBackendBuilder::new(address::decoded(rest))
+    /// Begins a backend on the database at `address`, which is percent-encoded and has no options.
+    ///
+    /// | address | what it is |
+    /// | --- | --- |
+    /// | `sqlite:///var/cache/app.db` | a SQLite file, which is made when it is missing (feature `sqlite`) |
+    /// | `postgres://user:password@host:5432/database` | a PostgreSQL database (feature `postgres`) |
+    ///
+    /// What is left out of the address of PostgreSQL comes from the variables of PostgreSQL's own programs, such as `PGHOST`,
+    /// `PGUSER` and `PGSSLMODE`. A host that begins with a slash, percent-encoded, is the directory of the server's socket.
+    pub fn builder(address: &str) -> SqlBackendBuilder {
+        SqlBackendBuilder::new(address)
     }
 }
 
@@ -258,7 +248,7 @@ impl Backend for SqlBackend {
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let answer = self.read(self.statements().get(key, self.now())).await?;
-        Ok(answer.rows.into_iter().next().map(|row| row.value))
+        answer.rows.into_iter().next().map(|row| row.value.ok_or_else(corrupt)).transpose()
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
@@ -318,7 +308,8 @@ impl Backend for SqlBackend {
                         let times = left.entry(key).or_default();
                         *times -= 1;
                         // The last of those who ask for it gets it itself.
-                        Ok(if *times == 0 { found.remove(*key) } else { found.get(*key).cloned() })
+                        let value = if *times == 0 { found.remove(*key) } else { found.get(*key).cloned() };
+                        value.map(|value| value.ok_or_else(corrupt)).transpose()
                     }));
                 }
                 Err(error) => outcomes.extend(keys.iter().map(|_| Err(again(&error)))),
@@ -360,10 +351,11 @@ impl Backend for SqlBackend {
             });
             let statement = self.statements().set_many(rows.collect());
             let otherwise = self.statements().delete_many(owned(&keys));
-            if let Err(error) = self.replace(keys.iter().copied(), statement, otherwise).await {
-                for place in chunk {
-                    outcomes[place] = Err(again(&error));
-                }
+            let Err(error) = self.replace(keys.iter().copied(), statement, otherwise).await else { continue };
+            let one_is_refused = error.kind() == ErrorKind::TooLarge && chunk.len() > 1;
+            for place in chunk {
+                let Item { key, value, timeout } = items[place];
+                outcomes[place] = if one_is_refused { self.set(key, value, timeout).await } else { Err(again(&error)) };
             }
         }
         outcomes
@@ -402,6 +394,10 @@ fn sorted(keys: &[&str]) -> Vec<String> {
 
 fn too_large(value: &[u8]) -> Option<Error> {
     (value.len() > MAX_VALUE_BYTES).then(|| Error::too_large(value.len(), MAX_VALUE_BYTES))
+}
+
+fn corrupt() -> Error {
+    Error::new(ErrorKind::Corrupt, "the stored row has a value of another type")
 }
 
 /// The same error, for another item of a batch.

@@ -24,11 +24,11 @@ use tokio::{
 };
 
 use super::{
-    engine::{Connection, Engine},
+    engine::{self, Connection, Engine},
     statement::{Answer, Statement, Statements},
 };
 use crate::{
-    Error,
+    Error, ErrorKind,
     base::sync::{Mutex, lock},
 };
 
@@ -67,7 +67,8 @@ pub(super) struct Seated<'a> {
 
 impl Database {
     pub(super) fn failed(&self, error: &sqlx::Error) -> Error {
-        Error::backend(format!("{}: {}", self.engine.name(), self.engine.explain(error)))
+        let kind = if engine::refuses_value(error) { ErrorKind::TooLarge } else { ErrorKind::Backend };
+        Error::new(kind, format!("{}: {}", self.engine.name(), self.engine.explain(error)))
     }
 
     async fn connect(&self) -> Result<Connection, sqlx::Error> {

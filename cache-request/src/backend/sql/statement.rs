@@ -35,8 +35,8 @@ pub(super) struct Answer {
 pub(super) struct Row {
     pub(super) key: String,
     pub(super) expires: Option<i64>,
-    /// Empty, if it was removed.
-    pub(super) value: Vec<u8>,
+    /// Its bytes. `None` if it was removed, or holds something else than a backend stores.
+    pub(super) value: Option<Vec<u8>>,
 }
 
 /// One item that is to be written.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Then open the address that it prints. `PORT` chooses another port than 3000 (0 is any free one). `CACHE_URL` chooses where
-//! values are kept: `memory://` by default, `file:///tmp/departures` to have them after a restart, `null://` to compute every
+//! values are kept: `memory://` by default, `file:///tmp/departures` or `redis://localhost` to have them after a restart, `null://` to compute every
 //! page.
 //!
 //! Read `queries.rs` first: every function there queries the database, and is annotated. The rest is an ordinary web site, and

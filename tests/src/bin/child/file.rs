@@ -6,6 +6,7 @@
 //!   prints the numbers of those that it did add.
 //! - `touch <directory>`: touches the first four keys over and over; prints a line once it has begun.
 //! - `once <directory> <bytes>`: sets one value and prints what became of it.
+//! - `get <directory>`: gets that value and prints how long it is.
 //! - `delete <directory>`: deletes that value and prints what became of it.
 
 use std::{io, path::Path, time::Duration};
@@ -26,6 +27,13 @@ pub(crate) fn main(arguments: &[&str]) {
             let backend = FileBackend::new(directory).expect("a backend opens on any disk");
             match block_on(backend.set("key", &vec![b'v'; number(bytes) as usize], None)) {
                 Ok(()) => println!("ok"),
+                Err(error) => println!("{error:?}"),
+            }
+        }
+        ["get", directory] => {
+            let backend = FileBackend::new(directory).expect("a backend opens on any disk");
+            match block_on(backend.get("key")) {
+                Ok(found) => println!("{} bytes", found.map_or(0, |found| found.len())),
                 Err(error) => println!("{error:?}"),
             }
         }

@@ -16,8 +16,12 @@ fn large(number: u32) -> Vec<u32> {
 
 pub(crate) fn main(arguments: &[&str]) {
     let &[kind, address, command, namespace, count] = arguments else { panic!("five arguments: {arguments:?}") };
-    let builder = if kind == "sqlite" { SqlBackend::sqlite(address) } else { SqlBackend::postgres(address) };
-    let backend = builder.namespace(namespace).connect_limit(Duration::from_secs(60)).build().expect("a backend");
+    let address = if kind == "sqlite" { format!("sqlite://{address}") } else { address.to_owned() };
+    let backend = SqlBackend::builder(&address)
+        .namespace(namespace)
+        .connect_limit(Duration::from_secs(60))
+        .build()
+        .expect("a backend");
     let count: u32 = count.parse().expect("a count");
     let own = std::process::id().to_string();
     block_on(async {
@@ -49,8 +53,7 @@ pub(crate) fn main(arguments: &[&str]) {
             }
             // Writes more than there is room for, and then what fits.
             "full" => {
-                let cache =
-                    Cache::from_url(&format!("sqlite://{address}?soft_limit=60s&connect_limit=60s")).expect("a cache");
+                let cache = Cache::from_url(&format!("{address}?soft_limit=60s&connect_limit=60s")).expect("a cache");
                 scoped_sync(&cache, || {
                     for number in 0..count {
                         assert_eq!(large(number), vec![number; 300_000]);
@@ -58,7 +61,7 @@ pub(crate) fn main(arguments: &[&str]) {
                 });
                 println!("bodies {}, {} faults", cache.stats().bodies(), cache.stats().faults());
                 // Another file, which is not full yet.
-                let backend = SqlBackend::sqlite(format!("{address}.another"))
+                let backend = SqlBackend::builder(&format!("{address}.another"))
                     .connect_limit(Duration::from_secs(60))
                     .build()
                     .expect("a backend");

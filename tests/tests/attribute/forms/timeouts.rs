@@ -35,7 +35,7 @@ fn negative(id: u32) -> u32 {
 #[test]
 fn an_integer_expression_was_no_timeout() {
     let clock = Clock::mock();
-    let cache = Cache::builder().clock(&clock).build();
+    let cache = Cache::builder().clock(&clock).build().unwrap();
     scoped_sync(&cache, || {
         (product(1), constant(1), small(1), duration(1), negative(1));
         let cached =

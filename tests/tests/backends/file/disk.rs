@@ -1,6 +1,11 @@
 //! What happens when the disk does not want it.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use cache_request::{
     ErrorKind,
@@ -8,7 +13,7 @@ use cache_request::{
 };
 use futures_lite::future::block_on;
 
-use super::{CHILD, answers, files, get, is_lock, is_tally, open, set};
+use super::{CHILD, files, get, is_lock, is_tally, open, set};
 
 #[test]
 fn a_path_that_is_a_file_is_refused_at_once() {
@@ -53,20 +58,91 @@ fn an_impossible_directory_makes_each_call_an_error_and_nothing_worse() {
     assert_eq!(get(&backend, "key").unwrap(), b"value");
 }
 
-/// A file that cannot be read may be an answer, so the caller is not told that there was none.
-#[test]
-fn add_does_not_take_the_place_of_what_it_cannot_look_into() {
-    let directory = tempfile::tempdir().unwrap();
-    let backend = open(&directory);
-    set(&backend, "key", b"value");
-    let file = answers(&directory).remove(0);
+/// Puts something in the place of the file of `key`.
+fn replace(directory: &Path, key: &str, with: impl FnOnce(&Path)) -> PathBuf {
+    set(&FileBackend::new(directory).unwrap(), key, b"older");
+    let name = |file: &Path| file.file_name().unwrap().to_str().unwrap().len() == 64 + ".cache-request".len();
+    let file = files(directory).into_iter().find(|file| name(file)).unwrap();
     fs::remove_file(&file).unwrap();
-    fs::create_dir(&file).unwrap();
-    for error in
-        [block_on(backend.add("key", b"new", None)).unwrap_err(), block_on(backend.touch("key", None)).unwrap_err()]
-    {
-        is_a_fault_of_the_disk(&error, &file);
+    with(&file);
+    file
+}
+
+fn is_a_fault_of_the_key(error: &cache_request::Error, path: &Path) {
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:#}");
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn what_cannot_be_read_in_the_place_of_an_answer_stayed_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = replace(directory.path(), "key", |file| fs::create_dir(file).unwrap());
+    let backend = open(&directory);
+    is_a_fault_of_the_key(&block_on(backend.get("key")).unwrap_err(), &file);
+    // What cannot be read may be an answer, so `add` and `touch` do not replace it.
+    is_a_fault_of_the_key(&block_on(backend.add("key", b"new", None)).unwrap_err(), &file);
+    is_a_fault_of_the_key(&block_on(backend.touch("key", None)).unwrap_err(), &file);
+    set(&backend, "key", b"new");
+    assert_eq!(get(&backend, "key").unwrap(), b"new");
+}
+
+/// What is in there is somebody else's.
+#[test]
+fn a_full_directory_in_the_place_of_an_answer_is_a_fault_of_its_key_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = replace(directory.path(), "key", |file| {
+        fs::create_dir(file).unwrap();
+        fs::write(file.join("notes"), "foreign").unwrap();
+    });
+    let backend = open(&directory);
+    is_a_fault_of_the_key(&block_on(backend.get("key")).unwrap_err(), &file);
+    is_a_fault_of_the_key(&block_on(backend.set("key", b"new", None)).unwrap_err(), &file);
+    assert!(!block_on(backend.delete("key")).unwrap());
+    block_on(backend.clear()).unwrap();
+    assert_eq!(fs::read(file.join("notes")).unwrap(), b"foreign");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_answer_of_another_user_stayed_in_the_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("cache");
+    let file = replace(&root, "key", |file| fs::write(file, "unreadable").unwrap());
+    for path in files(&root) {
+        chmod(&path, 0o666);
     }
+    chmod(&file, 0o000);
+    chmod(file.parent().unwrap(), 0o777);
+    chmod(&root, 0o777);
+    chmod(directory.path(), 0o755);
+    let program = copy_of_the_child(directory.path());
+    let (said, status) = as_another_user(&program, &["get", root.to_str().unwrap()]);
+    assert!(status.success() && said.starts_with("Corrupt(") && said.contains("denied"), "{said}");
+    let (said, _) = as_another_user(&program, &["once", root.to_str().unwrap(), "5"]);
+    assert_eq!(said, "ok\n");
+    let (said, _) = as_another_user(&program, &["get", root.to_str().unwrap()]);
+    assert_eq!(said, "5 bytes\n");
+}
+
+#[test]
+fn a_file_in_the_place_of_a_sub_directory_is_a_fault_of_its_keys_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = replace(directory.path(), "key", |_| {});
+    let shard = file.parent().unwrap();
+    fs::remove_dir_all(shard).unwrap();
+    fs::write(shard, "foreign").unwrap();
+    let backend = open(&directory);
+    for error in [
+        block_on(backend.get("key")).unwrap_err(),
+        block_on(backend.set("key", b"value", None)).unwrap_err(),
+        block_on(backend.add("key", b"value", None)).unwrap_err(),
+        block_on(backend.touch("key", None)).unwrap_err(),
+        block_on(backend.delete("key")).unwrap_err(),
+    ] {
+        is_a_fault_of_the_key(&error, shard);
+    }
+    block_on(backend.clear()).unwrap();
+    assert_eq!(fs::read(shard).unwrap(), b"foreign");
 }
 
 #[test]
@@ -108,19 +184,41 @@ fn nothing_is_known_to_be_deleted_from_a_directory_that_is_away() {
 }
 
 #[cfg(unix)]
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// The child's program in a directory that any user may search.
+#[cfg(unix)]
+fn copy_of_the_child(directory: &Path) -> PathBuf {
+    let program = directory.join("child");
+    fs::copy(CHILD, &program).unwrap();
+    chmod(&program, 0o755);
+    chmod(directory, 0o755);
+    program
+}
+
+/// What the child prints. Root has every permission, so root runs it as another user.
+#[cfg(unix)]
+fn as_another_user(program: &Path, arguments: &[&str]) -> (String, std::process::ExitStatus) {
+    use std::os::unix::{fs::MetadataExt, process::CommandExt};
+
+    let mut child = Command::new(program);
+    child.arg("file").args(arguments);
+    if fs::metadata(program).unwrap().uid() == 0 {
+        child.uid(65534).gid(65534);
+    }
+    let output = child.output().unwrap();
+    (String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr), output.status)
+}
+
+#[cfg(unix)]
 #[test]
 fn a_directory_without_permission_makes_writing_an_error() {
-    use std::os::unix::{fs::MetadataExt, fs::PermissionsExt, process::CommandExt};
-
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("cache");
     set(&FileBackend::new(&root).unwrap(), "key", b"value");
-    let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    // Root has every permission, so as root the test runs the writer as another user, who must be able to reach the program.
-    let program = directory.path().join("child");
-    fs::copy(CHILD, &program).unwrap();
-    chmod(&program, 0o755);
-    chmod(directory.path(), 0o755);
+    let program = copy_of_the_child(directory.path());
     let answer = files(&root).into_iter().find(|file| !is_tally(file) && !is_lock(file)).unwrap();
     let shard = answer.parent().unwrap();
     chmod(&answer, 0o644);
@@ -129,17 +227,10 @@ fn a_directory_without_permission_makes_writing_an_error() {
         for doing in [&["once", root.to_str().unwrap(), "10"][..], &["delete", root.to_str().unwrap()]] {
             chmod(shard, mode);
             chmod(&root, 0o555);
-            let mut child = Command::new(&program);
-            child.arg("file").args(doing);
-            if fs::metadata(&root).unwrap().uid() == 0 {
-                child.uid(65534).gid(65534);
-            }
-            let output = child.output().unwrap();
+            let (said, status) = as_another_user(&program, doing);
             chmod(&root, 0o755);
             chmod(shard, 0o755);
-            let said = String::from_utf8(output.stdout).unwrap();
-            let status = output.status;
-            assert!(status.success(), "{status:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(status.success(), "{status:?}");
             assert!(said.starts_with("Backend(") && said.contains("denied"), "{doing:?}: {said}");
             assert!(said.contains(root.to_str().unwrap()), "{doing:?}: {said}");
         }

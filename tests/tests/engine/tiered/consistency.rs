@@ -9,7 +9,7 @@ use std::{
 };
 
 use cache_request::{
-    Cache, Clock,
+    Cache,
     backend::{MemoryBackend, Tracking},
     cache_request, scoped_sync,
 };
@@ -127,11 +127,11 @@ macro_rules! is_seen_by_later_calls {
 
 #[test]
 fn what_a_cache_has_done_is_seen_by_its_later_calls_in_front_by_time() {
-    let memory = MemoryBackend::new(1 << 20, Clock::system());
+    let memory = MemoryBackend::new();
     let slow = Pausing::new(memory, || async { dawdle(Duration::from_micros(300)) });
     let builder = Cache::builder().backend(slow);
     is_seen_by_later_calls!(
-        builder.soft_limit(Duration::from_secs(60)).near_timeout(Duration::from_secs(86400)).build()
+        builder.soft_limit(Duration::from_secs(60)).near_timeout(Duration::from_secs(86400)).build().unwrap()
     );
 }
 

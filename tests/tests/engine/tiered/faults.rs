@@ -29,7 +29,8 @@ fn tiered() -> (MockClock, Bent, Cache) {
         .soft_limit(Duration::from_millis(20))
         .breaker_faults(3)
         .near_timeout(FRONT)
-        .build();
+        .build()
+        .unwrap();
     (clock, backend, cache)
 }
 
@@ -46,7 +47,7 @@ fn a_backend_that_fails_empties_no_front() {
         backend.bend(Bends { get: bend.clone(), set: bend.clone(), delete: bend.clone() });
         // Until it is left alone, and after that.
         (100..110).for_each(|question| assert_eq!(ask(&cache, question), 1, "{bend:?}"));
-        assert_eq!(cache.stats().backend.unwrap().breaker, BreakerState::Open, "{bend:?}");
+        assert_eq!(cache.stats().backend.unwrap().reads.state, BreakerState::Open, "{bend:?}");
         source(2);
         clock.advance(FRONT - Duration::from_millis(1));
         assert_eq!(ask(&cache, 1), 1, "{bend:?}");
@@ -134,9 +135,9 @@ impl Telling {
     fn tiered_that(says_that_it_tracks: fn() -> bool) -> (Arc<Told>, Cache) {
         let clock = Clock::mock();
         let told = Arc::default();
-        let memory = MemoryBackend::new(1 << 20, &clock);
+        let memory = MemoryBackend::builder().clock(&clock).build().unwrap();
         let backend = Self { memory, told: Arc::clone(&told), says_that_it_tracks };
-        (told, Cache::builder().clock(&clock).backend(backend).near_timeout(FRONT).build())
+        (told, Cache::builder().clock(&clock).backend(backend).near_timeout(FRONT).build().unwrap())
     }
 }
 

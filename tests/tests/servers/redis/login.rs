@@ -2,7 +2,7 @@
 
 use cache_request::{
     Cache, ErrorKind,
-    backend::{Backend, RedisBackend},
+    backend::{Backend, Connect, RedisBackend},
     cache_request, scoped_sync,
 };
 use cache_request_tests::{
@@ -37,7 +37,7 @@ fn a_user_of_few_rights_is_enough() {
     let redis = with_user();
     let port = redis.server.port;
     let url = format!("redis://cache:s%40cr%2Ft%3A1@127.0.0.1:{port}/2");
-    let backend = RedisBackend::builder(&url).namespace("mine").connect_now(true).build().unwrap();
+    let backend = RedisBackend::builder(&url).namespace("mine").connect(Connect::Now).build().unwrap();
     block_on(async {
         backend.set("key", b"value", None).await.unwrap();
         assert!(!backend.add("key", b"value", None).await.unwrap());

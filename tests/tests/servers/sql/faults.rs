@@ -1,17 +1,30 @@
 //! What happens to a database, while calls go on. Each test prints its figures: `--nocapture` shows them.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
 
 use cache_request::{
-    Cache,
-    backend::{Backend, SqlBackend},
+    Cache, Clock, Error,
+    backend::{Backend, BreakerState, SqlBackend},
+    cache_request, scoped_sync,
 };
 use cache_request_tests::{
+    delegate,
     load::{during, until_it_works},
     outages::{self, full_disk},
     servers::postgres::Postgres,
 };
 use futures_lite::future::block_on;
+
+use super::Other;
 
 #[test]
 fn a_server_that_is_absent_and_comes() {
@@ -60,13 +73,65 @@ fn a_table_that_is_locked() {
     figures.are_good();
 }
 
+/// A table that counts the values that it is to store.
+struct Counting(SqlBackend, AtomicU32);
+
+impl Backend for Counting {
+    fn name(&self) -> &'static str {
+        "counting"
+    }
+
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        self.1.fetch_add(1, SeqCst);
+        self.0.set(key, value, timeout).await
+    }
+
+    delegate!(self => self.0; get add touch delete clear);
+}
+
+#[cache_request(timeout = 60)]
+fn square(number: u64) -> u64 {
+    number * number
+}
+
+#[test]
+fn each_cold_call_waited_for_a_file_that_others_keep_locked() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cache.db");
+    let backend =
+        Arc::new(Counting(SqlBackend::sqlite(&file).connect_now(true).build().unwrap(), AtomicU32::default()));
+    // Time stands still, so that the breaker stays open.
+    let cache = Cache::builder()
+        .backend(Arc::clone(&backend))
+        .clock(Clock::mock())
+        .soft_limit(Duration::from_secs(2))
+        .breaker_faults(2)
+        .build();
+    scoped_sync(&cache, || {
+        square(1);
+        assert_eq!(backend.1.load(SeqCst), 1);
+        let other = &mut Other::of(&file);
+        other.run("BEGIN IMMEDIATE");
+        for number in 2..30 {
+            // Between two writes that fail, a read succeeds.
+            assert_eq!([square(number), square(1)], [number * number, 1]);
+        }
+    });
+    assert_eq!(backend.1.load(SeqCst), 3, "no further write was attempted");
+    let stats = cache.stats();
+    let backend = stats.backend.as_ref().unwrap();
+    assert_eq!((backend.reads.state, backend.writes.state), (BreakerState::Closed, BreakerState::Open), "{stats}");
+    let function = &stats.functions[0];
+    assert_eq!((function.hits, function.faults.timeout, function.faults.unavailable), (28, 2, 26), "{stats}");
+}
+
 #[test]
 fn a_file_that_is_none_is_an_error_each_time() {
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("garbage.db");
     fs::write(&garbage, "no database ".repeat(1000)).unwrap();
     for file in [garbage.as_path(), directory.path()] {
-        let backend = SqlBackend::sqlite(file).build().unwrap();
+        let backend = SqlBackend::new(&format!("sqlite://{}", file.display())).unwrap();
         block_on(async {
             for _ in 0..3 {
                 assert!(backend.set("key", b"value", None).await.is_err());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_request::{
     Cache, Clock, ErrorKind,
-    backend::{Backend, Item, SqlBackend, SqlBackendBuilder},
+    backend::{Backend, Connect, Item, SqlBackend, SqlBackendBuilder},
 };
 use cache_request_tests::{
     servers::{PATIENCE, postgres::Postgres, wait_until},
@@ -111,7 +111,9 @@ fn is_culled(begin: impl Fn() -> SqlBackendBuilder, rows: impl Fn() -> String) {
 #[test]
 fn rows_of_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| SqlBackend::sqlite(directory.path().join(name)).connect_limit(PATIENCE);
+    let at = |name: &str| {
+        SqlBackend::builder(&format!("sqlite://{}/{name}", directory.path().display())).connect_limit(PATIENCE)
+    };
     are_apart(|| at("apart.db"));
     batches_cross(|| at("cross.db"));
 }
@@ -119,10 +121,10 @@ fn rows_of_sqlite() {
 #[test]
 fn expired_rows_of_sqlite_are_culled() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("cache.db");
+    let url = format!("sqlite://{}/cache.db", directory.path().display());
     // Who goes by another clock, at the beginning of time, sees all that is there.
     let keys: Vec<String> = (0..2500).map(|number| format!("key{number}")).collect();
-    let begin = || SqlBackend::sqlite(&file).connect_limit(PATIENCE);
+    let begin = || SqlBackend::builder(&url).connect_limit(PATIENCE);
     let early = begin().clock(Clock::mock()).namespace("another").build().unwrap();
     let own = begin().clock(Clock::mock()).build().unwrap();
     let rows = || {
@@ -137,11 +139,11 @@ fn expired_rows_of_sqlite_are_culled() {
 #[test]
 fn rows_of_postgres() {
     let postgres = Postgres::start(&[]);
-    are_apart(|| SqlBackend::postgres(&postgres.url()));
-    batches_cross(|| SqlBackend::postgres(&postgres.url()).connect_limit(PATIENCE));
+    are_apart(|| SqlBackend::builder(&postgres.url()));
+    batches_cross(|| SqlBackend::builder(&postgres.url()).connect_limit(PATIENCE));
     // No process deletes these any more.
     assert_eq!(postgres.ask("SELECT count(*) FROM cache_request"), "0");
-    let begin = || SqlBackend::postgres(&postgres.url()).connect_limit(PATIENCE);
+    let begin = || SqlBackend::builder(&postgres.url()).connect_limit(PATIENCE);
     is_culled(begin, || postgres.ask("SELECT count(*) FROM cache_request"));
 
     // A table that is taken away is made again, and one that is there is enough for who may make none.
@@ -156,7 +158,7 @@ fn rows_of_postgres() {
     let _ = postgres
         .ask("CREATE USER guest PASSWORD 'guest'; GRANT SELECT, INSERT, UPDATE, DELETE ON cache_request TO guest;");
     let guest = |password: &str| {
-        SqlBackend::postgres(&format!("postgres://guest:{password}@127.0.0.1:{}/cache", postgres.server.port))
+        SqlBackend::builder(&format!("postgres://guest:{password}@127.0.0.1:{}/cache", postgres.server.port))
             .connect_limit(PATIENCE)
     };
     block_on(async {
@@ -168,6 +170,6 @@ fn rows_of_postgres() {
         let refused = guest("wrongsecret").build().unwrap().get("key").await.unwrap_err();
         assert!(refused.kind() == ErrorKind::Backend && refused.to_string().contains("guest"), "{refused}");
         assert!(!format!("{refused} {refused:?}").contains("wrongsecret"), "{refused:?}");
-        assert!(guest("wrongsecret").connect_now(true).build().is_err());
+        assert!(guest("wrongsecret").connect(Connect::Now).build().is_err());
     });
 }
