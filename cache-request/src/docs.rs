@@ -28,6 +28,7 @@ macro_rules! page {
         /// [faults]: crate::docs::faults
         /// [`FileBackend`]: ../../backend/struct.FileBackend.html
         /// [freshness]: crate::docs::freshness
+        /// [`Handle`]: crate::Handle
         /// [`install`]: crate::install
         /// [`install_named`]: crate::install_named
         /// [`installed`]: crate::installed()
@@ -50,6 +51,7 @@ macro_rules! page {
         /// [statistics]: crate::docs::statistics
         /// [`Stats`]: crate::Stats
         /// [`stats()`]: crate::stats()
+        /// [`SyncHandle`]: crate::SyncHandle
         /// [testing]: crate::docs::testing
         /// [`testing.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/testing.rs
         /// [the companion]: crate::docs::attribute#the-companion

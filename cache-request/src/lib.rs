@@ -37,7 +37,7 @@
 //! - `redis-tls`: `rediss://`, and TLS to clusters and sentinels, by rustls.
 //! - `sqlite`: `sqlite://` and `backend::SqlBackend`. It compiles SQLite.
 //! - `postgres`: `postgres://` and `backend::SqlBackend`. `postgres-tls` adds TLS, by rustls.
-//! - `memcached`: `memcached://` and `backend::MemcachedBackend`.
+//! - `memcached`: `memcached://` and `backend::MemcachedBackend`, on a pinned version of an experimental client.
 //! - `zstd`: large values are compressed in a backend, if the options say so.
 //! - `detach`: the argument `detach`, on tokio.
 //! - `conformance`: the tests that every backend has to pass, as the macro `conformance!`.
@@ -48,7 +48,6 @@
 //!
 //! The library needs a clock and threads from the standard library. `wasm32-unknown-unknown` has neither, so the crate does not
 //! compile there, and the error says so.
-#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]

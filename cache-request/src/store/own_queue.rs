@@ -53,4 +53,9 @@ impl OwnQueue {
         }
         evicted
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
 }

@@ -193,6 +193,11 @@ impl Shard {
         self.small.slots.len() + self.main.slots.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn own_slots(&self) -> usize {
+        self.own.values().map(OwnQueue::len).sum()
+    }
+
     fn queue(&mut self, queue: Queue) -> &mut Fifo {
         match queue {
             Queue::Small => &mut self.small,

@@ -36,5 +36,7 @@ static RUNS: Count = Count::new();
 mod apart;
 mod kept;
 mod methods;
+mod sources;
 mod texts;
 mod traced;
+mod whole;

@@ -86,6 +86,9 @@ const ATTEMPTS: usize = 64;
 ///
 /// A value that is larger than the server takes is an error of the kind [`TooLarge`](crate::ErrorKind::TooLarge), and
 /// from then on such values are not sent any more.
+///
+/// The client is `memcache::exp`, which its authors call experimental. The library depends on one exact version of that crate, so a
+/// program that needs another version of `memcache` 0.21 cannot be built with it.
 pub struct MemcachedBackend {
     store: Arc<Store>,
     links: PerRuntime<Arc<Link>>,

@@ -247,7 +247,8 @@ fn timed() -> (Arc<Timed>, Cache, MockClock) {
         .soft_limit(LIMIT)
         .breaker_faults(3)
         .breaker_pause(PAUSE)
-        .build();
+        .build()
+        .unwrap();
     (timed, cache, clock)
 }
 
@@ -268,11 +269,11 @@ fn reads_that_succeeded_had_every_call_wait_for_a_write_that_failed() {
         assert_eq!(square_cache(1).put(&1).unwrap_err().kind(), ErrorKind::Unavailable);
         // One write a pause finds out whether they work again.
         clock.advance(PAUSE);
-        (20..25).for_each(|n| drop(square(n)));
+        (20..25).for_each(|n| _ = square(n));
         assert_eq!(written(), 5);
         clock.advance(PAUSE);
         backend.backend.bend(Bends::default());
-        (20..25).for_each(|n| drop(square(n)));
+        (20..25).for_each(|n| _ = square(n));
         assert_eq!(written(), 10);
         assert_eq!(bodies(|| square(24)), (24 * 24, 0));
         assert_eq!(breakers(&cache), [(BreakerState::Closed, 0), (BreakerState::Closed, 1)]);
