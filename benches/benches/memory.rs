@@ -117,7 +117,7 @@ fn bytes_in_child(name: &str) -> f64 {
 
 /// Prints how many bytes are live once all entries are in.
 fn child(call: Call) {
-    let cache = Cache::builder().max_bytes(4 << 30).build();
+    let cache = Cache::builder().max_bytes(4 << 30).build().expect("no option is wrong");
     let used = allocation_counter::measure(|| {
         install(cache).expect("this is the first use");
         (0..ENTRIES).for_each(|number| drop(black_box(call(number))));

@@ -121,7 +121,8 @@ impl Contender {
 }
 
 fn main() {
-    install(Cache::builder().max_bytes(4 << 30).max_entries(ROOM).build()).expect("this is the first use");
+    install(Cache::builder().max_bytes(4 << 30).max_entries(ROOM as u64).build().expect("no option is wrong"))
+        .expect("this is the first use");
     let rounds = rounds::count(11);
     let mut patience = Patience::new(Duration::from_secs(60));
     let streams: Vec<Vec<u32>> =

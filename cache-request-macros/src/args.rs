@@ -38,7 +38,7 @@ macro_rules! argument {
 }
 
 /// All arguments there are.
-const ARGUMENTS: [Argument; 17] = [
+const ARGUMENTS: [Argument; 19] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
     argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
@@ -51,9 +51,11 @@ const ARGUMENTS: [Argument; 17] = [
     argument!("local", After::Nothing, local, flag),
     argument!("when", After::Equals("when = |value| …"), when, after_equals),
     argument!("weight", After::Equals("weight = |value| …"), weight, after_equals),
+    argument!("max_entries", After::Equals("max_entries = 1000"), max_entries, max_entries),
     argument!("cache_err", After::Nothing, cache_err, flag),
     argument!("skip_none", After::Nothing, skip_none, flag),
     argument!("coalesce", After::Equals("coalesce = false"), coalesce, yes_or_no),
+    argument!("detach", After::Nothing, detach, flag),
     argument!("handle", After::Equals("handle = false"), handle, handle),
     argument!("crate", After::Equals("crate = path"), krate, path),
 ];
@@ -105,9 +107,11 @@ pub(crate) struct Args {
     pub(crate) local: Slot<bool>,
     pub(crate) when: Slot<Expr>,
     pub(crate) weight: Slot<Expr>,
+    pub(crate) max_entries: Slot<Expr>,
     pub(crate) cache_err: Slot<bool>,
     pub(crate) skip_none: Slot<bool>,
     pub(crate) coalesce: Slot<bool>,
+    pub(crate) detach: Slot<bool>,
     pub(crate) handle: Slot<HandleArg>,
     pub(crate) krate: Slot<Path>,
 }
@@ -206,13 +210,46 @@ fn set<T>(slot: &mut Slot<T>, name: Name, value: T, errors: &mut Errors) {
 fn unknown_argument(unknown: &str) -> String {
     let known = ARGUMENTS.map(|argument| argument.name);
     let list = names::list(known);
-    // What other caches call it.
-    let meant = if unknown == "ttl" { Some("timeout") } else { names::closest(unknown, known) };
-    match meant {
+    if let Some((_, ours)) = ELSEWHERE.iter().find(|(others, _)| others.contains(&unknown)) {
+        return format!("unknown argument `{unknown}`; {ours}. There are {list}");
+    }
+    match names::closest(unknown, known) {
         Some(meant) => format!("unknown argument `{unknown}`; did you mean `{meant}`? There are {list}"),
         None => format!("unknown argument `{unknown}`; there are {list}"),
     }
 }
+
+/// What other caches call their arguments, and what serves here.
+const ELSEWHERE: [(&[&str], &str); 13] = [
+    (
+        &["time", "ttl", "expire", "expires", "expiry", "ttl_millis", "max_age"],
+        "write `timeout = 300` (seconds) or `timeout = \"250ms\"`",
+    ),
+    (
+        &["size", "max_size", "capacity", "max_capacity", "maxsize"],
+        "write `max_entries = 1000`; the cache bounds the bytes of all its functions, see `max_bytes`",
+    ),
+    (&["result"], "only `Ok` values of a `Result` are cached unless you write `cache_err`, so leave it out"),
+    (&["option"], "write `skip_none` to cache only `Some` values"),
+    (&["key_prefix", "cache_prefix_block", "namespace"], "write `prefix = \"…\"`"),
+    (
+        &["unless", "cond", "condition", "cache_if", "if"],
+        "write `when = |value| …`, which says which values are cached",
+    ),
+    (&["convert", "key_expr"], "write `key = \"article:{id}\"`, or `key = path::to::function`"),
+    (&["ignore", "exclude", "without"], "write `skip(argument)`"),
+    (
+        &["sync_writes", "sync_lock", "single_flight"],
+        "one body runs at a time for each key unless you write `coalesce = false`, so leave it out",
+    ),
+    (
+        &["ty", "create", "disk", "redis", "map_error", "backend", "store"],
+        "the program chooses the backend when it starts: `CACHE_URL` or `install`, and `cache = \"…\"` names another cache",
+    ),
+    (&["with_cached_flag"], "the companion's handle says where an answer came from: `call_traced()`"),
+    (&["refresh", "time_refresh"], "a hit does not prolong a timeout"),
+    (&["unbound", "unlimited"], "memory is always bounded; `timeout = never` keeps values until they are evicted"),
+];
 
 fn end_of_argument(input: ParseStream<'_>) -> syn::Result<()> {
     if input.is_empty() {
@@ -276,6 +313,21 @@ fn whole_seconds(int: &LitInt) -> syn::Result<Duration> {
     }
     let too_many = |_| syn::Error::new(int.span(), "no timeout is so long; `never` keeps for ever");
     int.base10_parse().map(Duration::from_secs).map_err(too_many)
+}
+
+fn max_entries(input: ParseStream<'_>) -> syn::Result<Expr> {
+    let value = after_equals(input)?;
+    let message = match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(int), .. }) if int.base10_digits() != "0" => return Ok(value),
+        Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) => {
+            "`max_entries` is at least 1; write `timeout = 0` for a function that keeps nothing"
+        }
+        Expr::Lit(_) | Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => {
+            "expected how many values memory may hold, such as `1000`"
+        }
+        _ => return Ok(value),
+    };
+    Err(syn::Error::new(value.span(), message))
 }
 
 fn skip(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {

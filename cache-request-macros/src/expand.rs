@@ -25,12 +25,12 @@ use crate::{
 ///
 /// // output
 /// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { site; key; hit; __f_cache::<T>(id, __arg1, site, key).answer() }
-/// pub fn f_cache<T: Load>(id: u32, __arg1: Query<T>) -> Handle<…> { site; key; __f_cache::<T>(id, __arg1, site, key) }
-/// fn __f_cache<T: Load>(mut id: u32, __arg1: Query<T>, site: &'static Site, key: Key) -> Handle<…> { handle }
+/// pub fn f_cache<T: Load>(id: u32, __arg1: Query<T>) -> SyncHandle<…> { site; key; __f_cache::<T>(id, __arg1, site, key) }
+/// fn __f_cache<T: Load>(mut id: u32, __arg1: Query<T>, site: &'static Site, key: Key) -> SyncHandle<…> { handle }
 ///
 /// // output if an argument is an `impl Trait`, so that no function with it can be named as a value
 /// pub fn f(id: u32, __arg1: impl Load) -> R { f_cache(id, __arg1).call() }
-/// pub fn f_cache(mut id: u32, __arg1: impl Load) -> Handle<…> { site; key; handle }
+/// pub fn f_cache(mut id: u32, __arg1: impl Load) -> SyncHandle<…> { site; key; handle }
 ///
 /// // output with `handle = false`
 /// pub fn f<T: Load>(mut id: u32, __arg1: Query<T>) -> R { { site; key; handle }.call() }
@@ -106,7 +106,14 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
         }
     });
     let call = if first.is_empty() { quote!(call) } else { quote!(answer) };
-    let polled = quote!(#first ::core::pin::pin!(#handle).#call().await);
+    let polled = match &plan.args.detach {
+        // At the argument, as the feature of that name may be missing.
+        Some(detach) if detach.value => {
+            let detached = Ident::new("answer_detached", detach.name.ident.span());
+            quote!(#first #handle.#detached().await)
+        }
+        _ => quote!(#first ::core::pin::pin!(#handle).#call().await),
+    };
     let body = match kind {
         Kind::Plain => quote!(#first #handle.#call()),
         Kind::Async => polled,
@@ -187,13 +194,13 @@ fn call_of(signature: &Signature, path: &TokenStream, more: Option<[Ident; 2]>) 
 
 fn companion_name(signature: &Signature) -> Ident {
     let name = &signature.function.sig.ident;
-    format_ident!("{}_cache", names::plain(name), span = name.span())
+    format_ident!("{}", names::companion(name), span = name.span())
 }
 
 /// The function that holds the body, which the annotated one and its companion call.
 fn hidden_name(signature: &Signature) -> Ident {
     let name = &signature.function.sig.ident;
-    format_ident!("__{}_cache", names::plain(name), span = name.span())
+    format_ident!("__{}", names::companion(name), span = name.span())
 }
 
 /// ```text
@@ -201,7 +208,7 @@ fn hidden_name(signature: &Signature) -> Ident {
 /// pub async fn f(id: u32) -> R where …
 ///
 /// // output
-/// pub fn f_cache(id: u32) -> AsyncHandle<R, impl ValueOf<R>, impl Future<Output = R>> where … { handle }
+/// pub fn f_cache(id: u32) -> Handle<R, impl ValueOf<R>, impl Future<Output = R>> where … { handle }
 /// ```
 ///
 /// The `impl` types capture every lifetime in the caller's older editions too: the tokens are of this crate's edition.
@@ -232,10 +239,10 @@ fn returns_handle(
     }
     let returned = match kind {
         Kind::Plain => quote! {
-            #placed::Handle<#answer, #value, impl ::core::ops::FnOnce() -> #answer #close
+            #placed::SyncHandle<#answer, #value, impl ::core::ops::FnOnce() -> #answer #close
         },
         _ => quote! {
-            #placed::AsyncHandle<#answer, #value, impl ::core::future::Future<Output = #answer> #close
+            #placed::Handle<#answer, #value, impl ::core::future::Future<Output = #answer> #close
         },
     };
     sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));
@@ -268,7 +275,7 @@ fn inputs(signature: &Signature, keep_mut: bool) -> syn::punctuated::Punctuated<
     let receiver = signature.receiver().map(|receiver| {
         let mut receiver = receiver.clone();
         // `&mut self` is a type, `mut self` a binding.
-        if !keep_mut && receiver.reference.is_none() {
+        if !keep_mut && !matches!(receiver.kind, syn::ReceiverKind::Reference(..)) {
             receiver.mutability = None;
         }
         FnArg::Receiver(receiver)

@@ -8,6 +8,13 @@ pub(crate) fn plain(ident: &Ident) -> String {
     ident.unraw().to_string()
 }
 
+/// The name of a function's companion: `type_cache` of `type_`, as a name with two underscores inside is not snake case.
+pub(crate) fn companion(function: &Ident) -> String {
+    let name = plain(function);
+    let stem = name.trim_end_matches('_');
+    format!("{}_cache", if stem.is_empty() { &name } else { stem })
+}
+
 /// "`a`, `b` and `c`".
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();

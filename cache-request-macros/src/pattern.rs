@@ -21,7 +21,7 @@ pub(crate) fn bindings(pattern: &Pat) -> Vec<Ident> {
     collect.0
 }
 
-/// A macro in the pattern, whose names nobody knows here.
+/// A macro in the pattern. The names that it binds are not known here.
 pub(crate) fn macro_in(pattern: &Pat) -> Option<syn::Macro> {
     struct Find(Option<syn::Macro>);
     impl Visit<'_> for Find {

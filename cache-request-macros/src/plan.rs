@@ -2,13 +2,13 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Expr, spanned::Spanned};
+use syn::{Attribute, Expr, Type, spanned::Spanned};
 
 use crate::{
     args::{Args, Extra, Given, HandleArg, OwnKey, is_set},
     errors::Errors,
     names,
-    signature::{Argument, Binding, Signature, mentions},
+    signature::{Argument, Binding, Kind, Signature, mentions},
     template::{Placeholder, Template},
     types,
 };
@@ -45,6 +45,7 @@ pub(crate) fn join(mut args: Args, signature: Signature, errors: &mut Errors) ->
     written_arguments(&args, &signature, errors);
     receiver(&args, &signature, errors);
     answer(&args, &signature, errors);
+    detached(&args, &signature, errors);
     let key = match args.key.take().map(|key| key.value) {
         None => KeyPlan::Parts { parts: parts(&args, &signature, errors), pieces: None },
         Some(OwnKey::Template(template)) => template_key(template, &signature, errors),
@@ -95,12 +96,12 @@ fn written_arguments(args: &Args, signature: &Signature, errors: &mut Errors) {
     }
     let message = |name: &str| {
         format!(
-            "what the body writes through `{name}` is not repeated when the answer is remembered; take it by value or \
-             by `&`, or write `skip({name})` if nobody needs what is written"
+            "a hit does not repeat what the body writes through `{name}`; take it by value or by `&`, or write \
+             `skip({name})` if no caller needs what is written"
         )
     };
     if let Some(receiver) = signature.receiver()
-        && types::writable(&receiver.ty).is_some()
+        && types::is_writable_self(receiver)
         && !skips(args, "self")
     {
         errors.at(receiver, message("self"));
@@ -114,12 +115,39 @@ fn written_arguments(args: &Args, signature: &Signature, errors: &mut Errors) {
     }
 }
 
+/// A detached body outlives its call, so it owns its arguments.
+fn detached(args: &Args, signature: &Signature, errors: &mut Errors) {
+    let Some(detach) = args.detach.as_ref().filter(|flag| flag.value) else { return };
+    if signature.kind == Kind::Plain {
+        errors.at(&detach.name.ident, "`detach` is for async functions: a plain one cannot be cancelled; remove it");
+        return;
+    }
+    if !has_companion(args, signature) {
+        errors.at(&detach.name.ident, "`detach` needs the companion function; remove `handle = false`, or `detach`");
+    }
+    let message = "with `detach` the body may outlive its call, so it must own its arguments";
+    if let Some(receiver) = signature.receiver()
+        && types::is_reference_to_self(receiver)
+    {
+        errors.at(receiver, format!("{message}; take `self: Arc<Self>`, or `self` by value"));
+    }
+    for argument in &signature.arguments {
+        if let Some(lifetime) = types::borrows(&argument.ty) {
+            errors
+                .at(lifetime, format!("{message}; take an owned value here, such as a `String`, a `Vec` or an `Arc`"));
+        }
+        if types::opaque(&argument.ty).is_some() {
+            errors.at(&argument.ty, "`detach` needs arguments whose types have names; use a type parameter");
+        }
+    }
+}
+
 /// A `self` that is not thought of is seldom meant to be left out, and never as a whole in the key.
 fn receiver(args: &Args, signature: &Signature, errors: &mut Errors) {
     let Some(receiver) = signature.receiver() else { return };
     let varied =
         args.vary.iter().flat_map(|vary| &vary.value).any(|extra| mentions(&extra.value.to_token_stream(), "self"));
-    let written = types::writable(&receiver.ty).is_some();
+    let written = types::is_writable_self(receiver);
     if args.key.is_none() && !skips(args, "self") && !varied && !written {
         errors.at(
             receiver.self_token,
@@ -184,7 +212,42 @@ fn part(argument: &Argument, binding: &Binding) -> Part {
     let ident = &binding.ident;
     let span = ident.span();
     let value = if binding.reference { quote!(#ident) } else { quote_spanned!(span=> &#ident) };
+    let value = match argument.pattern {
+        // At the argument's place, though no code of the user's, so that no lint looks at it.
+        None => serialisable(&argument.ty, value, Span::mixed_site().located_at(span)),
+        Some(_) => value,
+    };
     Part { name: binding.name.clone(), value, span, cfg: argument.cfg.clone() }
+}
+
+/// A reference to a value of a type, with slices in place of arrays, as serde serialises arrays of up to 32 elements only. A
+/// short array and its slice are the same key.
+fn serialisable(ty: &Type, reference: TokenStream, span: Span) -> TokenStream {
+    if !types::has_array(ty) {
+        return reference;
+    }
+    match types::without_parens(ty) {
+        Type::Array(array) if types::has_array(&array.elem) => {
+            let element = serialisable(&array.elem, quote_spanned!(span=> element), span);
+            quote_spanned!(span=> &(#reference).iter().map(|element| #element).collect::<::std::vec::Vec<_>>())
+        }
+        Type::Array(_) => quote_spanned!(span=> &(#reference)[..]),
+        Type::Reference(inner) => serialisable(&inner.elem, reference, span),
+        Type::Tuple(tuple) => {
+            let fields = tuple.elems.iter().enumerate().map(|(index, ty)| {
+                let index = syn::Index { index: index as u32, span };
+                serialisable(ty, quote_spanned!(span=> &(#reference).#index), span)
+            });
+            quote_spanned!(span=> &(#(#fields,)*))
+        }
+        ty => match types::optional(ty) {
+            Some(some) => {
+                let some = serialisable(some, quote_spanned!(span=> some), span);
+                quote_spanned!(span=> &(#reference).as_ref().map(|some| #some))
+            }
+            None => reference,
+        },
+    }
 }
 
 fn template_key(template: Template, signature: &Signature, errors: &mut Errors) -> KeyPlan {
@@ -233,7 +296,7 @@ fn filled(placeholder: &Placeholder, signature: &Signature) -> Option<Part> {
 fn references(args: &Args, signature: &Signature) -> Vec<Part> {
     let receiver = signature.receiver().filter(|_| !skips(args, "self")).map(|receiver| {
         let this = receiver.self_token;
-        let value = if types::is_reference(&receiver.ty) { quote!(#this) } else { quote!(&#this) };
+        let value = if types::is_reference_to_self(receiver) { quote!(#this) } else { quote!(&#this) };
         Part { name: "self".to_owned(), value, span: this.span(), cfg: Vec::new() }
     });
     let arguments = signature.arguments.iter().flat_map(|argument| {

@@ -5,7 +5,7 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::format_ident;
 use syn::{
-    Attribute, FnArg, Item, ItemFn, Pat, Receiver, Type,
+    Attribute, FnArg, Item, ItemFn, Pat, Receiver, Safety, Type,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -84,7 +84,7 @@ pub(crate) fn function(item: TokenStream) -> syn::Result<ItemFn> {
     if let Ok(method) = syn::parse2::<syn::TraitItemFn>(item.clone()) {
         return Err(syn::Error::new_spanned(
             method.sig,
-            "a function without a body has nothing to remember; annotate the functions that implement it",
+            "a function without a body has no answer to cache; annotate the functions that implement it",
         ));
     }
     let (place, message) = match syn::parse2::<Item>(item) {
@@ -105,7 +105,7 @@ pub(crate) fn function(item: TokenStream) -> syn::Result<ItemFn> {
     Err(syn::Error::new(place, message))
 }
 
-/// Reads the function, and collects what cannot be remembered about it.
+/// Reads the function, and collects the errors about it.
 pub(crate) fn read(function: ItemFn, attribute_mentions_self: bool, errors: &mut Errors) -> Signature {
     reject_qualifiers(&function, errors);
     let (kind, answer, async_trait) = kind(&function, errors);
@@ -120,23 +120,24 @@ fn reject_qualifiers(function: &ItemFn, errors: &mut Errors) {
     if let Some(token) = &signature.constness {
         errors.at(token, "a `const fn` cannot look into a cache; remove `const`, or the attribute");
     }
-    if let Some(token) = &signature.unsafety {
+    if let Safety::Unsafe(token) = &signature.safety {
         errors.at(
             token,
-            "an `unsafe fn` cannot be remembered: what its caller promises would not be promised for the stored \
-             answer; annotate a safe function that calls it",
+            "an `unsafe fn` cannot be cached: its caller's promises would not cover the stored answer; \
+             annotate a safe function that calls it",
         );
     }
     if let Some(abi) = &signature.abi {
-        errors.at(abi, "a function with a foreign ABI cannot be remembered; annotate a Rust function that it calls");
+        errors.at(abi, "a function with a foreign ABI cannot be cached; annotate a Rust function that it calls");
     }
 }
 
 fn kind(function: &ItemFn, errors: &mut Errors) -> (Kind, Type, bool) {
     let signature = &function.sig;
     let Some(returned) = types::returned(&signature.output) else {
-        errors.at(&signature.ident, "this function returns nothing, so there is nothing to remember");
-        return (Kind::Plain, Type::Verbatim(TokenStream::new()), false);
+        // That the body ran is cached: once per timeout.
+        let kind = if signature.asyncness.is_some() { Kind::Async } else { Kind::Plain };
+        return (kind, syn::parse_quote_spanned!(signature.ident.span()=> ()), false);
     };
     let (kind, answer, async_trait) = match types::future(returned) {
         Some(Ok(future)) if signature.asyncness.is_none() => {
@@ -152,15 +153,19 @@ fn kind(function: &ItemFn, errors: &mut Errors) -> (Kind, Type, bool) {
             (kind, returned.clone(), false)
         }
     };
-    if types::is_unit(&answer) {
-        errors.at(&answer, "this function returns nothing, so there is nothing to remember");
-    } else if types::is_never(&answer) {
-        errors.at(&answer, "this function never returns, so there is nothing to remember");
+    if types::is_never(&answer) {
+        errors.at(&answer, "this function never returns, so it has no answer to cache");
     } else if let Some(reference) = types::borrowed(&answer) {
         errors.at(
             reference,
-            "a cache cannot hold what is borrowed; return an owned value, such as a `String`, a `Vec` or an `Arc`",
+            "a cache cannot hold borrowed values; return an owned value, such as a `String`, a `Vec` or an `Arc`",
         );
+    } else if let Some(lifetime) = types::short_lifetime(&answer) {
+        let message = format!(
+            "a cached value lives as long as the program, so it must be `'static`, and this one borrows for `{lifetime}`; \
+             return an owned value, such as a `String`, a `Vec` or an `Arc`"
+        );
+        errors.at(lifetime, message);
     }
     (kind, answer, async_trait)
 }

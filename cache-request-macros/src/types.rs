@@ -1,8 +1,8 @@
 //! Questions about types, as far as their text answers them.
 
 use syn::{
-    GenericArgument, Lifetime, PathArguments, PathSegment, ReturnType, Type, TypeBareFn, TypeImplTrait, TypeParamBound,
-    TypeReference, TypeTraitObject,
+    GenericArgument, Lifetime, PathArguments, PathSegment, Receiver, ReceiverKind, ReturnType, Type, TypeFnPtr,
+    TypeImplTrait, TypeParamBound, TypeReference, TypeTraitObject,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
@@ -69,7 +69,7 @@ fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
-fn without_parens(mut ty: &Type) -> &Type {
+pub(crate) fn without_parens(mut ty: &Type) -> &Type {
     loop {
         ty = match ty {
             Type::Paren(paren) => &paren.elem,
@@ -79,12 +79,26 @@ fn without_parens(mut ty: &Type) -> &Type {
     }
 }
 
-pub(crate) fn is_unit(ty: &Type) -> bool {
-    matches!(without_parens(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
-}
-
 pub(crate) fn is_never(ty: &Type) -> bool {
     matches!(without_parens(ty), Type::Never(_))
+}
+
+/// Whether `self` is a reference already.
+pub(crate) fn is_reference_to_self(receiver: &Receiver) -> bool {
+    match &receiver.kind {
+        ReceiverKind::Reference(..) => true,
+        ReceiverKind::Typed(_, ty) => is_reference(ty),
+        _ => false,
+    }
+}
+
+/// Whether a body may write through `self`.
+pub(crate) fn is_writable_self(receiver: &Receiver) -> bool {
+    match &receiver.kind {
+        ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+        ReceiverKind::Typed(_, ty) => writable(ty).is_some(),
+        _ => false,
+    }
 }
 
 /// `&T`, whose argument is a reference already.
@@ -130,6 +144,60 @@ pub(crate) fn borrowed(ty: &Type) -> Option<TypeReference> {
     let mut found = FindReference { matches: |reference| !is_static(reference.lifetime.as_ref()), found: None };
     found.visit_type(kept(ty));
     found.found
+}
+
+/// A lifetime in a cached value's type that is not `'static`: `Msg<'a>`, `Box<dyn Iterator + 'a>`.
+pub(crate) fn short_lifetime(ty: &Type) -> Option<Lifetime> {
+    let mut find = FindLifetime::default();
+    find.visit_type(kept(ty));
+    find.found
+}
+
+#[derive(Default)]
+struct FindLifetime {
+    found: Option<Lifetime>,
+}
+
+impl Visit<'_> for FindLifetime {
+    fn visit_lifetime(&mut self, lifetime: &Lifetime) {
+        if self.found.is_none() && !is_static(Some(lifetime)) {
+            self.found = Some(lifetime.clone());
+        }
+    }
+
+    // The lifetimes of a function's own signature are not held by the value.
+    fn visit_type_fn_ptr(&mut self, _: &TypeFnPtr) {}
+    fn visit_parenthesized_generic_arguments(&mut self, _: &syn::ParenthesizedGenericArguments) {}
+    fn visit_bound_lifetimes(&mut self, _: &syn::BoundLifetimes) {}
+    fn visit_trait_bound(&mut self, bound: &syn::TraitBound) {
+        if bound.lifetimes.is_none() {
+            visit::visit_trait_bound(self, bound);
+        }
+    }
+}
+
+/// The first reference or short lifetime in the type of an argument, as tokens to point at.
+pub(crate) fn borrows(ty: &Type) -> Option<proc_macro2::TokenStream> {
+    let mut reference = FindReference { matches: |reference| !is_static(reference.lifetime.as_ref()), found: None };
+    reference.visit_type(ty);
+    let mut lifetime = FindLifetime::default();
+    lifetime.visit_type(ty);
+    reference.found.map(|found| quote::quote!(#found)).or_else(|| lifetime.found.map(|found| quote::quote!(#found)))
+}
+
+/// The array that a key part is, or contains: serde itself serialises arrays of up to 32 elements only.
+pub(crate) fn has_array(ty: &Type) -> bool {
+    match without_parens(ty) {
+        Type::Array(_) => true,
+        Type::Reference(reference) => has_array(&reference.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().any(has_array),
+        ty => optional(ty).is_some_and(has_array),
+    }
+}
+
+/// `T` of `Option<T>`.
+pub(crate) fn optional(ty: &Type) -> Option<&Type> {
+    inner(ty, "Option")
 }
 
 /// What of an answer a cache would have to hold: of a `Result`, what its `Ok` holds.
@@ -193,7 +261,7 @@ impl Visit<'_> for FindReference {
     }
 
     // The references of a function's or a closure's own signature are not held by the value.
-    fn visit_type_bare_fn(&mut self, _: &TypeBareFn) {}
+    fn visit_type_fn_ptr(&mut self, _: &TypeFnPtr) {}
     fn visit_parenthesized_generic_arguments(&mut self, _: &syn::ParenthesizedGenericArguments) {}
     fn visit_type_trait_object(&mut self, _: &TypeTraitObject) {}
 }
@@ -217,7 +285,7 @@ pub(crate) fn inferred(ty: &Type) -> Type {
     impl VisitMut for Infer {
         fn visit_type_mut(&mut self, ty: &mut Type) {
             if let Type::ImplTrait(_) = ty {
-                *ty = Type::Infer(syn::TypeInfer { underscore_token: <syn::Token![_]>::default() });
+                *ty = Type::Infer(syn::TypeInfer { attrs: Vec::new(), underscore_token: <syn::Token![_]>::default() });
             } else {
                 visit_mut::visit_type_mut(self, ty);
             }

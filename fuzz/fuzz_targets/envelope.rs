@@ -148,7 +148,7 @@ struct Caches {
 static CACHES: LazyLock<Caches> = LazyLock::new(|| {
     let clock = Clock::mock();
     let builder = || Cache::builder().backend(Shelf).soft_limit(Duration::MAX).clock(clock.clone());
-    let cache = || builder().build();
+    let cache = || builder().build().expect("no option is wrong");
     let late = Clock::mock();
     late.advance(Duration::from_secs(300));
     Caches {
@@ -156,9 +156,14 @@ static CACHES: LazyLock<Caches> = LazyLock::new(|| {
         record_2: cache(),
         loose: cache(),
         text: cache(),
-        later: Cache::builder().backend(Shelf).soft_limit(Duration::MAX).clock(late).build(),
-        secret: builder().secret("sixteen letters or more").build(),
-        other_secret: builder().secret("sixteen other letters").build(),
+        later: Cache::builder()
+            .backend(Shelf)
+            .soft_limit(Duration::MAX)
+            .clock(late)
+            .build()
+            .expect("no option is wrong"),
+        secret: builder().secret("sixteen letters or more").build().expect("no option is wrong"),
+        other_secret: builder().secret("sixteen other letters").build().expect("no option is wrong"),
     }
 });
 

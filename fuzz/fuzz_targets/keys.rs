@@ -181,7 +181,12 @@ fn is_clean(text: &str) -> bool {
 
 /// Caches whose backends take keys of so many bytes.
 static LIMITED: LazyLock<[(usize, Cache); 3]> = LazyLock::new(|| {
-    [65, 70, 250].map(|limit| (limit, Cache::builder().backend(Listener { limit }).soft_limit(Duration::MAX).build()))
+    [65, 70, 250].map(|limit| {
+        (
+            limit,
+            Cache::builder().backend(Listener { limit }).soft_limit(Duration::MAX).build().expect("no option is wrong"),
+        )
+    })
 });
 
 /// A backend that holds nothing, and notes what it was asked for.

@@ -170,7 +170,10 @@ impl Bent {
     /// A backend that works.
     #[must_use]
     pub fn new(clock: &MockClock) -> Self {
-        Self { memory: Arc::new(MemoryBackend::new(64 << 20, clock)), bends: Arc::default() }
+        Self {
+            memory: Arc::new(MemoryBackend::builder().clock(clock).build().expect("no option is wrong")),
+            bends: Arc::default(),
+        }
     }
 
     /// Has it work otherwise from now on.

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 use crate::{
     callers::double,
-    load::{Figures, SOFT_LIMIT, during, until_it_works},
-    servers::Server,
+    load::{CALLERS, Figures, during, until_it_works, until_noticed},
+    servers::{Server, wait_until},
 };
 
 fn cache(url: &str) -> Cache {
@@ -32,47 +32,54 @@ fn faults_are_noticed(figures: &Figures) {
 ///
 /// # Panics
 ///
-/// If calls are wrong, fail or wait, or if it is not found when it comes.
+/// If calls are wrong, fail or wait more than once, or if it is not found when it comes.
 pub fn is_absent_and_comes(url: &str, server: &mut Server, says: &str) {
     server.kill();
+    // Whoever waited would be told so after a minute.
+    let patient = cache(&format!("{url}?soft_limit=60s"));
+    scoped_sync(&patient, || assert_eq!(double(1), 2));
+    let faults = &patient.stats().functions[0].faults;
+    assert_eq!((faults.timeout, faults.total()), (0, 1), "{}", patient.stats());
     let cache = cache(url);
-    let begun = Instant::now();
-    scoped_sync(&cache, || assert_eq!(double(1), 2));
-    let first = begun.elapsed();
     let error = Cache::from_url(&format!("{url}?connect=now")).expect_err("no server listens");
     assert_eq!(error.kind(), ErrorKind::Backend);
     assert!(error.to_string().contains(says), "{error}");
 
     let mut recovered = Duration::ZERO;
     let figures = during(&cache, || {
+        until_noticed(&cache, 0);
         thread::sleep(Duration::from_millis(500));
         server.restart();
         recovered = until_it_works(&cache);
     });
-    println!("absent, then started: first call {first:.1?}, {figures}, works {recovered:.1?} after the start");
+    println!("absent, then started: {figures}, works {recovered:.1?} after the start");
     faults_are_noticed(&figures);
-    assert!(first < SOFT_LIMIT, "{first:?}");
 }
 
-/// A place that neither accepts connections nor refuses them; returns what calls came to in 3 s.
+/// A place that neither accepts connections nor refuses them, and many calls.
 ///
 /// # Panics
 ///
 /// If calls are wrong, fail, or wait again and again.
 pub fn never_answers(url: impl FnOnce(SocketAddr) -> String) {
+    const FAULTS: u64 = 8;
+    const MANY: u64 = 1000;
+
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let cache = cache(&url(listener.local_addr().expect("its number")));
-    let figures = during(&cache, || thread::sleep(Duration::from_secs(3)));
+    let url = url(listener.local_addr().expect("its number"));
+    // No call tries again after the first ones, however long they all take.
+    let cache = cache(&format!("{url}?breaker_faults={FAULTS}&breaker_pause=1h"));
+    let figures = during(&cache, || wait_until("calls go on", || cache.stats().bodies() >= MANY));
     println!("never answers: {figures}");
     faults_are_noticed(&figures);
-    assert!(figures.calls > 200, "calls wait for attempts to connect: {figures}");
+    assert!(figures.timeouts <= FAULTS + CALLERS, "calls wait for attempts to connect: {figures}");
 }
 
 /// A server that crashes three times, and is started again.
 ///
 /// # Panics
 ///
-/// If calls are wrong, fail or wait, or if it is not found again.
+/// If calls are wrong, fail or wait more than once, or if it is not found again.
 pub fn is_killed_and_restarted(url: &str, server: &mut Server) {
     let cache = cache(url);
     let mut recovered = Vec::new();
@@ -80,8 +87,10 @@ pub fn is_killed_and_restarted(url: &str, server: &mut Server) {
         for _ in 0..3 {
             until_it_works(&cache);
             thread::sleep(Duration::from_millis(300));
+            let faults = cache.stats().faults();
             server.kill();
             thread::sleep(Duration::from_millis(700));
+            until_noticed(&cache, faults);
             server.restart();
             recovered.push(until_it_works(&cache));
         }
@@ -95,15 +104,17 @@ pub fn is_killed_and_restarted(url: &str, server: &mut Server) {
 ///
 /// # Panics
 ///
-/// If calls are wrong, fail or wait, or if it is not found again.
+/// If calls are wrong, fail or wait more than once, or if it is not found again.
 pub fn is_stopped_and_goes_on(url: &str, server: &Server) {
     let cache = cache(url);
     let mut recovered = Vec::new();
     let figures = during(&cache, || {
         for stopped in [Duration::from_millis(600), Duration::from_secs(4)] {
             until_it_works(&cache);
+            let faults = cache.stats().faults();
             server.stop();
             thread::sleep(stopped);
+            until_noticed(&cache, faults);
             server.go_on();
             recovered.push(until_it_works(&cache));
         }
@@ -116,7 +127,7 @@ pub fn is_stopped_and_goes_on(url: &str, server: &Server) {
 ///
 /// # Panics
 ///
-/// If calls are wrong, fail or wait, or if there are no new connections.
+/// If calls are wrong, fail or wait more than once, or if there are no new connections.
 pub fn ends_its_connections(url: &str, end: impl Fn()) {
     let cache = cache(url);
     let figures = during(&cache, || {
@@ -131,17 +142,21 @@ pub fn ends_its_connections(url: &str, end: impl Fn()) {
     figures.are_good();
 }
 
-/// A server that cannot do its work from when it is told `begin` until it is told `end`.
+/// A server that cannot do its work from when it is told `begin` until it is told `end`. This is no sooner than calls have had
+/// faults, and than it `says` that it cannot.
 ///
 /// # Panics
 ///
-/// If calls are wrong, fail or wait, or if it does not serve again.
-pub fn cannot_work(what: &str, cache: &Cache, begin: impl FnOnce(), end: impl FnOnce()) {
+/// If calls are wrong, fail or wait more than once, or if it does not serve again.
+pub fn cannot_work(what: &str, cache: &Cache, begin: impl FnOnce(), says: impl FnMut() -> bool, end: impl FnOnce()) {
     let mut recovered = Duration::ZERO;
     let figures = during(cache, || {
         until_it_works(cache);
+        let faults = cache.stats().faults();
         begin();
         thread::sleep(Duration::from_secs(2));
+        until_noticed(cache, faults);
+        wait_until("the server says so", says);
         end();
         recovered = until_it_works(cache);
     });
@@ -153,7 +168,7 @@ pub fn cannot_work(what: &str, cache: &Cache, begin: impl FnOnce(), end: impl Fn
 ///
 /// # Panics
 ///
-/// If calls are wrong, fail or wait, or if no master is found again.
+/// If calls are wrong, fail or wait more than once, or if no master is found again.
 pub fn is_replaced<S>(
     how: &str,
     cache: &Cache,
@@ -178,15 +193,15 @@ pub fn is_replaced<S>(
     figures.are_good();
 }
 
-/// Writes that are given up while all `servers` stand still, for `stopped` and a moment, and the deletions of what they were to
-/// write: these are done when this returns, and nothing is to come after them.
+/// Writes that are given up while all `servers` stand still, for `stopped`, and the deletions of what they were to write, which
+/// begin a `moment` before the servers go on: these are done when this returns, and nothing is to come after them.
 ///
 /// # Panics
 ///
 /// If a server answers while it is stopped.
 pub fn are_stopped_while_keys_are_written_and_deleted(
     servers: &[&Server],
-    stopped: Duration,
+    [stopped, moment]: [Duration; 2],
     backend: &impl Backend,
     keys: &[String],
 ) {
@@ -217,7 +232,7 @@ pub fn are_stopped_while_keys_are_written_and_deleted(
                 }
             });
         }
-        thread::sleep(Duration::from_millis(300));
+        thread::sleep(moment);
         servers.iter().for_each(|server| server.go_on());
     });
     // What comes late, if anything does.
@@ -228,7 +243,7 @@ pub fn are_stopped_while_keys_are_written_and_deleted(
 ///
 /// # Panics
 ///
-/// If its calls are wrong, fail or wait, or if nothing is kept when there is room again.
+/// If its calls are wrong, fail or wait more than once, or if nothing is kept when there is room again.
 pub fn full_disk(program: &str, url: &str, bytes: u64) {
     // Otherwise the program ends when it writes too much.
     let script = "trap '' XFSZ; exec \"$0\" \"$@\"";

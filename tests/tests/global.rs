@@ -6,7 +6,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering::SeqCst},
 };
 
-use cache_request::{Cache, Config, cache_request, current, install, install_named, named, scoped, scoped_sync, stats};
+use cache_request::{
+    Cache, Config, cache_request, current, install, install_named, installed, named, scoped, scoped_sync, stats,
+};
 use cache_request_tests::logs;
 use futures_lite::future::block_on;
 
@@ -318,5 +320,39 @@ fn a_configuration_that_cannot_be_installed_installs_nothing() {
         let error = config.install().unwrap_err().to_string();
         assert!(error.contains(&place), "{error}");
         assert!(named("before").is_none());
+    });
+}
+
+#[test]
+fn installed_caches_are_listed_in_the_order_of_their_names() {
+    alone("installed_caches_are_listed_in_the_order_of_their_names", None, || {
+        assert!(installed().is_empty());
+        let names = || installed().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        for name in ["sessions", "b", "pages", "a"] {
+            install_named(name, Cache::memory()).unwrap();
+        }
+        let named = ["a", "b", "pages", "sessions"].map(|name| Some(name.to_owned()));
+        assert_eq!(names(), named);
+
+        // Scopes and the list itself install nothing.
+        scoped_sync(&Cache::memory(), || assert_eq!(names(), named));
+        let default = Cache::memory();
+        install(default.clone()).expect("the list has installed no default cache");
+        assert_eq!(names(), [&[None], &named[..]].concat());
+
+        // They are the caches that the functions use.
+        assert_eq!([first(), first(), session(), session()], [1, 1, 2, 2]);
+        let hits: Vec<_> = installed().iter().map(|(_, cache)| cache.stats().hits()).collect();
+        assert_eq!(hits, [1, 0, 0, 0, 1]);
+    });
+}
+
+#[test]
+fn a_default_cache_that_was_not_installed_is_listed_once_it_is_used() {
+    alone("a_default_cache_that_was_not_installed_is_listed_once_it_is_used", None, || {
+        assert!(installed().is_empty());
+        first();
+        let [(None, cache)] = &installed()[..] else { panic!("not the default cache alone") };
+        assert_eq!(cache.stats().misses(), 1);
     });
 }

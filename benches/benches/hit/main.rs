@@ -49,7 +49,7 @@ const FUNCTIONS: [(&str, Contenders); 6] = [
 ];
 
 fn main() {
-    install(Cache::builder().max_bytes(2 << 30).build()).expect("this is the first use");
+    install(Cache::builder().max_bytes(2 << 30).build().expect("no option is wrong")).expect("this is the first use");
     let rounds = rounds::count(25);
     let mut report = Report::default();
     let mut patience = Patience::new(PATIENCE);

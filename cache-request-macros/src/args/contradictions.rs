@@ -37,8 +37,13 @@ pub(super) fn find(args: &Args, errors: &mut Errors) {
          `when = |answer| …`",
     );
     if matches!(&args.timeout, Some(Given { value: Timeout::Fixed(Duration::ZERO), .. })) {
-        let idle =
-            [name_of(&args.when), name_of(&args.weight), name_of_set(&args.cache_err), name_of_set(&args.skip_none)];
+        let idle = [
+            name_of(&args.when),
+            name_of(&args.weight),
+            name_of(&args.max_entries),
+            name_of_set(&args.cache_err),
+            name_of_set(&args.skip_none),
+        ];
         for other in idle.into_iter().flatten() {
             let message = format!(
                 "a `timeout` of zero stores nothing, so `{}` has nothing to decide; remove one of them",

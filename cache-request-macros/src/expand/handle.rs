@@ -47,15 +47,15 @@ pub(super) fn prepared(plan: &Plan) -> TokenStream {
 ///     let body = move || -> R { body };
 ///     let instance = Instance::of(&__f_cache);
 ///     let policy = …;
-///     Handle::new(site, instance, policy, key, body)
+///     SyncHandle::new(site, instance, policy, key, body)
 /// }
 /// ```
 pub(super) fn handle(plan: &Plan) -> TokenStream {
     let body = body(plan);
     let policy = policy(plan);
     let handle = match plan.signature.kind {
-        Kind::Plain => quote!(Handle),
-        _ => quote!(AsyncHandle),
+        Kind::Plain => quote!(SyncHandle),
+        _ => quote!(Handle),
     };
     let place = place(&plan.signature);
     // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last
@@ -131,6 +131,10 @@ fn site(plan: &Plan) -> TokenStream {
         let setter = Ident::new(setter, Span::call_site());
         Some(quote!(.#setter(#text)))
     });
+    let max_entries = args.max_entries.as_ref().map(|entries| {
+        let entries = &entries.value;
+        quote!(.max_entries(#entries))
+    });
     let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
     let associated = plan.signature.associated.then(|| quote!(.associated()));
     let local = is_set(&args.local).then(|| quote!(.local()));
@@ -139,7 +143,7 @@ fn site(plan: &Plan) -> TokenStream {
         {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ).column(::core::column!()) #(#texts)* #template #associated #local #uncoalesced;
+            ).column(::core::column!()) #(#texts)* #max_entries #template #associated #local #uncoalesced;
             &SITE
         }
     }
@@ -226,7 +230,7 @@ fn policy(plan: &Plan) -> TokenStream {
         }
     });
     let kept = if is_set(&args.local) { None } else { Some(quote_spanned!(place=> .serialised())) };
-    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(&timeout.value));
+    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(plan, &timeout.value));
     let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
     let per_value = per_value.into_iter().filter_map(|(setter, slot)| {
         let given = slot.as_ref()?;
@@ -258,14 +262,18 @@ fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
     }
 }
 
-fn timeout_of(timeout: &Timeout) -> TokenStream {
+fn timeout_of(plan: &Plan, timeout: &Timeout) -> TokenStream {
     let duration = match timeout {
         Timeout::Fixed(fixed) => {
             let (seconds, nanos) = (fixed.as_secs(), fixed.subsec_nanos());
             quote!(::core::time::Duration::new(#seconds, #nanos))
         }
         Timeout::Never => quote!(::core::time::Duration::MAX),
-        Timeout::Expression(expression) => expression.to_token_stream(),
+        // The call stands where the expression is, so that an error about its type does, too.
+        Timeout::Expression(expression) => {
+            let private = private_at(plan, expression.span());
+            quote_spanned!(expression.span()=> #private::Timeout::into_duration(#expression))
+        }
     };
     quote!(.timeout(|| #duration))
 }

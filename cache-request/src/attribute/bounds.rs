@@ -1,7 +1,7 @@
-//! What the attribute asks of arguments and answers.
+//! The traits that the attribute requires of arguments and answers.
 //!
-//! Each of these is what it says below it: there is nothing to implement, and hardly ever a reason to name one. The compiler names
-//! them where a type lacks something.
+//! Each has a blanket implementation for what its documentation names, so there is nothing to implement. Generic
+//! functions name them as bounds, and the compiler names them where a type lacks something.
 //!
 //! ```
 //! use cache_request::{bounds::CacheValue, cache_request};

@@ -1,4 +1,4 @@
-//! The companion of an annotated function: one call of it, to look at, refresh, forget or fill.
+//! Handles: one call of an annotated function, to look at, refresh, invalidate or fill its cached value.
 
 use std::{
     fmt,
@@ -15,20 +15,22 @@ use crate::{
     engine::{
         call::{self, Call},
         description::Instance,
+        function::Placement,
         policy::Policy,
+        source::Source,
         value::ValueOf,
     },
     key::Key,
     stats::Count,
 };
 
-/// What both kinds of handle know of their call.
+/// What both kinds of handle know about their call.
 struct Prepared<R, V> {
     site: &'static Site,
     policy: Policy<R, V>,
     key: Key,
     target: Option<Resolved>,
-    /// Whether the caller is a thread, which can do nothing else until there is an answer.
+    /// Whether the caller is a thread that waits for the answer and does nothing else.
     blocks: bool,
 }
 
@@ -37,7 +39,7 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         Self { site, policy, key, target: site.target::<V>(instance), blocks }
     }
 
-    /// The call, or `None` if its body is to run with no cache.
+    /// The call. `None` if its body is to run without a cache.
     fn call(&self) -> Option<Call<'_, R, V>> {
         let target = self.target.as_deref()?;
         Call::of(target.cache.engine(), target.function::<V>()?, &self.policy, &self.key, self.blocks)
@@ -48,7 +50,7 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         self.target.as_deref()?.hit::<R, V>(&self.key)
     }
 
-    /// Counts a call that runs its body with no cache.
+    /// Counts a call that runs its body without a cache.
     #[cold]
     fn uncached(&self) {
         let Some(target) = &self.target else { return };
@@ -59,7 +61,7 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         }
     }
 
-    /// The call, where there is nothing to run instead.
+    /// The call, for operations that have no body to fall back on.
     fn required(&self) -> Result<Call<'_, R, V>, Error> {
         self.call().ok_or_else(|| self.why_uncached())
     }
@@ -109,19 +111,34 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         }
     }
 
-    async fn answer(&self, body: impl Future<Output = R>) -> R {
+    async fn answer(&self, body: impl Future<Output = R>) -> (R, Source) {
         match self.call() {
             Some(call) => call::answer(&call, body).await,
             None => {
                 self.uncached();
-                body.await
+                (body.await, Source::Uncached)
             }
         }
     }
 
-    /// For a plain function. The body's type is forgotten, so that all functions of one type of answer share what follows.
+    async fn invalidate_function(&self) -> Result<(), Error> {
+        let function = self.target.as_ref().and_then(|target| Some((target, target.function::<V>()?)));
+        let Some((target, function)) = function else { return Err(self.why_uncached()) };
+        match function.placement {
+            Placement::InMemory => target.cache.engine().clear_in_memory(&function.table),
+            Placement::Nowhere => {}
+            Placement::InBackend => {
+                return Err(Error::backend(
+                    "no backend can remove the values of one function yet: clear the cache, or change the attribute's `version`",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// For a plain function. The body's type is erased, so that all functions with one type of answer share the code that follows.
     #[inline(never)]
-    fn answer_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> R {
+    fn answer_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> (R, Source) {
         block_on(self.answer(body))
     }
 
@@ -130,7 +147,7 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         block_on(self.refresh(body))
     }
 
-    /// Nothing is ever kept, so nothing needs forgetting.
+    /// Whether the cache keeps nothing, so that there is nothing to invalidate.
     fn is_disabled(&self) -> bool {
         self.target.as_ref().is_some_and(|target| target.cache.is_disabled())
     }
@@ -138,23 +155,23 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
 
 /// One call of an annotated plain function: what its companion, `<name>_cache(…)`, returns.
 ///
-/// It is of the cache and the client in whose scope `<name>_cache` was called, wherever its methods are called.
+/// It belongs to the cache and the client in whose scope `<name>_cache` was called, wherever its methods are called.
 ///
-/// On a cache whose backend is outside the process, the methods block the thread while they reach it.
+/// With a backend outside the process, its methods block the thread while they wait for the backend.
 #[must_use = "a handle does nothing until one of its methods is called"]
-pub struct Handle<R, V, B> {
+pub struct SyncHandle<R, V, B> {
     prepared: Prepared<R, V>,
     body: B,
 }
 
-impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
+impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
         Self { prepared: Prepared::new(site, instance, policy, key, true), body }
     }
 
-    /// Calls the function: what is remembered, else what the body returns.
+    /// Calls the function: returns the cached answer, or runs the body.
     #[doc(hidden)]
     pub fn call(self) -> R {
         match self.prepared.hit() {
@@ -163,56 +180,90 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
         }
     }
 
-    /// The same, where memory has just been looked in.
+    /// Like `call`, after a look-up in memory that found nothing.
     #[doc(hidden)]
     #[cold]
     pub fn answer(self) -> R {
-        self.prepared.answer_on_this_thread(pin!(async { (self.body)() }))
+        self.prepared.answer_on_this_thread(pin!(async { (self.body)() })).0
     }
 
-    /// The text of the key, as a backend and the logs see it.
+    /// Calls the function, and returns the answer and where it came from.
+    ///
+    /// ```
+    /// use cache_request::{Source, cache_request};
+    ///
+    /// #[cache_request]
+    /// fn square(number: u32) -> u32 {
+    ///     number * number
+    /// }
+    ///
+    /// assert_eq!(square_cache(3).call_traced(), (9, Source::Body));
+    /// assert_eq!(square_cache(3).call_traced(), (9, Source::Memory));
+    /// ```
+    pub fn call_traced(self) -> (R, Source) {
+        match self.prepared.hit() {
+            Some(answer) => (answer, Source::Memory),
+            None => self.prepared.answer_on_this_thread(pin!(async { (self.body)() })),
+        }
+    }
+
+    /// The text of the key, as backends and logs show it.
     ///
     /// # Errors
     ///
-    /// If no key can be made of the arguments, or the function's named cache is not installed: the names in a key are the
-    /// cache's affair.
+    /// If no key can be made of the arguments, or if the function's named cache is not installed, as the cache decides the names in
+    /// a key.
     pub fn key(&self) -> Result<String, Error> {
         self.prepared.key()
     }
 
-    /// What is remembered, without running the body and without being counted.
+    /// The cached answer. Neither runs the body nor counts.
     pub fn peek(&self) -> Option<R> {
         block_on(self.prepared.peek())
     }
 
-    /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
+    /// Runs the body in any case, and caches its value in place of the present one. An `Err` leaves that in place.
     ///
-    /// A value that is not kept, by the attribute's conditions or for a fault, leaves no older one behind; but a backend that can
-    /// neither be given the new value nor be told to delete the older one goes on returning that until its timeout.
+    /// A value that is not cached, because of the attribute's conditions or a fault, leaves no older one behind. However, a backend that
+    /// can neither store the new value nor delete the older one goes on returning that until its timeout.
     pub fn refresh(self) -> R {
         self.prepared.refresh_on_this_thread(pin!(async { (self.body)() }))
     }
 
-    /// Forgets what is remembered, and does not keep what a body that runs at this moment returns. Says whether there was
-    /// anything.
+    /// Removes the cached value. A body that runs at this moment returns its value, which is not cached. Returns whether there was a
+    /// value.
     ///
     /// # Errors
     ///
-    /// If the backend could not be told: it may go on returning the old value until its timeout.
+    /// If the backend could not be told. It may go on returning the old value until its timeout.
     pub fn invalidate(&self) -> Result<bool, Error> {
         block_on(self.prepared.invalidate())
     }
 
-    /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
+    /// Invalidates all calls of the function, whatever their arguments and clients: what is cached in memory, and what bodies that
+    /// run at this moment return. Of a generic function, those of this instance.
+    ///
+    /// The arguments of the companion do not matter.
     ///
     /// # Errors
     ///
-    /// If the value could not be kept: it cannot be encoded, is too large, or the backend could not be told.
+    /// If the function's values are in a backend, which cannot remove those of one function. Clear the whole cache instead
+    /// ([`Cache::clear`](crate::Cache::clear)), or change the attribute's `version`. Also if the function's named cache is not
+    /// installed. Nothing is removed then.
+    pub fn invalidate_function(&self) -> Result<(), Error> {
+        block_on(self.prepared.invalidate_function())
+    }
+
+    /// Caches `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
+    ///
+    /// # Errors
+    ///
+    /// If the value could not be stored: it cannot be encoded, is too large, or the backend could not be told.
     pub fn put(&self, answer: &R) -> Result<(), Error> {
         block_on(self.prepared.put(V::of(answer)))
     }
 
-    /// Runs the body, with no cache at all.
+    /// Runs the body without any cache.
     pub fn uncached(self) -> R {
         (self.body)()
     }
@@ -221,19 +272,19 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> Handle<R, V, B> {
 pin_project! {
     /// One call of an annotated `async` function: what its companion, `<name>_cache(…)`, returns.
     ///
-    /// It is of the cache and the client in whose scope `<name>_cache` was called, wherever its methods are called and awaited.
-    /// In `scoped(&cache, f_cache(1).put(&value))` that is outside the scope: it is to be called within,
+    /// It belongs to the cache and the client in whose scope `<name>_cache` was called, wherever its methods are called and awaited.
+    /// In `scoped(&cache, f_cache(1).put(&value))` that call is outside the scope. Call it inside:
     /// `scoped(&cache, async { f_cache(1).put(&value).await })`.
     #[must_use = "a handle does nothing until one of its methods is called and awaited"]
-    pub struct AsyncHandle<R, V, B> {
+    pub struct Handle<R, V, B> {
         prepared: Prepared<R, V>,
-        // `None` once it is over.
+        // `None` once it has returned.
         #[pin]
         body: Option<B>,
     }
 }
 
-/// A body, where it is pinned. When this goes, the body goes: before its flight ends and somebody else leads.
+/// A pinned body. Dropping this drops the body, before its flight ends and another caller leads.
 struct InPlace<'a, B>(Pin<&'a mut Option<B>>);
 
 impl<B: Future> Future for InPlace<'_, B> {
@@ -250,17 +301,16 @@ impl<B> Drop for InPlace<'_, B> {
     }
 }
 
-// What does not run the body is `Send` even where the body is not `Sync`: none of it is an `async fn`, which would hold all
+// Methods that do not run the body are `Send` even if the body is not `Sync`. So none of them is an `async fn`, which would hold all
 // of `self`.
-impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
+impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
         Self { prepared: Prepared::new(site, instance, policy, key, false), body: Some(body) }
     }
 
-    /// Calls the function: what is remembered, else what the body returns. It stays where it is pinned, so that a hit moves
-    /// none of the body.
+    /// Calls the function: returns the cached answer, or runs the body. The handle stays pinned, so that a hit does not move the body.
     #[doc(hidden)]
     pub async fn call(self: Pin<&mut Self>) -> R {
         match self.prepared.hit() {
@@ -269,71 +319,95 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> AsyncHandle<R, V, B> {
         }
     }
 
-    /// The same, where memory has just been looked in.
+    /// Like `call`, after a look-up in memory that found nothing.
     #[doc(hidden)]
     pub async fn answer(self: Pin<&mut Self>) -> R {
         let this = self.project();
+        this.prepared.answer(InPlace(this.body)).await.0
+    }
+
+    /// Calls the function, and returns the answer and where it came from.
+    pub async fn call_traced(self) -> (R, Source) {
+        if let Some(answer) = self.prepared.hit() {
+            return (answer, Source::Memory);
+        }
+        let this = pin!(self);
+        let this = this.project();
         this.prepared.answer(InPlace(this.body)).await
     }
 
-    /// The text of the key, as a backend and the logs see it.
+    /// The text of the key, as backends and logs show it.
     ///
     /// # Errors
     ///
-    /// If no key can be made of the arguments, or the function's named cache is not installed: the names in a key are the
-    /// cache's affair.
+    /// If no key can be made of the arguments, or if the function's named cache is not installed, as the cache decides the names in
+    /// a key.
     pub fn key(&self) -> Result<String, Error> {
         self.prepared.key()
     }
 
-    /// What is remembered, without running the body and without being counted.
+    /// The cached answer. Neither runs the body nor counts.
     pub fn peek(&self) -> impl Future<Output = Option<R>> {
         self.prepared.peek()
     }
 
-    /// Runs the body, whatever is remembered, and keeps what it returns. An `Err` leaves what is remembered in place.
+    /// Runs the body in any case, and caches its value in place of the present one. An `Err` leaves that in place.
     ///
-    /// A value that is not kept, by the attribute's conditions or for a fault, leaves no older one behind; but a backend that can
-    /// neither be given the new value nor be told to delete the older one goes on returning that until its timeout.
+    /// A value that is not cached, because of the attribute's conditions or a fault, leaves no older one behind. However, a backend that
+    /// can neither store the new value nor delete the older one goes on returning that until its timeout.
     pub async fn refresh(self) -> R {
         let this = pin!(self);
         let this = this.project();
         this.prepared.refresh(InPlace(this.body)).await
     }
 
-    /// Forgets what is remembered, and does not keep what a body that runs at this moment returns. Says whether there was
-    /// anything.
+    /// Removes the cached value. A body that runs at this moment returns its value, which is not cached. Returns whether there was a
+    /// value.
     ///
     /// # Errors
     ///
-    /// If the backend could not be told: it may go on returning the old value until its timeout.
+    /// If the backend could not be told. It may go on returning the old value until its timeout.
     pub fn invalidate(&self) -> impl Future<Output = Result<bool, Error>> {
         self.prepared.invalidate()
     }
 
-    /// Remembers `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
+    /// Invalidates all calls of the function, whatever their arguments and clients: what is cached in memory, and what bodies that
+    /// run at this moment return. Of a generic function, those of this instance.
+    ///
+    /// The arguments of the companion do not matter.
     ///
     /// # Errors
     ///
-    /// If the value could not be kept: it cannot be encoded, is too large, or the backend could not be told.
+    /// If the function's values are in a backend, which cannot remove those of one function. Clear the whole cache instead
+    /// ([`Cache::clear`](crate::Cache::clear)), or change the attribute's `version`. Also if the function's named cache is not
+    /// installed. Nothing is removed then.
+    pub fn invalidate_function(&self) -> impl Future<Output = Result<(), Error>> {
+        self.prepared.invalidate_function()
+    }
+
+    /// Caches `answer` as if the body had just returned it: the attribute's conditions and timeouts apply.
+    ///
+    /// # Errors
+    ///
+    /// If the value could not be stored: it cannot be encoded, is too large, or the backend could not be told.
     pub fn put(&self, answer: &R) -> impl Future<Output = Result<(), Error>> {
         self.prepared.put(V::of(answer))
     }
 
-    /// Runs the body, with no cache at all.
+    /// Runs the body without any cache.
     pub async fn uncached(self) -> R {
         InPlace(pin!(self).project().body).await
+    }
+}
+
+impl<R, V, B> fmt::Debug for SyncHandle<R, V, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncHandle").field("site", self.prepared.site).finish_non_exhaustive()
     }
 }
 
 impl<R, V, B> fmt::Debug for Handle<R, V, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("site", self.prepared.site).finish_non_exhaustive()
-    }
-}
-
-impl<R, V, B> fmt::Debug for AsyncHandle<R, V, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsyncHandle").field("site", self.prepared.site).finish_non_exhaustive()
     }
 }

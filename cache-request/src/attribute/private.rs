@@ -1,9 +1,10 @@
 //! The only names the attribute's expansion uses. Nothing here is public API: it changes without notice.
 
 pub use super::{
-    handle::{AsyncHandle, Handle},
+    handle::{Handle, SyncHandle},
     probe::{AnyAnswer, Probe, ResultAnswer, WeighAny, WeighSerialised},
     site::Site,
+    timeout::Timeout,
 };
 pub use crate::{
     engine::{

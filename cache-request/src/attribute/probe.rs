@@ -1,4 +1,4 @@
-//! How the expansion finds out about a type that it cannot name: by the way that methods are looked up.
+//! Chooses code by properties of a type that the expansion cannot know, by the order in which methods are looked up.
 
 use std::marker::PhantomData;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::{engine::policy::Policy, store::memory_of};
 
-/// Chooses, by the way methods are looked up, what of `R` is the value: the inside of a `Result`, else the whole.
+/// Chooses the value that `R` gives to the cache: the `Ok` value of a `Result`, else the whole answer.
 ///
-/// The method has a name that no trait of the user's has, one for all types perhaps, which would be found as well.
+/// The method has an unusual name, as a user's blanket trait with a method of the same name would be found as well.
 #[derive(Debug)]
 pub struct Probe<R>(PhantomData<fn() -> R>);
 
 impl<R> Probe<R> {
-    /// Asks about `R`.
+    /// A probe of `R`.
     #[expect(clippy::new_without_default, reason = "only ever named by the expansion")]
     #[must_use]
     pub const fn new() -> Self {
@@ -21,13 +21,13 @@ impl<R> Probe<R> {
     }
 }
 
-/// `R` is a `Result`: its `Ok` is the value.
+/// For an answer that is a `Result`: its `Ok` value is cached.
 pub trait ResultAnswer {
     /// The answer.
     type Answer;
     /// The value.
     type Value;
-    /// The policy that keeps the inside.
+    /// The policy that caches the `Ok` value.
     fn __cache_request_policy(&self) -> Policy<Self::Answer, Self::Value>;
 }
 
@@ -39,11 +39,11 @@ impl<T, E> ResultAnswer for Probe<Result<T, E>> {
     }
 }
 
-/// `R` is anything: all of it is the value.
+/// For any other answer: all of it is cached.
 pub trait AnyAnswer {
     /// The answer and the value.
     type Answer;
-    /// The policy that keeps the whole.
+    /// The policy that caches the whole answer.
     fn __cache_request_policy(&self) -> Policy<Self::Answer, Self::Answer>;
 }
 
@@ -54,7 +54,7 @@ impl<R> AnyAnswer for &Probe<R> {
     }
 }
 
-/// `local` without a `weight`, of values that serde knows all the same: they weigh what serde finds in them, as others do.
+/// `local` without a `weight`, for values that serde can serialise: they weigh what serde finds in them, like others.
 pub trait WeighSerialised {
     /// The value.
     type Value;
@@ -69,7 +69,7 @@ impl<R, V: Serialize> WeighSerialised for Policy<R, V> {
     }
 }
 
-/// `local` without a `weight`, of any values: what they point to is not known.
+/// `local` without a `weight`, for all other values: they weigh their own size, as what they point to is unknown.
 pub trait WeighAny {
     /// The value.
     type Value;

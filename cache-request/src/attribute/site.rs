@@ -23,8 +23,8 @@ use crate::{
 /// One annotated function: a `static` in the expansion.
 pub struct Site {
     pub(crate) description: Description,
-    /// Where the calls of its first instance go, once that is settled. A generic function has more instances; those, and
-    /// calls under another cache, look theirs up.
+    /// The target of its first instance, once that is settled. Further instances of a generic function, and calls under
+    /// another cache, look theirs up each time.
     settled: OnceLock<Target>,
 }
 
@@ -52,11 +52,12 @@ impl Site {
             associated: false,
             local: false,
             coalesce: true,
+            max_entries: usize::MAX,
         };
         Self { description, settled: OnceLock::new() }
     }
 
-    /// The rest of its place: what tells two functions of one line apart.
+    /// The column, which distinguishes two functions of one line.
     #[must_use]
     pub const fn column(mut self, column: u32) -> Self {
         self.description.column = column;
@@ -77,7 +78,7 @@ impl Site {
         self
     }
 
-    /// `name = "…"`: stands for module and function.
+    /// `name = "…"`: replaces module and function in the key.
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
         self.description.name = Some(name);
@@ -105,7 +106,7 @@ impl Site {
         self
     }
 
-    /// `local`: no backend outside the process keeps the values.
+    /// `local`: values stay in this process.
     #[must_use]
     pub const fn local(mut self) -> Self {
         self.description.local = true;
@@ -119,12 +120,24 @@ impl Site {
         self
     }
 
-    /// Where the calls of `instance` go; `None` if the cache that is named is not installed, or the thread is ending.
+    /// `max_entries = …`.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero, which the compiler reports, as a site is a `static`.
+    #[must_use]
+    pub const fn max_entries(mut self, entries: usize) -> Self {
+        assert!(entries > 0, "`max_entries` is zero: write `timeout = 0` for a function that keeps nothing");
+        self.description.max_entries = entries;
+        self
+    }
+
+    /// The target of `instance`. `None` if its named cache is not installed, or the thread is ending.
     pub(crate) fn target<V: Value>(&'static self, instance: Instance) -> Option<Resolved> {
         self.settled_target(instance).map(Resolved::Settled).or_else(|| self.look_up::<V>(instance))
     }
 
-    /// The same, if it is settled: no wrapper to take apart and to drop.
+    /// The settled target, without a wrapper to take apart and drop.
     #[inline]
     pub(crate) fn settled_target(&'static self, instance: Instance) -> Option<&'static Target> {
         self.settled.get().filter(|target| target.instance == instance.id && context::is_on_fast_path())
@@ -136,7 +149,7 @@ impl Site {
         if !context::may_use_caches() {
             return None;
         }
-        // The thread's first call finds what others have settled.
+        // A thread's first call finds what other threads have settled.
         if let Some(settled) = self.settled_target(instance) {
             return Some(Resolved::Settled(settled));
         }
@@ -152,7 +165,7 @@ impl Site {
         if !installed {
             return Some(Resolved::LookedUp(Box::new(target)));
         }
-        // The first instance settles; the others of a generic function look theirs up each time.
+        // The first instance settles its target. The others of a generic function look theirs up each time.
         match self.settled.set(target) {
             Ok(()) => self.settled.get().map(Resolved::Settled),
             Err(target) => Some(Resolved::LookedUp(Box::new(target))),
@@ -160,7 +173,7 @@ impl Site {
     }
 }
 
-/// Where the calls of one instance of a function go.
+/// The cache that the calls of one instance use, and their function in it.
 pub(crate) struct Target {
     instance: TypeId,
     pub(crate) cache: Cache,
@@ -168,7 +181,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The function; `None` never happens, as an instance has values of one type.
+    /// The function. Never `None`, as all values of an instance have one type.
     #[inline]
     pub(crate) fn function<V: Value>(&self) -> Option<&Function<V>> {
         (&*self.function as &dyn Any).downcast_ref()
@@ -198,7 +211,7 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
     }
 }
 
-/// A [`Target`], borrowed from its site where that is possible.
+/// A [`Target`], borrowed from its site where possible.
 pub(crate) enum Resolved {
     Settled(&'static Target),
     LookedUp(Box<Target>),

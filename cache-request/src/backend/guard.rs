@@ -26,6 +26,7 @@ use crate::{
         timer::with_limit,
     },
     error::Blame,
+    options::{defaults, saturating},
     stats::{BackendStats, BreakerState},
 };
 
@@ -61,9 +62,9 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            soft_limit: Duration::from_millis(250),
-            max_concurrent: 4096,
-            breaker: breaker::Policy { faults: 8, pause: Duration::from_secs(1) },
+            soft_limit: defaults::SOFT_LIMIT,
+            max_concurrent: saturating(defaults::MAX_CONCURRENT),
+            breaker: breaker::Policy { faults: defaults::BREAKER_FAULTS as u32, pause: defaults::BREAKER_PAUSE },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `memory://` as a backend of bytes.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use crate::{
         sync::unpoisoned,
     },
     key::Key,
+    options::{checks::Checks, defaults, saturating, table},
     store::{Freshness, Limits, RemovalCause, Store, Table},
 };
 
@@ -32,13 +33,15 @@ pub struct MemoryBackend {
 }
 
 impl MemoryBackend {
-    /// A backend that holds at most so many bytes, the entries' overhead counted, and whose timeouts go by `clock`.
+    /// A backend with the defaults of [`builder`](Self::builder).
     #[must_use]
-    pub fn new(max_bytes: usize, clock: impl Into<Clock>) -> Self {
-        let clock = clock.into();
-        let store = Store::new(Limits { bytes: max_bytes, entries: usize::MAX }, clock.clone());
-        let table = store.table();
-        Self { store, table, clock, max_bytes, writing: Mutex::default() }
+    pub fn new() -> Self {
+        MemoryBackendBuilder::new().make()
+    }
+
+    /// Begins a backend in this process's memory.
+    pub fn builder() -> MemoryBackendBuilder {
+        MemoryBackendBuilder::new()
     }
 
     fn write(&self) -> MutexGuard<'_, ()> {
@@ -59,6 +62,77 @@ impl MemoryBackend {
 
     fn remove(&self, key: &Key) -> bool {
         self.store.remove(&self.table, &key.lookup(), RemovalCause::Invalidated)
+    }
+}
+
+impl Default for MemoryBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes a [`MemoryBackend`].
+///
+/// Its methods have the names of the options of [`Config`](crate::Config), and refuse the same values: [`build`](Self::build)
+/// returns the first error.
+#[must_use = "a builder does nothing until `build`"]
+pub struct MemoryBackendBuilder {
+    max_bytes: u64,
+    max_entries: Option<u64>,
+    clock: Clock,
+    checks: Checks,
+}
+
+impl MemoryBackendBuilder {
+    fn new() -> Self {
+        Self { max_bytes: defaults::MAX_BYTES, max_entries: None, clock: Clock::system(), checks: Checks::default() }
+    }
+
+    /// How many bytes it may hold, its own overhead counted. Default: [`defaults::MAX_BYTES`].
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.checks.check(&table::MAX_BYTES, &bytes);
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// How many entries it may hold. Default: any number.
+    pub fn max_entries(mut self, entries: u64) -> Self {
+        self.checks.check(&table::MAX_ENTRIES, &entries);
+        self.max_entries = Some(entries);
+        self
+    }
+
+    /// The clock that timeouts go by. Default: the machine's.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Makes the backend.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a limit is 0.
+    pub fn build(mut self) -> Result<MemoryBackend, Error> {
+        mem::take(&mut self.checks).finish()?;
+        Ok(self.make())
+    }
+
+    fn make(self) -> MemoryBackend {
+        let max_bytes = saturating(self.max_bytes);
+        let limits = Limits { bytes: max_bytes, entries: self.max_entries.map_or(usize::MAX, saturating) };
+        let store = Store::new(limits, self.clock.clone());
+        let table = store.table();
+        MemoryBackend { store, table, clock: self.clock, max_bytes, writing: Mutex::default() }
+    }
+}
+
+impl fmt::Debug for MemoryBackendBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBackendBuilder")
+            .field("max_bytes", &self.max_bytes)
+            .field("max_entries", &self.max_entries)
+            .finish_non_exhaustive()
     }
 }
 

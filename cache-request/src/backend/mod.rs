@@ -10,8 +10,6 @@ mod guard;
 #[cfg(feature = "memcached")]
 mod memcached;
 mod memory;
-#[cfg(feature = "_connections")]
-mod namespace;
 mod pointer;
 #[cfg(feature = "redis")]
 mod redis;
@@ -27,12 +25,16 @@ pub use self::file::{FileBackend, FileBackendBuilder};
 pub(crate) use self::guard::{DynBackend, Guarded, Limits as GuardLimits, TimeBudget};
 #[cfg(feature = "memcached")]
 pub use self::memcached::{MemcachedBackend, MemcachedBackendBuilder};
-pub use self::memory::MemoryBackend;
+pub use self::memory::{MemoryBackend, MemoryBackendBuilder};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisBackend, RedisBackendBuilder};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use self::sql::{SqlBackend, SqlBackendBuilder};
 use crate::Error;
+#[cfg(feature = "_connections")]
+pub use crate::options::kind::Connect;
+#[cfg(feature = "postgres")]
+pub use crate::options::kind::SslMode;
 pub use crate::stats::{BreakerState, Tracking};
 
 /// A store of bytes by key, shared by whoever reaches it.
@@ -57,13 +59,12 @@ pub trait Backend: Send + Sync + 'static {
     /// The bytes stored under `key`, or `None` if there are none or their timeout is over.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send;
 
-    /// [`get`](Self::get) for a plain function, whose thread can do nothing else until there is an answer, and which this may
-    /// block: where `get` has to wait for another thread, that may be quicker. A call of a plain function asks this first, and
-    /// `get` only if this returns `None`: as it does, at once, unless a backend knows better.
+    /// [`get`](Self::get) for a plain function, which may block the caller's thread until there is an answer. `None` means
+    /// that the caller is to use `get`.
     ///
-    /// Nobody can end it. After `limit` at the longest it has to return an error of the kind
-    /// [`Timeout`](crate::ErrorKind::Timeout); where it has waited for a while, it must not return `None` any more. The thread
-    /// may be one that drives an executor.
+    /// The call cannot be cancelled. It returns an error of the kind [`Timeout`](crate::ErrorKind::Timeout) after `limit`, and
+    /// never returns `None` once it has waited for a considerable part of that. The thread may be one that drives an executor.
+    #[doc(hidden)]
     fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
         let _ = (key, limit);
         None

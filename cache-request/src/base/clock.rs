@@ -47,8 +47,9 @@ impl Clock {
     /// # use std::time::Duration;
     /// # use cache_request::{Cache, Clock};
     /// let clock = Clock::mock();
-    /// let cache = Cache::builder().clock(&clock).build();
+    /// let cache = Cache::builder().clock(&clock).build()?;
     /// clock.advance(Duration::from_secs(300));
+    /// # Ok::<(), cache_request::Error>(())
     /// ```
     #[must_use]
     pub fn mock() -> MockClock {

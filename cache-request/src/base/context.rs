@@ -43,7 +43,7 @@ pub(crate) type AnyCache = Arc<dyn Any + Send + Sync>;
 
 /// What is in force for the running task.
 #[derive(Clone)]
-struct Scope {
+pub(crate) struct Scope {
     client: Option<Arc<str>>,
     cache: Option<AnyCache>,
     ancestors: Option<Arc<Ancestors>>,
@@ -156,6 +156,15 @@ pub(crate) enum Change {
     Client(Arc<str>),
     Cache(AnyCache),
     Ancestors(Arc<Ancestors>),
+    /// Everything, to what was in force elsewhere.
+    #[cfg(feature = "detach")]
+    All(Scope),
+}
+
+/// Runs `future` in the scope that is in force here, wherever it is polled.
+#[cfg(feature = "detach")]
+pub(crate) fn carry<F: Future>(future: F) -> Scoped<F> {
+    Change::All(Scope::current()).around(future)
 }
 
 impl Change {
@@ -176,6 +185,8 @@ impl Change {
             Self::Client(client) => scope.client = Some(client),
             Self::Cache(cache) => scope.cache = Some(cache),
             Self::Ancestors(ancestors) => scope.ancestors = Some(ancestors),
+            #[cfg(feature = "detach")]
+            Self::All(all) => scope = all,
         }
         scope.enter()
     }

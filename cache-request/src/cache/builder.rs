@@ -1,80 +1,82 @@
 //! Makes caches in code.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 
 use super::Cache;
 use crate::{
+    Error,
     backend::{Backend, DynBackend, GuardLimits, Guarded},
     base::clock::Clock,
     codec::EnvelopeOptions,
     engine::{Engine, Place, flight::Flights, near_cache::NearCache},
+    options::{checks::Checks, defaults, saturating, table},
     store::{Limits, Store},
 };
 
-/// Bytes that a cache may hold in this process's memory, unless told otherwise: 64 MiB.
-pub const DEFAULT_MAX_BYTES: usize = 64 << 20;
-
-/// How long a caller waits for a body that another caller runs, unless told otherwise.
-pub const DEFAULT_WAIT_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long a value may stay in the near cache of a `tiered+` address that does not say it.
-pub const DEFAULT_NEAR_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a call waits for its backend, unless told otherwise.
-pub const DEFAULT_SOFT_LIMIT: Duration = Duration::from_millis(250);
-
 impl Cache {
-    /// A cache in this process's memory, of at most [`DEFAULT_MAX_BYTES`].
+    /// A cache in this process's memory, of at most [`defaults::MAX_BYTES`].
     #[must_use]
     pub fn memory() -> Self {
-        Self::builder().build()
+        CacheBuilder::default().in_memory(Place::Memory)
     }
 
     /// A cache that keeps nothing: every call runs its body.
     #[must_use]
     pub fn null() -> Self {
-        Self::builder().null().build()
+        CacheBuilder::default().in_memory(Place::Null)
     }
 
-    /// A cache made in code.
+    /// Begins a cache that is made in code. Without further settings it is [`Cache::memory`].
     pub fn builder() -> CacheBuilder {
         CacheBuilder::default()
     }
 }
 
 /// Makes a [`Cache`].
-#[must_use = "a builder does nothing until it builds"]
+///
+/// Its methods have the names of the options of [`Config`](crate::Config), and refuse the same values: [`build`](Self::build)
+/// returns the first error.
+///
+/// ```
+/// # use cache_request::Cache;
+/// let cache = Cache::builder().max_bytes(256 << 20).prefix("shop").build()?;
+///
+/// let error = Cache::builder().max_bytes(0).build().unwrap_err();
+/// assert!(error.to_string().starts_with("option `max_bytes`: `0`: a limit is more than 0"));
+/// # Ok::<(), cache_request::Error>(())
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+#[derive(Default)]
 pub struct CacheBuilder {
     storage: Storage,
-    near: Option<Duration>,
+    near: Option<NearOptions>,
     clock: Clock,
-    limits: Limits,
+    max_bytes: Option<u64>,
+    max_entries: Option<u64>,
     guard: GuardLimits,
     prefix: Option<String>,
     envelope_options: EnvelopeOptions,
-    wait_limit: Duration,
+    has_secret: bool,
+    has_secret_old: bool,
+    wait_limit: Option<Duration>,
+    checks: Checks,
 }
 
 /// Where values are to be kept.
+#[derive(Default)]
 enum Storage {
+    #[default]
     Memory,
     Null,
     Backend(Box<dyn DynBackend>),
 }
 
-impl Default for CacheBuilder {
-    fn default() -> Self {
-        Self {
-            storage: Storage::Memory,
-            near: None,
-            clock: Clock::system(),
-            limits: Limits { bytes: DEFAULT_MAX_BYTES, entries: usize::MAX },
-            prefix: None,
-            guard: GuardLimits::default(),
-            envelope_options: EnvelopeOptions::default(),
-            wait_limit: DEFAULT_WAIT_LIMIT,
-        }
-    }
+/// What is in front of a backend.
+#[derive(Clone, Copy, Default)]
+struct NearOptions {
+    timeout: Option<Duration>,
+    max_bytes: Option<u64>,
+    max_entries: Option<u64>,
 }
 
 impl CacheBuilder {
@@ -90,77 +92,101 @@ impl CacheBuilder {
         self
     }
 
-    /// Keeps what is read from the backend in this process's memory as well, for `timeout` at most, so that it is not asked
-    /// again for so long. Default: asks the backend each time.
+    /// How many bytes the cache may hold in this process's memory, its own overhead counted: of a cache with a backend, these
+    /// are the values of `local` functions. Default: [`defaults::MAX_BYTES`].
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.checks.check(&table::MAX_BYTES, &bytes);
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// How many entries the cache may hold in this process's memory. Default: any number.
+    pub fn max_entries(mut self, entries: u64) -> Self {
+        self.checks.check(&table::MAX_ENTRIES, &entries);
+        self.max_entries = Some(entries);
+        self
+    }
+
+    /// Puts this process's memory in front of the backend: what was read from there is kept for `timeout` at most, during
+    /// which the backend is not asked again. Default: every call asks the backend; [`defaults::NEAR_TIMEOUT`] if
+    /// [`near_bytes`](Self::near_bytes) or [`near_entries`](Self::near_entries) puts memory in front.
     ///
-    /// Nothing is in front where nothing could be: for no time, within [`max_bytes`](Self::max_bytes) or
-    /// [`max_entries`](Self::max_entries) of 0, and without a backend. (In an address, such an option is an error.)
-    ///
-    /// The backends of Redis and Valkey tell of changes by whoever's doing within a round trip, over a connection of their own;
-    /// while that is lost, nothing is kept in front. In front of others, what this cache writes and deletes is seen at
-    /// once, and what others do, `timeout` later at most.
+    /// Redis and Valkey tell of changes by other processes within a round trip, over a connection of its own; while that is
+    /// lost, nothing is kept in front. In front of other backends, this process's own changes are seen at once, and those of
+    /// other processes after `timeout` at most.
     pub fn near_timeout(mut self, timeout: Duration) -> Self {
-        self.near = Some(timeout).filter(|timeout| !timeout.is_zero());
+        self.checks.check(&table::NEAR_TIMEOUT, &timeout);
+        self.near.get_or_insert_default().timeout = Some(timeout);
         self
     }
 
-    /// How many bytes it may hold in this process's memory, the entries' overhead counted. Default: [`DEFAULT_MAX_BYTES`].
-    /// A cache in memory that may hold none is [`null`](Self::null).
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.limits.bytes = bytes;
+    /// Puts this process's memory in front of the backend, and says how many bytes it may hold there, the values of `local`
+    /// functions counted. Default: [`defaults::NEAR_BYTES`].
+    pub fn near_bytes(mut self, bytes: u64) -> Self {
+        self.checks.check(&table::NEAR_BYTES, &bytes);
+        self.near.get_or_insert_default().max_bytes = Some(bytes);
         self
     }
 
-    /// How many entries it may hold in this process's memory. Default: any number. A cache in memory that may hold none is
-    /// [`null`](Self::null).
-    pub fn max_entries(mut self, entries: usize) -> Self {
-        self.limits.entries = entries;
+    /// Puts this process's memory in front of the backend, and says how many entries it may hold there, those of `local`
+    /// functions counted. Default: any number.
+    pub fn near_entries(mut self, entries: u64) -> Self {
+        self.checks.check(&table::NEAR_ENTRIES, &entries);
+        self.near.get_or_insert_default().max_entries = Some(entries);
         self
     }
 
-    /// The first part of all keys, where a function names no prefix itself. Default: the function's crate, which is the first
-    /// segment of the path where a prefix stands in its place.
+    /// The first part of all keys, where a function names no prefix of its own. The crate of the function then begins the path
+    /// in the key. Default: the crate of the function.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self
     }
 
-    /// How long a caller waits for a body that another caller runs. Then it runs its own. Default: [`DEFAULT_WAIT_LIMIT`].
+    /// How long a caller waits for a body that another caller runs. Then it runs its own. Default: [`defaults::WAIT_LIMIT`].
     pub fn wait_limit(mut self, limit: Duration) -> Self {
-        self.wait_limit = limit;
+        self.checks.check(&table::WAIT_LIMIT, &limit);
+        self.wait_limit = Some(limit);
         self
     }
 
-    /// How long a call waits for its backend, in all. Then it goes on without. Default: [`DEFAULT_SOFT_LIMIT`].
-    /// [`Cache::clear`] may take a hundred times as long.
+    /// How long a call waits for its backend in all. Then it goes on without. Default: [`defaults::SOFT_LIMIT`].
+    /// [`Cache::clear`] may take 100 times as long.
     pub fn soft_limit(mut self, limit: Duration) -> Self {
+        self.checks.check(&table::SOFT_LIMIT, &limit);
         self.guard.soft_limit = limit;
         self
     }
 
-    /// How many operations of the backend may be under way at a time. A call beyond that goes on without. Default: 4096.
-    pub fn max_concurrent(mut self, operations: usize) -> Self {
-        self.guard.max_concurrent = operations;
+    /// How many operations of the backend may be under way at a time. A call beyond that goes on without. Default:
+    /// [`defaults::MAX_CONCURRENT`].
+    pub fn max_concurrent(mut self, operations: u64) -> Self {
+        self.checks.check(&table::MAX_CONCURRENT, &operations);
+        self.guard.max_concurrent = saturating(operations);
         self
     }
 
-    /// After how many faults in a row the backend is left alone: calls go on without it, and cost nothing but their bodies.
-    /// Default: 8.
-    pub fn breaker_faults(mut self, faults: u32) -> Self {
-        self.guard.breaker.faults = faults;
+    /// After how many faults in a row the circuit breaker opens: calls go on without the backend. Default:
+    /// [`defaults::BREAKER_FAULTS`].
+    pub fn breaker_faults(mut self, faults: u64) -> Self {
+        self.checks.check(&table::BREAKER_FAULTS, &faults);
+        self.guard.breaker.faults = faults.try_into().unwrap_or(u32::MAX);
         self
     }
 
-    /// For how long the backend is left alone. Then one call at a time tries, until one succeeds. Default: 1 second.
+    /// How long the circuit breaker stays open. Then one call at a time tries, until one succeeds. Default:
+    /// [`defaults::BREAKER_PAUSE`].
     pub fn breaker_pause(mut self, pause: Duration) -> Self {
+        self.checks.check(&table::BREAKER_PAUSE, &pause);
         self.guard.breaker.pause = pause;
         self
     }
 
-    /// How large an encoded value may be, in bytes: a larger one is not kept, and bytes that claim to be one are not unpacked.
-    /// Default: [`DEFAULT_MAX_VALUE_BYTES`](crate::DEFAULT_MAX_VALUE_BYTES).
-    pub fn max_value_bytes(mut self, bytes: usize) -> Self {
-        self.envelope_options.max_value_bytes = bytes;
+    /// How large an encoded value may be, in bytes. A larger one is not stored, and bytes that claim to be one are not
+    /// unpacked. Default: [`defaults::MAX_VALUE_BYTES`].
+    pub fn max_value_bytes(mut self, bytes: u64) -> Self {
+        self.checks.check(&table::MAX_VALUE_BYTES, &bytes);
+        self.envelope_options.max_value_bytes = saturating(bytes);
         self
     }
 
@@ -168,51 +194,44 @@ impl CacheBuilder {
     ///
     /// A program whose library is compiled without the feature `zstd` cannot read them: to it they are misses.
     #[cfg(feature = "zstd")]
-    pub fn compress_over(mut self, bytes: usize) -> Self {
-        self.envelope_options.compress_over = Some(bytes);
+    pub fn compress_over(mut self, bytes: u64) -> Self {
+        self.checks.check(&table::COMPRESS_OVER, &bytes);
+        self.envelope_options.compress_over = Some(saturating(bytes));
         self
     }
 
-    /// How hard to compress: a level of Zstandard, from -7 (fast) to 22 (small). Default: 3.
+    /// How hard to compress: a level of Zstandard, from -7 (fast) to 22 (small). Default: [`defaults::COMPRESS_LEVEL`].
     #[cfg(feature = "zstd")]
     pub fn compress_level(mut self, level: i32) -> Self {
+        self.checks.check(&table::COMPRESS_LEVEL, &level);
         self.envelope_options.compress_level = level;
         self
     }
 
     /// Authenticates what is stored in the backend: only bytes that a cache with the same secret has stored, for the same
-    /// call, are decoded. All others are misses, counted and logged as [`ErrorKind::Forged`](crate::ErrorKind::Forged); and
-    /// a cache without a secret takes no bytes of one that has it. Default: nothing is authenticated.
+    /// call, are decoded. All others are misses, counted and logged as [`ErrorKind::Forged`](crate::ErrorKind::Forged). A
+    /// cache without a secret takes no bytes of one that has it. Default: nothing is authenticated.
     ///
-    /// It is meant for a backend that others can write to. Let the secret be random and of 16 bytes or more. It is
-    /// kept as a key derived from it, and shown nowhere.
+    /// It is for a backend that others can write to. The secret should be random, and have 16 bytes or more. The cache
+    /// keeps a key that is derived from it, and shows neither.
     ///
-    /// What it does not prevent: that values are read, as nothing is encrypted; that they are deleted; and that an older
-    /// answer of the same call is put back, as long as that is fresh.
-    ///
-    /// # Panics
-    ///
-    /// If the secret is empty, for then anybody knows it.
-    #[track_caller]
+    /// It hides no value, as nothing is encrypted. It prevents neither that values are deleted, nor that an older answer of
+    /// the same call is put back while that is fresh.
     pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
-        assert!(!secret.as_ref().is_empty(), "the secret of a cache is empty");
+        self.checks.check(&table::SECRET, &secret.as_ref().to_vec());
         self.envelope_options.secrets.set(secret.as_ref());
+        self.has_secret = true;
         self
     }
 
-    /// A secret that is accepted beside [`secret`](Self::secret) when bytes are read, and has no meaning without it.
-    /// May be called for several.
+    /// Another secret that stored bytes may have, beside [`secret`](Self::secret). May be called for several.
     ///
-    /// To change secrets without a moment in which some programs refuse what others store, let all accept the new one as
-    /// if it were an old one, then let all use the new one and accept the old one, then forget the old one.
-    ///
-    /// # Panics
-    ///
-    /// If the secret is empty.
-    #[track_caller]
+    /// To change secrets while several programs share a backend: first all accept the new one as an old one, then all use the
+    /// new one and accept the old one, then all forget the old one.
     pub fn secret_old(mut self, secret: impl AsRef<[u8]>) -> Self {
-        assert!(!secret.as_ref().is_empty(), "an old secret of a cache is empty");
+        self.checks.check(&table::SECRET_OLD, &secret.as_ref().to_vec());
         self.envelope_options.secrets.accept(secret.as_ref());
+        self.has_secret_old = true;
         self
     }
 
@@ -222,29 +241,77 @@ impl CacheBuilder {
         self
     }
 
-    /// The cache.
-    #[must_use]
-    pub fn build(self) -> Cache {
-        let store = Arc::new(Store::new(self.limits, self.clock.clone()));
-        let holds_nothing = self.limits.bytes == 0 || self.limits.entries == 0;
-        let place = match self.storage {
-            Storage::Backend(backend) => {
-                let backend = Guarded::new(backend, self.guard, self.clock.clone());
-                let near = self.near.filter(|_| !holds_nothing).map(|timeout| NearCache::of(&backend, timeout, &store));
-                Place::Backend(backend, near)
+    /// Makes the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config)
+    ///
+    /// - if a limit is 0, or another value is one that [`Config`](crate::Config) refuses;
+    /// - if there is a [`secret_old`](Self::secret_old) without a [`secret`](Self::secret);
+    /// - if there is to be memory in front of a backend, and no backend;
+    /// - if both [`max_bytes`](Self::max_bytes) or [`max_entries`](Self::max_entries) and memory in front limit the same memory.
+    pub fn build(mut self) -> Result<Cache, Error> {
+        self.check()?;
+        match mem::take(&mut self.storage) {
+            Storage::Backend(backend) => self.on(backend),
+            Storage::Memory | Storage::Null if self.near.is_some() => {
+                Err(Error::config("options `near_…` need a backend that memory could be in front of"))
             }
-            // Else each value would be a fault, as one that is too large.
-            Storage::Memory if holds_nothing => Place::Null,
-            Storage::Memory => Place::Memory,
-            Storage::Null => Place::Null,
+            Storage::Memory => Ok(self.in_memory(Place::Memory)),
+            Storage::Null => Ok(self.in_memory(Place::Null)),
+        }
+    }
+
+    /// Checks what can be checked before there is a backend.
+    pub(super) fn check(&mut self) -> Result<(), Error> {
+        mem::take(&mut self.checks).finish()?;
+        if self.has_secret_old && !self.has_secret {
+            return Err(Error::config("option `secret_old` needs a `secret`"));
+        }
+        Ok(())
+    }
+
+    /// How long a call waits for its backend, as far as it is known by now.
+    #[cfg(feature = "memcached")]
+    pub(super) fn known_soft_limit(&self) -> Duration {
+        self.guard.soft_limit
+    }
+
+    fn on(self, backend: Box<dyn DynBackend>) -> Result<Cache, Error> {
+        if self.near.is_some() && (self.max_bytes.is_some() || self.max_entries.is_some()) {
+            return Err(Error::config(
+                "memory in front of a backend is limited by `near_bytes` and `near_entries`, not by `max_bytes` and `max_entries`",
+            ));
+        }
+        let backend = Guarded::new(backend, self.guard, self.clock.clone());
+        let store = match self.near {
+            Some(near) => self.store(near.max_bytes.unwrap_or(defaults::NEAR_BYTES), near.max_entries),
+            None => self.store(self.max_bytes.unwrap_or(defaults::MAX_BYTES), self.max_entries),
         };
+        let near =
+            self.near.map(|near| NearCache::of(&backend, near.timeout.unwrap_or(defaults::NEAR_TIMEOUT), &store));
+        Ok(self.cache(Place::Backend(backend, near), store))
+    }
+
+    fn in_memory(self, place: Place) -> Cache {
+        let store = self.store(self.max_bytes.unwrap_or(defaults::MAX_BYTES), self.max_entries);
+        self.cache(place, store)
+    }
+
+    fn store(&self, max_bytes: u64, max_entries: Option<u64>) -> Arc<Store> {
+        let limits = Limits { bytes: saturating(max_bytes), entries: max_entries.map_or(usize::MAX, saturating) };
+        Arc::new(Store::new(limits, self.clock.clone()))
+    }
+
+    fn cache(self, place: Place, store: Arc<Store>) -> Cache {
         let engine = Engine {
             place,
             store,
             flights: Flights::default(),
             clock: self.clock,
             envelope: self.envelope_options,
-            wait_limit: self.wait_limit,
+            wait_limit: self.wait_limit.unwrap_or(defaults::WAIT_LIMIT),
         };
         Cache::new(engine, self.prefix)
     }
@@ -253,7 +320,8 @@ impl CacheBuilder {
 impl fmt::Debug for CacheBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CacheBuilder")
-            .field("limits", &self.limits)
+            .field("max_bytes", &self.max_bytes)
+            .field("max_entries", &self.max_entries)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
     }

@@ -13,25 +13,25 @@ use once_cell::sync::{Lazy, OnceCell};
 use super::{Cache, config::Config, scoped};
 use crate::{Error, ErrorKind, base::sync::unpoisoned, engine::description::Description, stats::Stats};
 
-/// The environment variable that chooses the default cache where none is installed.
+/// The environment variable with the address of the default cache, for programs that install none.
 ///
-/// An address that cannot be used is no reason for memory: it is logged as an error, and nothing is cached. A program that
-/// would rather not start says so: `install(Cache::from_url(&std::env::var(CACHE_URL)?)?)?`.
+/// If the address cannot be used, that is logged as an error, and nothing is cached. To fail at start instead, a program calls
+/// `install(Cache::from_url(&std::env::var(CACHE_URL)?)?)?`.
 pub const CACHE_URL: &str = "CACHE_URL";
 
 static DEFAULT: OnceCell<(Cache, Origin)> = OnceCell::new();
 static NAMED: Lazy<DashMap<String, (Cache, Origin)>> = Lazy::new(DashMap::default);
 
-/// Held while named caches are added, so that a name found vacant stays so until all are added.
+/// Held while named caches are added, so that a name that was found vacant stays vacant until all are added.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// How a cache came to be installed.
 #[derive(Clone, Copy)]
 enum Origin {
     Installed(&'static Location<'static>),
-    /// By the first call of a function.
+    /// The first call of this function installed it.
     Used(&'static Description),
-    /// By the first look at it.
+    /// The first call of [`current`] or [`stats`] installed it.
     Asked(&'static Location<'static>),
 }
 
@@ -50,10 +50,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Installs `cache` for all annotated functions that name no other, for the rest of the program.
+/// Installs the default cache, which all annotated functions use that name no other, for the rest of the program.
 ///
-/// Call it when the program starts. Without it, the first call of an annotated function, of [`current`] or of [`stats`] installs
-/// the cache that the environment variable [`CACHE_URL`] names, and `memory://` if that is not set or empty.
+/// Call it when the program starts. Otherwise the first call of an annotated function, of [`current`] or of [`stats`] installs
+/// the cache of the environment variable [`CACHE_URL`], or `memory://` if that is not set or empty.
 ///
 /// # Errors
 ///
@@ -64,7 +64,7 @@ pub fn install(cache: Cache) -> Result<(), Error> {
     DEFAULT.try_insert((cache, origin)).map(drop).map_err(|((_, known), _)| already(known))
 }
 
-/// Installs `cache` for the functions that say `cache = "<name>"`. Until then, they run uncached.
+/// Installs a named cache, for the functions that say `cache = "<name>"`. Until then they run uncached.
 ///
 /// # Errors
 ///
@@ -83,8 +83,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As of [`CacheConfig::build`], [`install`](crate::install) and [`install_named`](crate::install_named). Then none of them
-    /// is installed.
+    /// As of [`CacheConfig::build`](crate::CacheConfig::build), [`install`] and [`install_named`]. Then no cache is installed.
     #[track_caller]
     pub fn install(&self) -> Result<(), Error> {
         let default = self.default.build()?;
@@ -122,16 +121,37 @@ fn already(origin: &Origin) -> Error {
     Error::new(ErrorKind::Installed, origin.to_string())
 }
 
-/// The cache that was installed under `name`, if one was.
+/// The cache that was installed under `name`.
 #[must_use]
 pub fn named(name: &str) -> Option<Cache> {
     Some(NAMED.get(name)?.0.clone())
 }
 
-/// The cache in force here: the [`scoped`](crate::scoped) one, else the installed one, else the one that the first call
-/// would install.
+/// All installed caches: first the default cache, which has no name, then the named ones in the order of their names.
 ///
-/// In the last case it installs that one itself, as there cannot be two: an [`install`] after it fails.
+/// It installs nothing. If no default cache was installed or used yet, there is none among them.
+///
+/// ```
+/// # use cache_request::{Cache, install_named, installed};
+/// install_named("sessions", Cache::memory())?;
+/// for (name, cache) in installed() {
+///     println!("{}:\n{}", name.as_deref().unwrap_or("default"), cache.stats());
+/// }
+/// # assert_eq!(installed().len(), 1);
+/// # Ok::<(), cache_request::Error>(())
+/// ```
+#[must_use]
+pub fn installed() -> Vec<(Option<String>, Cache)> {
+    let default = DEFAULT.get().map(|(cache, _)| (None, cache.clone()));
+    let named = NAMED.iter().map(|entry| (Some(entry.key().clone()), entry.value().0.clone()));
+    let mut all: Vec<_> = default.into_iter().chain(named).collect();
+    // `None` comes first.
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    all
+}
+
+/// The cache that is in force here: the [`scoped`](crate::scoped) one, else the installed one. If there is neither, it
+/// installs the default cache as the first call of a function does, and an [`install`] after it fails.
 #[must_use]
 #[track_caller]
 pub fn current() -> Cache {
@@ -140,10 +160,9 @@ pub fn current() -> Cache {
     scoped::cache().unwrap_or_else(|| default_as(Origin::Asked(place)))
 }
 
-/// What the functions of the cache in force here did so far: `current().stats()`, so that an [`install`] after it fails, see
-/// [`current`].
+/// The counters of the cache that is in force here: `current().stats()`. An [`install`] after it fails, see [`current`].
 ///
-/// A [`named`] cache is another one, with [`stats`](Cache::stats) of its own.
+/// [`installed`] lists all caches; each has [`stats`](Cache::stats) of its own.
 #[must_use]
 #[track_caller]
 pub fn stats() -> Stats {
@@ -160,16 +179,16 @@ fn default_as(origin: Origin) -> Cache {
     let (cache, _) = DEFAULT.get_or_init(|| {
         let cache = from_environment().unwrap_or_else(|error| {
             unusable = Some(error);
-            // Not memory: who asked for a shared cache may rely on one process seeing what another one invalidates.
+            // Not memory: a program with a shared cache may rely on what other processes invalidate.
             Cache::null()
         });
         (cache, origin)
     });
-    // Only now: who logs may call annotated functions, and so come back here.
+    // After the cache is there: a subscriber may call annotated functions, which come back here.
     if let Some(error) = unusable {
         tracing::error!(error = %format_args!("{error:#}"), "{CACHE_URL} cannot be used, so nothing is cached");
         if !tracing::dispatcher::has_been_set() {
-            // Nobody listens, and it is said only once. Should that fail as well, the calls go on.
+            // There is no log, and this happens only once. If it cannot be written either, the calls go on.
             let _ = writeln!(io::stderr(), "{CACHE_URL} cannot be used, so nothing is cached: {error:#}");
         }
     }

@@ -13,9 +13,7 @@ use std::{
 
 use dashmap::{DashMap, Entry};
 
-pub use self::builder::{
-    CacheBuilder, DEFAULT_MAX_BYTES, DEFAULT_NEAR_TIMEOUT, DEFAULT_SOFT_LIMIT, DEFAULT_WAIT_LIMIT,
-};
+pub use self::builder::CacheBuilder;
 use crate::{
     Error,
     base::{block_on::block_on, sync::unpoisoned},

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// Bytes that an encoded value may have, unless the cache is told otherwise: 64 MiB.
-pub const DEFAULT_MAX_VALUE_BYTES: usize = 64 << 20;
+use crate::options::{defaults, saturating};
 
 /// How a cache packs its values, and what it takes for its own.
 #[derive(Debug, Clone)]
@@ -19,9 +18,9 @@ pub(crate) struct EnvelopeOptions {
 impl Default for EnvelopeOptions {
     fn default() -> Self {
         Self {
-            max_value_bytes: DEFAULT_MAX_VALUE_BYTES,
+            max_value_bytes: saturating(defaults::MAX_VALUE_BYTES),
             compress_over: None,
-            compress_level: 3,
+            compress_level: defaults::COMPRESS_LEVEL,
             secrets: Secrets::default(),
         }
     }

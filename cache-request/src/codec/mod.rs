@@ -1,18 +1,30 @@
 //! Values as bytes: [`message_pack`], in an envelope that tells whether they can be trusted.
 //!
-//! The envelope is checked before anything is decoded. All numbers are little-endian.
+//! The envelope is checked before anything is decoded. Fixed numbers are little-endian. A *number* without a size is seven bits a
+//! byte, the lowest first, all but the last byte with their highest bit set.
 //!
 //! | bytes | what |
 //! | --- | --- |
 //! | 2 | `cR`, so that foreign bytes are known at once |
 //! | 1 | version of this format |
 //! | 1 | codec of the payload: 1 is [`message_pack`]; 16 more if it is compressed, 32 more if it is authenticated |
-//! | 8 | fingerprint of the value's type: its name and its [`shape`] |
-//! | 8 | fresh until, in milliseconds since 1970; all ones is for ever |
-//! | 8 | stale until, likewise; equal to fresh until as long as nothing is served stale |
-//! | 2 | number of tags; each is 8 bytes of its name's hash and 8 of its generation |
 //! | 8 or 32 | XXH3 of the key and of all other bytes; if authenticated, keyed BLAKE3 |
+//! | 8 | fingerprint of the value's type, by its name, and of the function |
+//! | 8 | digest of what the value shows to serde, and of what its types know |
+//! | number | time of storing, in milliseconds since 1970 |
+//! | number | fresh for so many milliseconds from then on; up to the end of the numbers is for ever |
+//! | number | stale for so many more |
+//! | number | stale for so many more than fresh, if the body fails |
+//! | number | how long the body took, in microseconds |
+//! | number | generation of the key |
+//! | number, 16 each | tags: 8 bytes of the name's hash and 8 of its generation |
+//! | number | process id of the writer |
+//! | number, … | length and name of its program |
+//! | number, … | length and version of its cache-request |
+//! | number, … | length of all sections, and these: each a number for its kind, one for its length, and its contents |
 //! | … | payload; if compressed, 8 bytes of its length and then a Zstandard frame of it |
+//!
+//! There are no sections yet. A reader passes over those that it does not know.
 //!
 //! The key is part of the checksum, so bytes that a backend returns under another key are refused as well. Without a secret it is
 //! there for accidents alone: whoever can write to the backend can compute it, so it need not be cryptographic, which would
@@ -22,230 +34,252 @@
 //! has put into the backend is a miss, and is not decoded. An older envelope of the same key is still its own: whoever can
 //! write to the backend can put it back, until its time is over.
 //!
-//! Bytes that would come back as another value are not stored. Of the types whose `Deserialize` looks at the data first
-//! (`untagged`, `flatten`, `tag`) each value is read back and compared before. What serde writes of two values in the very same
-//! way, such as one with a skipped field, nobody can tell apart.
+//! A value comes back as it went, or is not stored: a `Serialize` and a `Deserialize` need not agree on a name or on a default, and
+//! variants may look alike, so a writer reads each value back and compares what serde shows of both. That a value has come back
+//! says nothing of another one: serde shows no `deserialize_with` of a newtype, no `from` and no `Deserialize` by hand. What serde
+//! shows of two values in the very same way, such as a skipped field or what a `serialize_with` leaves out, nothing tells apart.
+//!
+//! A type that has changed since is a miss. A reader compares the [`digest`] of what it has read, and the names of all fields and
+//! variants of the types that it has met, with those of the writer.
 
 mod digest;
 mod envelope_options;
+mod header;
 mod message_pack;
-mod shape;
 #[cfg(test)]
 mod tests;
 #[cfg_attr(feature = "zstd", path = "zstd/enabled.rs")]
 #[cfg_attr(not(feature = "zstd"), path = "zstd/disabled.rs")]
 mod zstd;
 
-use std::{any::type_name, borrow::Cow};
+use std::borrow::Cow;
 
 use serde::{Serialize, de::DeserializeOwned};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-pub use self::envelope_options::DEFAULT_MAX_VALUE_BYTES;
-pub(crate) use self::envelope_options::EnvelopeOptions;
-#[cfg(feature = "zstd")]
-pub(crate) use self::zstd::COMPRESS_LEVELS;
+use self::{digest::Texts, message_pack::Fault};
+pub(crate) use self::{
+    envelope_options::EnvelopeOptions,
+    header::{FOREVER, Facts, Writer},
+};
 use crate::{Error, ErrorKind, base::panic::catch_panic};
 
 const MAGIC: [u8; 2] = *b"cR";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const MESSAGE_PACK: u8 = 1;
 const COMPRESSED: u8 = 16;
 const AUTHENTICATED: u8 = 32;
 
-/// Bytes before the tags.
-const HEAD: usize = 30;
-const TAG: usize = 16;
+/// Bytes before the checksum, and the place of the codec among them.
+const START: usize = 4;
+const CODEC: usize = 3;
 const CHECKSUM: usize = 8;
 const MAC: usize = blake3::OUT_LEN;
+/// Bytes of the fingerprint and the digest, which come after the checksum.
+const IDENTITY: usize = 16;
 
 /// So many bytes are sooner copied together, and hashed as one, than hashed part by part.
 const FEW_BYTES: usize = 512;
 
-/// For ever, as the envelope says it.
-pub(crate) const FOREVER: u64 = u64::MAX;
-
-/// What is known of a type whose values are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kind {
-    /// Tells the types of values apart, so that what was stored before a type has changed is not taken for a value of the new
-    /// one: `MessagePack` alone would make a silent `None` of an added `Option`.
+/// What is known of the type of a function's values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TypeInfo {
+    /// Tells the type and the function from others whose keys may have the same text.
     pub(crate) fingerprint: u64,
-    /// A value may come back as another one. Each is tried before it is stored.
-    pub(crate) doubtful: bool,
+    pub(crate) name: &'static str,
 }
 
-impl Kind {
-    /// It takes a while: several runs of the type's `Deserialize`.
-    pub(crate) fn of<V: DeserializeOwned>() -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(type_name::<V>().as_bytes());
-        let doubtful = shape::trace::<V>(&mut hasher);
-        Self { fingerprint: number(hasher.finalize().as_bytes(), 0), doubtful }
-    }
-}
-
-/// Encodes `value`, fresh until a moment in milliseconds since 1970, to be stored under `key`.
+/// Encodes `value`, to be stored under `key`.
+///
+/// An error if it cannot be encoded, if it is too large, or if it would not come back as it went.
 pub(crate) fn seal<V: Serialize + DeserializeOwned>(
     value: &V,
-    kind: Kind,
+    type_info: TypeInfo,
     key: &str,
-    fresh_until: u64,
-    envelope_options: &EnvelopeOptions,
+    facts: &Facts<'_>,
+    options: &EnvelopeOptions,
 ) -> Result<Vec<u8>, Error> {
-    let secret = envelope_options.secrets.current();
+    let secret = options.secrets.current();
     let (flag, checksum) = if secret.is_some() { (AUTHENTICATED, MAC) } else { (0, CHECKSUM) };
-    let mut bytes = Vec::with_capacity(HEAD + MAC + 64);
+    let mut bytes = Vec::with_capacity(256);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&[FORMAT, MESSAGE_PACK | flag]);
-    bytes.extend_from_slice(&kind.fingerprint.to_le_bytes());
-    bytes.extend_from_slice(&fresh_until.to_le_bytes());
-    bytes.extend_from_slice(&fresh_until.to_le_bytes());
-    bytes.extend_from_slice(&0_u16.to_le_bytes());
-    bytes.resize(HEAD + checksum, 0);
-    message_pack::encode(value, &mut bytes).map_err(|cause| unfit("the value cannot be encoded").with_source(cause))?;
-    let payload = &bytes[HEAD + checksum..];
-    if payload.len() > envelope_options.max_value_bytes {
-        return Err(Error::too_large(payload.len(), envelope_options.max_value_bytes));
+    bytes.resize(START + checksum + IDENTITY, 0);
+    facts.write(&mut bytes);
+    let head = bytes.len();
+    message_pack::encode(value, &mut bytes)
+        .map_err(|cause| unfit(type_info, "cannot be encoded").with_source(cause))?;
+    let payload = &bytes[head..];
+    if payload.len() > options.max_value_bytes {
+        return Err(Error::too_large(payload.len(), options.max_value_bytes));
     }
-    if kind.doubtful {
-        try_out(value, payload)?;
-    }
-    if let Some(smaller) = compressed(payload, envelope_options) {
-        bytes.truncate(HEAD + checksum);
+    let digest = verified_digest(value, type_info, payload)?;
+    if let Some(smaller) = compressed(payload, options) {
+        bytes.truncate(head);
         bytes.extend_from_slice(&smaller);
-        bytes[3] |= COMPRESSED;
+        bytes[CODEC] |= COMPRESSED;
     }
-    let (head, payload) = bytes.split_at(HEAD + checksum);
-    let head = &head[..HEAD];
+    let (start, rest) = bytes.split_at_mut(START);
+    let (sum, rest) = rest.split_at_mut(checksum);
+    rest[..8].copy_from_slice(&type_info.fingerprint.to_le_bytes());
+    rest[8..IDENTITY].copy_from_slice(&digest.to_le_bytes());
     match secret {
-        None => {
-            let sum = checksum_of(key, head, payload);
-            bytes[HEAD..HEAD + CHECKSUM].copy_from_slice(&sum);
-        }
-        Some(secret) => {
-            let mac = mac_of(secret, key, head, payload);
-            bytes[HEAD..HEAD + MAC].copy_from_slice(mac.as_bytes());
-        }
+        None => sum.copy_from_slice(&checksum_of(key, start, rest)),
+        Some(secret) => sum.copy_from_slice(mac_of(secret, key, start, rest).as_bytes()),
     }
     Ok(bytes)
 }
 
 /// The payload's length and a compressed form of it, if that is wanted and smaller.
-fn compressed(payload: &[u8], envelope_options: &EnvelopeOptions) -> Option<Vec<u8>> {
-    if payload.len() <= envelope_options.compress_over? {
+fn compressed(payload: &[u8], options: &EnvelopeOptions) -> Option<Vec<u8>> {
+    if payload.len() <= options.compress_over? {
         return None;
     }
     let mut bytes = (payload.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(zstd::compress(payload, envelope_options.compress_level)?);
+    bytes.extend(zstd::compress(payload, options.compress_level)?);
     (bytes.len() < payload.len()).then_some(bytes)
 }
 
-/// Checks that `payload` is read as `value`, as far as `value` says what it is.
-fn try_out<V: Serialize + DeserializeOwned>(value: &V, payload: &[u8]) -> Result<(), Error> {
-    let unreadable = |cause| unfit("the encoded value would not be read back").with_source(cause);
+/// The digest of `value`, whose payload it is, after it was read back from there.
+fn verified_digest<V>(value: &V, type_info: TypeInfo, payload: &[u8]) -> Result<u64, Error>
+where
+    V: Serialize + DeserializeOwned,
+{
+    let unreadable = |cause| unfit(type_info, "would not be read back").with_source(cause);
     let Some(read) = catch_panic(|| message_pack::decode::<V>(payload)) else {
-        return Err(unfit("the encoded value would not be read back: its `Deserialize` panicked"));
+        return Err(unfit(type_info, "would not be read back: its `Deserialize` panicked"));
     };
-    let read = read.map_err(unreadable)?;
-    if digest::alike(value, &read).map_err(unreadable)? {
-        return Ok(());
+    let (read, names) = read.map_err(unreadable)?;
+    match digest::of_both(value, &read).map_err(unreadable)? {
+        Some(digest) => Ok(digest::mix(digest, names)),
+        None => Err(unfit(
+            type_info,
+            "would be read back as another value: `Serialize` and `Deserialize` do not agree on a name or on a default, or \
+             variants of an `untagged` enum or fields of a `flatten` look alike",
+        )),
     }
-    Err(unfit(
-        "the encoded value would be read back as another one: two variants of an `untagged` enum, or two fields of a \
-         `flatten`, look alike to its `Deserialize`",
-    ))
 }
 
-fn unfit(what: &str) -> Error {
-    Error::new(ErrorKind::Codec, what)
+fn unfit(type_info: TypeInfo, what: &str) -> Error {
+    Error::new(ErrorKind::Codec, format!("a value of type `{}` {what}", type_info.name))
+}
+
+/// What [`open`] has opened: a value and what its envelope says of it.
+#[derive(Debug)]
+pub(crate) struct Opened<'a, V> {
+    pub(crate) value: V,
+    pub(crate) facts: Facts<'a>,
+}
+
+/// Why [`open`] takes bytes for no value.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) error: Error,
+    /// The bytes are whole, but of another function, or of a value that this program's type is not.
+    pub(crate) is_foreign: bool,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, is_foreign: false }
+    }
 }
 
 /// Decodes what [`seal`] made for the same key and type.
 ///
 /// An envelope whose time is over is none; everything else that is not as it should be is an error.
-pub(crate) fn open<V: DeserializeOwned>(
-    bytes: &[u8],
-    kind: Kind,
+pub(crate) fn open<'a, V: Serialize + DeserializeOwned>(
+    bytes: &'a [u8],
+    type_info: TypeInfo,
     key: &str,
     now: u64,
-    packing: &EnvelopeOptions,
-) -> Result<Option<V>, Error> {
-    let Some((header, _)) = bytes.split_at_checked(HEAD) else { return corrupt("too short for an envelope") };
-    if header[..2] != MAGIC {
-        return corrupt("no envelope");
+    options: &EnvelopeOptions,
+) -> Result<Option<Opened<'a, V>>, Refused> {
+    let (codec, mut rest) = authentic(bytes, key, options)?;
+    if codec & !(AUTHENTICATED | COMPRESSED) != MESSAGE_PACK {
+        return Err(corrupt("another codec").into());
     }
-    if header[2] != FORMAT {
-        return corrupt("another format version");
+    let Some((identity, after)) = rest.split_at_checked(IDENTITY) else { return Err(corrupt("cut off").into()) };
+    rest = after;
+    let Ok(facts) = Facts::read(&mut rest) else { return Err(corrupt("cut off").into()) };
+    let foreign = |what: &str| corrupt(&format!("{what}, stored by {}", facts.writer));
+    if number(identity, 0) != type_info.fingerprint {
+        return Err(Refused { error: foreign("a value of another type or function"), is_foreign: true });
     }
-    let tags = usize::from(u16::from_le_bytes([header[28], header[29]])) * TAG;
-    let authenticated = header[3] & AUTHENTICATED != 0;
-    let Some((head, rest)) = bytes.split_at_checked(HEAD + tags) else { return corrupt("cut off") };
-    let checksum = if authenticated { MAC } else { CHECKSUM };
-    let Some((checksum, payload)) = rest.split_at_checked(checksum) else { return corrupt("cut off") };
-    if authenticated {
-        authenticate(checksum, key, head, payload, packing)?;
-    } else if packing.secrets.in_use() {
-        return forged("they are not authenticated, and this cache has a secret");
-    } else if checksum != checksum_of(key, head, payload) {
-        return corrupt("wrong checksum");
-    }
-    if header[3] & !(AUTHENTICATED | COMPRESSED) != MESSAGE_PACK {
-        return corrupt("another codec");
-    }
-    if number(header, 4) != kind.fingerprint {
-        return corrupt("a value of another type");
-    }
-    if fresh_until(header) <= now {
+    if facts.fresh_until <= now {
         return Ok(None);
     }
-    let payload = if header[3] & COMPRESSED == 0 { payload.into() } else { decompressed(payload, packing)? };
-    let value = message_pack::decode(&payload)
-        .map_err(|cause| Error::new(ErrorKind::Corrupt, "the stored value does not decode").with_source(cause))?;
-    Ok(Some(value))
-}
-
-/// Until when the value is fresh, in milliseconds since 1970, of an envelope that [`open`] has opened.
-pub(crate) fn fresh_until(envelope: &[u8]) -> u64 {
-    number(envelope, 12)
-}
-
-fn corrupt<T>(what: &str) -> Result<T, Error> {
-    Err(Error::new(ErrorKind::Corrupt, format!("stored bytes refused: {what}")))
-}
-
-fn forged<T>(what: &str) -> Result<T, Error> {
-    Err(Error::new(ErrorKind::Forged, format!("stored bytes refused: {what}")))
-}
-
-/// Checks that one of the secrets vouches for the bytes. How long that takes says nothing of how much of them is right.
-fn authenticate(mac: &[u8], key: &str, head: &[u8], payload: &[u8], packing: &EnvelopeOptions) -> Result<(), Error> {
-    if !packing.secrets.in_use() {
-        return corrupt("they are authenticated with a secret, and this cache has none");
+    let payload = if codec & COMPRESSED == 0 { rest.into() } else { decompressed(rest, options)? };
+    let read = read(&payload, number(identity, 8));
+    if let Ok(Some(value)) = read {
+        return Ok(Some(Opened { value, facts }));
     }
-    let genuine = |secret| mac_of(secret, key, head, payload) == *mac;
-    if packing.secrets.accepted().any(genuine) {
-        Ok(())
-    } else {
-        forged("this cache's secret does not vouch for them, under this key")
-    }
+    let changed = foreign(&format!("not a `{}` as this program knows it", type_info.name));
+    let error = match read {
+        Ok(_) => changed,
+        Err(cause) => changed.with_source(cause),
+    };
+    Err(Refused { error, is_foreign: true })
 }
 
-fn decompressed<'a>(payload: &[u8], packing: &EnvelopeOptions) -> Result<Cow<'a, [u8]>, Error> {
-    let Some((len, compressed)) = payload.split_first_chunk() else { return corrupt("cut off") };
+/// The value that `payload` is, if its digest is this one.
+fn read<V: Serialize + DeserializeOwned>(payload: &[u8], digest: u64) -> Result<Option<V>, Fault> {
+    let (value, names) = message_pack::decode::<V>(payload)?;
+    let (found, _) = digest::of(&value, Texts::Short)?;
+    Ok((digest::mix(found, names) == digest).then_some(value))
+}
+
+/// The codec and what comes after the checksum of an envelope that was sealed for `key`.
+fn authentic<'a>(bytes: &'a [u8], key: &str, options: &EnvelopeOptions) -> Result<(u8, &'a [u8]), Error> {
+    let Some((start, rest)) = bytes.split_at_checked(START) else { return Err(corrupt("too short for an envelope")) };
+    if start[..2] != MAGIC {
+        return Err(corrupt("no envelope"));
+    }
+    if start[2] != FORMAT {
+        return Err(corrupt("another format version"));
+    }
+    let authenticated = start[CODEC] & AUTHENTICATED != 0;
+    let checksum = if authenticated { MAC } else { CHECKSUM };
+    let Some((checksum, rest)) = rest.split_at_checked(checksum) else { return Err(corrupt("cut off")) };
+    match (authenticated, options.secrets.in_use()) {
+        (false, false) if checksum == checksum_of(key, start, rest) => {}
+        (false, false) => return Err(corrupt("wrong checksum")),
+        (true, false) => return Err(corrupt("they are authenticated with a secret, and this cache has none")),
+        (false, true) => return Err(forged("they are not authenticated, and this cache has a secret")),
+        (true, true) => {
+            // How long that takes says nothing of how much of the bytes is right.
+            let genuine = |secret| mac_of(secret, key, start, rest) == *checksum;
+            if !options.secrets.accepted().any(genuine) {
+                return Err(forged("this cache's secret does not vouch for them, under this key"));
+            }
+        }
+    }
+    Ok((start[CODEC], rest))
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("stored bytes refused: {what}"))
+}
+
+fn forged(what: &str) -> Error {
+    Error::new(ErrorKind::Forged, format!("stored bytes refused: {what}"))
+}
+
+fn decompressed<'a>(payload: &[u8], options: &EnvelopeOptions) -> Result<Cow<'a, [u8]>, Error> {
+    let Some((len, compressed)) = payload.split_first_chunk() else { return Err(corrupt("cut off")) };
     let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
-    if len > packing.max_value_bytes {
-        return corrupt("a larger value than this cache takes");
+    if len > options.max_value_bytes {
+        return Err(corrupt("a larger value than this cache takes"));
     }
     let refused = |cause| Error::new(ErrorKind::Corrupt, "the stored value cannot be decompressed").with_source(cause);
     zstd::decompress(compressed, len).map(Cow::Owned).map_err(refused)
 }
 
 /// Tells bytes that something has happened to.
-fn checksum_of(key: &str, head: &[u8], payload: &[u8]) -> [u8; CHECKSUM] {
-    let lengths = lengths(key, head);
-    let parts = hashed(key, head, payload, &lengths);
+fn checksum_of(key: &str, start: &[u8], rest: &[u8]) -> [u8; CHECKSUM] {
+    let len = (key.len() as u64).to_le_bytes();
+    let parts = hashed(key, start, rest, &len);
     if parts.iter().map(|part| part.len()).sum::<usize>() <= FEW_BYTES {
         let mut joined = SmallVec::<[u8; FEW_BYTES]>::new();
         parts.iter().for_each(|part| joined.extend_from_slice(part));
@@ -257,25 +291,18 @@ fn checksum_of(key: &str, head: &[u8], payload: &[u8]) -> [u8; CHECKSUM] {
 }
 
 /// Tells bytes that somebody has made who does not know the secret.
-fn mac_of(secret: &[u8; 32], key: &str, head: &[u8], payload: &[u8]) -> blake3::Hash {
+fn mac_of(secret: &[u8; 32], key: &str, start: &[u8], rest: &[u8]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new_keyed(secret);
-    for part in hashed(key, head, payload, &lengths(key, head)) {
+    for part in hashed(key, start, rest, &(key.len() as u64).to_le_bytes()) {
         hasher.update(part);
     }
     hasher.finalize()
 }
 
-/// The key and all bytes but the checksum. The payload comes first, as both hashes are fastest on what begins where their own
-/// blocks do; the lengths, at the end, keep what follows one another apart.
-fn hashed<'a>(key: &'a str, head: &'a [u8], payload: &'a [u8], lengths: &'a [u8; 16]) -> [&'a [u8]; 4] {
-    [payload, head, key.as_bytes(), lengths]
-}
-
-fn lengths(key: &str, head: &[u8]) -> [u8; 16] {
-    let mut lengths = [0; 16];
-    lengths[..8].copy_from_slice(&(head.len() as u64).to_le_bytes());
-    lengths[8..].copy_from_slice(&(key.len() as u64).to_le_bytes());
-    lengths
+/// The key, its length, and all bytes but the checksum. What is longest comes first, as both hashes are fastest on what begins
+/// where their own blocks do; the length, at the end, tells where the key begins.
+fn hashed<'a>(key: &'a str, start: &'a [u8], rest: &'a [u8], key_len: &'a [u8; 8]) -> [&'a [u8]; 4] {
+    [rest, start, key.as_bytes(), key_len]
 }
 
 /// The eight bytes at `at`, which the caller knows to be there.

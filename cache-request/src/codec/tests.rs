@@ -3,7 +3,8 @@
 mod authentication;
 mod compression;
 mod depth;
+mod digest;
 mod envelope;
 mod message_pack;
 mod round_trip;
-mod shape;
+mod spelling;

@@ -18,6 +18,7 @@ use super::{
     function::{Function, Placement},
     near_cache::{BackendWrite, NearCache, Reading},
     policy::{Codec, Keep, Policy},
+    source::Source,
     value::ValueOf,
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
         sync::interleave,
         timer::with_limit,
     },
-    codec::{self, FOREVER},
+    codec::{FOREVER, Facts, Opened, Refused, Writer},
     error::Blame,
     key::{Key, Lookup, OwnedKey, text},
     stats::Count,
@@ -81,13 +82,13 @@ fn read<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) ->
     answer
 }
 
-/// Answers a call that found nothing in memory.
-pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
+/// Answers a call that found nothing in memory, and says where the answer came from.
+pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> (R, Source) {
     let mut budget = call.budget();
     let mut leader = match call.join() {
         Join::Leader(leader) => leader,
         Join::Waiter(wait) => match Box::pin(call.wait(wait, &mut budget)).await {
-            Waited::Answered(answer) => return answer,
+            Waited::Answered(answer, source) => return (answer, source),
             Waited::Leads(leader) => leader,
         },
     };
@@ -106,7 +107,7 @@ pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl 
 
 /// What a call came to that waited.
 enum Waited<'a, R> {
-    Answered(R),
+    Answered(R, Source),
     Leads(Leader<'a>),
 }
 
@@ -145,7 +146,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The answer, if it is remembered anywhere. Counts nothing but faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_again(None, &mut self.budget()).await.ok()
+        self.look_again(None, &mut self.budget()).await.ok().map(|(answer, _)| answer)
     }
 
     /// Keeps `value` as if a body had just returned it.
@@ -154,7 +155,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.engine.pass(fence).await;
         Change::Ancestors(leader.ancestors())
             .around(async {
-                let kept = self.try_keep(&mut leader, value, Replaced::ByAnyValue, &mut self.budget()).await;
+                let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
+                let kept = self.try_keep(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
                 self.complete(&mut leader, Some(value));
                 kept
             })
@@ -205,17 +207,17 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             // Memory has been looked in; what the backend has is good while the newer value is being made.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok(answer) = self.look_again(None, budget).await
+                && let Ok((answer, source)) = self.look_again(None, budget).await
             {
                 self.function.counters.increment(Count::Hit);
-                return Waited::Answered(answer);
+                return Waited::Answered(answer, source);
             }
             match with_limit(self.engine.wait_limit, &mut wait).await {
                 Some(Outcome::Value(shared)) => {
                     let value = shared.downcast_ref().and_then(PanicSafe::get).and_then(|value| self.clone_of(value));
                     let Some(value) = value else { return Waited::Leads(flights.alone(&key)) };
                     self.function.counters.increment(Count::Coalesced);
-                    return Waited::Answered(value.into_answer());
+                    return Waited::Answered(value.into_answer(), Source::Coalesced);
                 }
                 Some(Outcome::Nothing) => return Waited::Leads(flights.alone(&key)),
                 Some(Outcome::Abandoned) => {}
@@ -230,9 +232,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend. What a leader
     /// finds there is kept in front.
-    async fn look_again(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<R, Count> {
+    async fn look_again(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<(R, Source), Count> {
         match self.backend().zip(self.policy.codec()) {
-            None => self.look_in_memory(),
+            None => self.look_in_memory().map(|answer| (answer, Source::Memory)),
             // In a place of its own: a call that needs no backend carries nothing of it, and bodies nest.
             Some((backend, codec)) => Box::pin(self.look_in(backend, codec, leader, budget)).await,
         }
@@ -255,12 +257,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         codec: &Codec<V>,
         leader: Option<&Leader<'_>>,
         budget: &mut TimeBudget,
-    ) -> Result<R, Count> {
+    ) -> Result<(R, Source), Count> {
         let near = self.engine.near();
         if near.is_some()
             && let Ok(answer) = read(self.engine, self.function, self.key)
         {
-            return Ok(answer);
+            return Ok((answer, Source::Memory));
         }
         let failed = |error: Error| {
             let (fault, miss) = match error.kind().blame() {
@@ -278,37 +280,46 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         // Before the wall clock is read: a value that goes in front is to be there no longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
-        let open = || (codec.open)(&bytes, self.function.kind(codec), &text, now, &self.engine.envelope);
-        match catching("the value's `Deserialize`", open).and_then(|opened| opened) {
-            Ok(Some(value)) => {
+        let open = || (codec.open)(&bytes, self.function.type_info(), &text, now, &self.engine.envelope);
+        let opened = catching("the value's `Deserialize`", open).map_err(Refused::from).and_then(|opened| opened);
+        match opened {
+            Ok(Some(Opened { value, facts })) => {
                 if let Some(((near, leader, reading), asked)) = reading {
-                    let left = Duration::from_millis(codec::fresh_until(&bytes).saturating_sub(now));
+                    let left = Duration::from_millis(facts.fresh_until.saturating_sub(now));
                     let expires = asked.saturating_add(nanos(left));
                     match catching("the value's weight", || self.policy.weight_of(&value)) {
                         Ok(weight) => self.keep_near(near, &reading, leader, &value, weight, expires),
                         Err(error) => self.function.fault("a value could not be kept near", &error),
                     }
                 }
-                Ok(value.into_answer())
+                Ok((value.into_answer(), Source::Backend))
             }
             Ok(None) => Err(Count::Expired),
-            Err(error) => {
+            Err(Refused { error, is_foreign }) => {
                 self.function.fault("stored bytes cannot be used", &error);
+                if is_foreign {
+                    self.function.found_foreign(&error);
+                }
                 Err(Count::Undecodable)
             }
         }
     }
 
-    async fn look_or_fly(&self, leader: &mut Leader<'_>, body: impl Future<Output = R>, budget: &mut TimeBudget) -> R {
+    async fn look_or_fly(
+        &self,
+        leader: &mut Leader<'_>,
+        body: impl Future<Output = R>,
+        budget: &mut TimeBudget,
+    ) -> (R, Source) {
         match self.look_again(Some(leader), budget).await {
-            Ok(answer) => {
+            Ok((answer, source)) => {
                 self.function.counters.increment(Count::Hit);
                 self.complete(leader, V::of(&answer));
-                return answer;
+                return (answer, source);
             }
             Err(miss) => self.function.counters.increment(miss),
         }
-        self.fly(leader, body, Replaced::IfKept, budget).await
+        (self.fly(leader, body, Replaced::IfKept, budget).await, Source::Body)
     }
 
     /// Runs the body, keeps its value, and shares it with those who wait.
@@ -321,9 +332,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     ) -> R {
         let start = Instant::now();
         let answer = body.await;
-        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let took = start.elapsed();
         self.function.counters.increment(Count::Bodies);
-        self.function.counters.add(Count::BodyNanos, nanos);
+        self.function.counters.add(Count::BodyNanos, nanos(took));
         // From here on there is a value, or nothing to wait for. An `Err` need not be `Send`, and is never held while this
         // waits: where the function's own future is `Send`, so is this.
         let value = match V::from_answer(answer) {
@@ -333,22 +344,23 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 return answer;
             }
         };
-        if let Err(error) = self.try_keep(leader, &value, replaced, budget).await {
+        if let Err(error) = self.try_keep(leader, &value, took, replaced, budget).await {
             self.function.fault("a value could not be kept", &error);
         }
         self.complete(leader, Some(&value));
         value.into_answer()
     }
 
-    /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile.
+    /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile. Its body took that long.
     async fn try_keep(
         &self,
         leader: &mut Leader<'_>,
         value: &V,
+        took: Duration,
         replaced: Replaced,
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
-        let outcome = self.keep(leader, value, budget).await;
+        let outcome = self.keep(leader, value, took, budget).await;
         if replaced == Replaced::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Unwanted) | Err(_)) {
             let forgotten = Box::pin(self.forget()).await;
             // That it could not be kept says more than that the older one could not be removed.
@@ -357,21 +369,27 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         outcome.map(drop)
     }
 
-    async fn keep(&self, leader: &mut Leader<'_>, value: &V, budget: &mut TimeBudget) -> Result<StoreOutcome, Error> {
+    async fn keep(
+        &self,
+        leader: &mut Leader<'_>,
+        value: &V,
+        took: Duration,
+        budget: &mut TimeBudget,
+    ) -> Result<StoreOutcome, Error> {
         let behind = self.backend().zip(self.policy.codec());
         let near = self.engine.near().filter(|near| behind.is_some() && !near.is_tracked());
         let weigh = behind.is_none() || near.is_some();
         let decision = catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))?;
         let Some(keep) = decision else { return Ok(StoreOutcome::Unwanted) };
-        let Some((backend, codec)) = behind else { return self.keep_in_memory(leader, value, keep) };
+        let Some(behind) = behind else { return self.keep_in_memory(leader, value, keep) };
 
         let expires = self.engine.clock.after(keep.timeout);
-        let outcome = Box::pin(self.keep_in_backend(backend, codec, leader, value, keep.timeout, budget)).await;
+        let outcome = Box::pin(self.keep_in_backend(behind, leader, value, took, keep.timeout, budget)).await;
         // Also if the backend could not store it. A tracked near cache is told of this write, so the next call reads the backend.
         if let (Some(near), false) = (near, matches!(outcome, Ok(StoreOutcome::Outdated))) {
             // If nothing was sent to the backend, older flights have not been overtaken yet.
             drop(leader.overtake());
-            if let Some(reading) = near.begin(&self.text(backend)) {
+            if let Some(reading) = near.begin(&self.text(behind.0)) {
                 self.keep_near(near, &reading, leader, value, keep.weight, expires);
             }
         }
@@ -415,10 +433,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     async fn keep_in_backend(
         &self,
-        backend: &Guarded,
-        codec: &Codec<V>,
+        (backend, codec): (&Guarded, &Codec<V>),
         leader: &mut Leader<'_>,
         value: &V,
+        took: Duration,
         timeout: Duration,
         budget: &mut TimeBudget,
     ) -> Result<StoreOutcome, Error> {
@@ -428,8 +446,19 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         backend.ready_to_write(budget)?;
         let text = self.text(backend);
         let forever = timeout == Duration::MAX;
-        let fresh_until = self.engine.clock.wall().checked_add(timeout).map_or(FOREVER, unix_millis);
-        let seal = || (codec.seal)(value, self.function.kind(codec), &text, fresh_until, &self.engine.envelope);
+        let now = self.engine.clock.wall();
+        let fresh_until = now.checked_add(timeout).map_or(FOREVER, unix_millis);
+        let facts = Facts {
+            stored: unix_millis(now),
+            fresh_until,
+            stale_until: fresh_until,
+            stale_on_error_until: fresh_until,
+            body: took,
+            generation: 0,
+            tags: Vec::new(),
+            writer: Writer::here(),
+        };
+        let seal = || (codec.seal)(value, self.function.type_info(), &text, &facts, &self.engine.envelope);
         let bytes = catching("the value's `Serialize`", seal)??;
         self.engine.pass(leader.overtake()).await;
         if !leader.begin_storing() {

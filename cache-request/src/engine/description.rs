@@ -27,6 +27,8 @@ pub(crate) struct Description {
     pub(crate) local: bool,
     /// Concurrent callers of one key share one body.
     pub(crate) coalesce: bool,
+    /// How many of its values memory may hold.
+    pub(crate) max_entries: usize,
 }
 
 impl fmt::Debug for Description {

@@ -9,6 +9,7 @@ pub(crate) mod flight;
 pub(crate) mod function;
 pub(crate) mod near_cache;
 pub(crate) mod policy;
+pub(crate) mod source;
 pub(crate) mod value;
 
 use std::{sync::Arc, time::Duration};
@@ -23,7 +24,7 @@ use crate::{
     base::{clock::Clock, sync::interleave, timer::with_limit},
     codec::EnvelopeOptions,
     stats::BackendStats,
-    store::Store,
+    store::{Store, Table},
 };
 
 /// What the calls of one cache share.
@@ -79,6 +80,16 @@ impl Engine {
         // Callers that looked before the removal must not be joined any more.
         drop(self.flights.fence_all());
         cleared
+    }
+
+    /// Removes all values of one function from memory, also those that running bodies are about to return.
+    pub(crate) fn clear_in_memory<V: Send + Sync + 'static>(&self, table: &Table<V>) {
+        // Nothing of a function in memory is on its way to a backend, so there is nothing to wait for.
+        drop(self.flights.fence_function(table.id));
+        interleave();
+        self.store.clear_table(table);
+        // Callers that looked before the removal must not be joined any more.
+        drop(self.flights.fence_function(table.id));
     }
 
     async fn remove_all(&self) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use super::value::{CacheValue, MaybeNone, ResultValue, ValueOf};
 use crate::{
     Error,
-    codec::{self, EnvelopeOptions},
+    codec::{self, EnvelopeOptions, Facts, Opened, Refused, TypeInfo},
     store::memory_of,
 };
 
@@ -34,13 +34,11 @@ pub(crate) struct Codec<V> {
     pub(crate) seal: Seal<V>,
     /// [`codec::open`].
     pub(crate) open: Open<V>,
-    /// [`codec::Kind::of`]. It takes a while: ask the [`Function`](super::function::Function), which asks once.
-    pub(crate) kind: fn() -> codec::Kind,
     memory_of: fn(&V) -> usize,
 }
 
-type Seal<V> = fn(&V, codec::Kind, &str, u64, &EnvelopeOptions) -> Result<Vec<u8>, Error>;
-type Open<V> = fn(&[u8], codec::Kind, &str, u64, &EnvelopeOptions) -> Result<Option<V>, Error>;
+type Seal<V> = fn(&V, TypeInfo, &str, &Facts<'_>, &EnvelopeOptions) -> Result<Vec<u8>, Error>;
+type Open<V> = for<'a> fn(&'a [u8], TypeInfo, &str, u64, &EnvelopeOptions) -> Result<Option<Opened<'a, V>>, Refused>;
 
 impl<R, V: ValueOf<R>> Policy<R, V> {
     /// Checks at compile time that a cache can hold the value.
@@ -147,7 +145,7 @@ impl<R, V> Policy<R, V> {
     where
         V: CacheValue,
     {
-        self.codec = Some(Codec { seal: codec::seal, open: codec::open, kind: codec::Kind::of::<V>, memory_of });
+        self.codec = Some(Codec { seal: codec::seal, open: codec::open, memory_of });
         self
     }
 

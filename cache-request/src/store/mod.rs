@@ -9,6 +9,7 @@
 //! eviction goes straight to the main queue.
 
 mod memory_of;
+mod own_queue;
 mod shard;
 mod table;
 #[cfg(test)]
@@ -90,9 +91,14 @@ impl Store {
 
     /// A new table whose entries count against this store's limits.
     pub(crate) fn table<V: Send + Sync + 'static>(&self) -> Arc<Table<V>> {
+        self.bounded_table(usize::MAX)
+    }
+
+    /// A new table that has a limit of its own as well, of one entry at least.
+    pub(crate) fn bounded_table<V: Send + Sync + 'static>(&self, max_entries: usize) -> Arc<Table<V>> {
         let mut tables = unpoisoned(self.tables.write());
         let id = u32::try_from(tables.len()).expect("fewer than four billion functions");
-        let table = Arc::new(Table::new(id, Arc::clone(&self.collector)));
+        let table = Arc::new(Table::new(id, max_entries, Arc::clone(&self.collector)));
         tables.push(Arc::clone(&table) as _);
         table
     }
@@ -128,10 +134,17 @@ impl Store {
             }
             None => {
                 shard.admit(slot, queue, weight);
+                if table.is_bounded() {
+                    shard.admit_own(slot, table);
+                }
                 self.entries.fetch_add(1, Ordering::Relaxed);
             }
         }
         self.bytes.fetch_add(weight as usize, Ordering::Relaxed);
+        if table.is_over() {
+            self.make_room_in(table, home, shard, slot);
+            shard = self.lock(home);
+        }
         self.make_room(home, shard, slot);
         Ok(())
     }
@@ -194,6 +207,16 @@ impl Store {
         }
     }
 
+    /// Removes all entries of one table.
+    pub(crate) fn clear_table<V: Send + Sync + 'static>(&self, table: &Table<V>) {
+        let _deferred = self.defer_drops();
+        for home in 0..self.shards.len() {
+            let (entries, bytes) = self.lock(home).remove_all_of(table.id, table);
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.entries.fetch_sub(entries, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         self.limits
     }
@@ -206,6 +229,30 @@ impl Store {
     /// Entries held.
     pub(crate) fn entries(&self) -> usize {
         self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Evicts entries of `table` until its own limit holds: first from the shard that has grown, then from the others, one lock at a
+    /// time.
+    fn make_room_in<'a, V: Send + Sync + 'static>(
+        &'a self,
+        table: &Table<V>,
+        home: usize,
+        mut shard: MutexGuard<'a, Shard>,
+        newest: Slot,
+    ) {
+        let now = self.clock.coarse();
+        for next in 1..=self.shards.len() {
+            while table.is_over()
+                && let Some((slot, removed)) = shard.evict_own(table, now, newest)
+            {
+                self.note_removed(&mut shard, slot, removed, RemovalCause::Evicted);
+            }
+            drop(shard);
+            if !table.is_over() {
+                return;
+            }
+            shard = self.lock((home + next) % self.shards.len());
+        }
     }
 
     /// Evicts until the limits hold: first from the shard that has grown, then from the others, one lock at a time.

@@ -1,11 +1,14 @@
 //! The queues of one shard, which choose the entry to evict.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
-use super::table::{AnyTable, Look, Queue};
+use super::{
+    own_queue::OwnQueue,
+    table::{AnyTable, Look, Queue},
+};
 use crate::base::clock::Nanos;
 
 /// A queue's reference to an entry, which may have been removed since.
@@ -33,6 +36,8 @@ pub(super) struct Shard {
     small: Fifo,
     main: Fifo,
     ghosts: Ghosts,
+    /// The entries of each table that has a limit of its own.
+    own: HashMap<u32, OwnQueue>,
     /// Slots whose entries were removed without the queues.
     stale: usize,
 }
@@ -55,6 +60,44 @@ impl Shard {
     /// Queues a new entry.
     pub(super) fn admit(&mut self, slot: Slot, queue: Queue, weight: u32) {
         self.queue(queue).push(slot, weight);
+    }
+
+    /// Queues a new entry of a table that has a limit of its own among the entries of that table.
+    pub(super) fn admit_own(&mut self, slot: Slot, table: &dyn AnyTable) {
+        self.own.entry(slot.table).or_default().push(slot.hash, table);
+    }
+
+    /// Removes one entry from the table of `spared`, but not that one. Its slot stays behind: the caller notes it as
+    /// [`left`](Self::left).
+    pub(super) fn evict_own(&mut self, table: &dyn AnyTable, now: Nanos, spared: Slot) -> Option<(Slot, Look)> {
+        let (hash, removed) = self.own.get_mut(&spared.table)?.evict(table, now, spared.hash)?;
+        Some((Slot { hash, ..spared }, removed))
+    }
+
+    /// Removes all entries of the table with this `id`. Returns their number and weight.
+    pub(super) fn remove_all_of(&mut self, id: u32, table: &dyn AnyTable) -> (usize, usize) {
+        let entries = self.small.slots.len() + self.main.slots.len();
+        let Self { small, main, ghosts, own, stale } = self;
+        let (mut removed, mut bytes) = (0, 0);
+        for (queue, Fifo { slots, weight }) in [(Queue::Small, small), (Queue::Main, main)] {
+            slots.retain(|slot| {
+                if slot.table != id {
+                    return true;
+                }
+                match table.evict_if(slot.hash, &mut |entry| entry.queue == queue) {
+                    Ok(Some(entry)) => {
+                        ghosts.remember(*slot, RemovalCause::Invalidated, entries);
+                        *weight -= entry.weight as usize;
+                        removed += 1;
+                        bytes += entry.weight as usize;
+                    }
+                    Ok(None) | Err(_) => *stale = stale.saturating_sub(1),
+                }
+                false
+            });
+        }
+        own.remove(&id);
+        (removed, bytes)
     }
 
     /// An entry's weight has changed.
@@ -148,6 +191,11 @@ impl Shard {
     #[cfg(test)]
     pub(super) fn slots(&self) -> usize {
         self.small.slots.len() + self.main.slots.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn own_slots(&self) -> usize {
+        self.own.values().map(OwnQueue::len).sum()
     }
 
     fn queue(&mut self, queue: Queue) -> &mut Fifo {

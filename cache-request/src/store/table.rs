@@ -21,6 +21,8 @@ use crate::{
 /// Any thread may read at any time. Only the [`Store`](super::Store) writes, under the lock of the key's shard.
 pub(crate) struct Table<V> {
     pub(crate) id: u32,
+    /// How many entries it may have.
+    max_entries: usize,
     map: papaya::HashMap<OwnedKey, Entry<V>, BuildHasherDefault<PassThrough>>,
     bytes: AtomicUsize,
     entries: AtomicUsize,
@@ -48,7 +50,7 @@ pub(crate) enum Queue {
 }
 
 /// The maximum of a two-bit counter. Beyond it, a read of a hot entry writes nothing, so its cache line stays shared.
-const MOST_VISITS: u8 = 3;
+pub(super) const MOST_VISITS: u8 = 3;
 
 /// Entries of at least this many bytes are returned to the allocator at once. Smaller ones are collected in batches of
 /// up to 32 per thread.
@@ -94,9 +96,10 @@ impl<V: Send + Sync + 'static> Table<V> {
     /// header.
     pub(super) const OVERHEAD: usize = size_of::<(OwnedKey, Entry<V>)>() - size_of::<V>() + 27 + 18 + 6 + 8;
 
-    pub(super) fn new(id: u32, collector: Arc<Collector>) -> Self {
+    pub(super) fn new(id: u32, max_entries: usize, collector: Arc<Collector>) -> Self {
         Self {
             id,
+            max_entries,
             map: papaya::HashMap::builder().hasher(PassThrough::build()).shared_collector(collector).build(),
             bytes: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
@@ -169,6 +172,15 @@ impl<V: Send + Sync + 'static> Table<V> {
         if weight >= LARGE {
             guard.flush();
         }
+    }
+
+    /// Whether it has a limit of its own, besides the store's.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.max_entries < usize::MAX
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.entries() > self.max_entries
     }
 
     /// Bytes held, including the entries' overhead.

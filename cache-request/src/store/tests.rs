@@ -1,6 +1,7 @@
 //! The store: its limits, its accounts, what it evicts, and what it really takes.
 
 mod accounts;
+mod bounded;
 mod expiry;
 mod memory;
 mod traces;

@@ -1,11 +1,11 @@
-//! An `async` function that remembers: many tasks ask at once, its body runs once. Errors are not remembered, and what is
-//! remembered for one client is not seen by another.
+//! A cached `async` function. Many tasks call it at once, and its body runs once. Errors are not cached, and the cached
+//! values of one client are not returned to another.
 //!
 //! ```text
 //! cargo run -p cache-request-examples --bin asynchronous
 //! ```
 //!
-//! It runs on tokio, which the library does not need: any executor will do.
+//! It runs on tokio. The library does not need it: any executor will do.
 
 use cache_request::{Error, cache_request, client_scope, stats};
 use tokio::task::{JoinSet, yield_now};
@@ -13,23 +13,23 @@ use tokio::task::{JoinSet, yield_now};
 #[cache_request(timeout = "1m")]
 async fn greeting(name: String) -> Result<String, String> {
     println!("  greeting {name:?}");
-    // Whatever takes its time: a query, a request to another server.
+    // Stands for what takes time: a query, a request to another server.
     for _ in 0..1000 {
         yield_now().await;
     }
-    if name.is_empty() { Err("nobody to greet".to_owned()) } else { Ok(format!("Hello, {name}!")) }
+    if name.is_empty() { Err("no name to greet".to_owned()) } else { Ok(format!("Hello, {name}!")) }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    // The first caller runs the body; all who come meanwhile wait for it, and get what it returns.
+    // The first caller runs the body. The others wait for it, and get a clone of what it returns.
     let mut tasks: JoinSet<_> = (0..100).map(|_| greeting("Ann".to_owned())).collect();
     while let Some(answer) = tasks.join_next().await {
         assert_eq!(answer.expect("no task panics").as_deref(), Ok("Hello, Ann!"));
     }
     println!("bodies run: {}", stats().bodies());
 
-    // An `Err` goes to its caller, and the next one tries again.
+    // An `Err` goes to its caller, and the next call runs the body again.
     println!("{:?}", greeting(String::new()).await);
     println!("{:?}", greeting(String::new()).await);
 

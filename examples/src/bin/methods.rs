@@ -1,4 +1,4 @@
-//! Methods that remember. A key is made of all arguments, so the attribute wants to know what of `self` belongs to it.
+//! Cached methods. All arguments are part of the key, so the attribute has to say what of `self` is.
 //!
 //! ```text
 //! cargo run -p cache-request-examples --bin methods
@@ -18,14 +18,14 @@ impl Shop {
         article * 3
     }
 
-    /// What is in stock differs by region, and by nothing else of the shop.
+    /// The stock depends on the region, and on nothing else of the shop.
     #[cache_request(timeout = 10, vary(self.region))]
     fn stock(&self, article: u32) -> u32 {
         println!("  counting {article} in {}", self.region);
         article + u32::try_from(self.region.len()).unwrap_or(u32::MAX)
     }
 
-    /// With no `self` to tell it by, an associated function has to be called one.
+    /// Without a `self` the attribute cannot tell an associated function from a free one: `handle = Self` says so.
     #[cache_request(timeout = never, handle = Self)]
     fn currency(region: &str) -> String {
         println!("  looking up the currency of {region}");
@@ -38,7 +38,7 @@ trait Tax {
 }
 
 impl Tax for Shop {
-    /// The `impl` of a trait has no room for a companion.
+    /// The `impl` of a trait cannot have a companion beside the trait's own functions.
     #[cache_request(skip(self), handle = false)]
     fn tax(&self, article: u32) -> u32 {
         println!("  taxing {article}");
@@ -54,7 +54,7 @@ fn main() -> Result<(), Error> {
     println!("{} {}", north.tax(8), south.tax(8));
     println!("key: {}", south.stock_cache(7).key()?);
     println!("key: {}", Shop::currency_cache("south").key()?);
-    println!("forgotten: {}", south.stock_cache(7).invalidate()?);
+    println!("invalidated: {}", south.stock_cache(7).invalidate()?);
     println!("{} {}", north.stock(7), south.stock(7));
     Ok(())
 }

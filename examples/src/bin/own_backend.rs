@@ -84,7 +84,7 @@ fn square(number: u64) -> u64 {
 
 fn main() -> Result<(), Error> {
     let map = Map::default();
-    install(Cache::builder().backend(map.clone()).build())?;
+    install(Cache::builder().backend(map.clone()).build()?)?;
     println!("{} {}", square(12), square(12));
     println!("keys: {:?}", map.0.lock().unwrap().keys());
     // Bytes that make no sense are no answer: the body runs again.

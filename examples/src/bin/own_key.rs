@@ -1,4 +1,4 @@
-//! Keys of one's own: a template, a function, and two ready-made shapes.
+//! Own keys: a template, a function, and two ready-made forms.
 //!
 //! ```text
 //! cargo run -p cache-request-examples --bin own_key
@@ -7,7 +7,7 @@
 use cache_request::keys::{self, KeyText};
 use cache_request::{Error, cache_request};
 
-/// Not serialisable; the template below needs no more than its one field.
+/// It is not `Serialize`: the template below uses only its one field.
 struct User {
     language: &'static str,
 }
@@ -17,7 +17,7 @@ fn article(id: u32, user: &User) -> String {
     format!("article {id} in {:?}", user.language)
 }
 
-/// A function makes the key of all arguments, by reference. Here capital letters make no difference.
+/// A function makes the key from references to all arguments. With this one, capital letters make no difference.
 #[cache_request(key = city_key)]
 fn population(city: &str) -> usize {
     city.len() * 100_000

@@ -1,4 +1,4 @@
-//! A plain function that remembers its answers, and what can be done about one of them.
+//! A plain function whose answers are cached, and what its companion does with one of them.
 //!
 //! ```text
 //! cargo run -p cache-request-examples --bin quickstart
@@ -15,19 +15,19 @@ fn miles(from: &str, to: &str) -> Option<u32> {
 }
 
 fn main() -> Result<(), Error> {
-    // The function is called as ever. The second answer comes from memory.
+    // The function is called as usual. The second answer comes from memory.
     println!("{:?}", miles("JFK", "SFO"));
     println!("{:?}", miles("JFK", "SFO"));
-    // `None` is an answer like any other, and is remembered as well.
+    // `None` is an answer like any other, and is cached as well.
     println!("{:?}", miles("JFK", "XYZ"));
     println!("{:?}", miles("JFK", "XYZ"));
 
-    // Beside the function stands its companion. It calls nothing: it is a handle on that one call.
+    // The companion of the function calls nothing. It returns a handle on that one call.
     let call = miles_cache("JFK", "SFO");
     println!("key: {}", call.key()?);
-    println!("remembered: {:?}", call.peek());
-    println!("forgotten: {}", call.invalidate()?);
-    println!("remembered: {:?}", call.peek());
+    println!("cached: {:?}", call.peek());
+    println!("invalidated: {}", call.invalidate()?);
+    println!("cached: {:?}", call.peek());
     println!("{:?}", miles("JFK", "SFO"));
 
     println!("{}", cache_request::stats());

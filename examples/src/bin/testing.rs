@@ -1,4 +1,4 @@
-//! Tests of functions that remember: each has a cache of its own, and a clock that it moves by hand.
+//! Tests of cached functions: each has a cache of its own, and a clock that it moves by hand.
 //!
 //! ```text
 //! cargo test -p cache-request-examples --bin testing
@@ -6,7 +6,7 @@
 
 use cache_request::cache_request;
 
-/// What is asked of the database.
+/// `ask` stands for the database.
 #[cache_request(timeout = "10m", skip(ask))]
 fn rate(currency: &str, ask: fn(&str) -> f64) -> f64 {
     ask(currency)
@@ -14,7 +14,7 @@ fn rate(currency: &str, ask: fn(&str) -> f64) -> f64 {
 
 fn main() {
     println!("{:.2}", rate("EUR", |_| 1.17));
-    println!("{:.2}, as remembered", rate("EUR", |_| 1.20));
+    println!("{:.2}, cached", rate("EUR", |_| 1.20));
 }
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_rate_is_ten_minutes_old_at_most() {
         let clock = Clock::mock();
-        let cache = Cache::builder().clock(&clock).build();
+        let cache = Cache::builder().clock(&clock).build().unwrap();
         scoped_sync(&cache, || {
             assert_eq!(rate("EUR", |_| 1.17), 1.17);
             clock.advance(Duration::from_secs(599));
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_hangs_on_the_cache() {
+    fn without_a_cache_each_call_asks() {
         scoped_sync(&Cache::null(), || {
             assert_eq!(rate("EUR", |_| 1.17), 1.17);
             assert_eq!(rate("EUR", |_| 1.20), 1.20);

@@ -10,6 +10,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
+use cache_request_tests::servers::redis::Redis;
 use flate2::read::GzDecoder;
 
 #[test]
@@ -39,6 +40,32 @@ fn without_a_cache_the_site_computes_and_is_the_same() {
         assert_eq!((page.count(COMPUTED), page.count(REMEMBERED)), (3, 0));
     }
     site.ask("POST", "/airports/JFK", "").leads_to("/airports/JFK");
+}
+
+#[test]
+fn a_site_that_is_started_again_finds_its_answers_on_redis() {
+    let redis = Redis::shared();
+    for counts in [(3, 0), (0, 3)] {
+        let site = Site::start_with(&redis.url());
+        let page = site.get("/airports/JFK").page();
+        assert_eq!((page.count(COMPUTED), page.count(REMEMBERED)), counts);
+    }
+}
+
+/// Built beside other packages, it has their features as well. What it has by itself, Cargo says.
+#[test]
+fn built_by_itself_the_site_has_every_backend() {
+    let tree =
+        ["tree", "--package", env!("CARGO_PKG_NAME"), "--edges", "normal", "--prefix", "none", "--format", "{p} {f}"];
+    let run =
+        Command::new(env!("CARGO")).args(tree).args(["--offline", "--locked"]).output().expect("Cargo can be run");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let tree = String::from_utf8(run.stdout).expect("it prints text");
+    let library = tree.lines().find(|line| line.starts_with("cache-request ")).expect("the site uses the library");
+    let features: Vec<_> = library.rsplit(' ').next().unwrap_or_default().split(',').collect();
+    for feature in ["file", "memcached", "postgres", "postgres-tls", "redis", "redis-tls", "sqlite", "zstd"] {
+        assert!(features.contains(&feature), "{feature} is missing in {features:?}");
+    }
 }
 
 #[test]
@@ -324,7 +351,7 @@ fn thousands(number: usize) -> String {
 struct Site {
     child: Child,
     address: String,
-    /// Held open: a program whose output nobody takes may fail to print.
+    /// Held open: a program may fail to print if its output is not read.
     _output: BufReader<ChildStdout>,
 }
 

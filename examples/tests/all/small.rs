@@ -30,9 +30,9 @@ fn quickstart() {
             "None",
             "None",
             "key: quickstart..miles?from=JFK&to=SFO",
-            "remembered: Some(Some(2586))",
-            "forgotten: true",
-            "remembered: None",
+            "cached: Some(Some(2586))",
+            "invalidated: true",
+            "cached: None",
             "  looking up JFK to SFO",
             "Some(2586)",
         ]
@@ -56,9 +56,9 @@ fn asynchronous() {
             "  greeting \"Ann\"",
             "bodies run: 1",
             "  greeting \"\"",
-            "Err(\"nobody to greet\")",
+            "Err(\"no name to greet\")",
             "  greeting \"\"",
-            "Err(\"nobody to greet\")",
+            "Err(\"no name to greet\")",
             "  greeting \"Ann\"",
             "Ok(\"Hello, Ann!\")",
             "key: asynchronous.acme.greeting?name=Ann",
@@ -85,7 +85,7 @@ fn methods() {
             "2 2",
             "key: methods..Shop.stock?article=7&self.region=south",
             "key: methods..Shop.currency?region=south",
-            "forgotten: true",
+            "invalidated: true",
             "  counting 7 in south",
             "12 12",
         ],
@@ -119,5 +119,5 @@ fn own_backend() {
 
 #[test]
 fn testing() {
-    prints(env!("CARGO_BIN_EXE_testing"), &["1.17", "1.17, as remembered"]);
+    prints(env!("CARGO_BIN_EXE_testing"), &["1.17", "1.17, cached"]);
 }

@@ -32,6 +32,8 @@ struct State {
     held: usize,
     /// How many parts of what they send still get through.
     parts: usize,
+    /// How many connections are held up now.
+    holding: usize,
     /// How many of those that were held up the server has ended, as it had done all and their clients had hung up.
     ended: usize,
 }
@@ -75,6 +77,12 @@ impl Delay {
     pub fn let_go(&self) {
         self.shared.lock().held = 0;
         self.shared.changed.notify_all();
+    }
+
+    /// Whether something is held up now.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.shared.lock().holding > 0
     }
 
     /// How many connections that were held up have come to their end at the server, after all that was sent over them.
@@ -135,7 +143,9 @@ impl Shared {
             return false;
         }
         let is_held = number < state.held;
-        drop(self.changed.wait_while(state, |state| number < state.held));
+        state.holding += usize::from(is_held);
+        let waited = self.changed.wait_while(state, |state| number < state.held);
+        waited.unwrap_or_else(PoisonError::into_inner).holding -= usize::from(is_held);
         is_held
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use memcache::exp::{Get, GetResult, Meta, MetaClient};
 
-use super::Server;
+use super::{PATIENCE, Server};
 
 /// One `memcached`.
 #[derive(Debug)]
@@ -61,7 +61,8 @@ impl Memcached {
     /// If it cannot be made.
     #[must_use]
     pub fn client(&self) -> MetaClient {
-        MetaClient::builder().connect(("127.0.0.1", self.server.port)).expect("a client")
+        let builder = MetaClient::builder().connect_timeout(Some(PATIENCE)).io_timeout(Some(PATIENCE));
+        builder.connect(("127.0.0.1", self.server.port)).expect("a client")
     }
 
     /// What is stored under this key, with all that is known of it.

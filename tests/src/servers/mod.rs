@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long a server may take to do what is waited for. Much longer than it does, as other tests run beside it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Says whether the server at a port answers, whose files are there.
 type Answers = fn(u16, &Path) -> bool;

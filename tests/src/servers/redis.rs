@@ -16,7 +16,7 @@ use redis::{Client, Connection, FromRedisValue, Value};
 
 use crate::certificates::Certificates;
 
-use super::{Server, free_port, run, wait_until};
+use super::{PATIENCE, Server, free_port, run, wait_until};
 
 /// One `redis-server`, that keeps nothing on the disk.
 #[derive(Debug)]
@@ -89,8 +89,8 @@ pub fn ask<T: FromRedisValue>(port: u16, command: &[&str]) -> redis::RedisResult
 }
 
 fn connect(port: u16) -> redis::RedisResult<Connection> {
-    let connection = Client::open(("127.0.0.1", port))?.get_connection_with_timeout(Duration::from_secs(2))?;
-    connection.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let connection = Client::open(("127.0.0.1", port))?.get_connection_with_timeout(PATIENCE)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
     Ok(connection)
 }
 
@@ -154,6 +154,8 @@ impl<S: Sync> Harness for Namespaces<S> {
 }
 
 /// A cluster of three masters, each with a replica.
+///
+/// No master is taken for lost because the machine is slow: see [`replaces_soon`](Self::replaces_soon).
 #[derive(Debug)]
 pub struct Cluster {
     /// Its nodes.
@@ -189,7 +191,19 @@ impl Cluster {
         run("redis-cli", &arguments, nodes[0].server.dir.path());
         let cluster = Self { nodes, ports };
         wait_until("the cluster is whole", || cluster.nodes.iter().all(|node| is_whole(node.server.port)));
+        cluster.takes_for_lost_after("600000");
         cluster
+    }
+
+    /// From now on, a master that does not answer is replaced. To be called just before one is killed or stopped.
+    pub fn replaces_soon(&self) {
+        self.takes_for_lost_after("1500");
+    }
+
+    fn takes_for_lost_after(&self, milliseconds: &str) {
+        for node in &self.nodes {
+            node.ask::<()>(&["CONFIG", "SET", "cluster-node-timeout", milliseconds]);
+        }
     }
 
     /// A node, and where clients find it.
@@ -260,6 +274,8 @@ fn is_whole(port: u16) -> bool {
 }
 
 /// A master, its replica, and three sentinels that watch over them.
+///
+/// No server is taken for lost because the machine is slow: see [`replaces_soon`](Self::replaces_soon).
 #[derive(Debug)]
 pub struct Sentinels {
     /// The master as it began, and its replica.
@@ -310,7 +326,7 @@ impl Sentinels {
                     client_port.set(also.unwrap_or(port));
                     let configuration = format!(
                         "bind 127.0.0.1\nport {port}\nsentinel monitor main 127.0.0.1 {watched} 2\n\
-                         sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
+                         sentinel down-after-milliseconds main 600000\nsentinel failover-timeout main 120000\n"
                     );
                     let file = dir.join("sentinel.conf");
                     std::fs::write(&file, configuration).expect("its configuration");
@@ -329,6 +345,24 @@ impl Sentinels {
             })
         });
         sentinels
+    }
+
+    /// From now on, a master that does not answer is replaced. To be called just before it is killed or stopped.
+    ///
+    /// # Panics
+    ///
+    /// If a sentinel does not answer.
+    pub fn replaces_soon(&self) {
+        for sentinel in &self.sentinels {
+            let command = ["SENTINEL", "SET", "main", "down-after-milliseconds", "1000", "failover-timeout", "5000"];
+            ask::<()>(sentinel.port, &command).expect("it takes other settings");
+        }
+    }
+
+    /// Tells one of them to put the replica in the place of the master, that is there still.
+    pub fn replace_now(&self) {
+        let command = ["SENTINEL", "FAILOVER", "main"];
+        wait_until("the replica is fit", || ask::<()>(self.sentinels[0].port, &command).is_ok());
     }
 
     /// Their address.

@@ -14,13 +14,13 @@ use crate::support::Count;
 
 fn memory() -> (Cache, MockClock) {
     let clock = Clock::mock();
-    (Cache::builder().clock(clock.clone()).build(), clock)
+    (Cache::builder().clock(clock.clone()).build().unwrap(), clock)
 }
 
 fn bytes() -> (Cache, MockClock) {
     let clock = Clock::mock();
-    let backend = MemoryBackend::new(1 << 20, clock.clone());
-    (Cache::builder().backend(backend).clock(clock.clone()).build(), clock)
+    let backend = MemoryBackend::builder().clock(clock.clone()).build().unwrap();
+    (Cache::builder().backend(backend).clock(clock.clone()).build().unwrap(), clock)
 }
 
 /// Runs `test` in a cache of values, and in one of bytes.
@@ -36,4 +36,7 @@ static RUNS: Count = Count::new();
 mod apart;
 mod kept;
 mod methods;
+mod sources;
 mod texts;
+mod traced;
+mod whole;

@@ -3,7 +3,9 @@
 //! Each test calls twice: what the second call answers is what the first one did, remembered or not.
 #![deny(warnings, missing_docs, clippy::all)]
 
+mod answers;
 mod arguments;
+mod arrays;
 mod bodies;
 mod functions;
 mod futures;
@@ -11,3 +13,4 @@ mod generated;
 mod methods;
 mod neighbours;
 mod patterns;
+mod timeouts;

@@ -8,6 +8,7 @@ mod companion;
 mod edition_2021;
 mod forms;
 mod keys;
+mod max_entries;
 mod namesakes;
 mod once;
 

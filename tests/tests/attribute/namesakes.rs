@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use cache_request::{Cache, CacheBuilder, Clock, cache_request, scoped_sync};
 use cache_request_edition_2021 as other;
-use cache_request_tests::backends::Bent;
+use cache_request_tests::{backends::Bent, logs};
 
 use crate::offers;
 
@@ -32,7 +32,7 @@ impl Program {
     }
 
     fn run_with<T>(&self, set: fn(CacheBuilder) -> CacheBuilder, code: impl FnOnce() -> T) -> (T, u32) {
-        let cache = set(Cache::builder().backend(self.0.clone())).build();
+        let cache = set(Cache::builder().backend(self.0.clone())).build().unwrap();
         BODIES.set(0);
         (scoped_sync(&cache, code), BODIES.get())
     }
@@ -197,4 +197,34 @@ fn a_chosen_name_was_taken_for_a_function_in_the_crate_s_root() {
     assert_eq!(program.run(|| (offers(), shop::list())), ((1, 2), 2));
     assert_eq!(program.run(shop::list), (2, 1));
     assert_eq!(program.run(offers), (1, 1));
+}
+
+/// What two programs of one crate name do on one server, or two versions of one program.
+#[test]
+fn a_program_that_stores_other_values_under_the_same_keys_went_unnoticed() {
+    mod web {
+        #[cache_request::cache_request(name = "total")]
+        pub(crate) fn total(day: u32) -> u64 {
+            super::ran(day.into())
+        }
+    }
+    mod worker {
+        #[cache_request::cache_request(name = "total")]
+        pub(crate) fn total(day: u32) -> Option<u64> {
+            super::ran(Some(day.into()))
+        }
+    }
+    let program = Program::new();
+    program.run(|| (web::total(1), web::total(2)));
+    let (((_, ran), _), lines) = logs::of(|| (program.run(|| (worker::total(1), worker::total(2))), ()));
+    assert_eq!(ran, 2);
+    let foreign: Vec<_> = lines.iter().filter(|line| line.contains("uses the same keys for other values")).collect();
+    let [line] = foreign[..] else { panic!("{lines:#?}") };
+    assert!(line.starts_with("WARN another program, or another version of this one, "), "{line}");
+    for part in ["`prefix`", "`namespace`", "`version`", "`name`", "function=total", "stored by program \""] {
+        assert!(line.contains(part), "no {part} in {line}");
+    }
+    // And its own, if another one has taken their place.
+    let (_, lines) = logs::of(|| program.run(|| (worker::total(1), worker::total(2))));
+    assert_eq!(lines, [""; 0]);
 }

@@ -1,6 +1,7 @@
 //! Addresses and configurations: what they mean, and what is said about those that mean nothing.
 
 mod addresses;
+mod builders;
 mod configurations;
 mod front;
 mod options;

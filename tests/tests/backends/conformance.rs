@@ -67,12 +67,12 @@ impl Harness for Files {
 
 /// Backends in this process's memory, under a clock that stands still.
 struct Memory {
-    max_bytes: usize,
+    max_bytes: u64,
     clock: MockClock,
 }
 
 impl Memory {
-    fn of_at_most(max_bytes: usize) -> Self {
+    fn of_at_most(max_bytes: u64) -> Self {
         Self { max_bytes, clock: cache_request::Clock::mock() }
     }
 }
@@ -81,7 +81,7 @@ impl Harness for Memory {
     type Backend = MemoryBackend;
 
     async fn backend(&self) -> MemoryBackend {
-        MemoryBackend::new(self.max_bytes, &self.clock)
+        MemoryBackend::builder().max_bytes(self.max_bytes).clock(&self.clock).build().unwrap()
     }
 
     async fn advance(&self, time: Duration) {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cache_request::{
-    Cache, Clock, Error,
+    Cache, Error,
     backend::{Backend, Item, MemoryBackend},
     cache_request, scoped_sync,
 };
@@ -109,8 +109,8 @@ fn double(number: u32) -> u32 {
 
 #[test]
 fn two_caches_share_a_backend() {
-    let backend = Arc::new(MemoryBackend::new(1 << 20, Clock::system()));
-    let [one, other] = [(); 2].map(|()| Cache::builder().backend(Arc::clone(&backend)).build());
+    let backend = Arc::new(MemoryBackend::new());
+    let [one, other] = [(); 2].map(|()| Cache::builder().backend(Arc::clone(&backend)).build().unwrap());
     assert_eq!(scoped_sync(&one, || double(4)), 8);
     assert_eq!(scoped_sync(&other, || double_cache(4).peek()), Some(8));
     block_on(backend.clear()).unwrap();

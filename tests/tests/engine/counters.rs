@@ -38,11 +38,11 @@ struct Shared {
 
 impl Shared {
     fn new(clock: &MockClock) -> Arc<Self> {
-        Arc::new(Self { bytes: MemoryBackend::new(1 << 20, clock), down: AtomicBool::new(false) })
+        Arc::new(Self { bytes: MemoryBackend::builder().clock(clock).build().unwrap(), down: AtomicBool::new(false) })
     }
 
     fn cache(self: &Arc<Self>, clock: &MockClock) -> Cache {
-        Cache::builder().backend(Arc::clone(self)).clock(clock).build()
+        Cache::builder().backend(Arc::clone(self)).clock(clock).build().unwrap()
     }
 
     fn reach(&self) -> Result<&MemoryBackend, Error> {
@@ -72,7 +72,7 @@ fn a_key_never_seen() {
 #[test]
 fn a_timeout_that_is_over() {
     let clock = Clock::mock();
-    let cache = Cache::builder().clock(clock.clone()).build();
+    let cache = Cache::builder().clock(clock.clone()).build().unwrap();
     scoped_sync(&cache, || {
         for _ in 0..3 {
             drop([text(1), text(1)]);
@@ -100,7 +100,7 @@ fn a_timeout_that_is_over_in_stored_bytes() {
 
 #[test]
 fn a_key_that_made_room() {
-    let cache = Cache::builder().max_entries(1).build();
+    let cache = Cache::builder().max_entries(1).build().unwrap();
     scoped_sync(&cache, || drop([text(1), text(2), text(1), text(2)]));
     let stats = stats(&cache, 4);
     let [new, expired, evicted, rest @ ..] = misses(&stats.misses);
@@ -231,7 +231,10 @@ fn two() -> Stats {
 fn sums_and_names() {
     let stats = two();
     assert_eq!((stats.hits(), stats.misses(), stats.bodies(), stats.faults(), stats.entries), (3, 3, 3, 0, 3));
-    assert_eq!(stats.functions.iter().map(|function| &*function.name).collect::<Vec<_>>(), ["unlike", "text"]);
+    assert_eq!(
+        stats.functions.iter().map(|function| &*function.name).collect::<Vec<_>>(),
+        ["counters.unlike", "counters.text"]
+    );
     assert_eq!(stats.functions.iter().map(|function| function.entries).sum::<u64>(), stats.entries);
     assert_eq!(stats.function("text").map(FunctionStats::calls), Some(2));
     // Only whole parts of a name count.
@@ -244,7 +247,10 @@ fn they_serialise() {
     assert_eq!(json["entries"], 3);
     assert!(json["held_bytes"].as_u64().unwrap() > 0);
     let function = &json["functions"][0];
-    assert_eq!((&function["name"], &function["hits"], &function["bodies"]), (&"unlike".into(), &2.into(), &2.into()));
+    assert_eq!(
+        (&function["name"], &function["hits"], &function["bodies"]),
+        (&"counters.unlike".into(), &2.into(), &2.into())
+    );
     assert_eq!(
         function["misses"],
         serde_json::json!({
@@ -284,9 +290,9 @@ fn they_print_as_a_table() {
     let [head, unlike, text, "", causes, missed, texts, "", sum] = lines[..] else { panic!("{table}") };
     let calls = cells(&[head, unlike, text]);
     assert_eq!(calls[0], ["function", "hits", "hit %", "misses", "bodies", "each", "entries", "held"]);
-    assert_eq!(calls[1][..5], ["unlike", "2", "50.0", "2", "2"]);
-    assert_eq!(calls[2][..5], ["text", "1", "50.0", "1", "1"]);
-    assert_eq!(cells(&[causes, missed, texts]), [["misses", "new"], ["unlike", "2"], ["text", "1"]]);
+    assert_eq!(calls[1][..5], ["counters.unlike", "2", "50.0", "2", "2"]);
+    assert_eq!(calls[2][..5], ["counters.text", "1", "50.0", "1", "1"]);
+    assert_eq!(cells(&[causes, missed, texts]), [["misses", "new"], ["counters.unlike", "2"], ["counters.text", "1"]]);
     assert!(sum.starts_with("3 entries, ") && sum.ends_with(" in memory"), "{table}");
 }
 
@@ -303,7 +309,7 @@ fn faults_print_as_a_table_of_causes() {
     let calls = cells(&[head, unlike, text]);
     assert_eq!(calls[0][..5], ["function", "hits", "hit %", "misses", "faults"]);
     assert_eq!((&*calls[1][4], &*calls[2][4]), ("0", "15"));
-    assert_eq!(cells(&[faults, texts]), [["faults", "timeout", "too large"], ["text", "12", "3"]]);
+    assert_eq!(cells(&[faults, texts]), [["faults", "timeout", "too large"], ["counters.text", "12", "3"]]);
 }
 
 /// Nothing that is counted is hidden, and no line is much longer than a hundred characters.
@@ -363,7 +369,7 @@ fn what_did_nothing_is_not_in_the_table() {
     let lines: Vec<_> = table.lines().collect();
     let [head, unlike, "", sum] = lines[..] else { panic!("{table}") };
     assert_eq!(cells(&[head, unlike])[0], ["function", "hits", "misses", "bodies", "each", "entries", "held"]);
-    assert!(unlike.starts_with("unlike ") && sum.starts_with("1 entry, "), "{table}");
+    assert!(unlike.starts_with("counters.unlike ") && sum.starts_with("1 entry, "), "{table}");
 }
 
 #[test]

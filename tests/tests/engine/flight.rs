@@ -2,6 +2,7 @@
 
 mod apart;
 mod cancelled;
+mod detached;
 mod dropped;
 mod failing;
 mod faults;

@@ -4,6 +4,7 @@
 mod support;
 
 mod counters;
+mod documents;
 mod fences;
 mod flight;
 mod layers;

@@ -8,24 +8,24 @@ use cache_request_tests::{
 #[test]
 fn on_redis() {
     let redis = Redis::start(&[]);
-    applications_and_clients_are_apart(&format!("{}?soft_limit=10s", redis.url()));
+    applications_and_clients_are_apart(&format!("{}?soft_limit=60s&connect_limit=60s", redis.url()));
 }
 
 #[test]
 fn on_memcached() {
     let memcached = Memcached::start(&[]);
-    applications_and_clients_are_apart(&format!("{}?soft_limit=10s", memcached.url()));
+    applications_and_clients_are_apart(&format!("{}?soft_limit=60s&answer_limit=60s", memcached.url()));
 }
 
 #[test]
 fn in_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cache.db");
-    applications_and_clients_are_apart(&format!("sqlite://{}?soft_limit=10s", file.display()));
+    applications_and_clients_are_apart(&format!("sqlite://{}?soft_limit=60s&connect_limit=60s", file.display()));
 }
 
 #[test]
 fn in_postgres() {
     let postgres = Postgres::start(&[]);
-    applications_and_clients_are_apart(&format!("{}?soft_limit=10s&connect_limit=20s", postgres.url()));
+    applications_and_clients_are_apart(&format!("{}?soft_limit=60s&connect_limit=60s", postgres.url()));
 }

@@ -1,8 +1,11 @@
 //! One Redis server: the whole suite, and what is peculiar to it.
 
 mod alone;
+mod blocking_connection;
 mod conformance;
 mod faults;
+mod keys;
 mod login;
 mod runtimes;
+mod scripted;
 mod stored;

@@ -17,44 +17,39 @@ macro_rules! wire {
             #[test]
             fn answers_that_are_late_but_not_too_late() {
                 let wired = $wired;
-                wired.suffers(&[Mode::Delays(Duration::from_millis(20))]);
+                wired.suffers(&[Mode::Delays(Duration::from_millis(20))], false);
                 wired.has_answers_that_are_late(Duration::from_millis(20));
             }
 
             #[test]
             fn answers_that_come_too_late() {
-                let figures = $wired.suffers(&[Mode::Delays(Duration::from_millis(400))]);
-                assert!(figures.faults > 0, "{figures}");
+                $wired.suffers(&[Mode::Delays(Duration::from_millis(400))], true);
             }
 
             #[test]
             fn answers_that_come_a_byte_at_a_time() {
-                $wired.suffers(&[Mode::Trickles(Duration::from_millis(1))]);
+                $wired.suffers(&[Mode::Trickles(Duration::from_millis(1))], false);
             }
 
             #[test]
             fn connections_that_break_in_the_middle_of_an_answer() {
-                let figures = $wired.suffers(&[Mode::Cuts(20), Mode::Cuts(1)]);
-                assert!(figures.faults > 0, "{figures}");
+                $wired.suffers(&[Mode::Cuts(20), Mode::Cuts(1)], true);
             }
 
             /// As where a flipped bit makes one answer of two, and each question is given the answer to another one.
             #[test]
             fn answers_that_are_lost() {
-                let figures = $wired.suffers(&[Mode::Loses(20), Mode::Loses(3)]);
-                assert!(figures.faults > 0, "{figures}");
+                $wired.suffers(&[Mode::Loses(20), Mode::Loses(3)], true);
             }
 
             #[test]
             fn bits_that_flip_on_the_way_to_the_client() {
-                let figures = $wired.suffers(&[Mode::FlipsAnswers(20), Mode::FlipsAnswers(3)]);
-                assert!(figures.faults > 0, "{figures}");
+                $wired.suffers(&[Mode::FlipsAnswers(20), Mode::FlipsAnswers(3)], true);
             }
 
             #[test]
             fn bits_that_flip_on_the_way_to_the_server() {
-                let figures = $wired.suffers(&[Mode::FlipsQuestions(20), Mode::FlipsQuestions(3)]);
-                assert!(figures.faults > 0, "{figures}");
+                $wired.suffers(&[Mode::FlipsQuestions(20), Mode::FlipsQuestions(3)], true);
             }
         }
     )*};

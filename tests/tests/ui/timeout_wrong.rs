@@ -30,7 +30,7 @@ fn missing() -> u32 {
     1
 }
 
-const SECONDS: u64 = 5;
+const SECONDS: &str = "5s";
 
 #[cache_request(timeout = SECONDS)]
 fn not_a_duration() -> u32 {

@@ -25,6 +25,16 @@ fn handle() -> u32 {
     1
 }
 
+#[cache_request(max_entries = 0)]
+fn no_entries() -> u32 {
+    1
+}
+
+#[cache_request(max_entries = "1000")]
+fn entries() -> u32 {
+    1
+}
+
 #[cache_request(skip)]
 fn skip(a: u32) -> u32 {
     a

@@ -93,16 +93,16 @@ pub async fn writers_of_one_key_leave_whole_values(harness: &impl Harness) {
 pub async fn dropped_futures_leave_it_usable(harness: &impl Harness) {
     let backend = harness.backend().await;
     for polls in 1..=4 {
-        drop_after(polls, backend.clear()).await;
+        drop_after(polls, &backend, backend.clear()).await;
     }
     let (old, new) = (noise(3, 50_000), noise(4, 60_000));
     for polls in (1..=4).cycle().take(40) {
         set(&backend, "key", &old, None).await;
-        drop_after(polls, backend.set("key", &new, None)).await;
-        drop_after(polls, backend.get("key")).await;
+        drop_after(polls, &backend, backend.set("key", &new, None)).await;
+        drop_after(polls, &backend, backend.get("key")).await;
         let found = get(&backend, "key").await;
         assert!(found.is_none_or(|found| found == old || found == new), "a dropped set left something else");
-        drop_after(polls, backend.delete("key")).await;
+        drop_after(polls, &backend, backend.delete("key")).await;
         let found = get(&backend, "key").await;
         assert!(found.is_none_or(|found| found == old || found == new), "a dropped delete left something else");
     }

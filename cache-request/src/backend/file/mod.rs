@@ -1,5 +1,6 @@
 //! `file://`: a directory that holds the answers.
 //!
+//! - [`builder`]: makes a backend.
 //! - [`entry`]: what stands in one answer's file.
 //! - [`directory`]: where the files lie, and how they come and go.
 //! - [`turn`]: in which order, where several want to do something to one key.
@@ -7,6 +8,7 @@
 //!
 //! This module says what happens to one key, and keeps all of it off the caller's executor.
 
+mod builder;
 mod directory;
 mod entry;
 mod sweep;
@@ -14,7 +16,7 @@ mod turn;
 
 use std::{
     fmt, io,
-    path::{self, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,10 +24,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use self::builder::FileBackendBuilder;
 use self::{
     directory::{Directory, Moment, Name},
     entry::{Contents, Found},
-    sweep::{Due, Limits, Sweeper},
+    sweep::{Due, Sweeper},
     turn::Turns,
 };
 use super::Backend;
@@ -54,17 +57,8 @@ pub struct FileBackend {
     inner: Arc<Inner>,
 }
 
-/// Makes a [`FileBackend`].
-#[derive(Clone)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct FileBackendBuilder {
-    directory: PathBuf,
-    limits: Limits,
-    clock: Clock,
-}
-
 impl FileBackend {
-    /// Holds the answers in `directory`, with the limits that [`builder`](Self::builder) starts with.
+    /// A backend that holds the answers in `directory`, with the defaults of [`builder`](Self::builder).
     ///
     /// # Errors
     ///
@@ -75,11 +69,7 @@ impl FileBackend {
 
     /// Begins a backend that holds the answers in `directory`.
     pub fn builder(directory: impl Into<PathBuf>) -> FileBackendBuilder {
-        FileBackendBuilder {
-            directory: directory.into(),
-            limits: Limits { bytes: 1 << 30, entries: u64::MAX },
-            clock: Clock::system(),
-        }
+        FileBackendBuilder::new(directory.into())
     }
 
     fn fits(&self, key: &str, value: &[u8]) -> Result<(), Error> {
@@ -87,62 +77,6 @@ impl FileBackend {
             return Ok(());
         }
         Err(Error::new(ErrorKind::TooLarge, format!("a value of {} bytes exceeds what {} may hold", value.len(), self)))
-    }
-}
-
-impl FileBackendBuilder {
-    /// How many bytes the directory may hold: 1 GiB unless said otherwise, at least 4096.
-    ///
-    /// Each file counts as the whole blocks of 4096 bytes that it takes on the disk, with some 40 bytes and the key
-    /// beside the value. When the directory comes near the limit, what has expired is removed, and then what was written
-    /// longest ago, until four fifths are left. The limit holds for all processes together that share the directory; what
-    /// they are writing at the moment may come on top. A value that exceeds the limit by itself is refused
-    /// ([`ErrorKind::TooLarge`]).
-    pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.limits.bytes = bytes;
-        self
-    }
-
-    /// How many answers the directory may hold, at least 1. There is no such limit unless it is set.
-    pub fn max_entries(mut self, entries: u64) -> Self {
-        self.limits.entries = entries;
-        self
-    }
-
-    /// The clock that timeouts go by, of which the wall-clock time counts. Default: the machine's.
-    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
-        self.clock = clock.into();
-        self
-    }
-
-    /// Makes the backend, and the directory where it is not there yet.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] if the directory's path is empty or is a file, or a limit is too small to hold anything.
-    ///
-    /// A directory that cannot be made is no error here, since no program should fail for its cache's sake: each call
-    /// tries again and returns the error.
-    pub fn build(self) -> Result<FileBackend, Error> {
-        let Self { directory, limits, clock } = self;
-        let root = path::absolute(&directory).map_err(|error| {
-            let message = format!("the cache's directory {:?} is not a path", directory.display().to_string());
-            Error::new(ErrorKind::Config, message).with_source(error)
-        })?;
-        if root.metadata().is_ok_and(|metadata| !metadata.is_dir()) {
-            return Err(config(format!("the cache's directory {} is a file", root.display())));
-        }
-        if limits.bytes < sweep::BLOCK {
-            return Err(config(format!("max_bytes is {}, and must be {} at least", limits.bytes, sweep::BLOCK)));
-        }
-        if limits.entries == 0 {
-            return Err(config("max_entries is 0, and must be 1 at least"));
-        }
-        let directory = Directory::new(root);
-        // Whoever reads the directory's mode finds it right from the start. Should it fail, each call says why.
-        let _ = directory.create();
-        let sweeper = Sweeper::new(limits, &directory);
-        Ok(FileBackend { inner: Arc::new(Inner { directory, sweeper, turns: Turns::new(), clock }) })
     }
 }
 
@@ -217,17 +151,6 @@ impl fmt::Display for FileBackend {
 impl fmt::Debug for FileBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FileBackend").field(&self.inner.directory.root()).finish()
-    }
-}
-
-impl fmt::Debug for FileBackendBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { directory, limits, clock } = self;
-        f.debug_struct("FileBackendBuilder")
-            .field("directory", directory)
-            .field("limits", limits)
-            .field("clock", clock)
-            .finish()
     }
 }
 
@@ -430,10 +353,6 @@ impl Wanted {
 
 fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     Error::backend(format!("{what} {}", path.display())).with_source(error)
-}
-
-fn config(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Config, message)
 }
 
 #[cfg(test)]

@@ -24,10 +24,10 @@ use super::{
     entry, failed,
     turn::Turns,
 };
-use crate::{Error, base::sync::unpoisoned};
+use crate::{Error, base::sync::unpoisoned, options};
 
 /// A file takes whole blocks of the disk, so it counts as whole blocks here.
-pub(super) const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = options::kind::BLOCK;
 const TALLY: &str = "cache-request.tally";
 /// How many bytes long the tally is when a sweep is due: one byte for each such part of a sixteenth of the limit.
 const DUE: u64 = 1 << 16;

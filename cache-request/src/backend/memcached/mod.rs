@@ -1,6 +1,7 @@
 //! `memcached://`: one memcached, or several among which the keys are divided.
 //!
 //! - [`address`]: what an address says.
+//! - [`builder`]: makes a backend.
 //! - [`fleet`]: which server has a key, and which of them answer.
 //! - [`generation`]: how a namespace is emptied of what nobody can list.
 //! - [`expiry`]: timeouts to the millisecond, on servers that count seconds.
@@ -19,6 +20,7 @@
 
 mod address;
 mod batch;
+mod builder;
 mod claim;
 mod expiry;
 mod fleet;
@@ -36,17 +38,17 @@ use std::{
 
 use memcache::exp::{Delete, Get, GetResult, Meta, MutationStatus, Op, Set};
 
+pub use self::builder::MemcachedBackendBuilder;
 use self::{
     claim::Claim,
     expiry::Expiry,
     fleet::{Failure, Fleet, Link},
     generation::Generation,
 };
-use super::{Backend, Item, namespace};
+use super::{Backend, Item};
 use crate::{
     Error,
     base::{
-        block_on::block_on,
         clock::{coarse_now, coarse_since},
         runtime::PerRuntime,
     },
@@ -57,15 +59,6 @@ const MAX_KEY_BYTES: usize = 250;
 
 /// The two colons of `<namespace>:<generation>:<key>`, and the generation in hexadecimal digits.
 const AROUND_KEY: usize = 2 + 16;
-
-/// The longest namespace: more than half of a key is left for the key.
-const MAX_NAMESPACE_BYTES: usize = 100;
-
-/// How long a server may take to answer, unless told otherwise: less than a call waits, to tell a server's fault from others.
-const ANSWER_LIMIT: Duration = Duration::from_millis(200);
-
-/// How many connections to each server one runtime may have, unless told otherwise.
-const MAX_CONNECTIONS: usize = 32;
 
 /// How often an operation begins anew because others changed its key meanwhile.
 const ATTEMPTS: usize = 64;
@@ -93,6 +86,9 @@ const ATTEMPTS: usize = 64;
 ///
 /// A value that is larger than the server takes is an error of the kind [`TooLarge`](crate::ErrorKind::TooLarge), and
 /// from then on such values are not sent any more.
+///
+/// The client is `memcache::exp`, which its authors call experimental. The library depends on one exact version of that crate, so a
+/// program that needs another version of `memcache` 0.21 cannot be built with it.
 pub struct MemcachedBackend {
     store: Arc<Store>,
     links: PerRuntime<Arc<Link>>,
@@ -108,19 +104,8 @@ struct Store {
     largest: AtomicUsize,
 }
 
-/// Makes a [`MemcachedBackend`].
-#[derive(Debug)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct MemcachedBackendBuilder {
-    servers: Result<Vec<String>, Error>,
-    namespace: String,
-    connect_now: bool,
-    answer_limit: Duration,
-    max_connections: usize,
-}
-
 impl MemcachedBackend {
-    /// The servers at `address`, as [`builder`](Self::builder) begins it.
+    /// A backend on the servers at `address`, with the defaults of [`builder`](Self::builder).
     ///
     /// # Errors
     ///
@@ -132,96 +117,7 @@ impl MemcachedBackend {
     /// Begins a backend on the servers at `address`: `memcached://a:11211,b:11211,c`, or `memcached://[::1]:11211`. The port may
     /// be left out.
     pub fn builder(address: &str) -> MemcachedBackendBuilder {
-        let rest = address.strip_prefix("memcached://");
-        let servers = rest.map(address::parse).unwrap_or_else(|| {
-            Err(Error::config(
-                "the address of memcached servers begins with memcached://, such as memcached://localhost:11211",
-            ))
-        });
-        MemcachedBackendBuilder::at(servers)
-    }
-
-    /// Begins a backend at an address without its scheme.
-    pub(crate) fn at(rest: &str) -> MemcachedBackendBuilder {
-        MemcachedBackendBuilder::at(address::parse(rest))
-    }
-}
-
-impl MemcachedBackendBuilder {
-    fn at(servers: Result<Vec<String>, Error>) -> Self {
-        Self {
-            servers,
-            namespace: namespace::DEFAULT.to_owned(),
-            connect_now: false,
-            answer_limit: ANSWER_LIMIT,
-            max_connections: MAX_CONNECTIONS,
-        }
-    }
-
-    /// What keys begin with on the servers: `cache-request` unless said otherwise.
-    ///
-    /// Backends of different namespaces never see one another's keys. It is printable ASCII without a colon, which ends it, and at
-    /// most 100 bytes long.
-    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = namespace.into();
-        self
-    }
-
-    /// Whether [`build`](Self::build) connects, and fails if a server does not answer. Otherwise the first call does.
-    pub fn connect_now(mut self, now: bool) -> Self {
-        self.connect_now = now;
-        self
-    }
-
-    /// How long a server may take to answer, or to be connected to: 200 ms unless said otherwise. Then it counts as lost, until it answers again.
-    ///
-    /// It is to be less than the cache's soft limit, which knows nothing of servers: if that is over first too often, all of them are
-    /// left alone.
-    pub fn answer_limit(mut self, limit: Duration) -> Self {
-        self.answer_limit = limit;
-        self
-    }
-
-    /// How many connections to each server callers of one runtime may have: 32 unless said otherwise. Further callers wait for
-    /// one. Gets go together, and take few.
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections;
-        self
-    }
-
-    /// Makes the backend.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address, the namespace or a limit cannot be meant.
-    ///
-    /// A server that cannot be reached is an error only with [`connect_now`](Self::connect_now).
-    pub fn build(self) -> Result<MemcachedBackend, Error> {
-        let servers = self.servers?;
-        let namespace = self.namespace;
-        if !namespace::is_fit_before_colon(&namespace) || namespace.len() > MAX_NAMESPACE_BYTES {
-            return Err(Error::config(format!(
-                "a namespace is printable ASCII without spaces and colons, not empty, and at most {MAX_NAMESPACE_BYTES} bytes long"
-            )));
-        }
-        if self.max_connections == 0 || self.answer_limit.is_zero() {
-            return Err(Error::config("without connections, or time to answer, memcached could keep nothing"));
-        }
-        let backend = MemcachedBackend {
-            store: Arc::new(Store {
-                generation: Generation::of(&namespace),
-                namespace,
-                fleet: Fleet::new(servers, self.answer_limit),
-                max_connections: self.max_connections,
-                largest: AtomicUsize::new(usize::MAX),
-            }),
-            links: PerRuntime::default(),
-        };
-        if self.connect_now {
-            // On the library's own runtime: this thread waits.
-            block_on(async { backend.store.fleet.all_answer(&*backend.link()?).await })?;
-        }
-        Ok(backend)
+        MemcachedBackendBuilder::new(address)
     }
 }
 

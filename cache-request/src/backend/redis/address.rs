@@ -20,8 +20,9 @@ pub(super) enum Scheme {
 impl Scheme {
     pub(super) const ALL: [Self; 5] = [Self::Redis, Self::Rediss, Self::Unix, Self::Cluster, Self::Sentinel];
 
-    pub(super) fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scheme| scheme.name() == name)
+    pub(super) fn of(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|scheme| scheme.name() == name);
+        found.ok_or_else(|| Error::config(format!("`{name}://` is no scheme of Redis")))
     }
 
     pub(super) fn name(self) -> &'static str {

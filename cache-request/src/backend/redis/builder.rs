@@ -1,16 +1,16 @@
-//! What a backend on Redis is made of.
+//! Makes a backend on Redis.
 
 use std::{
-    fmt,
+    fmt, fs,
+    path::PathBuf,
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
 use super::{
-    super::namespace,
     MAX_VALUE_BYTES, RedisBackend,
     abandoned_writes::AbandonedWrites,
-    address::{Address, Login, Scheme, wrong},
+    address::{self, Address, Login, wrong},
     blocking_connection::BlockingConnection,
     link::Shared,
     server::Server,
@@ -19,116 +19,166 @@ use super::{
 use crate::{
     Error,
     base::{block_on::block_on, runtime::PerRuntime},
+    options::{
+        CacheOption,
+        address::of_backend,
+        checks::{Checks, belongs},
+        defaults,
+        kind::Connect,
+        scheme::{Scheme, Service},
+        table,
+    },
 };
 
-/// How long one attempt to connect may take, unless told otherwise.
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
-
 /// Makes a [`RedisBackend`].
+///
+/// Its methods have the names of the options of [`Config`](crate::Config), and refuse the same values: [`build`](Self::build)
+/// returns the first error.
 #[must_use = "a builder does nothing until `build`"]
 pub struct RedisBackendBuilder {
-    address: Result<(Scheme, Address), Error>,
+    place: Result<(&'static Scheme, Address), Error>,
     namespace: String,
-    database: Option<u32>,
-    connect_now: bool,
+    db: Option<u32>,
+    connect: Connect,
     connect_limit: Duration,
-    sentinel_login: Login,
+    sentinel: Login,
     tls: bool,
-    authority: Option<Vec<u8>>,
+    tls_ca: Option<PathBuf>,
+    checks: Checks,
 }
 
 impl RedisBackendBuilder {
-    pub(super) fn at(address: Result<(Scheme, Address), Error>) -> Self {
+    /// Begins at an address that is percent-encoded and has no options.
+    pub(super) fn new(address: &str) -> Self {
+        Self::of(of_backend(address, &[Service::Redis]))
+    }
+
+    /// Begins at an address that is decoded already.
+    pub(crate) fn at(scheme: &'static Scheme, rest: &str) -> Self {
+        Self::of(Ok((scheme, rest.to_owned())))
+    }
+
+    fn of(address: Result<(&'static Scheme, String), Error>) -> Self {
+        let place = address.and_then(|(scheme, rest)| {
+            scheme.require(&[])?;
+            Ok((scheme, Address::parse(address::Scheme::of(scheme.name)?, &rest)?))
+        });
         Self {
-            address,
-            namespace: namespace::DEFAULT.to_owned(),
-            database: None,
-            connect_now: false,
-            connect_limit: CONNECT_LIMIT,
-            sentinel_login: Login::default(),
+            place,
+            namespace: defaults::NAMESPACE.to_owned(),
+            db: None,
+            connect: Connect::Lazy,
+            connect_limit: defaults::CONNECT_LIMIT,
+            sentinel: Login::default(),
             tls: false,
-            authority: None,
+            tls_ca: None,
+            checks: Checks::default(),
         }
     }
 
-    /// What keys begin with on the server: `cache-request` unless said otherwise.
+    /// What keys begin with on the server: 1 to 100 characters of printable ASCII, without spaces and colons. Default:
+    /// [`defaults::NAMESPACE`](crate::defaults::NAMESPACE).
     ///
-    /// Backends of different namespaces never see one another's keys. It is printable ASCII without a colon, which ends it.
+    /// Backends of different namespaces never see one another's keys.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
+        self.checks.check(&table::NAMESPACE, &self.namespace);
         self
     }
 
-    /// The number of the database, where the address has no place for it.
-    pub fn database(mut self, number: u32) -> Self {
-        self.database = Some(number);
+    /// The number of the database, where the address does not name it. Default: 0. A cluster has one database only.
+    pub fn db(mut self, number: u32) -> Self {
+        self.check(&table::DB, &number);
+        self.db = Some(number);
         self
     }
 
-    /// Whether [`build`](Self::build) connects, and fails if it cannot. Otherwise the first call begins to.
-    pub fn connect_now(mut self, now: bool) -> Self {
-        self.connect_now = now;
+    /// Whether [`build`](Self::build) connects, and fails if the server cannot be reached. Default: [`Connect::Lazy`].
+    pub fn connect(mut self, connect: Connect) -> Self {
+        self.connect = connect;
         self
     }
 
-    /// How long one attempt to connect may take: 1 s unless said otherwise. A call never waits longer than its soft limit.
+    /// How long one attempt to connect may take. A call never waits longer than its soft limit. Default:
+    /// [`defaults::CONNECT_LIMIT`](crate::defaults::CONNECT_LIMIT).
     pub fn connect_limit(mut self, limit: Duration) -> Self {
+        self.checks.check(&table::CONNECT_LIMIT, &limit);
         self.connect_limit = limit;
         self
     }
 
-    /// Who we are at the sentinels, if they ask. The user may be empty.
-    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.sentinel_login =
-            Login { user: Some(user.into()).filter(|user| !user.is_empty()), password: Some(password.into()) };
+    /// The user at the sentinels. Needs a [`sentinel_password`](Self::sentinel_password).
+    pub fn sentinel_user(mut self, user: impl Into<String>) -> Self {
+        let user = user.into();
+        self.check(&table::SENTINEL_USER, &user);
+        self.sentinel.user = Some(user).filter(|user| !user.is_empty());
         self
     }
 
-    /// Whether connections to the nodes of a cluster, or to sentinels and their master, are encrypted. Those of
-    /// `rediss://` are. Needs the feature `redis-tls`.
+    /// The password at the sentinels. That of the master is in the address.
+    pub fn sentinel_password(mut self, password: impl Into<String>) -> Self {
+        let password = password.into();
+        self.check(&table::SENTINEL_PASSWORD, &password);
+        self.sentinel.password = Some(password);
+        self
+    }
+
+    /// Whether connections to the nodes of a cluster, or to sentinels and their master, are encrypted. Those of `rediss://`
+    /// always are. Needs the feature `redis-tls`. Default: `false`.
     pub fn tls(mut self, tls: bool) -> Self {
+        self.check(&table::TLS, &tls);
         self.tls = tls;
         self
     }
 
-    /// The certificate of the authority that signed the server's, in PEM format, in the place of those that the system
-    /// trusts.
-    pub fn authority(mut self, certificate: impl Into<Vec<u8>>) -> Self {
-        self.authority = Some(certificate.into());
+    /// A file: the certificate of the authority to trust, in PEM format, in place of those that the system trusts. Needs the
+    /// feature `redis-tls`.
+    pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> Self {
+        let file = file.into();
+        self.check(&table::TLS_CA, &file.display().to_string());
+        self.tls_ca = Some(file);
         self
+    }
+
+    /// Checks the value of an option that not all schemes have.
+    fn check<T>(&mut self, option: &CacheOption<T>, value: &T) {
+        if let Ok((scheme, _)) = &self.place {
+            self.checks.note(belongs(option, scheme));
+        }
+        self.checks.check(option, value);
     }
 
     /// Makes the backend.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address, the namespace or a certificate cannot be meant, or
-    /// if encryption is asked for that is not compiled in.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address or the value of an option is refused, the scheme does not
+    /// have that option, the certificate cannot be read, or encryption is not compiled in.
     ///
-    /// A server that cannot be reached is an error only with [`connect_now`](Self::connect_now).
+    /// With [`Connect::Now`], also the error of a server that cannot be reached.
     pub fn build(self) -> Result<RedisBackend, Error> {
-        let (scheme, mut address) = self.address?;
-        if !namespace::is_fit_before_colon(&self.namespace) {
-            return Err(Error::config("a namespace is printable ASCII without spaces and colons, and not empty"));
+        let (scheme, mut address) = self.place?;
+        self.checks.finish()?;
+        let kind = address::Scheme::of(scheme.name)?;
+        if let Some(db) = self.db
+            && address.database.replace(db.into()).is_some()
+        {
+            return Err(wrong(kind, "names a database, and the option `db` another one"));
         }
-        if let Some(database) = self.database {
-            if scheme == Scheme::Cluster {
-                return Err(wrong(scheme, "has one database only"));
-            }
-            if address.database.replace(database.into()).is_some() {
-                return Err(wrong(scheme, "is given two databases"));
-            }
+        if self.sentinel.user.is_some() && self.sentinel.password.is_none() {
+            return Err(Error::config("option `sentinel_user` needs a `sentinel_password`"));
         }
-        let tls = self.tls || scheme == Scheme::Rediss;
-        if tls && !matches!(scheme, Scheme::Rediss | Scheme::Cluster | Scheme::Sentinel) {
-            return Err(wrong(scheme, "is not encrypted: rediss:// is"));
-        }
-        if self.authority.is_some() && !tls {
-            return Err(wrong(scheme, "is not encrypted, and needs no certificate"));
-        }
-        let server = Server::new(address, self.sentinel_login, tls.then(|| Tls::new(self.authority)).transpose()?);
+        let tls = self.tls || kind == address::Scheme::Rediss;
+        let authority = match &self.tls_ca {
+            Some(_) if !tls => return Err(Error::config("option `tls_ca` needs `tls` to be `true`")),
+            Some(file) => Some(fs::read(file).map_err(|cause| {
+                Error::config(format!("option `tls_ca`: `{}` cannot be read", file.display())).with_source(cause)
+            })?),
+            None => None,
+        };
+        let server = Server::new(address, self.sentinel, tls.then(|| Tls::new(authority)).transpose()?);
         let backend = RedisBackend {
-            scheme,
+            scheme: kind,
             blocking_connection: BlockingConnection::new(&server, self.connect_limit),
             server,
             namespace: self.namespace,
@@ -139,7 +189,7 @@ impl RedisBackendBuilder {
                 largest: AtomicUsize::new(MAX_VALUE_BYTES),
             }),
         };
-        if self.connect_now {
+        if self.connect == Connect::Now {
             // On the library's own runtime: this thread waits.
             block_on(async { backend.live().await.map(drop) })?;
         }

@@ -43,7 +43,7 @@ use tokio::runtime::Handle;
 
 pub use self::builder::RedisBackendBuilder;
 use self::{
-    address::{Address, Scheme},
+    address::Scheme,
     blocking_connection::BlockingConnection,
     link::{Link, Live, Shared},
     server::Server,
@@ -82,7 +82,7 @@ pub struct RedisBackend {
 }
 
 impl RedisBackend {
-    /// The server at `address`, as [`builder`](Self::builder) begins it.
+    /// A backend on the server at `address`, with the defaults of [`builder`](Self::builder).
     ///
     /// # Errors
     ///
@@ -103,28 +103,8 @@ impl RedisBackend {
     ///
     /// User, password, port and database may be left out. Behind sentinels, user and password are the master's.
     pub fn builder(address: &str) -> RedisBackendBuilder {
-        let parts = match address.split_once("://") {
-            Some((scheme, rest)) => match urlencoding::decode(rest) {
-                Ok(rest) => parse(scheme, &rest),
-                Err(_) => Err(Error::config("the address of the Redis server is percent-encoded wrongly")),
-            },
-            None => Err(Error::config("an address begins with its scheme, such as redis://localhost:6379")),
-        };
-        RedisBackendBuilder::at(parts)
+        RedisBackendBuilder::new(address)
     }
-
-    /// Begins a backend at an address that is decoded already.
-    pub(crate) fn at(scheme: &str, rest: &str) -> RedisBackendBuilder {
-        RedisBackendBuilder::at(parse(scheme, rest))
-    }
-}
-
-fn parse(scheme: &str, rest: &str) -> Result<(Scheme, Address), Error> {
-    let Some(scheme) = Scheme::of(scheme) else {
-        let known = Scheme::ALL.map(|scheme| format!("{}://", scheme.name()));
-        return Err(Error::config(format!("the address of a Redis server begins with one of {}", known.join(", "))));
-    };
-    Address::parse(scheme, rest).map(|address| (scheme, address))
 }
 
 impl Backend for RedisBackend {
@@ -143,9 +123,9 @@ impl Backend for RedisBackend {
         let live = self.links.own(|runtime| self.begin(runtime)).ok()?.up()?;
         let answer = blocking_connection.ask(&live, || self.about("GET", key), bytes, limit)?;
         Some(answer.map_err(|failure| match failure {
-            blocking_connection::Failure::Refused(error) => self.failed(&error),
-            blocking_connection::Failure::OutOfStep => self.answers_something_else(),
-            blocking_connection::Failure::TookTooLong => {
+            blocking_connection::Failure::Failed(error) => self.failed(&error),
+            blocking_connection::Failure::UnexpectedAnswer => self.answers_something_else(),
+            blocking_connection::Failure::TimedOut => {
                 let why = format!("{}: the server took longer than {limit:?}", self.name());
                 Error::new(crate::ErrorKind::Timeout, why)
             }
@@ -309,7 +289,10 @@ impl RedisBackend {
     }
 
     fn failed(&self, error: &RedisError) -> Error {
-        Error::backend(format!("{}: {}", self.name(), self.server.explain(error)))
+        // The server is well. The next `SET` replaces the value, whatever its type.
+        let is_about_the_key = error.code() == Some("WRONGTYPE");
+        let kind = if is_about_the_key { crate::ErrorKind::Corrupt } else { crate::ErrorKind::Backend };
+        Error::new(kind, format!("{}: {}", self.name(), self.server.explain(error)))
     }
 
     fn too_large(&self, value: &[u8]) -> Option<Error> {

@@ -51,13 +51,10 @@ impl Multiplexed {
 }
 
 /// What has to be polled for the connection to write and to read.
-pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Connects, unless that is to be encrypted.
-pub(super) async fn open(
-    client: &Client,
-    config: AsyncConnectionConfig,
-) -> RedisResult<Option<(MultiplexedConnection, Driver)>> {
+async fn open(client: &Client, config: AsyncConnectionConfig) -> RedisResult<Option<(MultiplexedConnection, Driver)>> {
     let info = client.get_connection_info();
     let stream: Pin<Box<dyn AsyncStream + Send + Sync>> = match info.addr() {
         ConnectionAddr::Tcp(host, port) => Box::pin(tcp(host, *port, info.tcp_settings()).await?),
@@ -76,14 +73,18 @@ async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStr
         return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
     }
     let (stream, _) = select_ok(addresses.into_iter().map(|address| Box::pin(TcpStream::connect(address)))).await?;
-    stream.set_nodelay(settings.nodelay())?;
-    let socket = SockRef::from(&stream);
+    configure(SockRef::from(&stream), settings)?;
+    Ok(stream)
+}
+
+pub(super) fn configure(socket: SockRef<'_>, settings: &TcpSettings) -> io::Result<()> {
+    socket.set_tcp_nodelay(settings.nodelay())?;
     if let Some(keepalive) = settings.keepalive() {
         socket.set_tcp_keepalive(keepalive)?;
     }
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(settings.user_timeout())?;
-    Ok(stream)
+    Ok(())
 }
 
 /// Runs `driver`, each time it is woken, when those have run that are ready by then.

@@ -57,15 +57,14 @@ impl Server {
         matches!(self.place, Place::Cluster(_))
     }
 
-    /// What connects to it without encryption and without hearing what it says unasked, if its address leads to one server.
-    pub(super) fn plain_client(&self) -> Option<Client> {
+    /// Where one server is and how to log in there, if connections to it are not encrypted.
+    pub(super) fn plain(&self) -> Option<ConnectionInfo> {
         let address = match &self.place {
             Place::Host(host, port) if self.tls.is_none() => ConnectionAddr::Tcp(host.clone(), *port),
             Place::Socket(path) => ConnectionAddr::Unix(path.clone()),
             Place::Host(..) | Place::Cluster(_) | Place::Sentinels { .. } => return None,
         };
-        let at = self.at.clone().set_protocol(ProtocolVersion::RESP2);
-        Client::open(info(address, &at).ok()?).ok()
+        info(address, &self.at).ok()
     }
 
     pub(super) fn is_behind_sentinels(&self) -> bool {

@@ -6,17 +6,7 @@ use sqlx::{
 };
 
 use super::engine::Engine;
-use crate::Error;
-
-/// A whole address, percent-encoded.
-pub(super) fn encoded(address: &str) -> Result<Engine, Error> {
-    let rest = address.strip_prefix("postgres://").or_else(|| address.strip_prefix("postgresql://"));
-    let rest = rest.ok_or_else(|| Error::config("the address of a PostgreSQL server begins with postgres://"))?;
-    if rest.contains('?') {
-        return Err(wrong("takes no options here"));
-    }
-    decoded(&urlencoding::decode(rest).map_err(|_| wrong("is percent-encoded wrongly"))?)
-}
+use crate::{Error, options::kind::SslMode};
 
 /// `user:password@host:port/database`, where each part may be missing. It was percent-encoded, so that a password may be anything.
 pub(super) fn decoded(rest: &str) -> Result<Engine, Error> {
@@ -71,28 +61,16 @@ fn split(text: &str) -> Result<(&str, Option<u16>), Error> {
     Ok((host, port))
 }
 
-/// As PostgreSQL calls it.
-pub(super) fn ssl_mode(mode: &str) -> Result<PgSslMode, Error> {
-    let known = match mode {
-        "disable" => PgSslMode::Disable,
-        "allow" => PgSslMode::Allow,
-        "prefer" => PgSslMode::Prefer,
-        "require" => PgSslMode::Require,
-        "verify-ca" => PgSslMode::VerifyCa,
-        "verify-full" => PgSslMode::VerifyFull,
-        _ => {
-            return Err(Error::config(
-                "`sslmode` is one of disable, allow, prefer, require, verify-ca and verify-full",
-            ));
-        }
-    };
-    let encrypts = matches!(known, PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull);
-    if encrypts && !cfg!(feature = "postgres-tls") {
-        return Err(Error::config(format!(
-            "`sslmode={mode}` is not compiled in: enable the feature `postgres-tls` of cache-request"
-        )));
+/// The mode as the client calls it.
+pub(super) fn ssl_mode(mode: SslMode) -> PgSslMode {
+    match mode {
+        SslMode::Disable => PgSslMode::Disable,
+        SslMode::Allow => PgSslMode::Allow,
+        SslMode::Prefer => PgSslMode::Prefer,
+        SslMode::Require => PgSslMode::Require,
+        SslMode::VerifyCa => PgSslMode::VerifyCa,
+        SslMode::VerifyFull => PgSslMode::VerifyFull,
     }
-    Ok(known)
 }
 
 /// Shows nothing of the address, as it may hold a password.

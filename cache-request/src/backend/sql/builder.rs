@@ -1,4 +1,4 @@
-//! What a backend on a table is made of.
+//! Makes a backend on a table.
 
 use std::{
     fmt,
@@ -9,117 +9,157 @@ use std::{
 #[cfg(feature = "postgres")]
 use super::address;
 use super::{
-    super::namespace,
     Inner, SqlBackend, Work,
     engine::Engine,
     pool::{Database, Pool, Turns},
     statement::Statements,
 };
-use crate::{Clock, Error, base::block_on::block_on};
+#[cfg(feature = "postgres")]
+use crate::options::{CacheOption, checks::belongs, kind::SslMode};
+use crate::{
+    Clock, Error,
+    base::block_on::block_on,
+    options::{
+        address::of_backend,
+        checks::Checks,
+        defaults,
+        kind::Connect,
+        scheme::{Scheme, Service},
+        table,
+    },
+};
 
-/// However many are asked for: a semaphore counts no further than some of these.
-const MOST_CONNECTIONS: usize = 10_000;
+/// A semaphore counts no further than some of these.
+const MOST_CONNECTIONS: u64 = 10_000;
 
 /// Makes a [`SqlBackend`].
+///
+/// Its methods have the names of the options of [`Config`](crate::Config), and refuse the same values: [`build`](Self::build)
+/// returns the first error.
 #[must_use = "a builder does nothing until `build`"]
 pub struct SqlBackendBuilder {
-    engine: Result<Engine, Error>,
+    place: Result<(&'static Scheme, Engine), Error>,
     table: String,
     namespace: String,
-    connections: usize,
-    connect_now: bool,
+    max_connections: u64,
+    connect: Connect,
     connect_limit: Duration,
     cull_every: Duration,
     clock: Clock,
+    checks: Checks,
 }
 
 impl SqlBackendBuilder {
-    pub(super) fn new(engine: Result<Engine, Error>) -> Self {
+    /// Begins at an address that is percent-encoded and has no options.
+    pub(super) fn new(address: &str) -> Self {
+        Self::of(of_backend(address, &[Service::Sqlite, Service::Postgres]))
+    }
+
+    /// Begins at an address that is decoded already.
+    pub(crate) fn at(scheme: &'static Scheme, rest: &str) -> Self {
+        Self::of(Ok((scheme, rest.to_owned())))
+    }
+
+    fn of(address: Result<(&'static Scheme, String), Error>) -> Self {
+        let place = address.and_then(|(scheme, rest)| {
+            scheme.require(&[])?;
+            Ok((scheme, engine(scheme, &rest)?))
+        });
         Self {
-            engine,
-            table: "cache_request".to_owned(),
-            namespace: namespace::DEFAULT.to_owned(),
-            connections: 8,
-            connect_now: false,
-            connect_limit: Duration::from_secs(1),
-            cull_every: Duration::from_secs(60),
+            place,
+            table: defaults::TABLE.to_owned(),
+            namespace: defaults::NAMESPACE.to_owned(),
+            max_connections: defaults::SQL_MAX_CONNECTIONS,
+            connect: Connect::Lazy,
+            connect_limit: defaults::CONNECT_LIMIT,
+            cull_every: defaults::CULL_EVERY,
             clock: Clock::system(),
+            checks: Checks::default(),
         }
     }
 
-    /// The table's name: `cache_request` unless said otherwise. It is of ASCII letters, digits and underscores.
+    /// The name of the table: 1 to 55 ASCII letters, digits and underscores. Default:
+    /// [`defaults::TABLE`](crate::defaults::TABLE).
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = name.into();
+        self.checks.check(&table::TABLE, &self.table);
         self
     }
 
-    /// Whose rows these are in the table: `cache-request` unless said otherwise.
+    /// The namespace of the rows: 1 to 100 characters of printable ASCII, without spaces and colons. Default:
+    /// [`defaults::NAMESPACE`](crate::defaults::NAMESPACE).
     ///
-    /// Backends of different namespaces never see one another's rows. It is printable ASCII, of at most 128 characters.
+    /// Backends of different namespaces never see one another's rows.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
+        self.checks.check(&table::NAMESPACE, &self.namespace);
         self
     }
 
-    /// How many connections there may be: 8 unless said otherwise, at least 1. One of those to a SQLite file writes, beside
-    /// so many that read.
-    pub fn connections(mut self, connections: usize) -> Self {
-        self.connections = connections;
+    /// How many connections there may be. A SQLite file has one more, which writes. Default:
+    /// [`defaults::SQL_MAX_CONNECTIONS`](crate::defaults::SQL_MAX_CONNECTIONS).
+    pub fn max_connections(mut self, connections: u64) -> Self {
+        self.checks.check(&table::SQL_MAX_CONNECTIONS, &connections);
+        self.max_connections = connections;
         self
     }
 
-    /// Whether [`build`](Self::build) connects, and fails if it cannot. Otherwise the first call begins to.
-    pub fn connect_now(mut self, now: bool) -> Self {
-        self.connect_now = now;
+    /// Whether [`build`](Self::build) connects, and fails if it cannot. Default: [`Connect::Lazy`].
+    pub fn connect(mut self, connect: Connect) -> Self {
+        self.connect = connect;
         self
     }
 
-    /// How long one attempt to connect may take: 1 s unless said otherwise. A call never waits longer than its soft limit.
+    /// How long one attempt to connect may take. A call never waits longer than its soft limit. Default:
+    /// [`defaults::CONNECT_LIMIT`](crate::defaults::CONNECT_LIMIT).
     pub fn connect_limit(mut self, limit: Duration) -> Self {
+        self.checks.check(&table::CONNECT_LIMIT, &limit);
         self.connect_limit = limit;
         self
     }
 
-    /// How often rows that have expired are removed: every minute unless said otherwise.
+    /// How often expired rows are removed. Default: [`defaults::CULL_EVERY`](crate::defaults::CULL_EVERY).
     pub fn cull_every(mut self, pause: Duration) -> Self {
+        self.checks.check(&table::CULL_EVERY, &pause);
         self.cull_every = pause;
         self
     }
 
-    /// The clock that timeouts go by, for tests. Unless it is a mocked one, PostgreSQL's timeouts go by the server's clock, and
-    /// SQLite's by the machine's.
+    /// The clock that timeouts go by, for tests. Default: the PostgreSQL server's, or the machine's for SQLite.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self
     }
 
-    /// The directory of the server's socket, in the place of a host.
+    /// The directory of the PostgreSQL server's socket, in place of a host.
     #[cfg(feature = "postgres")]
-    pub fn socket(self, directory: impl AsRef<std::path::Path>) -> Self {
-        self.of_postgres(|options| Ok(options.socket(directory)))
+    pub fn socket(self, directory: impl Into<String>) -> Self {
+        let directory = directory.into();
+        self.of_postgres(&table::SOCKET, directory, sqlx::postgres::PgConnectOptions::socket)
     }
 
-    /// Whether connections are encrypted, as PostgreSQL calls it: `disable`, `allow`, `prefer`, `require`, `verify-ca` or
-    /// `verify-full`. All but the first three need the feature `postgres-tls`; without it, these do not encrypt.
+    /// Whether connections to PostgreSQL are encrypted. Default: what the variable `PGSSLMODE` says, else [`SslMode::Prefer`].
     #[cfg(feature = "postgres")]
-    pub fn ssl_mode(self, mode: &str) -> Self {
-        let mode = address::ssl_mode(mode);
-        self.of_postgres(|options| mode.map(|mode| options.ssl_mode(mode)))
+    pub fn sslmode(self, mode: SslMode) -> Self {
+        self.of_postgres(&table::SSLMODE, mode, |options, mode| options.ssl_mode(address::ssl_mode(mode)))
     }
 
     #[cfg(feature = "postgres")]
-    fn of_postgres(
+    fn of_postgres<T>(
         mut self,
-        change: impl FnOnce(sqlx::postgres::PgConnectOptions) -> Result<sqlx::postgres::PgConnectOptions, Error>,
+        option: &CacheOption<T>,
+        value: T,
+        set: impl FnOnce(sqlx::postgres::PgConnectOptions, T) -> sqlx::postgres::PgConnectOptions,
     ) -> Self {
-        self.engine = match self.engine {
-            Ok(Engine::Postgres { options, password }) => {
-                change(*options).map(|options| Engine::Postgres { options: options.into(), password })
+        self.checks.check(option, &value);
+        if let Ok((scheme, engine)) = &mut self.place {
+            self.checks.note(belongs(option, scheme));
+            match engine {
+                Engine::Postgres { options, .. } => **options = set((**options).clone(), value),
+                #[cfg(feature = "sqlite")]
+                Engine::Sqlite(_) => {}
             }
-            #[cfg(feature = "sqlite")]
-            Ok(Engine::Sqlite(_)) => Err(Error::config("a SQLite file has neither a socket nor a mode of encryption")),
-            Err(error) => Err(error),
-        };
+        }
         self
     }
 
@@ -127,27 +167,13 @@ impl SqlBackendBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address or an option cannot be meant.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address or the value of an option is refused, the scheme does not
+    /// have that option, or encryption is not compiled in.
     ///
-    /// A file that cannot be opened, or a server that cannot be reached, is an error only with
-    /// [`connect_now`](Self::connect_now).
+    /// With [`Connect::Now`], also the error of a file that cannot be opened, or of a server that cannot be reached.
     pub fn build(self) -> Result<SqlBackend, Error> {
-        let engine = self.engine?;
-        // PostgreSQL cuts names after 63 characters, and the index's is longer by 8.
-        let is_name = !self.table.is_empty()
-            && self.table.len() <= 55
-            && self.table.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && !self.table.starts_with(|first: char| first.is_ascii_digit())
-            && !self.table.to_ascii_lowercase().starts_with("sqlite_");
-        if !is_name {
-            return Err(Error::config("a table's name is of at most 55 ASCII letters, digits and underscores"));
-        }
-        if !namespace::is_fit(&self.namespace) || self.namespace.len() > 128 {
-            return Err(Error::config("a namespace is printable ASCII without spaces, of 1 to 128 characters"));
-        }
-        if self.connections == 0 || self.cull_every.is_zero() || self.connect_limit.is_zero() {
-            return Err(Error::config("`connections`, `connect_limit` and `cull_every` are more than 0"));
-        }
+        let (_, engine) = self.place?;
+        self.checks.finish()?;
         let statements = Statements::new(engine.dialect(), &self.table, self.namespace);
         let writes_alone = engine.writes_alone();
         let database = Arc::new(Database {
@@ -156,7 +182,9 @@ impl SqlBackendBuilder {
             connect_limit: self.connect_limit,
             is_ready: AtomicBool::new(false),
         });
-        let readers = Pool::new(Arc::clone(&database), self.connections.min(MOST_CONNECTIONS));
+        // At most 10,000, which any machine can count.
+        let connections = self.max_connections.min(MOST_CONNECTIONS) as usize;
+        let readers = Pool::new(Arc::clone(&database), connections);
         let writers = if writes_alone { Pool::new(Arc::clone(&database), 1) } else { Arc::clone(&readers) };
         let backend = SqlBackend {
             inner: Arc::new(Inner {
@@ -169,11 +197,36 @@ impl SqlBackendBuilder {
                 culling: Once::new(),
             }),
         };
-        if self.connect_now {
+        if self.connect == Connect::Now {
             let probe = Work::Read(backend.statements().probe());
             block_on(backend.perform(probe))?;
         }
         Ok(backend)
+    }
+}
+
+/// The database at the rest of an address.
+fn engine(scheme: &Scheme, rest: &str) -> Result<Engine, Error> {
+    match scheme.service {
+        #[cfg(feature = "postgres")]
+        Service::Postgres => address::decoded(rest),
+        #[cfg(feature = "sqlite")]
+        Service::Sqlite => sqlite(rest),
+        _ => Err(Error::config(format!("{scheme} is no scheme of this backend"))),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(file: &str) -> Result<Engine, Error> {
+    if file == ":memory:" {
+        // Each connection would have another one.
+        return Err(Error::config("a SQLite database in memory is not shared: write memory://"));
+    }
+    match std::path::absolute(file) {
+        Ok(file) => Ok(Engine::Sqlite(file)),
+        Err(cause) => {
+            Err(Error::config("`sqlite://` needs a file, such as sqlite:///var/cache/app.db").with_source(cause))
+        }
     }
 }
 

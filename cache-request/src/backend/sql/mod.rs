@@ -95,36 +95,26 @@ struct Inner {
 }
 
 impl SqlBackend {
-    /// Begins a backend on a SQLite file, which is made when it is missing.
-    #[cfg(feature = "sqlite")]
-    pub fn sqlite(file: impl AsRef<std::path::Path>) -> SqlBackendBuilder {
-        let file = file.as_ref();
-        SqlBackendBuilder::new(match std::path::absolute(file) {
-            // It would be another one for each connection.
-            Ok(_) if file.as_os_str() == ":memory:" => {
-                Err(Error::config("a SQLite database in memory is not shared: write memory://"))
-            }
-            Ok(file) => Ok(engine::Engine::Sqlite(file)),
-            Err(cause) => {
-                Err(Error::config("`sqlite://` needs a file, such as sqlite:///var/cache/app.db").with_source(cause))
-            }
-        })
-    }
-
-    /// Begins a backend on the PostgreSQL server at `address`: `postgres://user:password@host:5432/database`,
-    /// percent-encoded, without options.
+    /// A backend on the database at `address`, with the defaults of [`builder`](Self::builder).
     ///
-    /// What is left out is taken from the variables that PostgreSQL's own programs heed, such as `PGHOST`, `PGUSER` and
-    /// `PGSSLMODE`. A host that begins with a slash, percent-encoded, is the directory of the server's socket.
-    #[cfg(feature = "postgres")]
-    pub fn postgres(address: &str) -> SqlBackendBuilder {
-        SqlBackendBuilder::new(address::encoded(address))
+    /// # Errors
+    ///
+    /// As of [`SqlBackendBuilder::build`].
+    pub fn new(address: &str) -> Result<Self, Error> {
+        Self::builder(address).build()
     }
 
-    /// Begins a backend at what follows the scheme in an address, decoded already.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn postgres_at(rest: &str) -> SqlBackendBuilder {
-        SqlBackendBuilder::new(address::decoded(rest))
+    /// Begins a backend on the database at `address`, which is percent-encoded and has no options.
+    ///
+    /// | address | what it is |
+    /// | --- | --- |
+    /// | `sqlite:///var/cache/app.db` | a SQLite file, which is made when it is missing (feature `sqlite`) |
+    /// | `postgres://user:password@host:5432/database` | a PostgreSQL database (feature `postgres`) |
+    ///
+    /// What is left out of the address of PostgreSQL comes from the variables of PostgreSQL's own programs, such as `PGHOST`,
+    /// `PGUSER` and `PGSSLMODE`. A host that begins with a slash, percent-encoded, is the directory of the server's socket.
+    pub fn builder(address: &str) -> SqlBackendBuilder {
+        SqlBackendBuilder::new(address)
     }
 }
 

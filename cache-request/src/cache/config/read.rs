@@ -13,11 +13,10 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{
-    CacheConfig, Config, Setting,
-    address::ADDRESS,
-    options::{BYTES, CONNECT, NUMBER, TIME, TRUTH},
-    scheme::{NEAR_CACHES_HAVE, SCHEMES, Scheme},
+use super::settings::{CacheConfig, Config, Setting};
+use crate::options::{
+    kind::ANY,
+    table::{self, OPTIONS},
 };
 
 impl<'de> Deserialize<'de> for Config {
@@ -35,7 +34,7 @@ impl<'de> Deserialize<'de> for CacheConfig {
 impl<'de> Deserialize<'de> for Setting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = deserializer.deserialize_any(Value { name: None, of: Table { has_caches: false } })?;
-        value.map(Self).ok_or_else(|| Error::custom(format_args!("expected {TEXT}, found nothing")))
+        value.map(Self).ok_or_else(|| Error::custom(format_args!("expected {ANY}, found nothing")))
     }
 }
 
@@ -46,40 +45,24 @@ struct Table {
 }
 
 impl Table {
-    /// Why an option cannot be what was found.
+    /// Why an option cannot have what was found.
     fn wrong<E: Error>(self, name: &str, found: &str) -> E {
-        if let Some(expected) = expected(name) {
-            return E::custom(format_args!("option `{name}`: expected {expected}, found {found}"));
-        }
+        let expected = match table::named(name) {
+            _ if name == "url" => "an address, such as memory:// or file:///var/cache/app",
+            Some(option) => option.expected(),
+            None => return self.unknown(name),
+        };
+        E::custom(format_args!("option `{name}`: expected {expected}, found {found}"))
+    }
+
+    fn unknown<E: Error>(self, name: &str) -> E {
         let caches = self.has_caches.then_some("caches");
-        let known: BTreeSet<_> = caches
-            .into_iter()
-            .chain(["url"])
-            .chain(NEAR_CACHES_HAVE)
-            .chain(SCHEMES.iter().flat_map(Scheme::all_options))
-            .collect();
+        let options = OPTIONS.iter().map(|option| option.name());
+        let known: BTreeSet<_> = caches.into_iter().chain(["url"]).chain(options).collect();
         let known: Vec<_> = known.into_iter().collect();
         E::custom(format_args!("unknown option `{name}`: there is {}", known.join(", ")))
     }
 }
-
-/// What the value of an option may be; nothing if there is no such option.
-fn expected(option: &str) -> Option<&'static str> {
-    match option {
-        "url" => Some(ADDRESS),
-        "max_bytes" | "max_value_bytes" | "near_bytes" | "compress_over" => Some(BYTES),
-        "max_entries" | "near_entries" | "max_concurrent" | "breaker_faults" | "db" | "connections"
-        | "max_connections" => Some(NUMBER),
-        "wait_limit" | "soft_limit" | "near_timeout" | "breaker_pause" | "connect_limit" | "cull_every"
-        | "answer_limit" => Some(TIME),
-        "connect" => Some(CONNECT),
-        "tls" => Some(TRUTH),
-        other => SCHEMES.iter().any(|scheme| scheme.has(other)).then_some(TEXT),
-    }
-}
-
-/// What any value may be.
-const TEXT: &str = "a text or a number";
 
 impl<'de> Visitor<'de> for Table {
     type Value = Config;
@@ -157,7 +140,7 @@ impl Value<'_> {
     fn wrong<E: Error>(&self, found: &str) -> E {
         match self.name {
             Some(name) => self.of.wrong(name, found),
-            None => E::custom(format_args!("expected {TEXT}, found {found}")),
+            None => E::custom(format_args!("expected {ANY}, found {found}")),
         }
     }
 }
@@ -183,7 +166,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(TEXT)
+        f.write_str(ANY)
     }
 
     scalars! { visit_bool: bool, visit_i64: i64, visit_i128: i128, visit_u64: u64, visit_u128: u128, visit_f64: f64 }

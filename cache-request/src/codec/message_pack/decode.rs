@@ -1,6 +1,6 @@
 //! Bytes to values.
 
-use std::str;
+use std::{ptr, str};
 
 use serde::{
     Deserializer,
@@ -10,14 +10,21 @@ use serde::{
     },
     forward_to_deserialize_any,
 };
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Fault, MOST_DEPTH, NIL, SOME};
 
-/// The value that `bytes` are, all of them.
-pub(in crate::codec) fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, Fault> {
-    let mut decoder = Decoder { bytes, depth: MOST_DEPTH };
+/// The value that `bytes` are, all of them, and a hash of the names of all fields and variants of its types, whether or not they
+/// are in the value. Types that the value has no part of are not met, and do not count.
+pub(in crate::codec) fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<(V, u64), Fault> {
+    let mut decoder = Decoder { bytes, depth: MOST_DEPTH, names: Names::default() };
     let value = V::deserialize(&mut decoder)?;
-    if decoder.bytes.is_empty() { Ok(value) } else { Err(Fault::new("something comes after the value")) }
+    if decoder.bytes.is_empty() {
+        Ok((value, decoder.names.hash()))
+    } else {
+        Err(Fault::new("something comes after the value"))
+    }
 }
 
 struct Decoder<'de> {
@@ -25,6 +32,7 @@ struct Decoder<'de> {
     bytes: &'de [u8],
     /// How many more levels there may be.
     depth: usize,
+    names: Names,
 }
 
 impl<'de> Decoder<'de> {
@@ -188,10 +196,11 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     /// A variant's name, or a map of the name to the contents.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        self.names.note(name, variants);
         match self.peek()? {
             0x81 => {
                 self.take(1)?;
@@ -233,9 +242,18 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.sequence(visitor)
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.names.note(name, fields);
+        self.deserialize_map(visitor)
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct map struct identifier
-        ignored_any
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct map identifier ignored_any
     }
 }
 
@@ -320,7 +338,40 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         self.contents("tuple variant")?.decoder.deserialize_tuple(len, visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
-        self.contents("struct variant")?.decoder.deserialize_map(visitor)
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+        self.contents("struct variant")?.decoder.deserialize_struct("", fields, visitor)
+    }
+}
+
+/// The fields and variants of the types that were met, each list once.
+#[derive(Default)]
+struct Names {
+    /// Where a list is, and its hash, or zero if it is the same as another one.
+    lists: SmallVec<[(Place, u64); 8]>,
+}
+
+/// Where a type's name and its list of names are.
+type Place = (*const str, *const [&'static str]);
+
+impl Names {
+    /// Notes the fields or variants of a type.
+    #[inline]
+    fn note(&mut self, name: &'static str, list: &'static [&'static str]) {
+        let place = (ptr::from_ref(name), ptr::from_ref(list));
+        if !self.lists.iter().any(|(known, _)| *known == place) {
+            self.add(place, name, list);
+        }
+    }
+
+    fn add(&mut self, place: Place, name: &str, list: &[&str]) {
+        let add = |hash: u64, name: &&str| (hash ^ xxh3_64(name.as_bytes())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash = list.iter().fold(add(list.len() as u64, &name), add);
+        let is_known = self.lists.iter().any(|(_, known)| *known == hash);
+        self.lists.push((place, if is_known { 0 } else { hash }));
+    }
+
+    /// One number for all of them, in whatever order they were met.
+    fn hash(&self) -> u64 {
+        self.lists.iter().fold(0, |sum, (_, hash)| sum.wrapping_add(*hash))
     }
 }

@@ -1,31 +1,32 @@
 //! Large values are stored compressed, and unpacked within bounds.
 
-use super::envelope::kind;
+use super::envelope::{self, KEY, checksummed, facts, header};
 use crate::{
     Error, ErrorKind,
-    codec::{self, COMPRESSED, EnvelopeOptions, HEAD},
+    codec::{
+        self, CHECKSUM, CODEC, COMPRESSED, EnvelopeOptions, FOREVER, START, TypeInfo,
+        digest::{self, Texts},
+    },
 };
 
-const KEY: &str = "shop..prices?item=5";
-const HEADER: usize = HEAD + codec::CHECKSUM;
-
 fn seal(value: &String, envelope_options: &EnvelopeOptions) -> Vec<u8> {
-    codec::seal(value, kind(1), KEY, codec::FOREVER, envelope_options).unwrap()
+    envelope::seal(value, 1, KEY, FOREVER, envelope_options)
 }
 
 fn open(bytes: &[u8], envelope_options: &EnvelopeOptions) -> Result<String, Error> {
-    codec::open(bytes, kind(1), KEY, 0, envelope_options).map(Option::unwrap)
+    envelope::open(bytes, 1, KEY, 0, envelope_options).map(Option::unwrap)
 }
 
-/// A compressed payload, with the checksum that belongs to it.
-fn forged(len: u64, compressed: &[u8]) -> Vec<u8> {
+/// A compressed payload that claims to be `value`, with the checksum that belongs to it.
+fn forged(value: &str, len: u64, compressed: &[u8]) -> Vec<u8> {
     let mut bytes = seal(&String::new(), &EnvelopeOptions::default());
-    bytes.truncate(HEADER);
-    bytes[3] |= COMPRESSED;
+    let digest = digest::mix(digest::of(value, Texts::Short).unwrap().0, 0);
+    bytes.truncate(header(&facts(FOREVER)));
+    bytes[CODEC] |= COMPRESSED;
+    bytes[START + CHECKSUM + 8..][..8].copy_from_slice(&digest.to_le_bytes());
     bytes.extend_from_slice(&len.to_le_bytes());
     bytes.extend_from_slice(compressed);
-    let checksum = codec::checksum_of(KEY, &bytes[..HEAD], &bytes[HEADER..]);
-    bytes[HEAD..HEADER].copy_from_slice(&checksum);
+    checksummed(&mut bytes);
     bytes
 }
 
@@ -38,8 +39,9 @@ fn refusal(bytes: &[u8]) -> String {
 #[test]
 fn a_value_larger_than_the_cache_takes_is_not_stored() {
     let envelope_options = EnvelopeOptions { max_value_bytes: 100, ..EnvelopeOptions::default() };
-    assert_eq!(seal(&"x".repeat(98), &envelope_options).len(), HEADER + 100);
-    let error = codec::seal(&"x".repeat(99), kind(1), KEY, codec::FOREVER, &envelope_options).unwrap_err();
+    assert_eq!(seal(&"x".repeat(98), &envelope_options).len(), header(&facts(FOREVER)) + 100);
+    let (long, type_info) = ("x".repeat(99), TypeInfo { fingerprint: 1, name: "String" });
+    let error = codec::seal(&long, type_info, KEY, &facts(FOREVER), &envelope_options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert_eq!(error.to_string(), "a value of 101 bytes, where at most 100 may be held");
 }
@@ -48,7 +50,7 @@ fn a_value_larger_than_the_cache_takes_is_not_stored() {
 #[test]
 fn a_reader_that_cannot_decompress_names_the_feature() {
     let why = "the stored value cannot be decompressed: enable the feature `zstd` of cache-request";
-    assert_eq!(refusal(&forged(1000, b"whatever")), why);
+    assert_eq!(refusal(&forged("", 1000, b"whatever")), why);
 }
 
 #[cfg(feature = "zstd")]
@@ -66,7 +68,7 @@ mod enabled {
     }
 
     fn compressed(bytes: &[u8]) -> bool {
-        bytes[3] & COMPRESSED != 0
+        bytes[CODEC] & COMPRESSED != 0
     }
 
     #[test]
@@ -135,7 +137,7 @@ mod enabled {
         let bomb = frame(&zeros(64 << 20), 20);
         assert!(bomb.len() < 10_000, "{}", bomb.len());
         for len in [(64 << 20) + 1, u64::from(u32::MAX), u64::MAX] {
-            let (why, allocated) = allocated(&forged(len, &bomb));
+            let (why, allocated) = allocated(&forged("", len, &bomb));
             assert_eq!(why, "stored bytes refused: a larger value than this cache takes");
             assert!(allocated < 1000, "{allocated}");
         }
@@ -144,12 +146,12 @@ mod enabled {
     #[test]
     fn a_length_that_lies_costs_what_the_bytes_hold_or_what_they_claim_whichever_is_less() {
         let bomb = frame(&zeros(32 << 20), 20);
-        let (why, used) = allocated(&forged(1 << 20, &bomb));
+        let (why, used) = allocated(&forged("", 1 << 20, &bomb));
         assert_eq!(why, "the stored value cannot be decompressed: another length than declared");
         assert!(used < 5 << 20, "{used}");
 
         let small = frame(&zeros(1000), 20);
-        let (why, used) = allocated(&forged(64 << 20, &small));
+        let (why, used) = allocated(&forged("", 64 << 20, &small));
         assert_eq!(why, "the stored value cannot be decompressed: another length than declared");
         assert!(used < 1 << 14, "{used}");
     }
@@ -159,15 +161,17 @@ mod enabled {
     fn a_window_beyond_a_mebibyte_is_refused() {
         let mut payload = zeros(4 << 20);
         let ours = frame(&payload, 20);
-        assert_eq!(open(&forged(payload.len() as u64, &ours), &EnvelopeOptions::default()).unwrap().len(), 4 << 20);
+        let value = "\0".repeat(4 << 20);
+        let bytes = forged(&value, payload.len() as u64, &ours);
+        assert_eq!(open(&bytes, &EnvelopeOptions::default()).unwrap(), value);
         for window in [21, 22, 27] {
             let theirs = frame(&payload, window);
-            let why = refusal(&forged(payload.len() as u64, &theirs));
+            let why = refusal(&forged(&value, payload.len() as u64, &theirs));
             assert!(why.starts_with("the stored value cannot be decompressed: "), "{why}");
         }
         payload.truncate(10);
-        let why = refusal(&forged(10, &frame(&payload, 20)));
-        assert!(why.starts_with("the stored value does not decode: "), "{why}");
+        let why = refusal(&forged(&value, 10, &frame(&payload, 20)));
+        assert!(why.ends_with(": it is cut off"), "{why}");
     }
 
     #[test]
@@ -175,21 +179,21 @@ mod enabled {
         let payload = zeros(1000);
         let len = payload.len() as u64;
         let good = frame(&payload, 20);
-        assert_eq!(open(&forged(len, &good), &EnvelopeOptions::default()).unwrap().len(), 1000);
+        let value = "\0".repeat(1000);
+        assert_eq!(open(&forged(&value, len, &good), &EnvelopeOptions::default()).unwrap(), value);
         let nothing = frame(b"", 20);
         let followed = [b"\0", &good[..], &nothing].map(|more| [&good, more].concat());
         for bad in followed.iter().map(Vec::as_slice).chain([&good[..good.len() - 1], b"", b"garbage"]) {
-            let why = refusal(&forged(len, bad));
+            let why = refusal(&forged(&value, len, bad));
             assert!(why.starts_with("the stored value cannot be decompressed: "), "{why}");
         }
         for wrong in [len - 1, len + 1, 0] {
-            let why = refusal(&forged(wrong, &good));
+            let why = refusal(&forged(&value, wrong, &good));
             assert!(why.starts_with("the stored value cannot be decompressed: "), "{why}");
         }
-        let mut cut = forged(0, b"");
-        cut.truncate(HEADER + 4);
-        let checksum = codec::checksum_of(KEY, &cut[..HEAD], &cut[HEADER..]);
-        cut[HEAD..HEADER].copy_from_slice(&checksum);
+        let mut cut = forged(&value, 0, b"");
+        cut.truncate(header(&facts(FOREVER)) + 4);
+        checksummed(&mut cut);
         assert_eq!(refusal(&cut), "stored bytes refused: cut off");
     }
 
@@ -208,7 +212,7 @@ mod enabled {
         fn frames_of_garbage_are_refused(garbage in prop::collection::vec(any::<u8>(), 0..300), len in 0_u64..100_000) {
             let mut bytes = frame(&zeros(20), 20)[..5].to_vec();
             bytes.extend_from_slice(&garbage);
-            let bytes = forged(len, &bytes);
+            let bytes = forged("", len, &bytes);
             let mut outcome = Ok(String::new());
             let allocated = measure(|| outcome = open(&bytes, &EnvelopeOptions::default())).bytes_max;
             prop_assert!(allocated <= 3 * len.max(1 << 12), "{} bytes", allocated);

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use proptest::{collection::vec, prelude::*};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::codec::message_pack::{MOST_DEPTH, decode, encode};
+use crate::codec::message_pack::{self, Fault, MOST_DEPTH, encode};
+
+fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, Fault> {
+    message_pack::decode(bytes).map(|(value, _)| value)
+}
 
 fn encoded<V: Serialize>(value: &V) -> Vec<u8> {
     let mut bytes = Vec::new();

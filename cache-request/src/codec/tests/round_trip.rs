@@ -1,13 +1,10 @@
 //! A value comes back from its bytes as it went, or is not stored.
 
 use std::{
+    any::type_name,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    num::NonZeroU8,
-    path::PathBuf,
-    rc::Rc,
-    sync::OnceLock,
     time::Duration,
 };
 
@@ -18,21 +15,17 @@ use proptest::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
+use super::envelope::{KEY, facts};
 use crate::{
     ErrorKind,
-    codec::{self, EnvelopeOptions, Kind},
+    codec::{self, EnvelopeOptions, FOREVER, TypeInfo},
 };
 
-const KEY: &str = "shop..prices?item=5";
-
 /// What comes back; `None`, if the value is refused.
-fn back<V: Serialize + DeserializeOwned>(value: &V) -> Option<V> {
-    back_of(Kind::of::<V>(), value)
-}
-
-fn back_of<V: Serialize + DeserializeOwned>(kind: Kind, value: &V) -> Option<V> {
-    match codec::seal(value, kind, KEY, codec::FOREVER, &EnvelopeOptions::default()) {
-        Ok(bytes) => Some(codec::open(&bytes, kind, KEY, 0, &EnvelopeOptions::default()).unwrap().unwrap()),
+pub(super) fn back<V: Serialize + DeserializeOwned>(value: &V) -> Option<V> {
+    let (type_info, options) = (TypeInfo { fingerprint: 1, name: type_name::<V>() }, EnvelopeOptions::default());
+    match codec::seal(value, type_info, KEY, &facts(FOREVER), &options) {
+        Ok(bytes) => Some(codec::open(&bytes, type_info, KEY, 0, &options).unwrap().unwrap().value),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Codec, "{error}");
             None
@@ -65,7 +58,6 @@ types! {
     struct Wraps(Option<Box<Wraps>>);
     struct Inner { ip: IpAddr, map: BTreeMap<u8, Option<()>> }
     enum Plain { Unit, Newtype(Option<()>), Tuple(u8, ()), Struct { a: Option<Option<u8>> }, Empty {} }
-    enum List { Cons(u32, Box<List>), Nil }
     struct Sparse {
         #[serde(skip_serializing_if = "Option::is_none")]
         a: Option<u8>,
@@ -168,88 +160,6 @@ fn fields_that_run_into_one_another_are_refused() {
     is_refused(&Rest { a: None, rest: BTreeMap::from([("a".to_owned(), Some(None))]) });
 }
 
-/// Nothing of it is looked at by serde before it is read, so only the type's own trace can tell.
-#[test]
-fn what_asks_first_is_found_wherever_it_stands() {
-    fn doubtful<V: DeserializeOwned>() -> bool {
-        Kind::of::<V>().doubtful
-    }
-    assert!(doubtful::<Host>());
-    assert!(doubtful::<Flat>());
-    assert!(doubtful::<Tagged>());
-    assert!(doubtful::<serde_json::Value>());
-    assert!(doubtful::<Option<Vec<HashMap<String, (u8, Box<Host>)>>>>());
-    types! {
-        struct Tree { name: Option<IpAddr>, left: Option<Box<Tree>>, right: Vec<Tree>, last: Host }
-        enum Late { A, B(NonZeroU8), C { d: Vec<PathBuf>, e: (u8, Newtype<Host>) } }
-        enum Expression { Not(Box<Expression>), And { left: Box<Expression>, right: Vec<Expression>, note: Host }, True }
-        struct Refusing { word: Word, last: Host }
-        struct Aliased { #[serde(alias = "b")] a: u8, last: Host }
-        enum Partly { A(Word, Host), B }
-        struct Defaulted { #[serde(default)] word: Word }
-        #[serde(tag = "type", content = "content")]
-        enum Beside { A(IpAddr), B(Option<()>), C(Host) }
-    }
-    assert!(doubtful::<Tree>());
-    assert!(doubtful::<Option<Box<Tree>>>());
-    assert!(doubtful::<Vec<Tree>>());
-    assert!(doubtful::<Late>());
-    assert!(doubtful::<Expression>());
-    assert!(doubtful::<Aliased>());
-    assert!(doubtful::<Beside>());
-    assert!(doubtful::<(Beside, u8)>());
-    // What nobody could see to its end.
-    assert!(doubtful::<Word>());
-    assert!(doubtful::<Option<Word>>());
-    assert!(doubtful::<Vec<(Word, Host)>>());
-    assert!(doubtful::<HashMap<Word, Host>>());
-    assert!(doubtful::<Refusing>());
-    assert!(doubtful::<Defaulted>());
-    assert!(doubtful::<Partly>());
-    type Four<T> = Newtype<Newtype<Newtype<Newtype<T>>>>;
-    assert!(doubtful::<
-        Option<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<Four<u8>>>>>>>>>>>>>>>>>,
-    >());
-}
-
-/// Takes no text that anybody would try.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Default)]
-struct Word(String);
-
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.len() == 17 { Ok(Self(text)) } else { Err(serde::de::Error::custom("17 letters, please")) }
-    }
-}
-
-#[test]
-fn plain_types_are_taken_at_their_word() {
-    fn plain<V: DeserializeOwned>() {
-        assert!(!Kind::of::<V>().doubtful, "{}", std::any::type_name::<V>());
-    }
-    types! {
-            struct Tree { name: String, left: Option<Box<Tree>>, right: Vec<Tree>, last: u8 }
-            enum Expression { Not(Box<Expression>), And { left: Box<Expression>, right: Vec<Expression> }, True }
-            struct Aliased { #[serde(alias = "b")] a: u8, c: Newtype<u8> }
-            #[serde(tag = "type", content = "content")]
-    enum Beside { A(IpAddr), B(Option<()>), D(u8, Option<Unit>) }
-        }
-    plain::<(u8, i128, f32, char, String, Vec<u8>, Box<[u8]>, (), Unit)>();
-    plain::<(Empty, Pair, Wraps, Inner, Plain, List, Sparse)>();
-    plain::<(HashMap<String, Vec<Option<Option<u8>>>>, BTreeSet<u8>, Rc<str>, Duration, std::time::SystemTime)>();
-    plain::<(IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, PathBuf, NonZeroU8, std::ops::Range<u8>)>();
-    // Not so if it had a variant with named fields, or without any: serde looks at the contents of those first.
-    plain::<Beside>();
-    plain::<Certain>();
-    plain::<Tree>();
-    plain::<Option<Box<Tree>>>();
-    plain::<Vec<Tree>>();
-    plain::<Expression>();
-    plain::<Vec<Expression>>();
-    plain::<Aliased>();
-}
-
 /// Fields that are written under a wrong number, in one byte and in three.
 #[test]
 fn a_length_that_its_value_misstates_is_mended() {
@@ -270,7 +180,7 @@ fn a_length_that_its_value_misstates_is_mended() {
 
 /// The very same elements, which a set gives in another order each time it was read.
 #[test]
-fn sets_of_doubtful_values_come_back() {
+fn sets_come_back_in_whatever_order() {
     for count in 0..50 {
         comes_back(&(0..count).map(serde_json::Value::from).collect::<HashSet<_>>());
     }
@@ -421,7 +331,7 @@ fn anything() -> impl Strategy<Value = Any> {
 }
 
 types! {
-    /// The same, of which nothing is doubtful: all of it comes back.
+    /// The same, of which all comes back.
     struct Certain {
         options: Vec<Option<Option<Option<()>>>>,
         newtypes: Option<Newtype<Option<Newtype<Option<u8>>>>>,
@@ -460,26 +370,18 @@ proptest! {
 
     #[test]
     fn any_value_comes_back_or_is_refused(value in anything()) {
-        if let Some(back) = back_of(kind_of_any(), &value) {
+        if let Some(back) = back(&value) {
             prop_assert_eq!(back, value);
         }
     }
 
     #[test]
     fn any_value_of_a_plain_type_comes_back(value in certain()) {
-        // As `plain_types_are_taken_at_their_word` has it.
-        let kind = Kind { fingerprint: 0, doubtful: false };
-        prop_assert_eq!(back_of(kind, &value), Some(value));
+        prop_assert_eq!(back(&value), Some(value));
     }
 
     #[test]
     fn json_comes_back(value in json()) {
         prop_assert_eq!(back(&Some(value.clone())), Some(Some(value)));
     }
-}
-
-/// Known once, as a function's is.
-fn kind_of_any() -> Kind {
-    static KIND: OnceLock<Kind> = OnceLock::new();
-    *KIND.get_or_init(Kind::of::<Any>)
 }

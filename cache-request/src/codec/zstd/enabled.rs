@@ -1,9 +1,6 @@
 //! Compression by Zstandard.
 
-use std::{
-    io::{self, Read},
-    ops::RangeInclusive,
-};
+use std::io::{self, Read};
 
 use zstd::{
     bulk::Compressor,
@@ -13,9 +10,6 @@ use zstd::{
 /// How far back, as a power of two, the compressed bytes may refer: what a decompressor sets aside. Farther than this mebibyte
 /// gains little, and a larger claim would be a cheap way to make a reader set aside a lot.
 const WINDOW: u32 = 20;
-
-/// The levels there are.
-pub(crate) const COMPRESS_LEVELS: RangeInclusive<i32> = -7..=22;
 
 /// The compressed payload, or `None` if it cannot be compressed.
 pub(super) fn compress(payload: &[u8], level: i32) -> Option<Vec<u8>> {

@@ -213,7 +213,18 @@ impl Flights {
 
     /// Fences everything that runs.
     pub(crate) fn fence_all(&self) -> Fence {
-        let keys: Vec<_> = self.running().iter().map(|entry| entry.key().clone()).collect();
+        self.fence_where(|_| true)
+    }
+
+    /// Fences the running flights of one function.
+    pub(crate) fn fence_function(&self, function: u32) -> Fence {
+        self.fence_where(|key| key.function == function)
+    }
+
+    fn fence_where(&self, fenced: impl Fn(&FlightKey) -> bool) -> Fence {
+        let running = self.running();
+        let keys: Vec<_> =
+            running.iter().filter(|entry| fenced(entry.key())).map(|entry| entry.key().clone()).collect();
         Fence::around(keys.iter().flat_map(|key| self.mark_unjoinable(key)).collect())
     }
 

@@ -30,7 +30,7 @@ use shuttle::{
 
 use super::waits;
 use crate::{
-    AsyncHandle, Backend, Cache, Clock, Handle,
+    Backend, Cache, Clock, Handle, SyncHandle,
     attribute::private::Site,
     engine::{description::Instance, policy::Policy, value::ValueOf},
     key::Key,
@@ -83,16 +83,23 @@ impl World {
     }
 
     fn in_memory() -> Arc<Self> {
-        Self::new(Cache::builder().clock(Clock::mock()).build())
+        Self::new(Cache::builder().clock(Clock::mock()).build().expect("no option is wrong"))
     }
 
     fn on(backend: impl Backend) -> Arc<Self> {
-        Self::new(Cache::builder().clock(Clock::mock()).backend(backend).build())
+        Self::new(Cache::builder().clock(Clock::mock()).backend(backend).build().expect("no option is wrong"))
     }
 
     /// With memory in front of the backend.
     fn in_front_of(backend: impl Backend) -> Arc<Self> {
-        Self::new(Cache::builder().clock(Clock::mock()).backend(backend).near_timeout(Duration::from_secs(60)).build())
+        Self::new(
+            Cache::builder()
+                .clock(Clock::mock())
+                .backend(backend)
+                .near_timeout(Duration::from_secs(60))
+                .build()
+                .expect("no option is wrong"),
+        )
     }
 
     /// A body: it reads the source, takes its time, and returns what it read.
@@ -124,7 +131,7 @@ impl World {
     }
 
     /// The companion of a call.
-    fn handle(self: &Arc<Self>) -> AsyncHandle<u32, u32, impl Future<Output = u32> + use<>> {
+    fn handle(self: &Arc<Self>) -> Handle<u32, u32, impl Future<Output = u32> + use<>> {
         scoped_sync(&self.cache, || polled(1, policy(), Arc::clone(self).body()))
     }
 
@@ -179,12 +186,12 @@ fn key(id: u32) -> Key {
 }
 
 /// A call of the modelled function, which is generic in nothing but how it is called.
-fn plain<R, V: ValueOf<R>, B: FnOnce() -> R>(id: u32, policy: Policy<R, V>, body: B) -> Handle<R, V, B> {
-    Handle::new(&SITE, Instance::of(&size_of::<V>), policy, key(id), body)
+fn plain<R, V: ValueOf<R>, B: FnOnce() -> R>(id: u32, policy: Policy<R, V>, body: B) -> SyncHandle<R, V, B> {
+    SyncHandle::new(&SITE, Instance::of(&size_of::<V>), policy, key(id), body)
 }
 
-fn polled<R, V: ValueOf<R>, B: Future<Output = R>>(id: u32, policy: Policy<R, V>, body: B) -> AsyncHandle<R, V, B> {
-    AsyncHandle::new(&SITE, Instance::of(&size_of::<V>), policy, key(id), body)
+fn polled<R, V: ValueOf<R>, B: Future<Output = R>>(id: u32, policy: Policy<R, V>, body: B) -> Handle<R, V, B> {
+    Handle::new(&SITE, Instance::of(&size_of::<V>), policy, key(id), body)
 }
 
 /// Polls a future so many times, then drops it.

@@ -3,18 +3,18 @@
 mod nested;
 
 use std::{
-    any::{Any, TypeId},
-    sync::{Arc, OnceLock},
+    any::{Any, TypeId, type_name},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
-use super::{
-    description::{Description, Instance},
-    policy::Codec,
-};
+use super::description::{Description, Instance};
 use crate::{
     Error, ErrorKind,
     base::panic::catch_panic,
-    codec,
+    codec::TypeInfo,
     key::{
         Key,
         text::{self, Head, Naming, Parts, Path},
@@ -33,7 +33,9 @@ pub(crate) struct Function<V> {
     /// Concurrent callers of one key share one body.
     pub(crate) coalesce: bool,
     parts: Parts,
-    kind: OnceLock<codec::Kind>,
+    type_info: OnceLock<TypeInfo>,
+    /// It was logged that another program has stored values of this function.
+    told_of_foreign: AtomicBool,
 }
 
 /// Where a function's values are kept.
@@ -50,13 +52,14 @@ pub(crate) enum Placement {
 impl<V: Send + Sync + 'static> Function<V> {
     pub(crate) fn new(store: &Store, description: &Description, name: Name, placement: Placement) -> Self {
         Self {
-            table: store.table(),
+            table: store.bounded_table(description.max_entries),
             name,
             placement,
             counters: Counters::default(),
             coalesce: description.coalesce,
             parts: description.parts,
-            kind: OnceLock::new(),
+            type_info: OnceLock::new(),
+            told_of_foreign: AtomicBool::new(false),
         }
     }
 }
@@ -84,12 +87,26 @@ impl<V> Function<V> {
         text::render(&self.parts, self.name.head(), key.words())
     }
 
-    /// What is known of the function's values in stored bytes.
-    pub(crate) fn kind(&self, codec: &Codec<V>) -> codec::Kind {
-        *self.kind.get_or_init(|| {
-            let of_type = (codec.kind)();
-            codec::Kind { fingerprint: self.name.fingerprint(of_type.fingerprint), ..of_type }
+    /// What is known of the type of the function's values.
+    pub(crate) fn type_info(&self) -> TypeInfo {
+        *self.type_info.get_or_init(|| {
+            let name = type_name::<V>();
+            TypeInfo { fingerprint: self.name.fingerprint(name), name }
         })
+    }
+
+    /// Logs, once, that the backend holds values of this function that another program has stored, or another version of this one.
+    #[cold]
+    pub(crate) fn found_foreign(&self, cause: &Error) {
+        if !self.told_of_foreign.swap(true, Relaxed) {
+            tracing::warn!(
+                function = self.name.path(),
+                cause = %format_args!("{cause:#}"),
+                "another program, or another version of this one, uses the same keys for other values: if it is another program, give \
+                 each a `prefix` or a `namespace` of its own; if the function has changed, raise its `version`; if it has moved, pin it \
+                 by a `name`"
+            );
+        }
     }
 
     /// Runs user code. A panic counts as a fault of the cache, and the call goes on.
@@ -165,10 +182,10 @@ impl Name {
         &self.head
     }
 
-    /// Identifies the function's values besides their key: their type, and what distinguishes the function from others
+    /// Identifies the function's values besides their key: their type's name, and what distinguishes the function from others
     /// whose keys may have the same text. A chosen name is one segment, like the path of a function in the crate's
     /// root, and a crate behind a prefix may have the name of a module.
-    fn fingerprint(&self, of_type: u64) -> u64 {
+    fn fingerprint(&self, of_type: &str) -> u64 {
         let Self { krate, chosen, place, .. } = self;
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{:?}", (of_type, krate, chosen, place)).as_bytes());
@@ -208,9 +225,10 @@ fn path(own: &str) -> String {
 /// function, as modules and types may have names like a companion's.
 fn without_companion(path: &str, function: &str) -> String {
     let function = function.trim_start_matches("r#");
+    let stem = Some(function.trim_end_matches('_')).filter(|stem| !stem.is_empty()).unwrap_or(function);
     let (outer, own) = path.split_at(last_segment(path));
-    let own = own.strip_prefix("__").filter(|own| own.starts_with(function)).unwrap_or(own);
-    let rest = own.strip_prefix(function).and_then(|rest| rest.strip_prefix("_cache"));
+    let own = own.strip_prefix("__").filter(|own| own.starts_with(stem)).unwrap_or(own);
+    let rest = own.strip_prefix(stem).and_then(|rest| rest.strip_prefix("_cache"));
     match rest.filter(|rest| rest.is_empty() || rest.starts_with(['<', ':'])) {
         Some(rest) => format!("{outer}{function}{rest}"),
         None => path.to_owned(),

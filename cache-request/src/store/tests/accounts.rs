@@ -20,6 +20,7 @@ enum Step {
     Read { table: usize, number: u64 },
     Advance { millis: u64 },
     Clear,
+    ClearTable { table: usize },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -32,6 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => at.prop_map(|(table, number)| Step::Read { table, number }),
         2 => (0..20_u64).prop_map(|millis| Step::Advance { millis }),
         1 => Just(Step::Clear),
+        1 => (0..3_usize).prop_map(|table| Step::ClearTable { table }),
     ]
 }
 
@@ -42,7 +44,7 @@ proptest! {
     #[test]
     fn a_store_is_a_forgetful_map(bytes in 0..3000_usize, entries in 0..8_usize, steps in vec(step(), 1..200)) {
         let (store, clock) = store(bytes, entries);
-        let tables: [Arc<Table<u64>>; 3] = [store.table(), store.table(), store.table()];
+        let tables: [Arc<Table<u64>>; 3] = [store.table(), store.table(), store.bounded_table(3)];
         let mut model = HashMap::new();
         let mut now = 0;
         for (value, step) in (0_u64..).zip(steps) {
@@ -82,14 +84,19 @@ proptest! {
                     model.clear();
                     prop_assert_eq!((store.bytes(), store.entries()), (0, 0));
                 }
+                Step::ClearTable { table } => {
+                    store.clear_table(&tables[table]);
+                    model.retain(|(of, _), _| *of != table);
+                    prop_assert_eq!((tables[table].bytes(), tables[table].entries()), (0, 0));
+                }
             }
-            prop_assert!(store.bytes() <= bytes && store.entries() <= entries);
+            prop_assert!(store.bytes() <= bytes && store.entries() <= entries && tables[2].entries() <= 3);
             consistent(&store, &tables);
         }
     }
 }
 
-fn fill(store: &Store, table: &Table<u64>, numbers: impl IntoIterator<Item = u64>, payload: usize) {
+pub(super) fn fill(store: &Store, table: &Table<u64>, numbers: impl IntoIterator<Item = u64>, payload: usize) {
     for number in numbers {
         assert!(super::put(store, table, number, number, NEVER, payload));
     }
@@ -169,7 +176,7 @@ fn why_a_key_is_gone_is_remembered_for_a_while() {
 #[test]
 fn threads_keep_the_accounts() {
     let (store, clock) = store(1 << 20, 3000);
-    let tables: Vec<Arc<Table<u64>>> = (0..3).map(|_| store.table()).collect();
+    let tables: [Arc<Table<u64>>; 3] = [store.table(), store.table(), store.bounded_table(100)];
     thread::scope(|scope| {
         for thread in 0..8_u64 {
             let (store, clock, tables) = (&store, &clock, &tables);
@@ -185,6 +192,7 @@ fn threads_keep_the_accounts() {
                         }
                         8..10 => _ = store.remove(table, &key(number).lookup(), RemovalCause::Invalidated),
                         10 if random >> 50 & 0x3ff == 0 => store.clear(),
+                        10 if random >> 50 & 0x3ff == 1 => store.clear_table(table),
                         _ => assert!(read(table, clock, number).is_none_or(|value| value == number)),
                     }
                 }
@@ -192,7 +200,7 @@ fn threads_keep_the_accounts() {
         }
     });
     consistent(&store, &tables);
-    assert!(store.bytes() <= 1 << 20 && store.entries() <= 3000);
+    assert!(store.bytes() <= 1 << 20 && store.entries() <= 3000 && tables[2].entries() <= 100);
     assert!(store.entries() > 0);
     store.clear();
     consistent(&store, &tables);

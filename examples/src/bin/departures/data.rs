@@ -1,6 +1,6 @@
 //! The database: loaded once at start, then only read.
 //!
-//! Nothing in here knows that answers are remembered.
+//! Nothing in here knows of the cache.
 
 use std::{
     error::Error,
@@ -21,7 +21,7 @@ const FLIGHTS: &[u8] = include_bytes!("../../../data/flights-2001-01.csv.gz");
 /// Data.gov: the airports of the United States.
 const AIRPORTS: &[u8] = include_bytes!("../../../data/airports.csv");
 
-/// So many queries run at one time; others wait their turn.
+/// How many queries run at a time. Others wait.
 const CONNECTIONS: usize = 4;
 
 const TABLES: &str = "
@@ -78,7 +78,7 @@ impl Db {
 
 fn copy(loaded: &Connection) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
-    // What lies in memory anyway is not copied to be shared, but for us.
+    // A database in memory is serialised into a buffer of its own.
     if let Data::Owned(image) = loaded.serialize(DatabaseName::Main)? {
         connection.deserialize(DatabaseName::Main, image, true)?;
     }

@@ -1,22 +1,22 @@
-//! A site over half a million flights, whose queries remember.
+//! A web site about half a million flights, whose queries are cached.
 //!
 //! ```text
 //! cargo run --release -p cache-request-examples --bin departures
 //! ```
 //!
-//! then open the address it prints. `PORT` chooses another port than 3000 (0: any free one), `CACHE_URL` where the
-//! answers are kept: `memory://` by default, `file:///tmp/departures` for a site that still knows them when it is started
-//! again, `null://` for one that forgets everything and is otherwise the same.
+//! Then open the address that it prints. `PORT` chooses another port than 3000 (0 is any free one). `CACHE_URL` chooses where
+//! values are kept: `memory://` by default, `file:///tmp/departures` or `redis://localhost` to have them after a restart, `null://` to compute every
+//! page.
 //!
-//! The part worth reading is `queries.rs`: every function there asks the database, and is annotated. The rest is a
-//! web site like any other, and calls them as if they were not.
+//! Read `queries.rs` first: every function there queries the database, and is annotated. The rest is an ordinary web site, and
+//! calls them like any other function.
 //!
-//! - `data.rs` loads the flights, and hands out connections
-//! - `queries.rs` asks them
-//! - `site.rs` has a handler for every address
-//! - `pages.rs` makes the HTML
-//! - `watch.rs` finds out whether an answer was computed or remembered, and in how long
-//! - `cache.rs` says what else the site wants of the cache: where it is, how it does, what to forget
+//! - `data.rs` loads the flights, and has the connections
+//! - `queries.rs` has the queries
+//! - `site.rs` has a handler for each address
+//! - `pages.rs` writes the HTML
+//! - `watch.rs` tells whether an answer was computed or cached, and how long it took
+//! - `cache.rs` installs the cache, and invalidates what a page shows
 
 mod cache;
 mod data;
@@ -65,7 +65,7 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Waits for Ctrl-C. Where the system has no such thing, that is for ever.
+/// Waits for Ctrl-C; for ever on a system without it.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! The HTML. `maud` escapes whatever is put into it.
+//! The HTML. `maud` escapes everything that is put into it.
 
 use axum::http::StatusCode;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -170,7 +170,7 @@ pub(crate) fn stats(table: &str) -> Markup {
         section {
             h1 { "What the cache has to tell" }
             pre.scroll { (table) }
-            p.note { "The same " a href="/stats.json" { "as JSON" } ", also here for whoever accepts only that." }
+            p.note { "The same " a href="/stats.json" { "as JSON" } ", also here for clients that accept only that." }
         }
     };
     page("Counters", None, &body)
@@ -182,7 +182,7 @@ pub(crate) fn refusal(status: StatusCode, words: &str) -> Markup {
     page(title, None, &body)
 }
 
-/// The frame of every page; `address` is that of a page whose answers can be forgotten.
+/// The frame of every page. `address` is that of a page whose answers can be invalidated.
 fn page(title: &str, address: Option<&str>, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -219,7 +219,7 @@ fn page(title: &str, address: Option<&str>, body: &Markup) -> Markup {
     }
 }
 
-/// A heading, and how the answer below it was come by.
+/// A heading, with whether the answer below it was computed or cached.
 fn heading<T>(title: &str, watched: &Watched<T>) -> Markup {
     let milliseconds = watched.took.as_secs_f64() * 1000.0;
     let digits = match milliseconds {
@@ -303,7 +303,7 @@ fn degrees(angle: f64, positive: char, negative: char) -> String {
     format!("{:.2}° {}", angle.abs(), if angle < 0.0 { negative } else { positive })
 }
 
-/// A number with its thousands set apart.
+/// A number with its thousands separated.
 fn count(number: u32) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,11 +1,11 @@
-//! What the site asks its database. Every function here remembers its answers.
+//! The queries of the site. The answers of every function here are cached.
 //!
-//! Each is plain SQL, and nothing of it is about caching but the line above the function:
+//! Each is plain SQL. Only the line above the function is about caching:
 //!
-//! - The arguments are the key. `db` is not one of them: it is where to ask, not what.
-//! - `Err` is not remembered. An airport that does not exist is therefore an error, and not a `None`: whoever
-//!   tries all the codes there could be leaves nothing behind.
-//! - Arguments come checked and in one spelling (see [`Iata`]), so `jfk` and `JFK` share an answer.
+//! - The arguments are the key, without `db`: it says where to ask, not what.
+//! - An `Err` is not cached. An airport that does not exist is therefore an error and not a `None`: a client that tries all
+//!   possible codes leaves nothing in the cache.
+//! - Arguments are checked and in one spelling (see [`Iata`]), so `jfk` and `JFK` share an answer.
 
 use std::{fmt, str::FromStr};
 
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Db;
 
-/// A route counts among the worst only with so many flights in the month, which is about three a day.
+/// The fewest flights in the month with which a route can be among the worst: about three a day.
 pub(crate) const ENOUGH_FLIGHTS: u32 = 90;
 
-/// What and where an airport is. That changes seldom, so it is remembered for longer than the rest.
+/// The name and place of an airport. They change seldom, so their timeout is longer than the others.
 #[cache_request(timeout = 3600, skip(db))]
 pub(crate) async fn airport(db: &Db, iata: &Iata) -> Result<Airport, Error> {
     let code = iata.clone();
@@ -85,7 +85,7 @@ pub(crate) async fn destinations(db: &Db, origin: &Iata, limit: u32) -> Result<V
     Ok(found.await?)
 }
 
-/// The delays in each hour of the day. What is `None` does not matter.
+/// The delays in each hour of the day. `None` is any airport or day.
 #[cache_request(timeout = 300, skip(db))]
 pub(crate) async fn delays(
     db: &Db,
@@ -175,7 +175,7 @@ pub(crate) struct Airport {
     pub(crate) longitude: f64,
 }
 
-/// See [`punctuality`]. Delays are in minutes; what is early is negative.
+/// See [`punctuality`]. Delays are in minutes, and negative for early flights.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Punctuality {
     pub(crate) flights: u32,

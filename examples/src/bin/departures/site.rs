@@ -1,6 +1,6 @@
-//! The addresses of the site: what a request asks for, checked, then asked of `queries.rs`.
+//! The addresses of the site: each handler checks what a request asks for, then calls `queries.rs`.
 //!
-//! A `GET` shows a page; a `POST` to the same address forgets what it shows, and goes back there.
+//! A `GET` shows a page. A `POST` to the same address invalidates what the page shows, and leads back to it.
 
 use axum::{
     Json, Router,
@@ -39,7 +39,7 @@ pub(crate) fn router(db: Db) -> Router {
         .layer(map_response(not_stored))
 }
 
-/// Browsers shall ask again each time: what remembers here is the site.
+/// Browsers are to ask each time: the site has the cache.
 async fn not_stored(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     response
@@ -61,7 +61,7 @@ struct Wanted {
     iata: String,
 }
 
-/// Where the form goes that has a field for the code.
+/// Leads from the form with the airport's code to the airport's page.
 async fn find_airport(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Redirect, Refusal> {
     let iata: Iata = wanted?.iata.parse().map_err(Refusal::BadRequest)?;
     Ok(Redirect::to(&pages::airport_address(&iata)))
@@ -81,7 +81,7 @@ async fn forget_airport(State(db): State<Db>, Path(iata): Path<String>) -> Resul
     Ok(Redirect::to(&pages::airport_address(&iata)))
 }
 
-/// Which delays to show. A field that is left empty does not matter, as in a form.
+/// Which delays to show. `None`, or an empty field of the form, is any.
 pub(crate) struct Filter {
     pub(crate) origin: Option<Iata>,
     pub(crate) destination: Option<Iata>,
@@ -169,7 +169,7 @@ async fn forget_worst_routes(
     Ok(Redirect::to(&pages::worst_routes_address(limit)))
 }
 
-/// For people, and for programs that say so.
+/// The counters: as a page, or as JSON if the request accepts that.
 async fn stats(headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let stats = cache::stats();
@@ -181,7 +181,7 @@ async fn stats(headers: HeaderMap) -> Response {
     ([(header::VARY, "accept")], page).into_response()
 }
 
-/// A request that gets no page, and why, in words for whom it concerns.
+/// Why a request gets no page, in words for its sender.
 pub(crate) enum Refusal {
     BadRequest(String),
     NotFound(String),
@@ -200,7 +200,7 @@ impl From<queries::Error> for Refusal {
     }
 }
 
-/// Only forgetting can fail like this: whoever was promised that an answer is gone has to know.
+/// Only an invalidation fails like this: its caller has to know that the old answer may still be there.
 impl From<cache_request::Error> for Refusal {
     fn from(error: cache_request::Error) -> Self {
         eprintln!("The cache: {error:#}");

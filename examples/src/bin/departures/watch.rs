@@ -1,7 +1,7 @@
-//! Was this answer computed, or remembered?
+//! Tells whether an answer was computed or cached.
 //!
-//! A function that remembers looks the same from outside either way; that is the point of it. But its body runs in
-//! the caller's own task, so a flag of that task can tell: the database raises it when it is asked.
+//! A cached function looks the same to its caller either way. But its body runs in the caller's task, so a flag of that task
+//! can tell: the database sets it when it is queried.
 
 use std::{
     cell::Cell,
@@ -12,14 +12,14 @@ tokio::task_local! {
     static COMPUTING: Cell<bool>;
 }
 
-/// An answer, and how it was come by.
+/// An answer, whether it was computed, and how long that took.
 pub(crate) struct Watched<T> {
     pub(crate) answer: T,
     pub(crate) computed: bool,
     pub(crate) took: Duration,
 }
 
-/// Awaits `query`, and watches whether it asks the database.
+/// Awaits `query`, and notes whether it queries the database.
 pub(crate) async fn watch<T, E>(query: impl Future<Output = Result<T, E>>) -> Result<Watched<T>, E> {
     COMPUTING
         .scope(Cell::new(false), async {
@@ -30,7 +30,7 @@ pub(crate) async fn watch<T, E>(query: impl Future<Output = Result<T, E>>) -> Re
         .await
 }
 
-/// Says that the database is asked. Nothing happens where nobody watches.
+/// Notes that the database is queried. Outside [`watch`] it does nothing.
 pub(crate) fn computing() {
     let _ = COMPUTING.try_with(|flag| flag.set(true));
 }

@@ -50,7 +50,7 @@ fn twice(number: u64) -> u64 {
 
 pub(crate) fn main(arguments: &[&str]) {
     let cache = match arguments[..] {
-        ["timeout"] => Cache::builder().backend(Silent).soft_limit(Duration::from_millis(20)).build(),
+        ["timeout"] => Cache::builder().backend(Silent).soft_limit(Duration::from_millis(20)).build().expect("a cache"),
         ["shared", url] => Cache::from_url(url).expect("an address"),
         _ => panic!("one of: timeout, shared <url>"),
     };

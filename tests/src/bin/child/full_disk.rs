@@ -13,5 +13,5 @@ pub(crate) fn main(arguments: &[&str]) {
         let limit = Rlimit { current: bytes, ..getrlimit(Resource::Fsize) };
         setrlimit(Resource::Fsize, limit).expect("a limit within what is allowed");
     };
-    cannot_work("full disk", &cache, || limit(bytes.parse().ok()), || limit(None));
+    cannot_work("full disk", &cache, || limit(bytes.parse().ok()), || true, || limit(None));
 }

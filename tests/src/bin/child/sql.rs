@@ -16,8 +16,12 @@ fn large(number: u32) -> Vec<u32> {
 
 pub(crate) fn main(arguments: &[&str]) {
     let &[kind, address, command, namespace, count] = arguments else { panic!("five arguments: {arguments:?}") };
-    let builder = if kind == "sqlite" { SqlBackend::sqlite(address) } else { SqlBackend::postgres(address) };
-    let backend = builder.namespace(namespace).connect_limit(Duration::from_secs(20)).build().expect("a backend");
+    let address = if kind == "sqlite" { format!("sqlite://{address}") } else { address.to_owned() };
+    let backend = SqlBackend::builder(&address)
+        .namespace(namespace)
+        .connect_limit(Duration::from_secs(60))
+        .build()
+        .expect("a backend");
     let count: u32 = count.parse().expect("a count");
     let own = std::process::id().to_string();
     block_on(async {
@@ -49,7 +53,7 @@ pub(crate) fn main(arguments: &[&str]) {
             }
             // Writes more than there is room for, and then what fits.
             "full" => {
-                let cache = Cache::from_url(&format!("sqlite://{address}?soft_limit=10s")).expect("a cache");
+                let cache = Cache::from_url(&format!("{address}?soft_limit=60s&connect_limit=60s")).expect("a cache");
                 scoped_sync(&cache, || {
                     for number in 0..count {
                         assert_eq!(large(number), vec![number; 300_000]);
@@ -57,7 +61,10 @@ pub(crate) fn main(arguments: &[&str]) {
                 });
                 println!("bodies {}, {} faults", cache.stats().bodies(), cache.stats().faults());
                 // Another file, which is not full yet.
-                let backend = SqlBackend::sqlite(format!("{address}.another")).build().expect("a backend");
+                let backend = SqlBackend::builder(&format!("{address}.another"))
+                    .connect_limit(Duration::from_secs(60))
+                    .build()
+                    .expect("a backend");
                 backend.set("old", b"older", None).await.expect("set");
                 backend.set("old", &vec![1; 5 << 20], None).await.expect_err("there is no room");
                 assert_eq!(backend.get("old").await.expect("get"), None, "an older value is left");

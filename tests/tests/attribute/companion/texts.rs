@@ -260,7 +260,7 @@ fn are_the_same_on_every_cache_but_for_its_prefix() {
     for cache in [memory().0, bytes().0, Cache::null()] {
         scoped_sync(&cache, || assert_eq!(none_cache().key().unwrap(), "attribute..companion.texts.none"));
     }
-    let cache = Cache::builder().prefix("mine").build();
+    let cache = Cache::builder().prefix("mine").build().unwrap();
     scoped_sync(&cache, || {
         assert_eq!(none_cache().key().unwrap(), "mine..attribute.companion.texts.none");
         assert_eq!(prefixed_cache(1).key().unwrap(), "shop..attribute.companion.texts.prefixed?id=1");

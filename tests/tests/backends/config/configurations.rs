@@ -18,7 +18,7 @@ fn a_configuration_is_read_with_its_named_caches() {
     assert_eq!(config.caches.keys().collect::<Vec<_>>(), ["none", "sessions"]);
     let default = config.default.build().unwrap();
     assert_eq!(entries(&default), 1);
-    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..config.double?number=1"));
+    scoped_sync(&default, || assert_eq!(double_cache(1).key().unwrap(), "shop..backends.config.double?number=1"));
     assert_eq!(entries(&config.caches["sessions"].build().unwrap()), 2);
     assert!(config.caches["none"].build().unwrap().is_disabled());
 
@@ -62,12 +62,12 @@ fn what_is_no_value_at_all_is_named() {
             r#"{ "max_bytes": null }"#,
             "option `max_bytes`: expected bytes, such as 1048576, 64MiB or 1GB, found nothing",
         ),
-        (r#"{ "breaker_pause": null }"#, "option `breaker_pause`: expected a time, such as"),
-        (r#"{ "prefix": null }"#, "option `prefix`: expected a text or a number, found nothing"),
+        (r#"{ "breaker_pause": null }"#, "option `breaker_pause`: expected a duration, such as"),
+        (r#"{ "prefix": null }"#, "option `prefix`: expected a text, found nothing"),
         (r#"{ "max_entries": [5] }"#, "option `max_entries`: expected a number, such as 10000, found a list"),
         (
             r#"{ "wait_limit": { "s": 5 } }"#,
-            "option `wait_limit`: expected a time, such as 250ms, 10s or 1h 30m, found a table",
+            "option `wait_limit`: expected a duration, such as 250ms, 10s, 1h 30m or 1day, found a table",
         ),
         (
             r#"{ "url": 5 }"#,
@@ -102,7 +102,7 @@ fn numbers_that_cannot_be_meant_are_named() {
         (r#"{ "max_bytes": 1.5 }"#, "option `max_bytes`: `1.5`: expected bytes, such as 1048576"),
         (r#"{ "max_bytes": -1 }"#, "option `max_bytes`: `-1`: expected bytes, such as 1048576"),
         (r#"{ "max_entries": 100000000000000000000 }"#, "expected a number, such as 10000"),
-        (r#"{ "wait_limit": 10 }"#, "option `wait_limit`: `10`: expected a time, such as 250ms, 10s"),
+        (r#"{ "wait_limit": 10 }"#, "option `wait_limit`: `10`: expected a duration, such as 250ms, 10s"),
     ] {
         let error = told_of(&config(json));
         assert!(error.contains(told), "{error}");

@@ -13,19 +13,19 @@ fn memory_stands_in_front_of_backends_only() {
         ("tiered+tiered+redis://h", "unknown scheme `tiered+tiered+redis://`: there is "),
         (
             "tiered+redis://h?near_timeout=0s",
-            "option `near_timeout`: `0s`: nothing could be kept in front; to have none, leave out `tiered+`",
+            "option `near_timeout`: `0s`: a limit is more than 0; to keep nothing in front of the backend, leave out `tiered+`",
         ),
         (
             "tiered+redis://h?near_bytes=0",
-            "option `near_bytes`: `0`: nothing could be kept in front; to have none, leave out `tiered+`",
+            "option `near_bytes`: `0`: a limit is more than 0; to keep nothing in front of the backend, leave out `tiered+`",
         ),
         (
             "tiered+redis://h?near_entries=0",
-            "option `near_entries`: `0`: nothing could be kept in front; to have none, leave out `tiered+`",
+            "option `near_entries`: `0`: a limit is more than 0; to keep nothing in front of the backend, leave out `tiered+`",
         ),
         (
             "tiered+redis://h?near_timeout=never",
-            "option `near_timeout`: `never`: expected a time that ends, such as 250ms, 10s, 1h 30m or 1day",
+            "option `near_timeout`: `never`: expected a duration, such as 250ms, 10s, 1h 30m or 1day",
         ),
         ("tiered+redis://h?near_timeout=5", "option `near_timeout`: `5`"),
         ("tiered+redis://h?near_bytes=much", "option `near_bytes`: `much`"),
@@ -62,7 +62,7 @@ fn memory_in_front_has_its_own_limits() {
     assert!(in_front(&cache));
     assert_eq!(entries(&cache), 1);
     for (option, expected) in [
-        ("near_timeout", "expected a time, such as"),
+        ("near_timeout", "expected a duration, such as"),
         ("near_bytes", "expected bytes, such as"),
         ("near_entries", "expected a number, such as"),
     ] {

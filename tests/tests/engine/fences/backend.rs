@@ -114,7 +114,7 @@ impl World {
 
     fn of(builder: CacheBuilder) -> Self {
         let slow = Arc::new(Slow::default());
-        Self { cache: builder.backend(Arc::clone(&slow)).build(), slow, bodies: Count::new() }
+        Self { cache: builder.backend(Arc::clone(&slow)).build().unwrap(), slow, bodies: Count::new() }
     }
 
     fn call(&self) -> impl Future<Output = u32> + Send {
@@ -305,7 +305,7 @@ fn a_value_that_cannot_be_stored_hinders_no_caller() {
         let (bodies, clock) = (Count::new(), Clock::mock());
         let refuses = Bent::new(&clock);
         refuses.bend(Bends { set: Bend::PanicsLater, ..Bends::default() });
-        let cache = Cache::builder().wait_limit(Duration::MAX).clock(clock).backend(refuses).build();
+        let cache = Cache::builder().wait_limit(Duration::MAX).clock(clock).backend(refuses).build().unwrap();
         assert_eq!(block_on(scoped(&cache, f(&bodies))), 1);
         let handle = scoped_sync(&cache, || f_cache(&bodies));
         assert!(!block_on(handle.invalidate()).unwrap());

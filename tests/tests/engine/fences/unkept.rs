@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use cache_request::{Cache, Clock, ErrorKind, backend::MemoryBackend, cache_request, scoped_sync};
+use cache_request::{Cache, ErrorKind, backend::MemoryBackend, cache_request, scoped_sync};
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
 fn bytes() -> Cache {
-    Cache::builder().backend(MemoryBackend::new(1 << 20, Clock::system())).build()
+    Cache::builder().backend(MemoryBackend::new()).build().unwrap()
 }
 
 #[test]

@@ -67,8 +67,8 @@ fn a_hit_does_not_wait_for_a_refresh_of_its_key() {
 #[test]
 fn on_a_backend_neither() {
     ends(|| {
-        let backend = MemoryBackend::new(1 << 20, Clock::mock());
-        assert_a_hit_waits_for_no_refresh(&Cache::builder().backend(backend).build());
+        let backend = MemoryBackend::builder().clock(Clock::mock()).build().unwrap();
+        assert_a_hit_waits_for_no_refresh(&Cache::builder().backend(backend).build().unwrap());
     });
 }
 

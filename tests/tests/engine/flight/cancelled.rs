@@ -29,8 +29,8 @@ async fn slow(round: u32) -> u32 {
 
 /// On a backend each of whose operations has an await point before and after it.
 fn on_a_backend() -> Cache {
-    let memory = MemoryBackend::new(1 << 20, Clock::mock());
-    Cache::builder().wait_limit(Duration::MAX).backend(Pausing::new(memory, yield_now)).build()
+    let memory = MemoryBackend::builder().clock(Clock::mock()).build().unwrap();
+    Cache::builder().wait_limit(Duration::MAX).backend(Pausing::new(memory, yield_now)).build().unwrap()
 }
 
 /// One after the other, as they count the same bodies.

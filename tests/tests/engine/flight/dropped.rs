@@ -33,7 +33,7 @@ fn a_value_too_large_to_keep_may_call_while_it_is_dropped() {
         Forgets
     }
     ends(|| {
-        let cache = Cache::builder().max_bytes(8).build();
+        let cache = Cache::builder().max_bytes(8).build().unwrap();
         scoped_sync(&cache, || drop(f()));
     });
 }
@@ -57,7 +57,7 @@ fn a_value_too_large_to_keep_may_panic_while_it_is_dropped() {
     fn f() -> Bomb {
         Bomb { clone: false }
     }
-    let cache = Cache::builder().max_bytes(8).build();
+    let cache = Cache::builder().max_bytes(8).build().unwrap();
     scoped_sync(&cache, || drop(f()));
 }
 

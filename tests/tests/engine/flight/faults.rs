@@ -12,7 +12,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::support::{Count, Gate, cache, ends, poll, stats};
 
 fn on_a_backend() -> Cache {
-    Cache::builder().wait_limit(Duration::MAX).backend(MemoryBackend::new(1 << 20, Clock::mock())).build()
+    Cache::builder()
+        .wait_limit(Duration::MAX)
+        .backend(MemoryBackend::builder().clock(Clock::mock()).build().unwrap())
+        .build()
+        .unwrap()
 }
 
 /// Cannot be cloned, at times.
@@ -297,7 +301,7 @@ fn a_value_that_is_dropped_may_call() {
         Calls(id)
     }
     ends(|| {
-        let cache = Cache::builder().wait_limit(Duration::MAX).max_entries(20).build();
+        let cache = Cache::builder().wait_limit(Duration::MAX).max_entries(20).build().unwrap();
         scoped_sync(&cache, || {
             for id in 0..100 {
                 f(id);

@@ -45,7 +45,10 @@ async fn borrows(text: &str, list: &[u32]) -> Result<Arc<str>, Rc<str>> {
 
 #[test]
 fn the_function() {
-    let caches = [Cache::memory(), Cache::builder().backend(MemoryBackend::new(1 << 20, Clock::mock())).build()];
+    let caches = [
+        Cache::memory(),
+        Cache::builder().backend(MemoryBackend::builder().clock(Clock::mock()).build().unwrap()).build().unwrap(),
+    ];
     for cache in caches {
         block_on(scoped(&cache, async {
             for _ in 0..2 {
@@ -65,7 +68,8 @@ fn the_function() {
 
 #[test]
 fn the_companion() {
-    let cache = Cache::builder().backend(MemoryBackend::new(1 << 20, Clock::mock())).build();
+    let cache =
+        Cache::builder().backend(MemoryBackend::builder().clock(Clock::mock()).build().unwrap()).build().unwrap();
     block_on(send(scoped(&cache, async {
         assert_eq!(body_not_sync_cache(3).refresh().await, 3);
         assert_eq!(body_not_sync_cache(3).peek().await, Some(3));

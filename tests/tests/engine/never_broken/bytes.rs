@@ -25,7 +25,7 @@ async fn tripled(number: u64) -> Result<Option<String>, u8> {
 fn finds(bytes: &[u8], what: &str) {
     let clock = Clock::mock();
     let backend = Bent::new(&clock);
-    let cache = Cache::builder().backend(backend.clone()).clock(clock).build();
+    let cache = Cache::builder().backend(backend.clone()).clock(clock).build().unwrap();
     backend.bend(Bends { get: Bend::Finds(bytes.to_vec()), ..Bends::default() });
 
     let (((answer, ran), other), lines) = logs::of(|| {
@@ -53,7 +53,7 @@ fn finds(bytes: &[u8], what: &str) {
 fn stored(number: u64) -> (String, Vec<u8>) {
     let clock = Clock::mock();
     let backend = Bent::new(&clock);
-    let cache = Cache::builder().backend(backend.clone()).clock(clock).build();
+    let cache = Cache::builder().backend(backend.clone()).clock(clock).build().unwrap();
     scoped_sync(&cache, || {
         doubled(number);
         let key = doubled_cache(number).key().unwrap();
@@ -128,7 +128,7 @@ fn with_secrets<const COUNT: usize>(secrets: [Option<&str>; COUNT]) -> (Bent, [C
     let backend = Bent::new(&clock);
     let caches = secrets.map(|secret| {
         let builder = Cache::builder().backend(backend.clone()).clock(clock.clone());
-        secret.into_iter().fold(builder, CacheBuilder::secret).build()
+        secret.into_iter().fold(builder, CacheBuilder::secret).build().unwrap()
     });
     (backend, caches)
 }
@@ -193,7 +193,7 @@ fn what_is_replayed_under_its_own_key_is_not_told_from_new() {
 fn a_hit_after_garbage_is_a_hit() {
     let clock = Clock::mock();
     let backend = Bent::new(&clock);
-    let cache = Cache::builder().backend(backend.clone()).clock(clock).build();
+    let cache = Cache::builder().backend(backend.clone()).clock(clock).build().unwrap();
     scoped_sync(&cache, || {
         let (key, _) = stored(21);
         block_on(backend.set(&key, b"garbage", None)).unwrap();

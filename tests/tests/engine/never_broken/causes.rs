@@ -12,8 +12,9 @@ use cache_request::{
 };
 use cache_request_tests::{
     backends::{Bend, Bends, Bent},
-    logs,
+    delegate, logs,
 };
+use futures_lite::future::{block_on, poll_once};
 use serde::{Deserialize, Serialize, Serializer, ser};
 
 #[cache_request(timeout = 60)]
@@ -42,7 +43,7 @@ fn assert_counted(cache: &Cache, expected: &[(&str, u64)]) {
 
 /// A cache on a backend that works until it is bent, and in which a call waits for 5 ms.
 fn on(backend: &Bent) -> Cache {
-    Cache::builder().backend(backend.clone()).soft_limit(Duration::from_millis(5)).breaker_faults(1000).build()
+    Cache::builder().backend(backend.clone()).soft_limit(Duration::from_millis(5)).breaker_faults(1000).build().unwrap()
 }
 
 fn bent() -> Bent {
@@ -116,7 +117,7 @@ fn every_kind_of_error_has_its_cause() {
         (ErrorKind::Panic, "panic"),
         (ErrorKind::Key, "key"),
     ] {
-        let cache = Cache::builder().backend(Says(kind)).build();
+        let cache = Cache::builder().backend(Says(kind)).build().unwrap();
         calls(&cache, 1);
         let [(counted, faults)] = &counted(&cache)[..] else { panic!("{kind:?}: {}", cache.stats()) };
         // Those that concern one key are counted twice: a call that cannot read the key goes on to write it.
@@ -145,7 +146,7 @@ fn a_backend_that_fails_or_panics() {
 #[test]
 fn a_backend_that_is_left_alone() {
     let backend = bent_at_get(Bend::Errs);
-    let cache = Cache::builder().backend(backend).clock(Clock::mock()).breaker_faults(3).build();
+    let cache = Cache::builder().backend(backend).clock(Clock::mock()).breaker_faults(3).build().unwrap();
     let ((), lines) = logs::of(|| calls(&cache, 3 + 4));
     assert_counted(&cache, &[("backend", 3), ("unavailable", 4)]);
     let logged: Vec<_> = lines.iter().filter_map(|line| line.split_once(" kind=")).map(|(_, end)| end).collect();
@@ -154,9 +155,27 @@ fn a_backend_that_is_left_alone() {
     assert_eq!(logged, kinds, "{lines:?}");
 }
 
+/// Never ends to clear.
+struct Clears(Bent);
+
+impl Backend for Clears {
+    fn name(&self) -> &'static str {
+        "clears"
+    }
+
+    delegate!(self => self.0; get set add touch delete);
+
+    async fn clear(&self) -> Result<(), Error> {
+        std::future::pending().await
+    }
+}
+
 #[test]
 fn a_backend_that_is_busy() {
-    let cache = Cache::builder().backend(bent()).max_concurrent(0).build();
+    let builder = Cache::builder().backend(Clears(bent()));
+    let cache = builder.soft_limit(Duration::MAX).max_concurrent(1).build().unwrap();
+    let mut clearing = Box::pin(cache.clear());
+    assert!(block_on(poll_once(&mut clearing)).is_none());
     calls(&cache, 2);
     assert_counted(&cache, &[("unavailable", 2)]);
 }
@@ -230,7 +249,7 @@ fn stored_bytes_that_are_garbage() {
 fn stored_bytes_of_a_writer_without_the_secret() {
     let backend = bent();
     calls(&on(&backend), 1);
-    let cache = Cache::builder().backend(backend).secret("between us").build();
+    let cache = Cache::builder().backend(backend).secret("between us").build().unwrap();
     calls(&cache, 2);
     assert_counted(&cache, &[("forged", 1)]);
     assert_eq!(cache.stats().hits(), 1);
@@ -238,9 +257,12 @@ fn stored_bytes_of_a_writer_without_the_secret() {
 
 #[test]
 fn a_value_that_is_too_large() {
-    let encoded = Cache::builder().backend(bent()).max_value_bytes(19).build();
-    let in_memory = Cache::builder().max_bytes(100).build();
-    let by_the_backend = Cache::builder().backend(MemoryBackend::new(60, Clock::mock())).build();
+    let encoded = Cache::builder().backend(bent()).max_value_bytes(19).build().unwrap();
+    let in_memory = Cache::builder().max_bytes(100).build().unwrap();
+    let by_the_backend = Cache::builder()
+        .backend(MemoryBackend::builder().max_bytes(60).clock(Clock::mock()).build().unwrap())
+        .build()
+        .unwrap();
     for cache in [encoded, in_memory, by_the_backend] {
         calls(&cache, 2);
         assert_counted(&cache, &[("too_large", 2)]);

@@ -37,7 +37,8 @@ fn bent() -> (Bent, Cache) {
         .clock(clock)
         .soft_limit(Duration::from_millis(5))
         .breaker_faults(1000)
-        .build();
+        .build()
+        .unwrap();
     (backend, cache)
 }
 
@@ -189,7 +190,7 @@ fn a_backend_is_asked_for_its_name_and_limit_once() {
     let clock = Clock::mock();
     let bent = Bent::new(&clock);
     bent.bend(Bends { get: Bend::Panics, ..Bends::default() });
-    let cache = Cache::builder().backend(Moody { asked: AtomicUsize::new(0), bent }).clock(clock).build();
+    let cache = Cache::builder().backend(Moody { asked: AtomicUsize::new(0), bent }).clock(clock).build().unwrap();
     assert_eq!(scoped_sync(&cache, || bodies(|| [square(3), square(4)])), ([9, 16], 2));
     assert!(format!("{cache:?}").contains("calm"));
     assert_eq!(cache.stats().faults(), 2);
@@ -209,7 +210,7 @@ fn a_backend_may_take_no_key_at_all() {
         delegate!(self => self.0);
     }
     let clock = Clock::mock();
-    let cache = Cache::builder().backend(Short(Bent::new(&clock))).clock(clock).build();
+    let cache = Cache::builder().backend(Short(Bent::new(&clock))).clock(clock).build().unwrap();
     scoped_sync(&cache, || {
         assert_eq!(bodies(|| [square(3), square(4), square(3), square(4)]), ([9, 16, 9, 16], 2));
         assert!(square_cache(3).invalidate().unwrap());
@@ -222,7 +223,7 @@ fn limits_may_be_for_ever() {
     for limit in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 40)] {
         let clock = Clock::mock();
         let backend = Bent::new(&clock);
-        let cache = Cache::builder().backend(backend).clock(clock).soft_limit(limit).wait_limit(limit).build();
+        let cache = Cache::builder().backend(backend).clock(clock).soft_limit(limit).wait_limit(limit).build().unwrap();
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| assert_eq!(scoped_sync(&cache, || square(7)), 49));

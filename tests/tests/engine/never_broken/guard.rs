@@ -45,7 +45,8 @@ fn guarded() -> (Bent, Cache, MockClock) {
         .soft_limit(Duration::from_millis(5))
         .breaker_faults(3)
         .breaker_pause(PAUSE)
-        .build();
+        .build()
+        .unwrap();
     (backend, cache, clock)
 }
 
@@ -167,7 +168,7 @@ fn a_key_that_could_not_be_read_was_never_written_again() {
     for kind in OF_A_KEY {
         let clock = Clock::mock();
         let spoilt = Arc::new(Spoilt { backend: Bent::new(&clock), kind, keys: Mutex::default() });
-        let cache = Cache::builder().backend(Arc::clone(&spoilt)).clock(clock).breaker_faults(3).build();
+        let cache = Cache::builder().backend(Arc::clone(&spoilt)).clock(clock).breaker_faults(3).build().unwrap();
         scoped_sync(&cache, || {
             let keys = (0..8).map(|n| square_cache(n).key().unwrap());
             spoilt.keys.lock().unwrap().extend(keys);
@@ -246,7 +247,8 @@ fn timed() -> (Arc<Timed>, Cache, MockClock) {
         .soft_limit(LIMIT)
         .breaker_faults(3)
         .breaker_pause(PAUSE)
-        .build();
+        .build()
+        .unwrap();
     (timed, cache, clock)
 }
 
@@ -267,11 +269,11 @@ fn reads_that_succeeded_had_every_call_wait_for_a_write_that_failed() {
         assert_eq!(square_cache(1).put(&1).unwrap_err().kind(), ErrorKind::Unavailable);
         // One write a pause finds out whether they work again.
         clock.advance(PAUSE);
-        (20..25).for_each(|n| drop(square(n)));
+        (20..25).for_each(|n| _ = square(n));
         assert_eq!(written(), 5);
         clock.advance(PAUSE);
         backend.backend.bend(Bends::default());
-        (20..25).for_each(|n| drop(square(n)));
+        (20..25).for_each(|n| _ = square(n));
         assert_eq!(written(), 10);
         assert_eq!(bodies(|| square(24)), (24 * 24, 0));
         assert_eq!(breakers(&cache), [(BreakerState::Closed, 0), (BreakerState::Closed, 1)]);
@@ -329,7 +331,7 @@ fn an_operation_that_took_nearly_its_limit_counted_as_a_success() {
 #[test]
 fn a_backend_that_is_busy_is_not_pressed() {
     let backend = Bent::new(&Clock::mock());
-    let cache = Cache::builder().backend(backend.clone()).soft_limit(Duration::MAX).max_concurrent(2).build();
+    let cache = Cache::builder().backend(backend.clone()).soft_limit(Duration::MAX).max_concurrent(2).build().unwrap();
     backend.bend(Bends { get: Bend::Hangs, ..Bends::default() });
     let begin = |n| Box::pin(scoped(&cache, cube(n)));
     let (mut one, mut other) = (begin(1), begin(2));

@@ -13,7 +13,7 @@ use super::{bodies, body_runs};
 macro_rules! changes {
     ($({ $($old:item)* } $before:expr => { $($new:item)* } $after:expr;)*) => {{$({
         let backend = Bent::new(&Clock::mock());
-        let program = || Cache::builder().backend(backend.clone()).build();
+        let program = || Cache::builder().backend(backend.clone()).build().unwrap();
         let (before, after) = (program(), program());
         let old = || {
             $(#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] $old)*
@@ -75,7 +75,7 @@ fn a_value_from_before_its_type_changed_is_a_miss() {
 #[test]
 fn a_function_that_returns_something_else_now_is_a_miss() {
     let backend = Bent::new(&Clock::mock());
-    let program = || Cache::builder().backend(backend.clone()).build();
+    let program = || Cache::builder().backend(backend.clone()).build().unwrap();
     fn old() -> u64 {
         #[cache_request(name = "returned")]
         fn f() -> u64 {

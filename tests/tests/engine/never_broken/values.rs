@@ -12,7 +12,11 @@ fn in_memory() -> Cache {
 
 fn in_backend() -> Cache {
     let clock = Clock::mock();
-    Cache::builder().backend(MemoryBackend::new(1 << 20, clock.clone())).clock(clock).build()
+    Cache::builder()
+        .backend(MemoryBackend::builder().clock(clock.clone()).build().unwrap())
+        .clock(clock)
+        .build()
+        .unwrap()
 }
 
 /// Calls twice in either kind of cache, and says what was logged and how many bodies ran.
@@ -87,15 +91,24 @@ fn stubborn(writes: bool, reads: bool, panics: bool) -> Stubborn {
 #[test]
 fn a_value_that_cannot_be_encoded_or_decoded_is_computed_anew() {
     for (writes, reads, panics, cause) in [
-        (false, true, false, "the value cannot be encoded: it will not be written"),
+        (false, true, false, "`never_broken::values::Stubborn` cannot be encoded: it will not be written"),
         (false, true, true, "the value's `Serialize`"),
-        (true, false, false, "the stored value does not decode: it will not be read"),
-        (true, false, true, "the value's `Deserialize` panicked"),
+        (true, false, false, "`never_broken::values::Stubborn` would not be read back: it will not be read"),
+        (true, false, true, "`never_broken::values::Stubborn` would not be read back: its `Deserialize` panicked"),
     ] {
         let right = Stubborn { writes, reads, panics };
-        let (ran, lines) = twice(&in_backend(), || stubborn(writes, reads, panics), &right);
+        let cache = in_backend();
+        let (ran, lines) = twice(&cache, || stubborn(writes, reads, panics), &right);
         assert_eq!(ran, 2, "{cause}");
         logged(&lines, cause);
+        let stats = cache.stats();
+        let function = stats.function("values.stubborn").unwrap();
+        // Nothing is stored, so nothing is found corrupt.
+        assert_eq!(
+            (function.written_bytes, function.misses.undecodable, function.faults.total()),
+            (0, 0, 2),
+            "{cause}"
+        );
         // Memory has no use for bytes; but it asks `Serialize` how much it holds, and may not be told.
         let (ran, _) = twice(&in_memory(), || stubborn(writes, reads, panics), &right);
         assert_eq!(ran, if writes || !panics { 1 } else { 2 }, "{cause}");
@@ -124,7 +137,8 @@ fn a_value_that_would_come_back_as_another_is_computed_anew() {
     assert_eq!(ran, 2);
     logged(
         &lines,
-        "a value could not be kept function=values.size cause=the encoded value would be read back as another one: ",
+        "a value could not be kept function=never_broken.values.size cause=a value of type \
+         `alloc::vec::Vec<engine::never_broken::values::Size>` would be read back as another value: ",
     );
     let stats = cache.stats();
     let function = stats.function("values.size").unwrap();
@@ -135,6 +149,31 @@ fn a_value_that_would_come_back_as_another_is_computed_anew() {
     assert_eq!(twice(&cache, || size(None), &vec![Size::Flat { width: 1 }]).0, 1);
     // Memory has no use for bytes.
     assert_eq!(twice(&in_memory(), || size(Some(2)), &deep).0, 1);
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all(deserialize = "camelCase"))]
+struct Flight {
+    gate_number: Option<u8>,
+}
+
+#[cache_request]
+fn flight(gate_number: Option<u8>) -> Flight {
+    body_runs();
+    Flight { gate_number }
+}
+
+/// It came back without its gate.
+#[test]
+fn a_value_whose_field_is_read_by_another_name_is_computed_anew() {
+    let cache = in_backend();
+    assert_eq!(twice(&cache, || flight(None), &Flight { gate_number: None }).0, 1);
+    let (ran, lines) = twice(&cache, || flight(Some(7)), &Flight { gate_number: Some(7) });
+    assert_eq!(ran, 2);
+    logged(&lines, "cause=a value of type `never_broken::values::Flight` would be read back as another value: ");
+    let stats = cache.stats();
+    let function = stats.function("values.flight").unwrap();
+    assert_eq!((function.faults.codec, function.hits, function.misses.undecodable), (2, 1, 0));
 }
 
 #[cache_request]
@@ -244,7 +283,7 @@ fn a_value_may_call_the_cache_while_it_is_dropped() {
     fn f(number: u64) -> Calls {
         Calls(number)
     }
-    let cache = Cache::builder().max_entries(10).build();
+    let cache = Cache::builder().max_entries(10).build().unwrap();
     scoped_sync(&cache, || {
         for number in 0..1000 {
             f(number);
@@ -272,7 +311,7 @@ fn a_value_may_panic_while_it_is_dropped() {
     fn f(number: u64) -> Bomb {
         Bomb(number)
     }
-    let cache = Cache::builder().max_entries(10).build();
+    let cache = Cache::builder().max_entries(10).build().unwrap();
     scoped_sync(&cache, || {
         for number in 0..1000 {
             ARMED.store(true, SeqCst);

@@ -29,7 +29,8 @@ fn tiered() -> (MockClock, Bent, Cache) {
         .soft_limit(Duration::from_millis(20))
         .breaker_faults(3)
         .near_timeout(FRONT)
-        .build();
+        .build()
+        .unwrap();
     (clock, backend, cache)
 }
 
@@ -134,9 +135,9 @@ impl Telling {
     fn tiered_that(says_that_it_tracks: fn() -> bool) -> (Arc<Told>, Cache) {
         let clock = Clock::mock();
         let told = Arc::default();
-        let memory = MemoryBackend::new(1 << 20, &clock);
+        let memory = MemoryBackend::builder().clock(&clock).build().unwrap();
         let backend = Self { memory, told: Arc::clone(&told), says_that_it_tracks };
-        (told, Cache::builder().clock(&clock).backend(backend).near_timeout(FRONT).build())
+        (told, Cache::builder().clock(&clock).backend(backend).near_timeout(FRONT).build().unwrap())
     }
 }
 

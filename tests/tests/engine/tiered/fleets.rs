@@ -7,7 +7,7 @@ use cache_request_tests::{
     certificates::Certificates,
     servers::{
         Server,
-        redis::{Cluster, Redis, Sentinels, ask as ask_server},
+        redis::{Cluster, Redis, Sentinels},
         wait_until,
     },
 };
@@ -44,6 +44,7 @@ fn all_masters_of_a_cluster_tell_and_those_that_follow_them() {
     changes_are_seen(&url, &cache, 2);
 
     let lost = front(&cache).lost;
+    cluster.replaces_soon();
     cluster.nodes[masters[0]].server.kill();
     wait_until("it is noticed", || front(&cache).lost > lost);
     wait_until("its replica is a master", || cluster.masters().len() == 3);
@@ -95,7 +96,7 @@ fn a_slot_may_move_to_a_master_that_had_none() {
     let mut cluster = Cluster::new();
     cluster.add_master();
     let url = cluster.url();
-    let cache = tiered(&format!("{url}?soft_limit=10s"));
+    let cache = tiered(&format!("{url}?soft_limit=60s"));
     until(&cache, Tracking::Live);
     source(1);
     have_in_front(&cache, 0..MANY);
@@ -164,7 +165,7 @@ fn cut_off(cluster: &Cluster, master: usize) {
 #[test]
 fn a_master_that_the_others_have_replaced_unheard_is_doubted() {
     let cluster = Cluster::new();
-    let cache = tiered(&format!("{}?soft_limit=10s", cluster.url()));
+    let cache = tiered(&format!("{}?soft_limit=60s", cluster.url()));
     until(&cache, Tracking::Live);
     source(1);
     have_in_front(&cache, 0..MANY);
@@ -193,7 +194,7 @@ fn a_master_that_the_others_have_replaced_unheard_is_doubted() {
 #[test]
 fn a_master_that_no_node_names_any_more_is_left() {
     let cluster = Cluster::new();
-    let cache = tiered(&format!("{}?soft_limit=10s", cluster.url()));
+    let cache = tiered(&format!("{}?soft_limit=60s", cluster.url()));
     until(&cache, Tracking::Live);
     source(1);
     have_in_front(&cache, 0..MANY);
@@ -243,20 +244,25 @@ fn is_followed(lose: impl FnOnce(&mut Sentinels), bring_back: impl FnOnce(&mut S
 
 #[test]
 fn a_master_that_is_killed_is_followed_by_one_that_tells() {
-    is_followed(|sentinels| sentinels.servers[0].server.kill(), |sentinels| sentinels.servers[0].server.restart());
+    let lose = |sentinels: &mut Sentinels| {
+        sentinels.replaces_soon();
+        sentinels.servers[0].server.kill();
+    };
+    is_followed(lose, |sentinels| sentinels.servers[0].server.restart());
 }
 
 #[test]
 fn a_master_that_is_stopped_is_followed_by_one_that_tells() {
-    is_followed(|sentinels| sentinels.servers[0].server.stop(), |sentinels| sentinels.servers[0].server.go_on());
+    let lose = |sentinels: &mut Sentinels| {
+        sentinels.replaces_soon();
+        sentinels.servers[0].server.stop();
+    };
+    is_followed(lose, |sentinels| sentinels.servers[0].server.go_on());
 }
 
 #[test]
 fn a_master_that_steps_down_is_followed_by_one_that_tells() {
-    is_followed(
-        |sentinels| ask_server(sentinels.sentinels[0].port, &["SENTINEL", "FAILOVER", "main"]).unwrap(),
-        |_| {},
-    );
+    is_followed(|sentinels| sentinels.replace_now(), |_| {});
 }
 
 /// As where the network between has failed: it answers us, and takes itself for the master, and the sentinels have another one.
@@ -267,11 +273,12 @@ fn a_master_that_only_the_sentinels_have_lost_is_left() {
         server.ask::<()>(&["ACL", "SETUSER", "cache", "on", ">secret", "~*", "&*", "+@all"]);
     }
     let url = sentinels.url().replace("://", "://cache:secret@");
-    let cache = tiered(&format!("{url}?soft_limit=10s"));
+    let cache = tiered(&format!("{url}?soft_limit=60s"));
     until(&cache, Tracking::Live);
     source(1);
     have_in_front(&cache, 0..MANY);
-    // A node that is down is not needed.
+    sentinels.replaces_soon();
+    // One that is down is not needed.
     sentinels.sentinels[0].kill();
 
     let [first, second] = [&sentinels.servers[0], &sentinels.servers[1]].map(|server| server.server.port);
@@ -320,8 +327,8 @@ fn encrypted_fleets_tell_as_well() {
     let authority = certificates.authority();
     let (cluster, sentinels) = (Cluster::encrypted(&certificates), Sentinels::encrypted(&certificates));
     for url in [cluster.url(), sentinels.url()] {
-        let url = format!("{url}?tls=true&tls_ca={}&connect_limit=10s", authority.display());
-        let cache = tiered(&url);
+        let url = format!("{url}?tls=true&tls_ca={}", authority.display());
+        let cache = tiered(&format!("{url}&connect_limit=60s"));
         until(&cache, Tracking::Live);
         source(1);
         have_in_front(&cache, 0..MANY);

@@ -1,15 +1,12 @@
 //! The suite, on one server and on three.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use cache_request::{backend::MemcachedBackend, conformance::Harness};
-use cache_request_tests::servers::memcached::Memcached;
+use cache_request_tests::servers::{PATIENCE, memcached::Memcached};
 
 cache_request::conformance! { name: one, harness: Namespaces::of(Memcached::shared()) }
 cache_request::conformance! { name: three, harness: Namespaces::of(Fleet::shared()) }
@@ -70,7 +67,7 @@ impl Harness for Namespaces {
 
         let namespace = format!("suite{}", NAMESPACE.fetch_add(1, Ordering::Relaxed));
         // Longer than a call would wait: many tests run at the same time, and 20 MB are sent.
-        let builder = MemcachedBackend::builder(&self.servers.url()).answer_limit(Duration::from_secs(30));
+        let builder = MemcachedBackend::builder(&self.servers.url()).answer_limit(PATIENCE);
         builder.namespace(namespace).build().unwrap()
     }
 }

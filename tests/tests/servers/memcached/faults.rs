@@ -57,6 +57,7 @@ fn a_server_that_has_no_memory_left() {
                 filled.set(filled.get() + 1);
             }
         },
+        || true,
         || {
             for number in 0..filled.get() {
                 client.run(Delete::new(format!("other{number}"))).unwrap();
@@ -64,6 +65,9 @@ fn a_server_that_has_no_memory_left() {
         },
     );
 }
+
+/// How long a server may take to answer that does: longer than on the slowest machine.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Keys of the first server and of others.
 fn keys_of(fleet: &[Memcached], backend: &MemcachedBackend) -> (Vec<String>, Vec<String>) {
@@ -77,20 +81,21 @@ fn keys_of(fleet: &[Memcached], backend: &MemcachedBackend) -> (Vec<String>, Vec
 /// Takes the first of three servers away, under load, and brings it back.
 fn loses_one(how: &str, lose: impl FnOnce(&mut Memcached), bring_back: impl FnOnce(&mut Memcached)) {
     let (mut fleet, url) = Memcached::fleet(3);
-    let backend = MemcachedBackend::new(&url).unwrap();
+    let backend = MemcachedBackend::builder(&url).answer_limit(LIMIT).build().unwrap();
     let (lost, others) = keys_of(&fleet, &backend);
     assert!(lost.len() > 15 && others.len() > 30, "{} and {}", lost.len(), others.len());
-    // The server's own limit is to end each wait, also on a machine that is busy.
-    let cache = Cache::from_url(&format!("{url}?soft_limit=1s")).unwrap();
+    // The server's own limit is to end each wait.
+    let cache = Cache::from_url(&format!("{url}?soft_limit=60s&answer_limit={}s", LIMIT.as_secs())).unwrap();
     let mut recovered = Duration::ZERO;
-    let (mut asked, mut hits, mut slowest) = (0, 0, Duration::ZERO);
+    let (mut asked, mut rounds, mut slowest) = (0, 0, Duration::ZERO);
     let figures = during(&cache, || {
         until_it_works(&cache);
         thread::sleep(Duration::from_millis(300));
         lose(&mut fleet[0]);
         let begun = Instant::now();
         // Beside the load, without the guard: a get of a key of the lost server fails, and soon fails at once.
-        while begun.elapsed() < Duration::from_secs(2) {
+        while begun.elapsed() < Duration::from_secs(2) || rounds < 10 {
+            rounds += 1;
             for key in lost.iter().take(5) {
                 let begun = Instant::now();
                 let error = block_on(backend.get(key)).unwrap_err();
@@ -99,7 +104,7 @@ fn loses_one(how: &str, lose: impl FnOnce(&mut Memcached), bring_back: impl FnOn
             }
             for key in &others {
                 asked += 1;
-                hits += u32::from(matches!(block_on(backend.get(key)), Ok(Some(found)) if found == key.as_bytes()));
+                assert_eq!(block_on(backend.get(key)).unwrap().as_deref(), Some(key.as_bytes()));
             }
             let both = [lost[0].as_str(), others[0].as_str()];
             let outcomes = block_on(backend.get_many(&both));
@@ -109,12 +114,10 @@ fn loses_one(how: &str, lose: impl FnOnce(&mut Memcached), bring_back: impl FnOn
         recovered = until_it_works(&cache);
     });
     println!(
-        "one of three {how}: {figures}; of its own keys the slowest error {slowest:.0?}; {hits} of {asked} keys of others hit; works \
+        "one of three {how}: {figures}; of its own keys the slowest error {slowest:.0?}; {asked} keys of others hit; works \
          {recovered:.0?} after"
     );
     figures.are_good();
-    assert!(u64::from(hits) * 100 >= asked as u64 * 99, "{hits} of {asked}");
-    assert!(figures.faults <= figures.bodies, "who could not read tried to write: {figures}");
     let backend_stats = cache.stats().backend.unwrap();
     assert_eq!((backend_stats.reads.opened, backend_stats.writes.opened), (0, 0), "{backend_stats:?}");
     // Its keys are where they were.
@@ -138,7 +141,7 @@ fn a_fleet_has_one_that_stands_still() {
 #[test]
 fn a_fleet_is_cleared_while_one_is_away() {
     let (mut fleet, url) = Memcached::fleet(3);
-    let backend = MemcachedBackend::builder(&url).answer_limit(Duration::from_secs(2)).build().unwrap();
+    let backend = MemcachedBackend::builder(&url).answer_limit(LIMIT).build().unwrap();
     let (away, others) = keys_of(&fleet, &backend);
     fleet[0].server.stop();
     let error = block_on(backend.clear()).unwrap_err();
@@ -152,7 +155,7 @@ fn a_fleet_is_cleared_while_one_is_away() {
     for key in &away {
         assert_eq!(block_on(backend.get(key)).unwrap(), None);
     }
-    let another = MemcachedBackend::new(&url).unwrap();
+    let another = MemcachedBackend::builder(&url).answer_limit(LIMIT).build().unwrap();
     for key in away.iter().chain(&others) {
         assert_eq!(block_on(another.get(key)).unwrap(), None);
     }

@@ -64,7 +64,10 @@ fn a_master_that_is_killed_is_followed_by_its_replica() {
         "killed",
         &cache,
         &mut cluster,
-        |cluster| cluster.nodes[killed].server.kill(),
+        |cluster| {
+            cluster.replaces_soon();
+            cluster.nodes[killed].server.kill();
+        },
         |cluster| {
             wait_until("its replica is a master", || cluster.masters().len() == 3);
             until_all_work(cluster);
@@ -82,7 +85,10 @@ fn a_master_that_is_stopped_is_followed_by_its_replica() {
         "stopped",
         &cache,
         &mut cluster,
-        |cluster| cluster.nodes[stopped].server.stop(),
+        |cluster| {
+            cluster.replaces_soon();
+            cluster.nodes[stopped].server.stop();
+        },
         |cluster| {
             let others: Vec<_> = (0..6).filter(|node| *node != stopped).map(|node| &cluster.nodes[node]).collect();
             let is_master = |node: &&&Redis| node.ask::<String>(&["INFO", "replication"]).contains("role:master");
@@ -123,7 +129,8 @@ fn a_late_write_does_not_undo_a_deletion() {
     let backend = RedisBackend::new(&cluster.url()).unwrap();
     let keys: Vec<_> = (0..100).map(|number| format!("key{number}")).collect();
     let nodes: Vec<_> = cluster.nodes.iter().map(|node| &node.server).collect();
-    outages::are_stopped_while_keys_are_written_and_deleted(&nodes, Duration::ZERO, &backend, &keys);
+    const MOMENT: Duration = Duration::from_millis(300);
+    outages::are_stopped_while_keys_are_written_and_deleted(&nodes, [Duration::ZERO, MOMENT], &backend, &keys);
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     let kept = block_on(backend.get_many(&keys)).into_iter().filter(|found| found.as_ref().unwrap().is_some()).count();
     assert_eq!(kept, 0, "of {} that were deleted", keys.len());
@@ -148,7 +155,7 @@ fn until_all_work(cluster: &Cluster) {
 fn nodes_may_be_encrypted_and_strangers_are_not_trusted() {
     let certificates = Certificates::new();
     let cluster = Cluster::encrypted(&certificates);
-    let url = format!("{}?connect=now&connect_limit=10s&soft_limit=10s&tls=true", cluster.url());
+    let url = format!("{}?connect=now&connect_limit=60s&soft_limit=60s&tls=true", cluster.url());
     let cache = Cache::from_url(&format!("{url}&tls_ca={}", certificates.authority().display())).unwrap();
     // On all nodes.
     scoped_sync(&cache, || (0..200).for_each(|number| assert_eq!([double(number), double(number)], [number * 2; 2])));

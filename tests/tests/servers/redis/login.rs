@@ -2,7 +2,7 @@
 
 use cache_request::{
     Cache, ErrorKind,
-    backend::{Backend, RedisBackend},
+    backend::{Backend, Connect, RedisBackend},
     cache_request, scoped_sync,
 };
 use cache_request_tests::{
@@ -37,7 +37,7 @@ fn a_user_of_few_rights_is_enough() {
     let redis = with_user();
     let port = redis.server.port;
     let url = format!("redis://cache:s%40cr%2Ft%3A1@127.0.0.1:{port}/2");
-    let backend = RedisBackend::builder(&url).namespace("mine").connect_now(true).build().unwrap();
+    let backend = RedisBackend::builder(&url).namespace("mine").connect(Connect::Now).build().unwrap();
     block_on(async {
         backend.set("key", b"value", None).await.unwrap();
         assert!(!backend.add("key", b"value", None).await.unwrap());
@@ -61,7 +61,7 @@ fn a_wrong_password_breaks_no_call_and_is_not_shown() {
     let redis = with_user();
     let port = redis.server.port;
     for login in ["cache:wr0ng-s3cret@", ":wr0ng-s3cret@", "unknown:wr0ng-s3cret@", ""] {
-        let url = format!("redis://{login}127.0.0.1:{port}?soft_limit=10s");
+        let url = format!("redis://{login}127.0.0.1:{port}?soft_limit=60s");
         let cache = Cache::from_url(&url).unwrap();
         let ((), lines) = logs::of(|| {
             scoped_sync(&cache, || {
@@ -75,7 +75,7 @@ fn a_wrong_password_breaks_no_call_and_is_not_shown() {
         assert!(!told.contains("s3cret"), "{told}");
         assert!(["WRONGPASS", "NOAUTH", "refuses"].iter().any(|word| told.contains(word)), "{login}: {told}");
 
-        let error = Cache::from_url(&format!("{url}&connect=now")).unwrap_err();
+        let error = Cache::from_url(&format!("{url}&connect=now&connect_limit=60s")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Backend);
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
     }
@@ -85,12 +85,12 @@ fn a_wrong_password_breaks_no_call_and_is_not_shown() {
 #[test]
 fn what_a_server_quotes_is_not_shown() {
     let redis = Redis::start(&["--rename-command", "AUTH", "", "--rename-command", "HELLO", ""]);
-    let url = format!("redis://user:s3cret@127.0.0.1:{}?connect=now", redis.server.port);
+    let url = format!("redis://user:s3cret@127.0.0.1:{}?connect=now&connect_limit=60s", redis.server.port);
     let error = Cache::from_url(&url).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
 
     // Without a password it is just an older server, that knows RESP2 only.
-    let cache = Cache::from_url(&format!("{}?connect=now&soft_limit=10s", redis.url())).unwrap();
+    let cache = Cache::from_url(&format!("{}?connect=now&connect_limit=60s&soft_limit=60s", redis.url())).unwrap();
     scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
     assert_eq!(cache.stats().hits(), 1);
 }
@@ -103,14 +103,15 @@ fn connections_are_encrypted_and_strangers_are_not_trusted() {
     let redis = Redis::start(&encrypted.iter().map(String::as_str).collect::<Vec<_>>());
     let authority = certificates.authority().display().to_string();
     for host in ["127.0.0.1", "localhost"] {
-        let url = format!("rediss://{host}:{tls_port}/1?tls_ca={authority}&connect=now&soft_limit=10s");
+        let url =
+            format!("rediss://{host}:{tls_port}/1?tls_ca={authority}&connect=now&connect_limit=60s&soft_limit=60s");
         let cache = Cache::from_url(&url).unwrap();
         scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
         assert_eq!(cache.stats().hits(), if host == "localhost" { 2 } else { 1 });
     }
     assert_eq!(redis.ask::<String>(&["INFO", "keyspace"]).matches("db1:keys=1").count(), 1);
 
-    let error = Cache::from_url(&format!("rediss://127.0.0.1:{tls_port}?connect=now")).unwrap_err();
+    let error = Cache::from_url(&format!("rediss://127.0.0.1:{tls_port}?connect=now&connect_limit=60s")).unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
     let error = Cache::from_url("rediss://h?tls_ca=/nowhere").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);

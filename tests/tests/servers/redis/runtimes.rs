@@ -10,7 +10,7 @@ use cache_request_tests::{
 
 /// A cache whose every call has to be answered by the server.
 fn cache(redis: &Redis) -> Cache {
-    Cache::from_url(&format!("{}?soft_limit=10s", redis.url())).unwrap()
+    Cache::from_url(&format!("{}?soft_limit=60s&connect_limit=60s", redis.url())).unwrap()
 }
 
 #[test]

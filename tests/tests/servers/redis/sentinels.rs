@@ -50,7 +50,10 @@ fn is_replaced(how: &str, lose: impl FnOnce(&mut Sentinels), bring_back: impl Fn
 fn a_master_that_is_killed_is_replaced() {
     is_replaced(
         "killed",
-        |sentinels| sentinels.servers[0].server.kill(),
+        |sentinels| {
+            sentinels.replaces_soon();
+            sentinels.servers[0].server.kill();
+        },
         |sentinels| {
             // It comes back as a replica, and one of the sentinels leaves.
             sentinels.servers[0].server.restart();
@@ -63,7 +66,10 @@ fn a_master_that_is_killed_is_replaced() {
 fn a_master_that_is_stopped_is_replaced_and_then_left_alone() {
     is_replaced(
         "stopped",
-        |sentinels| sentinels.servers[0].server.stop(),
+        |sentinels| {
+            sentinels.replaces_soon();
+            sentinels.servers[0].server.stop();
+        },
         |sentinels| sentinels.servers[0].server.go_on(),
     );
 }
@@ -77,7 +83,7 @@ fn a_master_that_steps_down_is_left() {
     let mut took = Duration::ZERO;
     let figures = during(&cache, || {
         until_it_works(&cache);
-        ask::<()>(sentinels.sentinels[0].port, &["SENTINEL", "FAILOVER", "main"]).unwrap();
+        sentinels.replace_now();
         wait_until("there is another master", || sentinels.master() != first);
         took = until_it_works(&cache);
     });
@@ -89,7 +95,7 @@ fn a_master_that_steps_down_is_left() {
 fn sentinels_and_servers_may_be_encrypted_and_strangers_are_not_trusted() {
     let certificates = Certificates::new();
     let sentinels = Sentinels::encrypted(&certificates);
-    let url = format!("{}?connect=now&connect_limit=10s&soft_limit=10s&tls=true", sentinels.url());
+    let url = format!("{}?connect=now&connect_limit=60s&soft_limit=60s&tls=true", sentinels.url());
     let cache = Cache::from_url(&format!("{url}&tls_ca={}", certificates.authority().display())).unwrap();
     scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
     assert_eq!((cache.stats().hits(), cache.stats().faults()), (1, 0), "{}", cache.stats());

@@ -33,14 +33,15 @@ struct Namespaces<P> {
 
 impl Namespaces<TempDir> {
     fn of_sqlite(clock: Clock) -> Self {
-        let begin = |directory: &TempDir| SqlBackend::sqlite(directory.path().join("cache.db"));
+        let begin =
+            |directory: &TempDir| SqlBackend::builder(&format!("sqlite://{}/cache.db", directory.path().display()));
         Self { place: tempfile::tempdir().unwrap(), clock, begin }
     }
 }
 
 impl Namespaces<Arc<Postgres>> {
     fn of_postgres(clock: Clock) -> Self {
-        Self { place: Postgres::shared(), clock, begin: |postgres| SqlBackend::postgres(&postgres.url()) }
+        Self { place: Postgres::shared(), clock, begin: |postgres| SqlBackend::builder(&postgres.url()) }
     }
 }
 
@@ -52,9 +53,9 @@ impl<P: Sync> Namespaces<P> {
         // Tests run at once: each with a few connections.
         (self.begin)(&self.place)
             .namespace(namespace)
-            .connections(3)
+            .max_connections(3)
             .clock(self.clock.clone())
-            .connect_limit(Duration::from_secs(20))
+            .connect_limit(Duration::from_secs(60))
             .build()
             .unwrap()
     }

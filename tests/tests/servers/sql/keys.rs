@@ -14,7 +14,7 @@ use super::Other;
 fn a_row_of_another_type_stayed_and_closed_the_connections() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cache.db");
-    let backend = SqlBackend::sqlite(&file).build().unwrap();
+    let backend = SqlBackend::new(&format!("sqlite://{}", file.display())).unwrap();
     let other = &mut Other::of(&file);
     block_on(async {
         for spoil in ["value = 17", "value = 1.5", "expires = 'soon'", "expires = x'00'"] {
@@ -63,13 +63,18 @@ fn a_call_replaces_a_row_that_it_cannot_read() {
 fn a_value_that_the_table_refuses_was_a_fault_of_the_backend() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cache.db");
-    drop(SqlBackend::sqlite(&file).connect_now(true).build().unwrap());
+    drop(
+        SqlBackend::builder(&format!("sqlite://{}", file.display()))
+            .connect(cache_request::backend::Connect::Now)
+            .build()
+            .unwrap(),
+    );
     let other = &mut Other::of(&file);
     other.run("PRAGMA writable_schema = ON");
     other.run(
         "UPDATE sqlite_schema SET sql = replace(sql, 'BLOB NOT NULL', 'BLOB NOT NULL CHECK (length(value) < 100)')",
     );
-    let backend = SqlBackend::sqlite(&file).build().unwrap();
+    let backend = SqlBackend::new(&format!("sqlite://{}", file.display())).unwrap();
     block_on(async {
         backend.set("key", b"older", None).await.unwrap();
         let error = backend.set("key", &[b'v'; 100], None).await.unwrap_err();

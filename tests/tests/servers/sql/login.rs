@@ -21,7 +21,7 @@ fn connections_are_encrypted_and_strangers_are_not_trusted() {
     let certificates = Certificates::new();
     let (postgres, plain) = (Postgres::encrypted(&certificates), Postgres::shared());
     let authority = certificates.authority();
-    let options = "connect=now&connect_limit=20s&soft_limit=10s&cull_every=1h";
+    let options = "connect=now&connect_limit=60s&soft_limit=60s&cull_every=1h";
     let url = |postgres: &Postgres, mode: &str| format!("{}?sslmode={mode}&namespace={mode}&{options}", postgres.url());
     // Whether the connection is encrypted is what the server says of those that are there.
     let _ = postgres.ask(

@@ -52,7 +52,8 @@ fn processes_share_a_server() {
 
 /// In a namespace of this file, which a slow machine has all the time to open.
 fn backend(file: &Path) -> SqlBackend {
-    SqlBackend::sqlite(file).namespace("shared").connect_limit(Duration::from_secs(20)).build().unwrap()
+    let url = format!("sqlite://{}", file.display());
+    SqlBackend::builder(&url).namespace("shared").connect_limit(Duration::from_secs(60)).build().unwrap()
 }
 
 #[test]

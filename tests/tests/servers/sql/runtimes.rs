@@ -5,7 +5,7 @@ use cache_request_tests::{callers, servers::postgres::Postgres};
 
 /// Runtimes end, also while something is under way, and the connections stay.
 fn every_caller(url: &str) {
-    let cache = Cache::from_url(&format!("{url}?soft_limit=10s&connect=now&connect_limit=20s")).unwrap();
+    let cache = Cache::from_url(&format!("{url}?soft_limit=60s&connect=now&connect_limit=60s")).unwrap();
     callers::every_caller_gets_its_answer(&cache);
     callers::a_runtime_may_end_and_another_one_goes_on(&cache);
 }

@@ -1,30 +1,9 @@
-//! The address and the options of `file://`.
+//! The path of a `file://` address.
 
-use super::{
-    options::{Bytes, Entries, Options},
-    scheme::Scheme,
-};
-use crate::{Error, backend::FileBackend, cache::CacheBuilder};
+use crate::Error;
 
-pub(super) fn open(
-    _: &Scheme,
-    path: &str,
-    options: &mut Options,
-    builder: CacheBuilder,
-) -> Result<CacheBuilder, Error> {
-    let mut backend = FileBackend::builder(directory(path)?);
-    if let Some(Bytes(bytes)) = options.take("max_bytes")? {
-        backend = backend.max_bytes(bytes);
-    }
-    if let Some(Entries(entries)) = options.take("max_entries")? {
-        backend = backend.max_entries(entries);
-    }
-    Ok(builder.backend(backend.build()?))
-}
-
-/// The directory that an address names. A file's address is `file://`, then the machine, which can only be this one, and then
-/// an absolute path (RFC 8089): what stands there otherwise is taken for neither.
-fn directory(path: &str) -> Result<&str, Error> {
+/// The directory that an address names: behind `file://` stands this machine, or nothing, and then an absolute path (RFC 8089).
+pub(super) fn directory(path: &str) -> Result<&str, Error> {
     const LOCAL: &str = "localhost";
     let local = |(machine, _): &(&str, &str)| machine.eq_ignore_ascii_case(LOCAL);
     let path = path.split_at_checked(LOCAL.len()).filter(local).map_or(path, |(_, path)| path);

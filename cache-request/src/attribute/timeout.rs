@@ -1,0 +1,35 @@
+//! What `timeout = …` may be: a `Duration`, or whole seconds.
+
+use std::time::Duration;
+
+/// Values that `timeout = …` accepts: a `Duration`, or an integer, which means seconds.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a timeout",
+    label = "neither a `Duration` nor a whole number of seconds",
+    note = "write seconds (`300`, `2 * 60`), a text such as `\"5m\"`, a `Duration`, or `never`"
+)]
+pub trait Timeout {
+    /// The timeout. A negative number of seconds is zero, which caches nothing.
+    fn into_duration(self) -> Duration;
+}
+
+impl Timeout for Duration {
+    #[inline]
+    fn into_duration(self) -> Duration {
+        self
+    }
+}
+
+macro_rules! seconds {
+    ($($integer:ty)*) => {$(
+        impl Timeout for $integer {
+            #[inline]
+            fn into_duration(self) -> Duration {
+                Duration::from_secs(self.try_into().unwrap_or(0))
+            }
+        }
+    )*};
+}
+
+// Literals without a type are `i32`.
+seconds!(u8 u16 u32 u64 usize i32 i64);

@@ -1,0 +1,113 @@
+//! Makes a backend on memcached.
+
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use super::{MemcachedBackend, Store, address, fleet::Fleet, generation::Generation};
+use crate::{
+    Error,
+    base::{block_on::block_on, runtime::PerRuntime},
+    options::{address::of_backend, checks::Checks, defaults, kind::Connect, scheme::Service, table},
+};
+
+/// Makes a [`MemcachedBackend`].
+///
+/// Its methods have the names of the options of [`Config`](crate::Config), and refuse the same values: [`build`](Self::build)
+/// returns the first error.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct MemcachedBackendBuilder {
+    servers: Result<Vec<String>, Error>,
+    namespace: String,
+    connect: Connect,
+    answer_limit: Duration,
+    max_connections: u64,
+    checks: Checks,
+}
+
+impl MemcachedBackendBuilder {
+    /// Begins at an address that is percent-encoded and has no options.
+    pub(super) fn new(address: &str) -> Self {
+        Self::of(of_backend(address, &[Service::Memcached]).and_then(|(_, rest)| address::parse(&rest)))
+    }
+
+    /// Begins at an address without its scheme, which is decoded already.
+    pub(crate) fn at(rest: &str) -> Self {
+        Self::of(address::parse(rest))
+    }
+
+    fn of(servers: Result<Vec<String>, Error>) -> Self {
+        Self {
+            servers,
+            namespace: defaults::NAMESPACE.to_owned(),
+            connect: Connect::Lazy,
+            answer_limit: defaults::ANSWER_LIMIT,
+            max_connections: defaults::MEMCACHED_MAX_CONNECTIONS,
+            checks: Checks::default(),
+        }
+    }
+
+    /// What keys begin with on the servers: 1 to 100 characters of printable ASCII, without spaces and colons. Default:
+    /// [`defaults::NAMESPACE`](crate::defaults::NAMESPACE).
+    ///
+    /// Backends of different namespaces never see one another's keys.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self.checks.check(&table::NAMESPACE, &self.namespace);
+        self
+    }
+
+    /// Whether [`build`](Self::build) connects, and fails if a server does not answer. Default: [`Connect::Lazy`].
+    pub fn connect(mut self, connect: Connect) -> Self {
+        self.connect = connect;
+        self
+    }
+
+    /// How long a server may take to answer, or to connect. Then it counts as lost, until it answers again. Default:
+    /// [`defaults::ANSWER_LIMIT`](crate::defaults::ANSWER_LIMIT); in an address, 0.8 of the soft limit.
+    ///
+    /// It should be less than the soft limit of the cache, which knows nothing of servers: if that is over first too often, the
+    /// circuit breaker opens, and no server is asked any more.
+    pub fn answer_limit(mut self, limit: Duration) -> Self {
+        self.checks.check(&table::ANSWER_LIMIT, &limit);
+        self.answer_limit = limit;
+        self
+    }
+
+    /// How many connections the callers of one runtime may have to each server. Further callers wait for one. Gets are sent
+    /// together, and need few. Default: [`defaults::MEMCACHED_MAX_CONNECTIONS`](crate::defaults::MEMCACHED_MAX_CONNECTIONS).
+    pub fn max_connections(mut self, connections: u64) -> Self {
+        self.checks.check(&table::MEMCACHED_MAX_CONNECTIONS, &connections);
+        self.max_connections = connections;
+        self
+    }
+
+    /// Makes the backend.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address or the value of an option is refused.
+    ///
+    /// With [`Connect::Now`], also the error of a server that cannot be reached.
+    pub fn build(self) -> Result<MemcachedBackend, Error> {
+        let servers = self.servers?;
+        self.checks.finish()?;
+        let backend = MemcachedBackend {
+            store: Arc::new(Store {
+                generation: Generation::of(&self.namespace),
+                namespace: self.namespace,
+                fleet: Fleet::new(servers, self.answer_limit),
+                max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+                largest: AtomicUsize::new(usize::MAX),
+            }),
+            links: PerRuntime::default(),
+        };
+        if self.connect == Connect::Now {
+            // On the library's own runtime: this thread waits.
+            block_on(async { backend.store.fleet.all_answer(&*backend.link()?).await })?;
+        }
+        Ok(backend)
+    }
+}

@@ -1,0 +1,76 @@
+//! Guide pages.
+//!
+//! Each of these modules is a page and holds no items. The pages are files under `cache-request/docs`, and can be read there as
+//! well.
+
+/// A page. The links of its file lead to other files; the first definition of a link counts, so these lead to the same places
+/// here. What a feature may leave out is linked as a file of the documentation.
+macro_rules! page {
+    ($name:ident) => {
+        /// [addresses]: crate#where-values-are-kept
+        /// [arguments]: ../../attr.cache_request.html
+        /// [attribute]: crate::docs::attribute
+        /// [`Backend`]: trait@crate::Backend
+        /// [`Backend::track`]: crate::Backend::track
+        /// [backends]: crate::docs::backends
+        /// [`BackendStats`]: crate::BackendStats
+        /// [`Cache::builder`]: crate::Cache::builder
+        /// [`Cache::clear`]: crate::Cache::clear
+        /// [`Cache::from_url`]: crate::Cache::from_url
+        /// [`CacheBuilder::near_timeout`]: crate::CacheBuilder::near_timeout
+        /// [`CacheBuilder::secret`]: crate::CacheBuilder::secret
+        /// [`CacheValue`]: crate::bounds::CacheValue
+        /// [`client_scope`]: crate::client_scope
+        /// [`Config`]: crate::Config
+        /// [`Error`]: crate::Error
+        /// [`ErrorKind`]: crate::ErrorKind
+        /// [`Faults`]: crate::Faults
+        /// [faults]: crate::docs::faults
+        /// [`FileBackend`]: ../../backend/struct.FileBackend.html
+        /// [freshness]: crate::docs::freshness
+        /// [`Handle`]: crate::Handle
+        /// [`install`]: crate::install
+        /// [`install_named`]: crate::install_named
+        /// [`installed`]: crate::installed()
+        /// [keys]: crate::docs::keys
+        /// [`keys::rest`]: crate::keys::rest
+        /// [`keys::rpc`]: crate::keys::rpc
+        /// [limits]: crate::docs::limits
+        /// [limits of values]: crate::docs::limits#values
+        /// [`MemcachedBackend`]: ../../backend/struct.MemcachedBackend.html
+        /// [near cache]: crate::docs::near_cache
+        /// [options]: crate::docs::options
+        /// [own backend]: crate::docs::backends#a-backend-of-your-own
+        /// [`own_backend.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/own_backend.rs
+        /// [`RedisBackend`]: ../../backend/struct.RedisBackend.html
+        /// [`scoped`]: crate::scoped
+        /// [`scoped_sync`]: crate::scoped_sync
+        /// [several processes]: crate::docs::limits#several-processes
+        /// [`Source`]: crate::Source
+        /// [`SqlBackend`]: ../../backend/struct.SqlBackend.html
+        /// [statistics]: crate::docs::statistics
+        /// [`Stats`]: crate::Stats
+        /// [`stats()`]: crate::stats()
+        /// [`SyncHandle`]: crate::SyncHandle
+        /// [testing]: crate::docs::testing
+        /// [`testing.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/testing.rs
+        /// [the companion]: crate::docs::attribute#the-companion
+        /// [trust]: crate::docs::trust
+        /// [when not]: crate#when-not-to-cache
+        #[doc = include_str!(concat!("../docs/", stringify!($name), ".md"))]
+        pub mod $name {}
+    };
+}
+
+page!(attribute);
+page!(backends);
+page!(coming_from);
+page!(faults);
+page!(freshness);
+page!(keys);
+page!(limits);
+page!(near_cache);
+page!(options);
+page!(statistics);
+page!(testing);
+page!(trust);

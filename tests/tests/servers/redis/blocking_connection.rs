@@ -1,0 +1,112 @@
+//! The connection that a plain function's thread reads over: answers that come with the end of the connection, late, or never.
+
+use std::{
+    cell::Cell,
+    panic::{set_hook, take_hook},
+    sync::{
+        Arc, Once,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use cache_request::{Cache, scoped_sync};
+use cache_request_tests::{callers::double, servers::wait_until};
+
+use super::scripted::{
+    Over,
+    Reply::{self, Bytes, BytesAndClose, Nil, Nothing, Trickle},
+    Scripted,
+};
+
+thread_local! {
+    static PANICS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How many panics of this thread the hook has seen from now on.
+fn count_panics() -> impl Fn() -> u32 {
+    static HOOK: Once = Once::new();
+
+    HOOK.call_once(|| {
+        let earlier = take_hook();
+        set_hook(Box::new(move |panic| {
+            PANICS.with(|panics| panics.set(panics.get() + 1));
+            earlier(panic);
+        }));
+    });
+    let before = PANICS.get();
+    move || PANICS.get() - before
+}
+
+/// A server that answers `reply` to each `GET` over a blocking connection from the next call on, and has nothing else; and a
+/// cache that has such a connection, and has used it.
+fn begin(reply: Reply, options: &str) -> (Scripted, Cache) {
+    let begun = Arc::new(AtomicBool::new(false));
+    let begins = Arc::clone(&begun);
+    let server = Scripted::start(move |over| match over {
+        Over::Blocking if begins.load(Relaxed) => reply,
+        Over::Blocking | Over::Shared => Nil,
+    });
+    let cache = Cache::from_url(&server.url(options)).unwrap();
+    wait_until("a call takes the blocking connection", || {
+        call(&cache, 1);
+        server.count(Over::Blocking) > 0
+    });
+    begun.store(true, Relaxed);
+    (server, cache)
+}
+
+fn call(cache: &Cache, number: u32) {
+    assert_eq!(scoped_sync(cache, || double(number)), number * 2);
+}
+
+/// The connection had ended when its answer was there, was kept all the same, and the next call polled what had driven it:
+/// "`Map` must not be polled after it returned `Poll::Ready`". It did so where the connection had been idle for 100 ms.
+#[test]
+fn a_connection_that_ends_with_its_answer_is_not_polled_again() {
+    let (server, cache) = begin(BytesAndClose(b"$-1\r\n"), "soft_limit=10s");
+    let panics = count_panics();
+    for round in 2..7 {
+        let before = server.count(Over::Blocking);
+        wait_until("a call takes the blocking connection", || {
+            thread::sleep(Duration::from_millis(150));
+            call(&cache, round);
+            server.count(Over::Blocking) > before
+        });
+    }
+    assert_eq!((panics(), cache.stats().faults()), (0, 0), "{}", cache.stats());
+}
+
+/// A call has one limit for all that it asks: what took that long is not asked again over another connection, and the body's value
+/// is not sent.
+#[test]
+fn a_call_that_has_waited_in_vain_asks_no_more() {
+    let (server, cache) = begin(Nothing, "soft_limit=100ms&breaker_faults=1000");
+    let (asked, faults) = (server.gets().len(), cache.stats().faults());
+    call(&cache, 2);
+    assert_eq!(server.gets()[asked..], [Over::Blocking]);
+    assert_eq!((cache.stats().faults() - faults, timeouts(&cache)), (1, 1), "{}", cache.stats());
+}
+
+fn timeouts(cache: &Cache) -> u64 {
+    cache.stats().functions.iter().map(|function| function.faults.timeout).sum()
+}
+
+/// The limit is that of the whole answer, not of each of its bytes.
+#[test]
+fn an_answer_that_trickles_in_is_not_waited_for() {
+    let (server, cache) = begin(Trickle, "soft_limit=100ms&breaker_faults=1000");
+    let asked = server.gets().len();
+    call(&cache, 2);
+    assert_eq!((&server.gets()[asked..], timeouts(&cache)), (&[Over::Blocking][..], 1), "{}", cache.stats());
+}
+
+/// The second answer would be taken for that to the next request.
+#[test]
+fn two_answers_to_one_request_end_the_connection() {
+    let (server, cache) = begin(Bytes(b"$-1\r\n-ERR unknown command\r\n"), "soft_limit=10s");
+    let asked = server.gets().len();
+    call(&cache, 2);
+    assert_eq!((&server.gets()[asked..], cache.stats().faults()), (&[Over::Blocking, Over::Shared][..], 0));
+}
