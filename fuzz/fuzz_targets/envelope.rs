@@ -249,7 +249,7 @@ fn run(input: Input<'_>) {
                 // Facts that end elsewhere make another payload, which has another digest.
                 assert!(mine.is_none() || (same(DIGEST..FACTS) && mine == Some(value)), "{mine:?}");
             } else if payload == own_payload {
-                assert_eq!(mine, Some(value), "sections that nobody knows");
+                assert_eq!(mine, Some(value), "sections that are not known");
             }
         }
     }
