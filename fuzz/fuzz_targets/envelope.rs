@@ -16,10 +16,11 @@ use libfuzzer_sys::fuzz_target;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Where the parts of an envelope without tags stand, as `codec.rs` has it.
-const FRESH_UNTIL: usize = 12;
-const CHECKSUM: usize = 30;
-const PAYLOAD: usize = 38;
+/// Where the parts of an envelope begin, as the table of `codec` has it.
+const CHECKSUM: usize = 4;
+const FINGERPRINT: usize = 12;
+const DIGEST: usize = 20;
+const FACTS: usize = 28;
 
 /// How deep values are stored whatever they are: an enum's variant with fields is three levels of the codec's.
 const DEEPEST: usize = 30;
@@ -189,8 +190,13 @@ enum Stored<'a> {
     Sealed { number: u8 },
     /// What was sealed, changed.
     Mangled { changes: Vec<(u16, u8)>, length: Option<u16> },
+<<<<<<< HEAD
     /// Bytes made by an attacker who knows the format and the checksum.
     Forged { changes: Vec<(u8, u8)>, fresh_until: Option<u64>, tags: u8, payload: Option<&'a [u8]> },
+=======
+    /// What somebody made who knows the format, the checksum included.
+    Forged { changes: Vec<(u8, u8)>, facts: Option<&'a [u8]>, sections: &'a [u8], payload: Option<&'a [u8]> },
+>>>>>>> codec
 }
 
 fuzz_target!(init: warm_up(), |input: Input<'_>| run(input));
@@ -230,36 +236,60 @@ fn run(input: Input<'_>) {
                 refused(number, &bytes);
             }
         }
-        Stored::Forged { changes, fresh_until, tags, payload } => {
-            let mut head = sealed[..CHECKSUM].to_vec();
+        Stored::Forged { changes, facts, sections, payload } => {
+            let (own_facts, own_payload) = sealed[FACTS..].split_at(facts_len(&sealed[FACTS..]));
+            let mut head = sealed[..FACTS].to_vec();
             for (at, by) in changes {
-                let at = usize::from(at) % CHECKSUM;
+                let at = usize::from(at) % FACTS;
                 head[at] ^= by;
             }
-            if let Some(fresh_until) = fresh_until {
-                head[FRESH_UNTIL..][..8].copy_from_slice(&fresh_until.to_le_bytes());
-            }
-            if tags > 0 {
-                head[CHECKSUM - 2..].copy_from_slice(&u16::from(tags).to_le_bytes());
-                head.resize(CHECKSUM + 16 * usize::from(tags), tags);
-            }
-            let payload = payload.unwrap_or(&sealed[PAYLOAD..]);
-            let bytes = [&head, &checksum(number, &head, payload)[..], payload].concat();
+            let facts = facts.map_or_else(|| with_sections(own_facts, sections), <[u8]>::to_vec);
+            let payload = payload.unwrap_or(own_payload);
+            let rest = [&head[FINGERPRINT..], &facts, payload].concat();
+            let start = &head[..CHECKSUM];
+            let bytes = [start, &checksum(number, start, &rest)[..], &rest].concat();
             let found = open(number, &bytes, [IN_RECORD, IN_LOOSE, IN_TEXT]);
-            // All that stands before the times: format, codec and type.
-            if head[..FRESH_UNTIL] != sealed[..FRESH_UNTIL] {
-                let of_another = found.iter().flatten().all(|found| !same_type(found, &value));
-                assert!(of_another, "{found:?}");
-            } else if fresh_until.is_none()
-                && head[..CHECKSUM - 2] == sealed[..CHECKSUM - 2]
-                && payload == &sealed[PAYLOAD..]
+            let mine = found.into_iter().flatten().find(|found| same_type(found, &value));
+            let same = |part: std::ops::Range<usize>| head[part.clone()] == sealed[part];
+            if !same(0..CHECKSUM) || !same(FINGERPRINT..DIGEST) {
+                assert_eq!(mine, None, "of another format, codec or function");
+            } else if payload == own_payload
+                && (!same(DIGEST..FACTS) || facts[..] != *with_sections(own_facts, sections))
             {
-                let length = usize::from(u16::from_le_bytes([head[CHECKSUM - 2], head[CHECKSUM - 1]]));
-                let whole = length == usize::from(tags);
-                assert_eq!(found.into_iter().flatten().next(), whole.then_some(value));
+                // Facts that end elsewhere make another payload, which has another digest.
+                assert!(mine.is_none() || (same(DIGEST..FACTS) && mine == Some(value)), "{mine:?}");
+            } else if payload == own_payload {
+                assert_eq!(mine, Some(value), "sections that are not known");
             }
         }
     }
+}
+
+/// How many bytes the facts are that `bytes` begin with.
+fn facts_len(bytes: &[u8]) -> usize {
+    fn number(left: &mut &[u8]) -> usize {
+        let len = 1 + left.iter().take_while(|byte| **byte >= 0x80).count();
+        let (bytes, rest) = left.split_at(len);
+        *left = rest;
+        bytes.iter().rev().fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f))
+    }
+    let mut left = bytes;
+    // Times, generation, tags and the process; then the program, its library's version, and the sections.
+    (0..8).for_each(|_| _ = number(&mut left));
+    for _ in 0..3 {
+        let len = number(&mut left);
+        left = &left[len..];
+    }
+    bytes.len() - left.len()
+}
+
+/// Facts without sections, and with these.
+fn with_sections(facts: &[u8], sections: &[u8]) -> Vec<u8> {
+    let mut facts = facts[..facts.len() - 1].to_vec();
+    let sections = &sections[..sections.len().min(0x7f)];
+    facts.push(sections.len() as u8);
+    facts.extend_from_slice(sections);
+    facts
 }
 
 /// What is made once for each function is not any entry's cost.
@@ -323,11 +353,10 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// The checksum, as `codec.rs` has it.
-fn checksum(number: u8, head: &[u8], payload: &[u8]) -> [u8; 8] {
+/// The checksum, as `codec` has it.
+fn checksum(number: u8, start: &[u8], rest: &[u8]) -> [u8; 8] {
     let key = scoped_sync(&CACHES.record, || record_cache(number).key()).expect("a key");
-    let lengths = [head.len(), key.len()].map(|len| (len as u64).to_le_bytes()).concat();
-    xxh3_64(&[payload, head, key.as_bytes(), &lengths].concat()).to_le_bytes()
+    xxh3_64(&[rest, start, key.as_bytes(), &(key.len() as u64).to_le_bytes()].concat()).to_le_bytes()
 }
 
 /// What is stored with a secret, and who takes it.

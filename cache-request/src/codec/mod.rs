@@ -10,9 +10,9 @@
 //! | 1 | codec of the payload: 1 is [`message_pack`]; 16 more if it is compressed, 32 more if it is authenticated |
 //! | 8 or 32 | XXH3 of the key and of all other bytes; if authenticated, keyed BLAKE3 |
 //! | 8 | fingerprint of the value's type, by its name, and of the function |
-//! | 8 | digest of what the value shows to serde, and of what its types know |
+//! | 8 | digest of what the value shows to serde, and of all names of its types' fields and variants |
 //! | number | time of storing, in milliseconds since 1970 |
-//! | number | fresh for so many milliseconds from then on; up to the end of the numbers is for ever |
+//! | number | fresh for so many milliseconds from then on; if that ends at 2^64 - 1, for ever |
 //! | number | stale for so many more |
 //! | number | stale for so many more than fresh, if the body fails |
 //! | number | how long the body took, in microseconds |
@@ -36,8 +36,9 @@
 //!
 //! A value comes back as it went, or is not stored: a `Serialize` and a `Deserialize` need not agree on a name or on a default, and
 //! variants may look alike, so a writer reads each value back and compares what serde shows of both. That a value has come back
-//! says nothing of another one: serde shows no `deserialize_with` of a newtype, no `from` and no `Deserialize` by hand. What serde
-//! shows of two values in the very same way, such as a skipped field or what a `serialize_with` leaves out, nothing tells apart.
+//! says nothing of another one: serde shows no `deserialize_with` of a newtype, no `from` and no `Deserialize` by hand. Two
+//! values of which serde shows the same cannot be told apart: they differ in a skipped field, in what a `serialize_with` leaves
+//! out, or in the order of elements, as a `HashSet` has none.
 //!
 //! A type that has changed since is a miss. A reader compares the [`digest`] of what it has read, and the names of all fields and
 //! variants of the types that it has met, with those of the writer.

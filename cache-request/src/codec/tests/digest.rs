@@ -225,7 +225,7 @@ fn values_that_are_much_alike_have_digests_of_their_own() {
     }
 }
 
-/// What differs in the midst of a long text is found by whoever has both of them.
+/// A writer, which has both values, finds what differs in the middle of a long text.
 #[test]
 fn long_texts_are_compared_and_stored_as_their_length() {
     let [a, b] = ["a", "b"].map(|letter| ("x".repeat(100) + letter + &"x".repeat(100), 1));

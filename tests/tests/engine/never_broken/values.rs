@@ -91,10 +91,15 @@ fn stubborn(writes: bool, reads: bool, panics: bool) -> Stubborn {
 #[test]
 fn a_value_that_cannot_be_encoded_or_decoded_is_computed_anew() {
     for (writes, reads, panics, cause) in [
-        (false, true, false, "`never_broken::values::Stubborn` cannot be encoded: it will not be written"),
+        (false, true, false, "`engine::never_broken::values::Stubborn` cannot be encoded: it will not be written"),
         (false, true, true, "the value's `Serialize`"),
-        (true, false, false, "`never_broken::values::Stubborn` would not be read back: it will not be read"),
-        (true, false, true, "`never_broken::values::Stubborn` would not be read back: its `Deserialize` panicked"),
+        (true, false, false, "`engine::never_broken::values::Stubborn` would not be read back: it will not be read"),
+        (
+            true,
+            false,
+            true,
+            "`engine::never_broken::values::Stubborn` would not be read back: its `Deserialize` panicked",
+        ),
     ] {
         let right = Stubborn { writes, reads, panics };
         let cache = in_backend();
@@ -170,7 +175,10 @@ fn a_value_whose_field_is_read_by_another_name_is_computed_anew() {
     assert_eq!(twice(&cache, || flight(None), &Flight { gate_number: None }).0, 1);
     let (ran, lines) = twice(&cache, || flight(Some(7)), &Flight { gate_number: Some(7) });
     assert_eq!(ran, 2);
-    logged(&lines, "cause=a value of type `never_broken::values::Flight` would be read back as another value: ");
+    logged(
+        &lines,
+        "cause=a value of type `engine::never_broken::values::Flight` would be read back as another value: ",
+    );
     let stats = cache.stats();
     let function = stats.function("values.flight").unwrap();
     assert_eq!((function.faults.codec, function.hits, function.misses.undecodable), (2, 1, 0));
@@ -222,7 +230,7 @@ fn conditions_that_panic_keep_nothing() {
     for cache in [in_memory(), in_backend()] {
         let (ran, lines) = twice(&cache, || when(1), &1);
         assert_eq!(ran, 2);
-        logged(&lines, "cause=`when`, or the timeout, panicked");
+        logged(&lines, "cause=`when`, the timeout or the weight panicked");
         assert_eq!(twice(&cache, || timeout(1), &1).0, 2);
     }
     let (ran, lines) = twice(&in_memory(), || weight(1), &1);
