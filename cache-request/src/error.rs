@@ -9,6 +9,7 @@ use std::{error::Error as StdError, fmt};
 /// | kind | at fault | the call | the circuit breaker |
 /// | --- | --- | --- | --- |
 /// | [`Corrupt`](Self::Corrupt), [`Forged`](Self::Forged), [`TooLarge`](Self::TooLarge), [`Codec`](Self::Codec), [`Key`](Self::Key) | one key or its value | goes on: a read is a miss, and the new value replaces what is stored | is not told |
+/// | [`Unsupported`](Self::Unsupported) | nothing | goes on | is not told |
 /// | [`Unavailable`](Self::Unavailable) | one server of several | asks the backend no more | is not told |
 /// | all others | the backend | asks the backend no more | counts a fault |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +26,9 @@ pub enum ErrorKind {
     /// The backend was not asked, since it fails too often or has too much to do; or one of its servers is lost, and the others
     /// work.
     Unavailable,
+    /// The backend does not have this operation: see [`Backend::add`](crate::Backend::add) and
+    /// [`Backend::touch`](crate::Backend::touch).
+    Unsupported,
     /// What is stored under the key is not what this backend wrote there.
     Corrupt,
     /// The stored bytes are not authenticated with the cache's secret: another writer stored them, or stored them under another
@@ -43,7 +47,7 @@ pub enum ErrorKind {
 /// What is at fault when an operation of a backend fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// One key, or its value. Other keys work.
+    /// One key or its value, or nothing. Other keys work.
     Key,
     /// One server of several. Keys of the other servers work.
     Server,
@@ -55,7 +59,7 @@ impl ErrorKind {
     /// What is at fault when an operation of a backend fails with this kind of error.
     pub(crate) fn blame(self) -> Blame {
         match self {
-            Self::Corrupt | Self::Forged | Self::TooLarge | Self::Codec | Self::Key => Blame::Key,
+            Self::Corrupt | Self::Forged | Self::TooLarge | Self::Codec | Self::Key | Self::Unsupported => Blame::Key,
             Self::Unavailable => Blame::Server,
             Self::Config | Self::Installed | Self::Backend | Self::Timeout | Self::Panic => Blame::Backend,
         }

@@ -25,7 +25,7 @@ use crate::{
     Error, ErrorKind,
     backend::{Guarded, TimeBudget},
     base::{
-        clock::{NEVER, Nanos, nanos, unix_millis},
+        clock::{CLOCK_TOLERANCE, NEVER, Nanos, nanos, unix_millis},
         context::Change,
         panic::{PanicSafe, catch_panic},
         sync::interleave,
@@ -282,7 +282,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let now = unix_millis(self.engine.clock.wall());
         let open = || (codec.open)(&bytes, self.function.type_info(), &text, now, &self.engine.envelope);
         let opened = catching("the value's `Deserialize`", open).map_err(Refused::from).and_then(|opened| opened);
+        let latest = now.saturating_add(CLOCK_TOLERANCE.as_millis() as u64);
         match opened {
+            // The writer's clock is ahead, so the value would be fresh for too long.
+            Ok(Some(Opened { facts, .. })) if facts.stored > latest => Err(Count::Expired),
             Ok(Some(Opened { value, facts })) => {
                 if let Some(((near, leader, reading), asked)) = reading {
                     let left = Duration::from_millis(facts.fresh_until.saturating_sub(now));

@@ -1,4 +1,4 @@
-//! `add` and `touch`.
+//! `add` and `touch`, of backends that have them.
 
 use std::{
     sync::{Barrier, Mutex},
@@ -9,14 +9,17 @@ use std::{
 use futures_lite::future::block_on;
 
 use super::{
-    DAY, HOUR, Harness, MILLISECOND, SECOND,
-    steps::{adds, adds_or_not, after, all, clear, deletes, holds, missing, noise, set, touches, touches_or_not},
+    harness::{DAY, HOUR, Harness, MILLISECOND, SECOND},
+    steps::{adds, adds_or_not, after, all, clear, deletes, has_add, has_touch, holds, missing, noise, set, touches, touches_or_not},
 };
 
-/// `true` and the new value, where there was none; `false` and the older one, with the timeout that it had, where there
-/// was.
+/// If nothing is there, `add` stores the new value and returns `true`. If there is a value, `add` returns `false` and changes neither
+/// the value nor its timeout.
 pub async fn add_stores_only_if_nothing_is_there(harness: &impl Harness) {
     let backend = harness.backend().await;
+    if !has_add(&backend).await {
+        return;
+    }
     adds(&backend, "key", b"first", Some(HOUR), true).await;
     holds(&backend, "key", b"first").await;
     adds(&backend, "key", b"a second, longer", None, false).await;
@@ -43,9 +46,12 @@ pub async fn add_stores_only_if_nothing_is_there(harness: &impl Harness) {
     holds(&backend, "empty-too", b"").await;
 }
 
-/// What is over or gone is nothing: whether it has expired, or was deleted or cleared.
+/// A value that has expired, or was deleted or cleared, does not keep `add` from storing.
 pub async fn add_stores_after_expiry_and_after_delete(harness: &impl Harness) {
     let backend = harness.backend().await;
+    if !has_add(&backend).await {
+        return;
+    }
     set(&backend, "key", b"set", Some(MILLISECOND)).await;
     after(harness, MILLISECOND).await;
     adds(&backend, "key", b"after expiry", Some(MILLISECOND), true).await;
@@ -62,9 +68,12 @@ pub async fn add_stores_after_expiry_and_after_delete(harness: &impl Harness) {
     holds(&backend, "key", b"after clear").await;
 }
 
-/// A value that was added ends as one that was set: with its timeout, or never.
+/// An added value expires as one that was set: after its timeout, or never.
 pub async fn an_added_value_ends_with_its_timeout(harness: &impl Harness) {
     let backend = harness.backend().await;
+    if !has_add(&backend).await {
+        return;
+    }
     adds(&backend, "short", b"value", Some(10 * MILLISECOND), true).await;
     adds(&backend, "long", b"value", Some(31 * DAY), true).await;
     adds(&backend, "for-ever", b"value", None, true).await;
@@ -85,9 +94,12 @@ pub async fn an_added_value_ends_with_its_timeout(harness: &impl Harness) {
     }
 }
 
-/// `false`, and nothing is there afterwards that was not there before. What was there stays.
+/// `add` with a timeout of zero returns `false` and changes nothing.
 pub async fn add_with_a_zero_timeout_stores_nothing(harness: &impl Harness) {
     let backend = harness.backend().await;
+    if !has_add(&backend).await {
+        return;
+    }
     adds(&backend, "new", b"value", Some(Duration::ZERO), false).await;
     missing(&backend, "new").await;
     deletes(&backend, "new", false).await;
@@ -97,12 +109,15 @@ pub async fn add_with_a_zero_timeout_stores_nothing(harness: &impl Harness) {
     adds(&backend, "new", b"value", None, true).await;
 }
 
-/// Of 32 who add one key at the same time, on 4 threads, one is told that it did, and its value is the one that stays.
-/// Whether nothing was there yet, or something that has expired.
+/// If 32 tasks on 4 threads add one key at the same time, one of them is told `true`, and its value stays. That holds if nothing
+/// was there, and if an expired value was there.
 pub async fn of_concurrent_adds_exactly_one_wins(harness: &impl Harness) {
     const THREADS: usize = 4;
     const TASKS: usize = 8;
     let backend = &harness.backend().await;
+    if !has_add(backend).await {
+        return;
+    }
     let keys: Vec<String> = (0..16).map(|number| format!("key{number}")).collect();
     for key in keys.iter().step_by(2) {
         set(backend, key, b"expired", Some(MILLISECOND)).await;
@@ -118,31 +133,38 @@ pub async fn of_concurrent_adds_exactly_one_wins(harness: &impl Harness) {
                     block_on(all((0..TASKS).map(|task| async move {
                         let value = format!("of task {task} on thread {number}");
                         if adds_or_not(backend, key, value.as_bytes(), Some(HOUR)).await {
-                            winners.lock().expect("nobody panics here").push(value);
+                            winners.lock().expect("no thread panics here").push(value);
                         }
                     })));
                 });
             }
         });
-        let winners = told.into_inner().expect("nobody panics here");
+        let winners = told.into_inner().expect("no thread panics here");
         assert_eq!(
             winners.len(),
             1,
-            "how many of those who added {key:?} at once were told that they did: {winners:?}"
+            "how many of the tasks that added {key:?} at once were told `true`: {winners:?}"
         );
         holds(backend, key, winners[0].as_bytes()).await;
     }
 }
 
-/// What counts is the timeout of the last `touch`, from then on: be it longer or shorter than what was left, or none.
+/// The timeout of the last `touch` counts, from then on, whether it is longer or shorter than what was left, or is none.
 pub async fn touch_gives_another_timeout(harness: &impl Harness) {
     let backend = harness.backend().await;
+    if !has_touch(&backend).await {
+        return;
+    }
     let short = 10 * MILLISECOND;
     for (key, timeout) in [("was-long", Some(HOUR)), ("was-for-ever", None)] {
         set(&backend, key, b"value", timeout).await;
         touches(&backend, key, Some(short), true).await;
     }
-    adds(&backend, "was-added", b"value", Some(HOUR), true).await;
+    if has_add(&backend).await {
+        adds(&backend, "was-added", b"value", Some(HOUR), true).await;
+    } else {
+        set(&backend, "was-added", b"value", Some(HOUR)).await;
+    }
     touches(&backend, "was-added", Some(short), true).await;
     for (key, timeout) in [("now-long", Some(HOUR)), ("now-for-ever", None)] {
         touches_in_time(harness, &backend, key, timeout).await;
@@ -155,7 +177,7 @@ pub async fn touch_gives_another_timeout(harness: &impl Harness) {
         holds(&backend, key, b"value").await;
     }
     if harness.time_stands_still() {
-        // Not from when it was set, nor on top of what was left.
+        // The new timeout begins neither when the value was set nor when the old one ends.
         set(&backend, "key", b"value", Some(HOUR)).await;
         harness.advance(HOUR / 2).await;
         touches(&backend, "key", Some(HOUR), true).await;
@@ -169,7 +191,7 @@ pub async fn touch_gives_another_timeout(harness: &impl Harness) {
     }
 }
 
-/// Sets what ends after a second, and gives it another timeout before it does. Again, where a machine is too slow for that.
+/// Sets a value for a second, and touches it before its end. Repeats that if the machine is too slow.
 async fn touches_in_time<H: Harness>(harness: &H, backend: &H::Backend, key: &str, timeout: Option<Duration>) {
     loop {
         let begun = Instant::now();
@@ -182,9 +204,12 @@ async fn touches_in_time<H: Harness>(harness: &H, backend: &H::Backend, key: &st
     }
 }
 
-/// `true` for what was there, and then it is not any more.
+/// `touch` with a timeout of zero removes the value, and returns whether it was there.
 pub async fn touch_with_a_zero_timeout_removes(harness: &impl Harness) {
     let backend = harness.backend().await;
+    if !has_touch(&backend).await {
+        return;
+    }
     for timeout in [None, Some(HOUR)] {
         set(&backend, "key", b"value", timeout).await;
         touches(&backend, "key", Some(Duration::ZERO), true).await;
@@ -192,12 +217,17 @@ pub async fn touch_with_a_zero_timeout_removes(harness: &impl Harness) {
         touches(&backend, "key", Some(Duration::ZERO), false).await;
         deletes(&backend, "key", false).await;
     }
-    adds(&backend, "key", b"again", None, true).await;
+    if has_add(&backend).await {
+        adds(&backend, "key", b"again", None, true).await;
+    }
 }
 
-/// `false`, and nothing is there afterwards, for what was never set, was deleted or has expired.
+/// `touch` of a key that was never set, was deleted or has expired returns `false` and stores nothing.
 pub async fn touch_of_a_missing_key_is_false(harness: &impl Harness) {
     let backend = harness.backend().await;
+    if !has_touch(&backend).await {
+        return;
+    }
     set(&backend, "deleted", b"value", None).await;
     deletes(&backend, "deleted", true).await;
     set(&backend, "expired", b"value", Some(MILLISECOND)).await;
@@ -211,9 +241,12 @@ pub async fn touch_of_a_missing_key_is_false(harness: &impl Harness) {
     }
 }
 
-/// The same bytes are there after each touch, be they none, few or many, and nothing else is touched.
+/// `touch` does not change the bytes of the value, whether there are none, few or many, nor any other key.
 pub async fn touch_never_changes_the_value(harness: &impl Harness) {
     let backend = harness.backend().await;
+    if !has_touch(&backend).await {
+        return;
+    }
     let values =
         [("empty", Vec::new()), ("byte", vec![0]), ("noise", noise(5, 100_000)), ("text", b"text\r\n".to_vec())];
     for (key, value) in &values {

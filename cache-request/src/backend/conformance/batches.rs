@@ -3,23 +3,23 @@
 use std::time::Duration;
 
 use super::{
-    HOUR, Harness, MILLISECOND,
+    harness::{HOUR, Harness, MILLISECOND},
     steps::{after, delete_many, deletes, get_many, holds, holds_many, missing, noise, set, set_many},
 };
 use crate::{
     ErrorKind,
-    backend::{Backend, Item},
+    backend::contract::{Backend, Item},
 };
 
 fn item<'a>(key: &'a str, value: &'a [u8]) -> Item<'a> {
     Item { key, value, timeout: Some(HOUR) }
 }
 
-/// There are as many outcomes as keys, each in its key's place, and in the place of a missing one `None` or `false`.
-/// Nothing distinguishes what came in a batch from what came alone.
+/// There is one outcome for each key, in the order of the keys; that of a missing key is `None` or `false`. A value that was stored in
+/// a batch is no different from one that was stored alone.
 pub async fn a_batch_has_an_outcome_for_each_key_in_order(harness: &impl Harness) {
     let backend = harness.backend().await;
-    // In no order that a sort would make.
+    // Not sorted.
     set_many(&backend, &[item("m", b"em"), item("a", b"eh"), item("z", b"zed"), item("b", b"bee")]).await;
     set(&backend, "q", b"queue", None).await;
     for (key, value) in [("a", "eh"), ("b", "bee"), ("m", "em"), ("z", "zed")] {
@@ -39,7 +39,7 @@ pub async fn a_batch_has_an_outcome_for_each_key_in_order(harness: &impl Harness
     holds_many(&backend, &["m"], &[None]).await;
 }
 
-/// Each mention has its outcome. The later of two values stays, and a value is removed once.
+/// A key that is given twice has two outcomes. The later of two values stays, and a value is removed once.
 pub async fn a_batch_may_name_a_key_twice(harness: &impl Harness) {
     let backend = harness.backend().await;
     set(&backend, "twice", b"old", None).await;
@@ -53,14 +53,14 @@ pub async fn a_batch_may_name_a_key_twice(harness: &impl Harness) {
     assert_eq!(removed, 1, "how often delete_many says of one value that it was removed: {gone:?}");
     assert_eq!([gone[1], gone[2], gone[4]], [false, true, false], "what delete_many says of the other keys: {gone:?}");
     holds_many(&backend, &keys, &[None; 6]).await;
-    // The last one says that nothing is to be kept.
+    // The last timeout is zero, so nothing is stored.
     set_many(&backend, &[item("twice", b"first"), Item { timeout: Some(Duration::ZERO), ..item("twice", b"last") }])
         .await;
     missing(&backend, "twice").await;
     set_many(&backend, &[Item { timeout: Some(Duration::ZERO), ..item("twice", b"first") }, item("twice", b"last")])
         .await;
     holds(&backend, "twice", b"last").await;
-    // And so do two values and then none.
+    // Also after two values.
     let none = Item { timeout: Some(Duration::ZERO), ..item("thrice", b"last") };
     set_many(&backend, &[item("thrice", b"first"), item("thrice", b"second"), none]).await;
     missing(&backend, "thrice").await;
@@ -68,7 +68,7 @@ pub async fn a_batch_may_name_a_key_twice(harness: &impl Harness) {
     holds(&backend, "thrice", b"third").await;
 }
 
-/// No keys, no outcomes, and nothing else either.
+/// A batch without keys has no outcomes and changes nothing.
 pub async fn an_empty_batch_does_nothing(harness: &impl Harness) {
     let backend = harness.backend().await;
     for _ in 0..2 {
@@ -81,7 +81,7 @@ pub async fn an_empty_batch_does_nothing(harness: &impl Harness) {
     holds(&backend, "key", b"value").await;
 }
 
-/// A thousand values of different lengths in one call, set, got and removed.
+/// A thousand values of different lengths are set, read and removed in one call each.
 pub async fn a_thousand_items_in_one_batch(harness: &impl Harness) {
     let backend = harness.backend().await;
     let entries: Vec<(String, Vec<u8>)> =
@@ -104,7 +104,7 @@ pub async fn a_thousand_items_in_one_batch(harness: &impl Harness) {
     holds_many(&backend, &keys, &vec![None; keys.len()]).await;
 }
 
-/// Each item's timeout is its own: short, long, none at all, or zero, which keeps nothing and removes what was there.
+/// Each item has its own timeout: short, long, none, or zero, which stores nothing and removes what was there.
 pub async fn each_item_of_a_batch_has_its_own_timeout(harness: &impl Harness) {
     let backend = harness.backend().await;
     let short = Some(10 * MILLISECOND);
@@ -128,8 +128,8 @@ pub async fn each_item_of_a_batch_has_its_own_timeout(harness: &impl Harness) {
     }
 }
 
-/// Among small values, one of [`large_value_bytes`](Harness::large_value_bytes) is stored or refused as
-/// [`TooLarge`](ErrorKind::TooLarge), as it is alone. The small ones before and after it are stored, either way.
+/// A value of [`large_value_bytes`](Harness::large_value_bytes) among small ones is stored, or refused as
+/// [`TooLarge`](ErrorKind::TooLarge), as it is alone. The small values before and after it are stored in any case.
 pub async fn a_large_value_in_a_batch_concerns_itself_alone(harness: &impl Harness) {
     let backend = harness.backend().await;
     let large = noise(6, harness.large_value_bytes());
@@ -152,7 +152,7 @@ pub async fn a_large_value_in_a_batch_concerns_itself_alone(harness: &impl Harne
     assert_eq!(gone, [true, kept.is_some(), true], "what delete_many says of a large value among others");
 }
 
-/// Every character that may stand in a key, and every byte that may stand in a value, in one batch.
+/// Every character that a key can have, and every byte that a value can have, survive a batch.
 pub async fn every_key_and_byte_survives_a_batch(harness: &impl Harness) {
     let backend = harness.backend().await;
     let mut keys: Vec<String> =
@@ -161,7 +161,7 @@ pub async fn every_key_and_byte_survives_a_batch(harness: &impl Harness) {
     keys.push("k".repeat(backend.max_key_bytes().min(4096)));
     keys.sort_unstable();
     keys.dedup();
-    // No two are alike, and all begin with another byte than the one before.
+    // All are different.
     let values: Vec<Vec<u8>> =
         (0..keys.len()).map(|number| vec![number as u8, (number >> 8) as u8, 0, b'\r', b'\n', 0xff, b'$']).collect();
     let items: Vec<Item<'_>> = keys.iter().zip(&values).map(|(key, value)| item(key, value)).collect();
@@ -173,7 +173,7 @@ pub async fn every_key_and_byte_survives_a_batch(harness: &impl Harness) {
     holds_many(&backend, &keys, &vec![None; keys.len()]).await;
 }
 
-/// To delete what is gone already says so and does nothing more, alone or in a batch.
+/// A delete that is repeated, alone or in a batch, returns `false` and changes nothing.
 pub async fn deletes_may_be_repeated(harness: &impl Harness) {
     let backend = harness.backend().await;
     let keys = ["one", "two", "three"];

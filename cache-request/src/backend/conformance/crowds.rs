@@ -1,16 +1,16 @@
-//! Many callers at once, and callers who give up.
+//! Many callers at once, and callers that give up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_lite::future::block_on;
 
 use super::{
-    HOUR, Harness,
+    harness::{HOUR, Harness},
     steps::{all, clear, deletes, drop_after, get, holds, missing, noise, on_another_thread, set},
 };
-use crate::backend::Backend;
+use crate::backend::contract::Backend;
 
-/// A thousand `set`s under way at once, and then a thousand `get`s, each with a value of its own.
+/// A thousand concurrent `set`s, and then a thousand concurrent `get`s, each of its own key and value.
 pub async fn a_thousand_keys_at_once(harness: &impl Harness) {
     let backend = &harness.backend().await;
     let entry = |number: u64| (format!("key{number}"), noise(number, 100 + number as usize));
@@ -26,7 +26,7 @@ pub async fn a_thousand_keys_at_once(harness: &impl Harness) {
     .await;
 }
 
-/// What one thread has set, removed or cleared is so for every other.
+/// Every thread sees what another one has set, removed or cleared.
 pub async fn every_thread_sees_what_was_set(harness: &impl Harness) {
     let backend = &harness.backend().await;
     set(backend, "key", b"first", None).await;
@@ -45,12 +45,12 @@ pub async fn every_thread_sees_what_was_set(harness: &impl Harness) {
     missing(backend, "other").await;
 }
 
-/// While several threads set one key, each `get` finds one of their values whole, or none; and one of the last ones stays.
+/// While several threads set one key, each `get` returns one of their values, whole, or none. The last value of one thread stays.
 pub async fn writers_of_one_key_leave_whole_values(harness: &impl Harness) {
     const WRITERS: u64 = 4;
     const ROUNDS: u64 = 30;
     let backend = &harness.backend().await;
-    // Of different lengths, and longer than what is written in one step.
+    // Of different lengths, and too long to be written in one step.
     let values: Vec<Vec<Vec<u8>>> = (0..WRITERS)
         .map(|writer| {
             (0..ROUNDS).map(|round| noise(writer * ROUNDS + round, 60_000 + 5_000 * writer as usize)).collect()
@@ -88,8 +88,8 @@ pub async fn writers_of_one_key_leave_whole_values(harness: &impl Harness) {
     assert!(values.iter().any(|values| values.last() == Some(&last)), "no writer's last value is left");
 }
 
-/// Callers may give up at any time: their futures are dropped after any number of polls. What was under way then may
-/// still happen or not, but a value is never there by half, and all works on.
+/// Futures may be dropped after any number of polls. Their operations may still happen or not, but a value is never stored in part,
+/// and the backend goes on working.
 pub async fn dropped_futures_leave_it_usable(harness: &impl Harness) {
     let backend = harness.backend().await;
     for polls in 1..=4 {

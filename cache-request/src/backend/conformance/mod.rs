@@ -1,17 +1,13 @@
-//! What every backend must do, as tests: one suite for the backends that come with the crate and for yours.
+//! The tests that every backend has to pass: those that come with the crate, and yours.
 //!
 //! ```
-//! # use std::{collections::HashMap, sync::{Mutex, PoisonError}, time::{Duration, Instant}};
+//! # use std::time::Duration;
 //! # use cache_request::{Error, backend::Backend};
-//! # #[derive(Default)]
-//! # pub struct MyBackend(Mutex<HashMap<String, (Vec<u8>, Option<Instant>)>>);
-//! # impl MyBackend { pub async fn new() -> Self { Self::default() } }
+//! # pub struct MyBackend;
+//! # impl MyBackend { pub async fn new() -> Self { Self } }
 //! # impl Backend for MyBackend {
-//! #     fn name(&self) -> &'static str { "mine" }
 //! #     async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> { Ok(None) }
 //! #     async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> { Ok(()) }
-//! #     async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> { Ok(false) }
-//! #     async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> { Ok(false) }
 //! #     async fn delete(&self, _: &str) -> Result<bool, Error> { Ok(false) }
 //! #     async fn clear(&self) -> Result<(), Error> { Ok(()) }
 //! # }
@@ -21,23 +17,27 @@
 //! }
 //! ```
 //!
-//! makes a module `my_backend` with one `#[test]` for each behaviour, named after it. What a test demands is said at the
-//! function of the same name in this module. A backend whose time can be moved, or that has other needs, brings a
-//! [`Harness`] of its own in the place of the closure, as `harness: MyHarness::default()`.
+//! makes a module `my_backend` with one `#[test]` for each behaviour. The function of the same name in this module documents what the test
+//! demands. Instead of the closure, a backend with a mock clock or other needs gives a [`Harness`], as
+//! `harness: MyHarness::default()`.
 //!
-//! The tests run on a bare `block_on`, without any executor around them: a backend has to work there, too.
+//! A backend need not have [`add`](crate::Backend::add) and [`touch`](crate::Backend::touch): if they return
+//! [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), their tests pass without testing anything else.
+//!
+//! The tests run on a bare `block_on`, without an executor: a backend has to work there as well.
 
 mod adding;
 mod batches;
 mod crowds;
+mod harness;
 mod steps;
 mod storing;
 mod timeouts;
+mod unsupported;
 
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
 };
 
 #[doc(hidden)]
@@ -59,6 +59,7 @@ pub use self::{
         a_thousand_keys_at_once, dropped_futures_leave_it_usable, every_thread_sees_what_was_set,
         writers_of_one_key_leave_whole_values,
     },
+    harness::Harness,
     storing::{
         a_large_value_survives_or_is_refused, a_mebibyte_survives, a_missing_key_is_none,
         a_second_set_replaces_the_first, an_empty_value_is_a_value, clear_leaves_its_neighbours_alone,
@@ -71,66 +72,10 @@ pub use self::{
         a_timeout_over_30_days_keeps_its_value, a_zero_timeout_keeps_nothing, what_has_expired_is_not_there_to_delete,
         without_a_timeout_a_value_stays,
     },
+    unsupported::what_is_unsupported_changes_nothing,
 };
-use crate::{backend::Backend, base::timer::sleep};
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Makes the backends that are tested.
-///
-/// A closure that returns a future of a backend is a harness: one whose time is the real one.
-pub trait Harness: Sync {
-    /// What is tested.
-    type Backend: Backend;
-
-    /// A new backend that holds nothing.
-    ///
-    /// Two of them must not share their keys, though they should share whatever is beneath: two prefixes on one server,
-    /// two directories on one disk.
-    fn backend(&self) -> impl Future<Output = Self::Backend>;
-
-    /// Lets time pass for the backends that this harness made. Waits for real, unless a harness moves a clock.
-    fn advance(&self, time: Duration) -> impl Future<Output = ()> {
-        async move {
-            sleep(time).await;
-        }
-    }
-
-    /// Whether time stands still but for [`advance`](Self::advance). If so, timeouts are checked to the millisecond, and
-    /// long ones are waited for.
-    fn time_stands_still(&self) -> bool {
-        false
-    }
-
-    /// How much longer than its timeout a value may be seen, where time does not stand still.
-    fn slack(&self) -> Duration {
-        20 * MILLISECOND
-    }
-
-    /// The length of the largest value that is tried: 20 MB. The backend may refuse it as
-    /// [`TooLarge`](crate::ErrorKind::TooLarge).
-    fn large_value_bytes(&self) -> usize {
-        20_000_000
-    }
-}
-
-impl<F, Made, B> Harness for F
-where
-    F: Fn() -> Made + Sync,
-    Made: Future<Output = B>,
-    B: Backend,
-{
-    type Backend = B;
-
-    fn backend(&self) -> impl Future<Output = B> {
-        self()
-    }
-}
-
-/// Makes a module with one test for each behaviour of this suite. See [the module](mod@crate::conformance).
+/// Makes a module with one test for each behaviour. See [the module](mod@crate::conformance).
 #[macro_export]
 macro_rules! conformance {
     (name: $name:ident, new: $new:expr $(,)?) => {
@@ -177,6 +122,7 @@ macro_rules! conformance {
             touch_with_a_zero_timeout_removes
             touch_of_a_missing_key_is_false
             touch_never_changes_the_value
+            what_is_unsupported_changes_nothing
             a_batch_has_an_outcome_for_each_key_in_order
             a_batch_may_name_a_key_twice
             an_empty_batch_does_nothing
@@ -207,13 +153,13 @@ macro_rules! conformance {
     };
 }
 
-/// The names of all behaviours: of the functions of this module that test one, and of the tests that
+/// The names of all behaviours, which are those of the functions of this module and of the tests that
 /// [`conformance!`](crate::conformance!) makes.
 pub const BEHAVIOURS: &[&str] = crate::conformance! { @behaviours names () };
 
-/// Runs all behaviours, and returns the names of those that the backend fails.
+/// Tests all behaviours, and returns the names of those that fail.
 ///
-/// The panics of those that fail are printed, as the panic hook wants it.
+/// A behaviour that fails has panicked, so the panic hook runs.
 pub fn failures(harness: &impl Harness) -> Vec<&'static str> {
     let outcomes = crate::conformance! { @behaviours failures (harness) };
     outcomes.into_iter().filter_map(|(name, fails)| fails.then_some(name)).collect()

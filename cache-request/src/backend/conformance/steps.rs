@@ -1,4 +1,4 @@
-//! What the behaviours are made of: calls that may not fail, and looks at what they left.
+//! The steps that behaviours are made of: operations that must not fail, and checks of what they left.
 
 use std::{
     future::{Future, poll_fn},
@@ -9,10 +9,10 @@ use std::{
 
 use futures_lite::future::block_on;
 
-use super::{HOUR, Harness, MILLISECOND};
+use super::harness::{HOUR, Harness, MILLISECOND};
 use crate::{
-    Error,
-    backend::{Backend, Item},
+    Error, ErrorKind,
+    backend::contract::{Backend, Item},
     base::timer::sleep,
 };
 
@@ -27,6 +27,20 @@ pub(super) async fn get(backend: &impl Backend, key: &str) -> Option<Vec<u8>> {
 pub(super) async fn set(backend: &impl Backend, key: &str, value: &[u8], timeout: Option<Duration>) {
     let done = backend.set(key, value, timeout).await;
     done.unwrap_or_else(|error| panic!("set of {key:?}, {} bytes for {timeout:?}: {error:?}", value.len()));
+}
+
+/// Whether the backend has `add`. If not, it stores nothing, as with a timeout of zero it would not either.
+pub(super) async fn has_add(backend: &impl Backend) -> bool {
+    !is_unsupported(&backend.add("add", b"value", Some(Duration::ZERO)).await)
+}
+
+/// Whether the backend has `touch`. If so, it is of a key that is missing.
+pub(super) async fn has_touch(backend: &impl Backend) -> bool {
+    !is_unsupported(&backend.touch("touch", None).await)
+}
+
+pub(super) fn is_unsupported(outcome: &Result<bool, Error>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported)
 }
 
 pub(super) async fn adds_or_not(backend: &impl Backend, key: &str, value: &[u8], timeout: Option<Duration>) -> bool {
@@ -93,14 +107,14 @@ pub(super) async fn delete_many(backend: &impl Backend, keys: &[&str]) -> Vec<bo
     outcomes("delete_many", keys, backend.delete_many(keys).await)
 }
 
-/// As many as there are keys, and no error among them.
+/// Checks that there are as many outcomes as keys, and no errors.
 fn outcomes<T>(operation: &str, keys: &[&str], outcomes: Vec<Result<T, Error>>) -> Vec<T> {
     assert_eq!(outcomes.len(), keys.len(), "how many outcomes {operation} has for its keys");
     let checked = outcomes.into_iter().zip(keys);
     checked.map(|(done, key)| done.unwrap_or_else(|error| panic!("{operation}, of {key:?}: {error:?}"))).collect()
 }
 
-/// What `get_many` finds under each key.
+/// Checks what `get_many` finds under each key.
 pub(super) async fn holds_many(backend: &impl Backend, keys: &[&str], values: &[Option<&[u8]>]) {
     for ((key, value), found) in keys.iter().zip(values).zip(get_many(backend, keys).await) {
         // Not `assert_eq`, as above.
@@ -118,7 +132,7 @@ pub(super) async fn missing(backend: &impl Backend, key: &str) {
     assert_eq!(found, None, "get of {key:?} found a value of so many bytes where there is none");
 }
 
-/// Sets all keys, each to a value of its own, and looks at all of them before and after half of them are removed.
+/// Sets all keys, each to its own value, and checks all of them before and after half of them are removed.
 pub(super) async fn stay_apart(backend: &impl Backend, keys: &[String]) {
     for key in keys {
         missing(backend, key).await;
@@ -141,8 +155,8 @@ pub(super) async fn stay_apart(backend: &impl Backend, keys: &[String]) {
     }
 }
 
-/// A value with this timeout is there until it is over, and not after. Where time goes by itself, that it is there before
-/// the end is only checked for a timeout that no machine is slow enough to exceed.
+/// Checks that a value with this timeout is there until its end, and not after. In real time, a machine may be too slow to see it
+/// before its end, so that is checked with a long timeout.
 pub(super) async fn ends<H: Harness>(harness: &H, backend: &H::Backend, timeout: Duration) {
     set(backend, "timeout", b"value", Some(timeout)).await;
     if harness.time_stands_still() {
@@ -158,15 +172,15 @@ pub(super) async fn ends<H: Harness>(harness: &H, backend: &H::Backend, timeout:
     missing(backend, "timeout").await;
 }
 
-/// Lets a timeout go by.
+/// Waits until a timeout has passed.
 pub(super) async fn after(harness: &impl Harness, timeout: Duration) {
     harness.advance(if harness.time_stands_still() { timeout } else { timeout + harness.slack() }).await;
 }
 
-/// Bytes that no two of a few thousand seeds have in common, and that no compression shortens.
+/// Bytes that cannot be compressed, and are different for each of a few thousand seeds.
 pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
-    // Whole words at a time: a large value takes a while even so, in a test that is not optimised.
+    // Whole words at a time, since this code is not optimised in tests.
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
         // xorshift64
@@ -179,7 +193,7 @@ pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Runs all of them at once, on this thread.
+/// Runs all futures concurrently, on this thread.
 pub(super) async fn all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
     let mut waiting: Vec<Pin<Box<_>>> = futures.map(Box::pin).collect();
     poll_fn(|context| {
@@ -193,11 +207,10 @@ pub(super) fn on_another_thread(future: impl Future<Output = ()> + Send) {
     std::thread::scope(|threads| threads.spawn(|| block_on(future)).join().expect("on another thread"));
 }
 
-/// Polls a future so many times, with a little time for others in between, and drops it.
+/// Polls a future `polls` times, lets other threads run in between, and drops it.
 ///
-/// A backend may take a caller that waited for a while, and gave up, for a sign that its server does not answer, and refuse
-/// other calls until it does. So it may where this thread was held up on a busy machine: then this waits for a call that
-/// succeeds.
+/// A backend may take a caller that gives up after a while as a sign that its server does not answer, and refuse other calls until it
+/// does. On a busy machine this thread can be such a caller. Then this waits for a call that succeeds.
 pub(super) async fn drop_after<T>(polls: usize, backend: &impl Backend, future: impl Future<Output = T>) {
     let begun = Instant::now();
     drop_after_polls(polls, future).await;
@@ -211,7 +224,7 @@ pub(super) async fn drop_after<T>(polls: usize, backend: &impl Backend, future: 
     }
 }
 
-/// A caller that gives up sooner has not waited for its answer.
+/// A caller that gives up earlier has not waited for its answer.
 const HELD_UP: Duration = Duration::from_millis(50);
 
 async fn drop_after_polls<T>(polls: usize, future: impl Future<Output = T>) {

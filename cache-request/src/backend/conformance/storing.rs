@@ -1,12 +1,12 @@
-//! `get`, `set`, `delete` and `clear`: what is kept, and under which key.
+//! `get`, `set`, `delete` and `clear`: what is stored, and under which key.
 
 use super::{
-    HOUR, Harness,
+    harness::{HOUR, Harness},
     steps::{clear, deletes, holds, missing, noise, set, stay_apart},
 };
-use crate::{ErrorKind, backend::Backend};
+use crate::{ErrorKind, backend::contract::Backend};
 
-/// Nothing is stored under a key that was never set.
+/// A key that was never set has no value.
 pub async fn a_missing_key_is_none(harness: &impl Harness) {
     let backend = harness.backend().await;
     missing(&backend, "missing").await;
@@ -14,7 +14,7 @@ pub async fn a_missing_key_is_none(harness: &impl Harness) {
     missing(&backend, "missing").await;
 }
 
-/// The same bytes come back, as often as they are asked for.
+/// `get` returns the bytes that were set, each time.
 pub async fn what_was_set_is_got(harness: &impl Harness) {
     let backend = harness.backend().await;
     set(&backend, "one", b"first", Some(HOUR)).await;
@@ -25,7 +25,7 @@ pub async fn what_was_set_is_got(harness: &impl Harness) {
     }
 }
 
-/// Of an older value nothing remains, be it longer or shorter than the new one.
+/// Nothing remains of an older value, whether it is longer or shorter than the new one.
 pub async fn a_second_set_replaces_the_first(harness: &impl Harness) {
     let backend = harness.backend().await;
     for value in ["a long first value", "short", "and a longer one again"] {
@@ -34,7 +34,7 @@ pub async fn a_second_set_replaces_the_first(harness: &impl Harness) {
     }
 }
 
-/// A value without bytes is not the same as no value.
+/// A value of zero bytes is not the same as no value.
 pub async fn an_empty_value_is_a_value(harness: &impl Harness) {
     let backend = harness.backend().await;
     set(&backend, "empty", b"", Some(HOUR)).await;
@@ -43,7 +43,7 @@ pub async fn an_empty_value_is_a_value(harness: &impl Harness) {
     missing(&backend, "empty").await;
 }
 
-/// A value may hold any byte, alone and in every order of two.
+/// A value may have any byte, and any two bytes in sequence.
 pub async fn every_byte_survives(harness: &impl Harness) {
     let backend = harness.backend().await;
     let pairs: Vec<u8> =
@@ -57,17 +57,17 @@ pub async fn every_byte_survives(harness: &impl Harness) {
     }
 }
 
-/// A value of 1 MiB is taken. It is not the zeros that a compressing store would make nothing of.
+/// A value of nearly 1 MiB that cannot be compressed is stored.
 pub async fn a_mebibyte_survives(harness: &impl Harness) {
     let backend = harness.backend().await;
-    // Room is left for what the store keeps beside the value: memcached's limit of 1 MiB counts that.
+    // memcached's limit of 1 MiB includes what it stores beside the value.
     let value = noise(1, (1 << 20) - 4096);
     set(&backend, "mebibyte", &value, Some(HOUR)).await;
     holds(&backend, "mebibyte", &value).await;
 }
 
-/// A value of [`large_value_bytes`](Harness::large_value_bytes) comes back whole. Or it is refused as
-/// [`TooLarge`](ErrorKind::TooLarge); then the older value that it was to replace is gone too.
+/// A value of [`large_value_bytes`](Harness::large_value_bytes) is stored whole, or refused as
+/// [`TooLarge`](ErrorKind::TooLarge). In the latter case, the older value is gone as well.
 pub async fn a_large_value_survives_or_is_refused(harness: &impl Harness) {
     let backend = harness.backend().await;
     let value = noise(2, harness.large_value_bytes());
@@ -81,7 +81,7 @@ pub async fn a_large_value_survives_or_is_refused(harness: &impl Harness) {
     holds(&backend, "large", b"newer").await;
 }
 
-/// Keys of [`max_key_bytes`](Backend::max_key_bytes), or of 4 KiB if that is less, are told apart by their last byte.
+/// Keys of [`max_key_bytes`](Backend::max_key_bytes), but of at most 4 KiB, are different if only their last bytes are.
 pub async fn the_longest_keys_stay_apart(harness: &impl Harness) {
     let backend = harness.backend().await;
     let longest = backend.max_key_bytes().min(4096);
@@ -89,7 +89,7 @@ pub async fn the_longest_keys_stay_apart(harness: &impl Harness) {
     stay_apart(&backend, &[format!("{head}a"), format!("{head}b"), head]).await;
 }
 
-/// Keys are told apart by their last byte, by case, by what follows a common beginning, and by their order.
+/// Keys are different if they differ in one byte, in case, in their length or in the order of their characters.
 pub async fn keys_that_look_alike_stay_apart(harness: &impl Harness) {
     let backend = harness.backend().await;
     let keys = [
@@ -125,7 +125,7 @@ pub async fn keys_that_look_alike_stay_apart(harness: &impl Harness) {
     stay_apart(&backend, &keys.map(str::to_owned)).await;
 }
 
-/// Every printable ASCII character but the space stands for itself in a key, at its beginning, within and at its end.
+/// Every printable ASCII character except the space stands for itself in a key, at its beginning, in its middle and at its end.
 pub async fn every_printable_character_may_stand_in_a_key(harness: &impl Harness) {
     let backend = harness.backend().await;
     let mut keys: Vec<String> = Vec::new();
@@ -138,7 +138,7 @@ pub async fn every_printable_character_may_stand_in_a_key(harness: &impl Harness
             format!("begin{character}"),
         ]);
     }
-    // What a file system, a pattern, an escape or a query would take for something else.
+    // What has a meaning in file systems, patterns, escapes or queries.
     keys.extend(
         ["../up", "/", "/etc/passwd", "a/../b", "*", "a*", "?a", "[ab]", "a%00b", "a%", "'--", "\\n"]
             .map(str::to_owned),
@@ -149,7 +149,7 @@ pub async fn every_printable_character_may_stand_in_a_key(harness: &impl Harness
     stay_apart(&backend, &keys).await;
 }
 
-/// `true` if a value was removed, `false` if there was none, and neither is an error.
+/// `delete` returns `true` if it has removed a value, and `false` if there was none.
 pub async fn delete_says_whether_there_was_anything(harness: &impl Harness) {
     let backend = harness.backend().await;
     deletes(&backend, "key", false).await;
@@ -162,7 +162,7 @@ pub async fn delete_says_whether_there_was_anything(harness: &impl Harness) {
     deletes(&backend, "key", true).await;
 }
 
-/// Only the one key is removed, not those that begin as it does or that it would match as a pattern.
+/// `delete` removes one key, and not others that begin with it or that it matches as a pattern.
 pub async fn delete_leaves_other_keys_alone(harness: &impl Harness) {
     let backend = harness.backend().await;
     let others = ["key", "key1", "key/1", "key*1", "KEY*", "k"];
@@ -176,7 +176,7 @@ pub async fn delete_leaves_other_keys_alone(harness: &impl Harness) {
     }
 }
 
-/// Nothing is left, and the backend goes on working. To clear what is empty is no error.
+/// `clear` leaves nothing, and the backend goes on working. It may be called if nothing is there.
 pub async fn clear_removes_everything(harness: &impl Harness) {
     let backend = harness.backend().await;
     clear(&backend).await;
@@ -193,7 +193,7 @@ pub async fn clear_removes_everything(harness: &impl Harness) {
     holds(&backend, "key0", b"again").await;
 }
 
-/// Another backend on the same server, disk or database sees other keys, and keeps them when this one is cleared.
+/// Another backend on the same server, disk or database has its own keys, and keeps them when this one is cleared.
 pub async fn clear_leaves_its_neighbours_alone(harness: &impl Harness) {
     let (backend, neighbour) = (harness.backend().await, harness.backend().await);
     set(&neighbour, "key", b"neighbour's", None).await;

@@ -1,13 +1,13 @@
-//! How long what was set is there.
+//! How long values stay.
 
 use std::time::Duration;
 
 use super::{
-    DAY, HOUR, Harness, MILLISECOND, SECOND,
+    harness::{DAY, HOUR, Harness, MILLISECOND, SECOND},
     steps::{after, deletes, ends, holds, missing, set},
 };
 
-/// No timeout is for ever: ten years, as far as a clock that can be moved tells.
+/// A value without a timeout stays for ever: for ten years, if time can be moved.
 pub async fn without_a_timeout_a_value_stays(harness: &impl Harness) {
     let backend = harness.backend().await;
     set(&backend, "key", b"value", None).await;
@@ -15,7 +15,7 @@ pub async fn without_a_timeout_a_value_stays(harness: &impl Harness) {
     holds(&backend, "key", b"value").await;
 }
 
-/// A timeout of zero does not store the value, and removes the one that was there.
+/// A timeout of zero stores nothing, and removes what was there.
 pub async fn a_zero_timeout_keeps_nothing(harness: &impl Harness) {
     let backend = harness.backend().await;
     set(&backend, "new", b"value", Some(Duration::ZERO)).await;
@@ -28,7 +28,7 @@ pub async fn a_zero_timeout_keeps_nothing(harness: &impl Harness) {
     }
 }
 
-/// A timeout of 1 ms is neither rounded down to none nor up beyond [`slack`](Harness::slack).
+/// A timeout of 1 ms is neither rounded down to zero nor up by more than [`slack`](Harness::slack).
 pub async fn a_timeout_of_a_millisecond_ends(harness: &impl Harness) {
     let backend = harness.backend().await;
     ends(harness, &backend, MILLISECOND).await;
@@ -41,7 +41,7 @@ pub async fn a_timeout_of_a_second_ends(harness: &impl Harness) {
     ends(harness, &backend, SECOND + MILLISECOND).await;
 }
 
-/// Long timeouts are timeouts, and not the dates that memcached takes more than 30 days for.
+/// A long timeout is a timeout. memcached would take more than 30 days for a date.
 pub async fn a_timeout_over_30_days_keeps_its_value(harness: &impl Harness) {
     let backend = harness.backend().await;
     for timeout in [30 * DAY, 30 * DAY + SECOND, 31 * DAY, 10 * 365 * DAY] {
@@ -51,14 +51,14 @@ pub async fn a_timeout_over_30_days_keeps_its_value(harness: &impl Harness) {
             ends(harness, &backend, timeout).await;
         }
     }
-    // Too long for any clock to tell from never.
+    // Longer than any clock runs.
     for timeout in [Duration::from_secs(u64::from(u32::MAX) * 1000), Duration::MAX] {
         set(&backend, "key", b"value", Some(timeout)).await;
         holds(&backend, "key", b"value").await;
     }
 }
 
-/// What counts is the timeout of the last `set`, be it shorter, longer or none.
+/// The timeout of the last `set` counts, whether it is shorter, longer or none.
 pub async fn a_second_set_replaces_the_timeout(harness: &impl Harness) {
     let backend = harness.backend().await;
     let short = 10 * MILLISECOND;
@@ -78,7 +78,7 @@ pub async fn a_second_set_replaces_the_timeout(harness: &impl Harness) {
     missing(&backend, "was-none").await;
 }
 
-/// `delete` says of a value whose timeout is over that it was not there.
+/// `delete` of an expired value returns `false`.
 pub async fn what_has_expired_is_not_there_to_delete(harness: &impl Harness) {
     let backend = harness.backend().await;
     set(&backend, "key", b"value", Some(MILLISECOND)).await;

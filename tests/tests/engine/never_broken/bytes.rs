@@ -1,6 +1,8 @@
 //! A backend that returns anything but what was stored.
 
-use cache_request::{Cache, CacheBuilder, Clock, backend::Backend, cache_request, scoped, scoped_sync};
+use std::time::Duration;
+
+use cache_request::{Cache, CacheBuilder, Clock, MockClock, backend::Backend, cache_request, scoped, scoped_sync};
 use cache_request_tests::{
     backends::{Bend, Bends, Bent},
     logs,
@@ -200,4 +202,22 @@ fn a_hit_after_garbage_is_a_hit() {
         assert_eq!(bodies(|| [doubled(21), doubled(21), doubled(21)]), ([vec![42; 3], vec![42; 3], vec![42; 3]], 1));
         assert_eq!(cache.stats().function("bytes").unwrap().hits, 2);
     });
+}
+
+/// Its timeout would end as much too late as the writer's clock is ahead.
+#[test]
+fn a_value_of_a_writer_whose_clock_was_ahead_was_fresh_for_too_long() {
+    let (right, ahead) = (Clock::mock(), Clock::mock());
+    ahead.advance(Duration::from_secs(5));
+    let backend = Bent::new(&right);
+    let on = |clock: &MockClock| Cache::builder().backend(backend.clone()).clock(clock).build().unwrap();
+    let (reader, writer) = (on(&right), on(&ahead));
+    let both = || {
+        scoped_sync(&writer, || doubled_cache(21).put(&vec![1])).unwrap();
+        scoped_sync(&reader, || bodies(|| doubled(21)))
+    };
+    assert_eq!(both(), (vec![1], 0), "clocks differ by a little");
+    ahead.advance(Duration::from_millis(1));
+    assert_eq!(both(), (vec![42; 3], 1));
+    assert_eq!(scoped_sync(&reader, || bodies(|| doubled(21))), (vec![42; 3], 0));
 }

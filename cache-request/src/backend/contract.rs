@@ -1,0 +1,174 @@
+//! The trait that every backend implements.
+
+use std::{any::type_name, time::Duration};
+
+use super::changes::Changes;
+use crate::{Error, ErrorKind};
+
+/// A store of bytes by key, which processes and machines may share.
+///
+/// A backend returns the bytes that were stored under a key, or none. It may lose any of them at any time. It must never
+/// return bytes that were stored under another key, or whose timeout has passed.
+///
+/// Keys are printable ASCII without spaces, at most [`max_key_bytes`](Self::max_key_bytes) long. Values are any bytes.
+///
+/// Only [`get`](Self::get), [`set`](Self::set), [`delete`](Self::delete) and [`clear`](Self::clear) have no default. The others
+/// are for backends that can do better:
+///
+/// | method | default | what a better one brings |
+/// | --- | --- | --- |
+/// | [`name`](Self::name) | the name of the type | logs and statistics that are easy to read |
+/// | [`max_key_bytes`](Self::max_key_bytes) | no limit | long keys are shortened, and not refused |
+/// | [`add`](Self::add), [`touch`](Self::touch) | [`ErrorKind::Unsupported`] | what rests on them holds for all processes that share the backend, and not for one alone |
+/// | [`get_many`](Self::get_many), [`set_many`](Self::set_many), [`delete_many`](Self::delete_many) | one key after another | one round trip for many keys |
+/// | [`track`](Self::track) | tells of no changes | a near cache whose entries last until they change, and not for a fixed time |
+///
+/// # Errors
+///
+/// A call goes on after any error: the cache counts it, logs it and runs the function's body. A backend neither retries nor logs. The
+/// [kind](ErrorKind) of its error says what is at fault:
+///
+/// - **one key**: [`Corrupt`](ErrorKind::Corrupt) if `get` finds something that this backend has not written,
+///   [`TooLarge`](ErrorKind::TooLarge) if a value is larger than the backend takes. The call goes on, and its `set` must
+///   replace what is stored. The breaker does not count it.
+/// - **one server of several**: [`Unavailable`](ErrorKind::Unavailable) if the keys of the other servers are not affected. The call
+///   asks the backend no more. The breaker does not count it.
+/// - **the backend**: [`Backend`](ErrorKind::Backend), as of [`Error::backend`], or [`Timeout`](ErrorKind::Timeout). The call asks the
+///   backend no more, and the circuit breaker of reads or of writes counts a fault.
+///
+/// The cache has a time limit for each operation: a future that takes longer is dropped. It also catches panics.
+///
+/// An [`Arc`](std::sync::Arc) or a `Box` of a backend is a backend as well.
+pub trait Backend: Send + Sync + 'static {
+    /// The backend's name in logs, statistics and errors, such as the scheme of its address. It is asked for once.
+    fn name(&self) -> &'static str {
+        type_name::<Self>()
+    }
+
+    /// The length of the longest key that the backend takes, in bytes. The end of a longer one is replaced by a 256-bit hash. It
+    /// is asked for once.
+    fn max_key_bytes(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Returns the bytes stored under `key`, or `None` if there are none or their timeout has passed.
+    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send;
+
+    /// [`get`](Self::get) for a caller whose thread may be blocked, where that is quicker than to wait for another thread. `None`
+    /// if the backend cannot do it or would have to wait first: then the caller uses `get`.
+    ///
+    /// The call cannot be cancelled, so it must return an error of the kind [`Timeout`](ErrorKind::Timeout) after `limit`. The
+    /// thread may be one that drives an executor.
+    #[doc(hidden)]
+    fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
+        let _ = (key, limit);
+        None
+    }
+
+    /// Stores `value` under `key` and replaces what is there. A timeout of `None` is for ever. A timeout of zero stores nothing and
+    /// removes what is there.
+    ///
+    /// After an error, the older value must be gone or be the only one that can be read: never a part of either.
+    fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>)
+    -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Stores `value` under `key` if nothing is there, and returns whether it did. Of several callers at once, exactly one is told
+    /// `true`.
+    ///
+    /// An expired value counts as nothing. A timeout of zero stores nothing, and the answer is `false`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] each time, unless a backend implements it.
+    fn add(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<bool, Error>> + Send {
+        let _ = (key, value, timeout);
+        let unsupported = unsupported(self.name(), "add");
+        async move { Err(unsupported) }
+    }
+
+    /// Gives what is stored under `key` a new timeout, which begins now, and returns whether there was anything. `None` is for ever.
+    /// A timeout of zero removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] each time, unless a backend implements it.
+    fn touch(&self, key: &str, timeout: Option<Duration>) -> impl Future<Output = Result<bool, Error>> + Send {
+        let _ = (key, timeout);
+        let unsupported = unsupported(self.name(), "touch");
+        async move { Err(unsupported) }
+    }
+
+    /// Removes what is stored under `key`, and returns whether there was anything. An expired value counts as nothing. A missing
+    /// key is not an error.
+    fn delete(&self, key: &str) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Removes everything that this backend's namespace, directory or table holds, and nothing else.
+    fn clear(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Begins to tell `changes` of all changes, whichever process makes them, until [`Changes::is_closed`]. Returns whether the backend
+    /// does so. If not, `changes` is dropped, and entries of the near cache last for a fixed time.
+    ///
+    /// It is called once for each cache that has a near cache, and does not wait: a task or a thread of the backend connects. The
+    /// near cache stays empty until [`Changes::begin`]. If two caches share a backend that tells of changes, each is told of all of
+    /// them.
+    fn track(&self, changes: Changes) -> bool {
+        drop(changes);
+        false
+    }
+
+    /// [`get`](Self::get) for each key. Returns one outcome for each key, in the order of the keys. An error of one key does not
+    /// affect the others.
+    fn get_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<Option<Vec<u8>>, Error>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(keys.len());
+            for key in keys {
+                outcomes.push(self.get(key).await);
+            }
+            outcomes
+        }
+    }
+
+    /// [`set`](Self::set) for each item, with outcomes as of [`get_many`](Self::get_many). Of two items with one key, the later one
+    /// stays.
+    fn set_many(&self, items: &[Item<'_>]) -> impl Future<Output = Vec<Result<(), Error>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(items.len());
+            for item in items {
+                outcomes.push(self.set(item.key, item.value, item.timeout).await);
+            }
+            outcomes
+        }
+    }
+
+    /// [`delete`](Self::delete) for each key, with outcomes as of [`get_many`](Self::get_many). If a key is given twice, one outcome
+    /// at most is `true`.
+    fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<bool, Error>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(keys.len());
+            for key in keys {
+                outcomes.push(self.delete(key).await);
+            }
+            outcomes
+        }
+    }
+}
+
+fn unsupported(name: &str, method: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("the {name} backend has no `{method}`"))
+}
+
+/// A value that [`Backend::set_many`] stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// The bytes to store.
+    pub value: &'a [u8],
+    /// How long to keep them; `None` is for ever.
+    pub timeout: Option<Duration>,
+}
