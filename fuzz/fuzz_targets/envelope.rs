@@ -190,13 +190,8 @@ enum Stored<'a> {
     Sealed { number: u8 },
     /// What was sealed, changed.
     Mangled { changes: Vec<(u16, u8)>, length: Option<u16> },
-<<<<<<< HEAD
-    /// Bytes made by an attacker who knows the format and the checksum.
-    Forged { changes: Vec<(u8, u8)>, fresh_until: Option<u64>, tags: u8, payload: Option<&'a [u8]> },
-=======
     /// What somebody made who knows the format, the checksum included.
     Forged { changes: Vec<(u8, u8)>, facts: Option<&'a [u8]>, sections: &'a [u8], payload: Option<&'a [u8]> },
->>>>>>> codec
 }
 
 fuzz_target!(init: warm_up(), |input: Input<'_>| run(input));

@@ -10,7 +10,10 @@ use futures_lite::future::block_on;
 
 use super::{
     harness::{DAY, HOUR, Harness, MILLISECOND, SECOND},
-    steps::{adds, adds_or_not, after, all, clear, deletes, has_add, has_touch, holds, missing, noise, set, touches, touches_or_not},
+    steps::{
+        adds, adds_or_not, after, all, clear, deletes, has_add, has_touch, holds, missing, noise, set, touches,
+        touches_or_not,
+    },
 };
 
 /// If nothing is there, `add` stores the new value and returns `true`. If there is a value, `add` returns `false` and changes neither
@@ -140,11 +143,7 @@ pub async fn of_concurrent_adds_exactly_one_wins(harness: &impl Harness) {
             }
         });
         let winners = told.into_inner().expect("no thread panics here");
-        assert_eq!(
-            winners.len(),
-            1,
-            "how many of the tasks that added {key:?} at once were told `true`: {winners:?}"
-        );
+        assert_eq!(winners.len(), 1, "how many of the tasks that added {key:?} at once were told `true`: {winners:?}");
         holds(backend, key, winners[0].as_bytes()).await;
     }
 }
