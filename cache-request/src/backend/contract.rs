@@ -36,7 +36,7 @@ use crate::{Error, ErrorKind};
 /// - **the backend**: [`Backend`](ErrorKind::Backend), as of [`Error::backend`], or [`Timeout`](ErrorKind::Timeout). The call asks the
 ///   backend no more, and the circuit breaker of reads or of writes counts a fault.
 ///
-/// The cache has a time limit for each operation: a future that takes longer is dropped. It also catches panics.
+/// The cache limits the time of each operation: it drops a future that takes longer. It also catches panics.
 ///
 /// An [`Arc`](std::sync::Arc) or a `Box` of a backend is a backend as well.
 pub trait Backend: Send + Sync + 'static {
@@ -68,7 +68,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Stores `value` under `key` and replaces what is there. A timeout of `None` is for ever. A timeout of zero stores nothing and
     /// removes what is there.
     ///
-    /// After an error, the older value must be gone or be the only one that can be read: never a part of either.
+    /// If the value is refused as [`TooLarge`](ErrorKind::TooLarge), what is there must be removed as well: the caller has meant to
+    /// replace it.
     fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>)
     -> impl Future<Output = Result<(), Error>> + Send;
 

@@ -1,7 +1,6 @@
 //! Backends: the trait, the backends that come with the crate, and the guard around each of their operations.
-//!
-//! [`contract`] has the trait. [`guard`] is what a call uses. [`changes`] leads from a backend to the near cache. A folder each holds
-//! a backend, and `conformance` the tests that every backend has to pass.
+
+// `contract` has the trait, `guard` is what a call uses, `changes` leads from a backend to the near cache.
 
 mod breaker;
 mod changes;

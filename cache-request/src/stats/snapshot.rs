@@ -147,8 +147,8 @@ pub struct Faults {
 
 impl Faults {
     fn read(counters: &Counters) -> Self {
-        // Calls cannot fail with the latter two, unless a program's own backend returns them.
-        let backend = [ErrorKind::Backend, ErrorKind::Config, ErrorKind::Installed];
+        // Calls cannot fail with the latter three, unless a program's own backend returns them.
+        let backend = [ErrorKind::Backend, ErrorKind::Unsupported, ErrorKind::Config, ErrorKind::Installed];
         Self {
             timeout: counters.faults(ErrorKind::Timeout),
             unavailable: counters.faults(ErrorKind::Unavailable),

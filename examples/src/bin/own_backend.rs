@@ -1,4 +1,4 @@
-//! A backend of one's own: seven short methods over bytes, and the suite that every backend has to pass.
+//! A backend of your own: four methods over bytes, and the tests that every backend has to pass.
 //!
 //! ```text
 //! cargo run -p cache-request-examples --bin own_backend
@@ -20,50 +20,22 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(bytes: &[u8], timeout: Option<Duration>) -> Self {
-        Self { bytes: bytes.to_vec(), end: end(timeout) }
-    }
-
     fn is_fresh(&self) -> bool {
         self.end.is_none_or(|end| Instant::now() < end)
     }
 }
 
-/// Never, if no clock will ever show it.
-fn end(timeout: Option<Duration>) -> Option<Instant> {
-    Instant::now().checked_add(timeout?)
-}
-
 impl Backend for Map {
-    fn name(&self) -> &'static str {
-        "map"
-    }
-
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let map = self.0.lock().unwrap();
         Ok(map.get(key).filter(|entry| entry.is_fresh()).map(|entry| entry.bytes.clone()))
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        self.0.lock().unwrap().insert(key.to_owned(), Entry::new(value, timeout));
+        // Never, if the end is beyond all that a clock can show.
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.0.lock().unwrap().insert(key.to_owned(), Entry { bytes: value.to_vec(), end });
         Ok(())
-    }
-
-    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
-        // Looked and written under one lock: of two at once, one finds the other's entry.
-        let mut map = self.0.lock().unwrap();
-        if map.get(key).is_some_and(Entry::is_fresh) {
-            return Ok(false);
-        }
-        map.insert(key.to_owned(), Entry::new(value, timeout));
-        Ok(timeout != Some(Duration::ZERO))
-    }
-
-    async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
-        let mut map = self.0.lock().unwrap();
-        let Some(entry) = map.get_mut(key).filter(|entry| entry.is_fresh()) else { return Ok(false) };
-        entry.end = end(timeout);
-        Ok(true)
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {

@@ -31,6 +31,7 @@ cache_request::conformance! { name: file_with_little_room, harness: Files::of_at
 cache_request::conformance! { name: memory, harness: Memory::of_at_most(64 << 20) }
 cache_request::conformance! { name: memory_with_little_room, harness: Memory::of_at_most(8 << 20) }
 cache_request::conformance! { name: right, harness: Wrong::by(Fault::None) }
+cache_request::conformance! { name: right_without_add_and_touch, harness: Wrong::by(Fault::NoAddAndNoTouch) }
 cache_request::conformance! { name: right_in_real_time, new: || async { WrongBackend::new(Fault::None, Clock::Real) } }
 
 /// File backends in directories beside one another, under a clock that stands still.
@@ -101,6 +102,7 @@ fn no_behaviour_is_left_out_of_the_list() {
         include_str!("../../../cache-request/src/backend/conformance/crowds.rs"),
         include_str!("../../../cache-request/src/backend/conformance/storing.rs"),
         include_str!("../../../cache-request/src/backend/conformance/timeouts.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/unsupported.rs"),
     ];
     let lines = sources.into_iter().flat_map(str::lines);
     let functions: BTreeSet<_> =
@@ -111,6 +113,7 @@ fn no_behaviour_is_left_out_of_the_list() {
 #[test]
 fn a_right_backend_fails_no_behaviour() {
     assert_eq!(conformance::failures(&Wrong::by(Fault::None)), [""; 0]);
+    assert_eq!(conformance::failures(&Wrong::by(Fault::NoAddAndNoTouch)), [""; 0]);
 }
 
 #[test]

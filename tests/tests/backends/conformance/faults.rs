@@ -89,6 +89,10 @@ pub(crate) enum Fault {
     ManyKeysAsWords,
     GoneIsAnErrorAmongMany,
     RepeatedDeleteSaysYes,
+    NoAddAndNoTouch,
+    NoAddIfNothingIsThere,
+    NoAddThatStores,
+    NoTouchThatTouches,
 }
 
 pub(crate) const FAULTS: &[(Fault, &[&str])] = &[
@@ -187,4 +191,7 @@ pub(crate) const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::ManyKeysAsWords, &["every_key_and_byte_survives_a_batch"]),
     (Fault::GoneIsAnErrorAmongMany, &["deletes_may_be_repeated"]),
     (Fault::RepeatedDeleteSaysYes, &["deletes_may_be_repeated"]),
+    (Fault::NoAddIfNothingIsThere, &["what_is_unsupported_changes_nothing"]),
+    (Fault::NoAddThatStores, &["what_is_unsupported_changes_nothing"]),
+    (Fault::NoTouchThatTouches, &["what_is_unsupported_changes_nothing"]),
 ];

@@ -252,6 +252,17 @@ impl Backend for WrongBackend {
 
     async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
         self.wait().await?;
+        match self.fault {
+            Fault::NoAddAndNoTouch => return Err(unsupported()),
+            Fault::NoAddIfNothingIsThere if self.get(key).await?.is_none() => return Err(unsupported()),
+            Fault::NoAddThatStores => {
+                if timeout != Some(Duration::ZERO) {
+                    self.set(key, value, timeout).await?;
+                }
+                return Err(unsupported());
+            }
+            _ => {}
+        }
         if self.is(Fault::AddLooksThenWrites) {
             let free = self.get(key).await?.is_none();
             return if free { self.set(key, value, timeout).await.map(|()| true) } else { Ok(false) };
@@ -296,6 +307,16 @@ impl Backend for WrongBackend {
 
     async fn touch(&self, key: &str, timeout: Option<Duration>) -> Result<bool, Error> {
         self.wait().await?;
+        match self.fault {
+            Fault::NoAddAndNoTouch => return Err(unsupported()),
+            Fault::NoTouchThatTouches => {
+                if let Some(old) = self.store().get_mut(&self.key(key)) {
+                    old.end = self.end(timeout);
+                }
+                return Err(unsupported());
+            }
+            _ => {}
+        }
         let (key, mut store) = (self.key(key), self.store());
         let revives = self.is(Fault::TouchRevives);
         let Some(old) = store.get_mut(&key).filter(|old| revives || !self.is_over(old)) else {
@@ -428,6 +449,10 @@ impl Backend for WrongBackend {
         }
         self.all(outcomes)
     }
+}
+
+fn unsupported() -> Error {
+    Error::new(ErrorKind::Unsupported, "unsupported on purpose")
 }
 
 /// How it is wrong about batches.

@@ -45,9 +45,9 @@ fn a_writer_is_ahead(begin: impl Fn() -> SqlBackendBuilder) {
 #[test]
 fn a_value_of_a_writer_whose_clock_was_ahead_lived_too_long() {
     let directory = tempfile::tempdir().unwrap();
-    a_writer_is_ahead(|| SqlBackend::sqlite(directory.path().join("cache.db")));
+    a_writer_is_ahead(|| SqlBackend::builder(&format!("sqlite://{}/cache.db", directory.path().display())));
     let postgres = Postgres::start(&[]);
-    a_writer_is_ahead(|| SqlBackend::postgres(&postgres.url()));
+    a_writer_is_ahead(|| SqlBackend::builder(&postgres.url()));
 }
 
 /// The server's time is what its function says, which another one hides here.
@@ -60,7 +60,7 @@ fn values_expired_by_the_clock_of_the_process_and_not_of_the_server() {
          AS 'SELECT pg_catalog.statement_timestamp() - interval ''1 hour'' - later FROM late.clock'; \
          ALTER ROLE cache SET search_path = late, pg_catalog, public",
     );
-    let backend = SqlBackend::postgres(&postgres.url()).connect_limit(Duration::from_secs(20)).build().unwrap();
+    let backend = SqlBackend::builder(&postgres.url()).connect_limit(Duration::from_secs(20)).build().unwrap();
     block_on(async {
         backend.set("key", b"value", Some(HOUR)).await.unwrap();
         assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"value"[..]));
