@@ -12,7 +12,7 @@ pub(crate) fn dependency() -> Option<String> {
 
 fn name_in(manifest: &str) -> Option<String> {
     let (mut table, mut renamed) = ("", None);
-    for line in manifest.lines().map(str::trim) {
+    for line in manifest.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
         if let Some(header) = line.strip_prefix('[') {
             table = header.trim_end_matches(']');
             if last(table) == "cache-request" && table.contains("dependencies.") {

@@ -291,7 +291,7 @@ impl CacheBuilder {
         };
         let near =
             self.near.map(|near| NearCache::of(&backend, near.timeout.unwrap_or(defaults::NEAR_TIMEOUT), &store));
-        Ok(self.cache(Place::Backend(backend, near), store))
+        Ok(self.cache(Place::Backend(Box::new(backend), near), store))
     }
 
     fn in_memory(self, place: Place) -> Cache {

@@ -43,7 +43,7 @@ pub(crate) enum Place {
     Memory,
     /// Nowhere: the cache is disabled.
     Null,
-    Backend(Guarded, Option<Arc<NearCache>>),
+    Backend(Box<Guarded>, Option<Arc<NearCache>>),
 }
 
 impl Engine {

@@ -57,7 +57,11 @@ fn read(folder: &Path, module: &[String], files: &mut BTreeMap<Module, File>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let own = if ["mod", "lib"].contains(&&*name) { module.to_vec() } else { [module, &[name.clone()]].concat() };
+        let own = if ["mod", "lib"].contains(&&*name) {
+            module.to_vec()
+        } else {
+            [module, std::slice::from_ref(&name)].concat()
+        };
         if ["tests", "model"].contains(&&*name) {
             continue;
         } else if path.is_dir() {
@@ -73,7 +77,7 @@ fn read(folder: &Path, module: &[String], files: &mut BTreeMap<Module, File>) {
 fn collect(item: &Item, module: &Module, file: &mut File) {
     match item {
         Item::Use(item) => flatten(&item.tree, &[], &mut |path, name| {
-            let Some(path) = absolute(path, module) else { return };
+            let Some(path) = absolute(&path, module) else { return };
             match item.vis {
                 Visibility::Inherited => _ = file.imports.insert(path),
                 _ => _ = file.reexports.insert(name, path),
@@ -106,7 +110,7 @@ fn flatten(tree: &UseTree, path: &[String], found: &mut impl FnMut(Module, Strin
 }
 
 /// A path of this crate from its root on.
-fn absolute(path: Module, module: &Module) -> Option<Module> {
+fn absolute(path: &Module, module: &Module) -> Option<Module> {
     let supers = path.iter().take_while(|step| *step == "super").count();
     match path[0].as_str() {
         "crate" => Some(path[1..].to_vec()),

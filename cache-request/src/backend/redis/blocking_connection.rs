@@ -225,7 +225,7 @@ fn connect(info: &ConnectionInfo, limit: Duration) -> io::Result<Socket> {
                 }
             }
             let socket = Socket::from(outcome?);
-            configure((&socket).into(), info.tcp_settings())?;
+            configure(&(&socket).into(), info.tcp_settings())?;
             Ok(socket)
         }
         #[cfg(unix)]
@@ -316,7 +316,7 @@ mod tests {
             ("", None, ""),
             ("$3\r\nab", None, ""),
             ("$3\r\nabc", None, ""),
-            ("$3\r\nabcd\r\n", None, "\r\n"),
+            ("$3\r\nabcd\r\n", None, "\n"),
             ("$999999999999\r\nabc\r\n", None, "abc\r\n"),
             ("$3\nabc\r\n", None, "abc\r\n"),
             ("nonsense\r\n", None, ""),

@@ -73,11 +73,11 @@ async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStr
         return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
     }
     let (stream, _) = select_ok(addresses.into_iter().map(|address| Box::pin(TcpStream::connect(address)))).await?;
-    configure(SockRef::from(&stream), settings)?;
+    configure(&SockRef::from(&stream), settings)?;
     Ok(stream)
 }
 
-pub(super) fn configure(socket: SockRef<'_>, settings: &TcpSettings) -> io::Result<()> {
+pub(super) fn configure(socket: &SockRef<'_>, settings: &TcpSettings) -> io::Result<()> {
     socket.set_tcp_nodelay(settings.nodelay())?;
     if let Some(keepalive) = settings.keepalive() {
         socket.set_tcp_keepalive(keepalive)?;

@@ -37,7 +37,7 @@ fn an_integer_expression_was_no_timeout() {
     let clock = Clock::mock();
     let cache = Cache::builder().clock(&clock).build().unwrap();
     scoped_sync(&cache, || {
-        (product(1), constant(1), small(1), duration(1), negative(1));
+        assert_eq!([product(1), constant(1), small(1), duration(1), negative(1)], [1; 5]);
         let cached =
             || [product_cache(1).peek(), constant_cache(1).peek(), small_cache(1).peek(), duration_cache(1).peek()];
         clock.advance(Duration::from_secs(119));
