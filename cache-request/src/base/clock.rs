@@ -121,11 +121,13 @@ pub(crate) fn nanos(duration: Duration) -> Nanos {
 }
 
 /// The machine's coarse clock: for what each call to a backend reads.
+#[cfg(any(feature = "memcached", feature = "redis"))]
 pub(crate) fn coarse_now() -> Nanos {
     machine::coarse()
 }
 
 /// The time since `moment` by the coarse clock.
+#[cfg(any(feature = "memcached", feature = "redis"))]
 pub(crate) fn coarse_since(moment: Nanos) -> Duration {
     Duration::from_nanos(coarse_now().saturating_sub(moment))
 }

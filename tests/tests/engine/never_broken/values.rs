@@ -235,7 +235,7 @@ fn conditions_that_panic_keep_nothing() {
     }
     let (ran, lines) = twice(&in_memory(), || weight(1), &1);
     assert_eq!(ran, 2);
-    logged(&lines, "cause=the value's weight");
+    logged(&lines, "cause=`when`, the timeout or the weight panicked");
 }
 
 struct Unkeyable(bool);
