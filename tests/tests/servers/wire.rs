@@ -71,6 +71,6 @@ wire! {
     postgres: Wired::new(
         Postgres::start(&[]),
         |postgres| postgres.server.port,
-        |port| format!("{}?sslmode=disable&breaker_pause=1ms&connections=32", Postgres::url_at(port)),
+        |port| format!("{}?sslmode=disable&breaker_pause=1ms&max_connections=32", Postgres::url_at(port)),
     );
 }
