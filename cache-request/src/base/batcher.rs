@@ -162,8 +162,8 @@ mod model {
     #[test]
     fn nobody_waits_for_a_gatherer_that_is_gone() {
         for rounds in 0..3 {
-            check_random(move || drop(callers(4, 1, rounds)), 2000);
-            check_random(move || drop(callers(4, 2, rounds)), 2000);
+            check_random(move || _ = callers(4, 1, rounds), 2000);
+            check_random(move || _ = callers(4, 2, rounds), 2000);
         }
     }
 }
