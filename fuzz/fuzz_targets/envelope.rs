@@ -190,7 +190,7 @@ enum Stored<'a> {
     Sealed { number: u8 },
     /// What was sealed, changed.
     Mangled { changes: Vec<(u16, u8)>, length: Option<u16> },
-    /// What somebody made who knows the format, the checksum included.
+    /// Bytes made with knowledge of the format, with a matching checksum.
     Forged { changes: Vec<(u8, u8)>, facts: Option<&'a [u8]>, sections: &'a [u8], payload: Option<&'a [u8]> },
 }
 

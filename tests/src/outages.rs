@@ -35,7 +35,7 @@ fn faults_are_noticed(figures: &Figures) {
 /// If calls are wrong, fail or wait more than once, or if it is not found when it comes.
 pub fn is_absent_and_comes(url: &str, server: &mut Server, says: &str) {
     server.kill();
-    // Whoever waited would be told so after a minute.
+    // A call that waited would end after a minute, with a timeout.
     let patient = cache(&format!("{url}?soft_limit=60s"));
     scoped_sync(&patient, || assert_eq!(double(1), 2));
     let faults = &patient.stats().functions[0].faults;

@@ -1,4 +1,4 @@
-//! `memory://` as a backend of bytes.
+//! A backend that keeps bytes in this process's memory.
 
 use std::{
     fmt, mem,
@@ -21,14 +21,14 @@ use crate::{
 
 /// Bytes in this process's memory, bounded.
 ///
-/// [`Cache::memory`](crate::Cache::memory) keeps the values themselves and is what a program wants. This one sends them through
-/// the same envelope and codec as any backend outside the process, with no disk and no server: what tests want.
+/// It is for tests: values pass through the same codec and envelope as on a backend outside the process, without a disk or a
+/// server. Programs use [`Cache::memory`](crate::Cache::memory), which keeps the values themselves.
 pub struct MemoryBackend {
     store: Store,
     table: Arc<Table<Arc<[u8]>>>,
     clock: Clock,
     max_bytes: usize,
-    /// Held by whoever writes: to look and to write is one step.
+    /// Held during a write, which may look first: both are one step.
     writing: Mutex<()>,
 }
 

@@ -1,4 +1,4 @@
-//! A backend behind a pointer is that backend: shared by two caches, say, or kept by whoever made the cache.
+//! `Backend` for pointers to a backend, so that caches can share one, or the program can keep one that a cache uses.
 
 use std::{sync::Arc, time::Duration};
 

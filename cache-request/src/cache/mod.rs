@@ -36,7 +36,7 @@ struct Inner {
     engine: Engine,
     prefix: Option<String>,
     functions: DashMap<TypeId, Arc<dyn AnyFunction>>,
-    /// Which instance's keys begin with which text on the backend.
+    /// The start of each instance's keys on the backend.
     names: DashMap<String, TypeId>,
     /// All functions, in the order of their first calls.
     listed: RwLock<Vec<Arc<dyn AnyFunction>>>,
@@ -53,7 +53,7 @@ impl Cache {
         }))
     }
 
-    /// What the functions of this cache did so far.
+    /// The counters of this cache and of its functions, since the cache was made.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let engine = &self.0.engine;
@@ -62,21 +62,23 @@ impl Cache {
         Stats::new(functions, engine.store.entries(), engine.store.bytes(), engine.backend_stats())
     }
 
-    /// Forgets everything, also what bodies that run at this moment return. On a backend, all that it holds by itself: of
-    /// `file://`, that is the whole directory, whoever stored it there, and under whatever prefix.
+    /// Removes all values, and keeps bodies that run at this moment from storing theirs.
+    ///
+    /// On a backend it removes all values of its namespace, those of other programs and prefixes included. For `file://`, that is
+    /// the whole directory.
     ///
     /// # Errors
     ///
-    /// If the backend could not be told.
+    /// If the backend fails. Values in memory are removed all the same.
     pub async fn clear(&self) -> Result<(), Error> {
         self.0.engine.clear().await
     }
 
-    /// The same for a plain program. It blocks the thread.
+    /// [`clear`](Self::clear) for code that is not async. It blocks the thread.
     ///
     /// # Errors
     ///
-    /// As of [`clear`](Self::clear).
+    /// If the backend fails. Values in memory are removed all the same.
     pub fn clear_sync(&self) -> Result<(), Error> {
         block_on(self.clear())
     }
@@ -115,7 +117,7 @@ impl Cache {
         }
     }
 
-    /// Two functions of one name would read one another's values on a backend: the second one is not cached there.
+    /// Claims the function's name on the backend. A second function of that name is not cached: it would read the first one's values.
     fn claim(&self, name: &Name, instance: TypeId, description: &Description) -> Placement {
         let holder = *self.0.names.entry(name.head().of_no_client()).or_insert(instance);
         if holder == instance {

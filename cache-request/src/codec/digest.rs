@@ -1,10 +1,10 @@
-//! What a value shows of itself to serde, in one number: two values are told apart if anything that serde can tell differs, down
-//! to `Some(None)` and `None`, `1_u8` and `1_u16`, a newtype and its inside, a field that is skipped and one that is not there.
+//! A hash of the serde calls that a value makes. Two values have different digests if they differ in anything that serde sees:
+//! `Some(None)` and `None`, `1_u8` and `1_u16`, a newtype and its inside, a skipped field and an absent one.
 //!
-//! Elements and entries may come in any order, for a `HashSet` iterates anew after it was read.
+//! The order of elements and entries does not count, as a `HashSet` changes its order when it is read back.
 //!
-//! The number is stored beside the value, so it is the same in all programs. It finds accidents: whoever may write to the
-//! backend can make two values of one digest.
+//! The number is stored beside the value, so it is the same in all programs. It finds accidents, not attacks: a writer with access
+//! to the backend can make two values with one digest.
 
 use std::cell::Cell;
 

@@ -37,7 +37,7 @@ pub(crate) struct Secrets {
 
 type Key = [u8; 32];
 
-/// Tells these keys from all others that anybody derives from the same secret.
+/// Separates these keys from other keys that are derived from the same secret.
 const CONTEXT: &str = "cache-request 2025-11-23 authentication of stored bytes";
 
 impl Secrets {

@@ -68,7 +68,7 @@ fn program() -> String {
 impl fmt::Display for Writer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { program, version, process } = self;
-        // The bytes may be anybody's, so what they name is shown escaped.
+        // Another program may have written the bytes, so they are shown escaped.
         write!(f, "program {program:?} (process {process}, cache-request {})", version.escape_debug())
     }
 }

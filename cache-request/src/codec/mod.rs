@@ -1,7 +1,7 @@
-//! Values as bytes: [`message_pack`], in an envelope that tells whether they can be trusted.
+//! Values as bytes: [`message_pack`] inside an envelope with a checksum and the facts about the value.
 //!
-//! The envelope is checked before anything is decoded. Fixed numbers are little-endian. A *number* without a size is seven bits a
-//! byte, the lowest first, all but the last byte with their highest bit set.
+//! The envelope is checked before the payload is decoded. Numbers of fixed size are little-endian. A *number* without a size is an
+//! LEB128: seven bits a byte, the lowest first, with the highest bit set in all bytes but the last.
 //!
 //! | bytes | what |
 //! | --- | --- |
@@ -24,24 +24,24 @@
 //! | number, … | length of all sections, and these: each a number for its kind, one for its length, and its contents |
 //! | … | payload; if compressed, 8 bytes of its length and then a Zstandard frame of it |
 //!
-//! There are no sections yet. A reader passes over those that it does not know.
+//! There are no sections yet. A reader skips the kinds that it does not know.
 //!
-//! The key is part of the checksum, so bytes that a backend returns under another key are refused as well. Without a secret it is
-//! there for accidents alone: whoever can write to the backend can compute it, so it need not be cryptographic, which would
-//! take longer than to fetch the bytes from a server near by.
+//! The checksum covers the key, so bytes that a backend returns under another key are refused. Without a secret it finds
+//! accidents only. Anyone who can write to the backend can compute it, so it is not a cryptographic hash: that would take longer
+//! than fetching the bytes from a nearby server.
 //!
-//! A cache with a secret takes nothing for its own but what was authenticated with it, for the same key: what somebody else
-//! has put into the backend is a miss, and is not decoded. An older envelope of the same key is still its own: whoever can
-//! write to the backend can put it back, until its time is over.
+//! A cache with a secret accepts only bytes that were authenticated with it for the same key. All other bytes are a miss, and are
+//! not decoded. An older envelope of the same key is accepted until it expires, so an attacker with access to the backend can
+//! replay it.
 //!
-//! A value comes back as it went, or is not stored: a `Serialize` and a `Deserialize` need not agree on a name or on a default, and
-//! variants may look alike, so a writer reads each value back and compares what serde shows of both. That a value has come back
-//! says nothing of another one: serde shows no `deserialize_with` of a newtype, no `from` and no `Deserialize` by hand. Two
-//! values of which serde shows the same cannot be told apart: they differ in a skipped field, in what a `serialize_with` leaves
-//! out, or in the order of elements, as a `HashSet` has none.
+//! A value comes back unchanged, or is not stored. A type's `Serialize` and `Deserialize` may disagree on a name or a default, and
+//! variants may look alike. So a writer reads each value back, and compares the [`digest`] of both. It does so for each value, not
+//! once per type: serde does not show a `deserialize_with`, a `from`, or a hand-written `Deserialize`, and these may change one
+//! value and not another. Values with equal digests count as equal: they may differ in a skipped field, in what a
+//! `serialize_with` leaves out, or in the order of elements.
 //!
-//! A type that has changed since is a miss. A reader compares the [`digest`] of what it has read, and the names of all fields and
-//! variants of the types that it has met, with those of the writer.
+//! A value of a type that has changed since is a miss. A reader compares the digest of the decoded value, and the names of all
+//! fields and variants of its types, with those that the writer stored.
 
 mod digest;
 mod envelope_options;
@@ -291,7 +291,7 @@ fn checksum_of(key: &str, start: &[u8], rest: &[u8]) -> [u8; CHECKSUM] {
     hasher.digest().to_le_bytes()
 }
 
-/// Tells bytes that somebody has made who does not know the secret.
+/// The message authentication code: only a writer that knows the secret can make it.
 fn mac_of(secret: &[u8; 32], key: &str, start: &[u8], rest: &[u8]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new_keyed(secret);
     for part in hashed(key, start, rest, &(key.len() as u64).to_le_bytes()) {

@@ -1,11 +1,10 @@
 //! One call, from the look-up to the answer.
 //!
-//! [`hit`] is all that a remembered answer costs. What is not remembered goes through [`answer`]: join the flight,
-//! look in the backend, run the body, keep what it returns, release those who wait. It is written once: a plain function
-//! drives it on its own thread.
+//! [`hit`] answers from memory. Any other call goes through [`answer`]: join the flight, read the backend, run the body, keep its
+//! value, and complete the flight for its waiters. There is one such path: a plain function drives the future on its own thread.
 //!
-//! Nothing here may fail the caller: whatever the cache, its backend or the user's own code for keys, clones and policies
-//! does, the body runs in the caller's task and its answer is returned.
+//! Nothing here fails the caller. If the cache, the backend, or the user's code for keys, clones and conditions fails or panics,
+//! the body runs in the caller's task, and its answer is returned.
 
 use std::{
     sync::Arc,
@@ -70,7 +69,7 @@ enum Absent {
 fn read<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Result<R, Absent> {
     interleave();
     let mut answer = Err(Absent::Missing);
-    // Written in place: each wrapper on the way out would copy the answer once more.
+    // The closure writes the answer in place: returning it through the closures would copy it once more.
     function.table.read(
         &key.lookup(),
         || engine.clock.coarse(),
@@ -82,56 +81,56 @@ fn read<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) ->
     answer
 }
 
-/// Answers a call that found nothing in memory, and says where the answer came from.
+/// Answers a call that found nothing in memory. Also returns where the answer came from.
 pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> (R, Source) {
     let mut budget = call.budget();
     let mut leader = match call.join() {
         Join::Leader(leader) => leader,
-        Join::Waiter(wait) => match Box::pin(call.wait(wait, &mut budget)).await {
+        Join::Waiter(waiter) => match Box::pin(call.wait(waiter, &mut budget)).await {
             Waited::Answered(answer, source) => return (answer, source),
             Waited::Leads(leader) => leader,
         },
     };
-    // All of it is part of the flight, so that whatever of the user's code runs in it (the body, conditions, clones,
-    // destructors) may call annotated functions, and never waits for itself.
-    Change::Ancestors(leader.ancestors()).around(call.look_or_fly(&mut leader, body, &mut budget)).await
+    // All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that
+    // it calls then never waits for this flight.
+    Change::Ancestors(leader.ancestors()).around(call.look_up_or_run(&mut leader, body, &mut budget)).await
 }
 
-/// Runs the body, whatever is remembered, and keeps what it returns. What began to run earlier is not kept.
+/// Runs the body even if there is a cached value, and keeps the new value. Bodies of the key that began earlier keep nothing.
 pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
     let (fence, mut leader) = call.engine.flights.supersede(&call.flight_key());
     call.engine.pass(fence).await;
     let mut budget = call.budget();
-    Change::Ancestors(leader.ancestors()).around(call.fly(&mut leader, body, Replaced::ByAnyValue, &mut budget)).await
+    Change::Ancestors(leader.ancestors()).around(call.run(&mut leader, body, Replaced::ByAnyValue, &mut budget)).await
 }
 
-/// What a call came to that waited.
+/// How waiting for another caller's body ended.
 enum Waited<'a, R> {
     Answered(R, Source),
     Leads(Leader<'a>),
 }
 
-/// When what was kept before has to go.
+/// What a new value does to the cached one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Replaced {
-    /// When the new value takes its place.
+    /// It replaces the cached value if it is kept itself.
     IfKept,
-    /// Also when there is a new value that is not to be kept.
+    /// It also removes the cached value if it is not kept itself.
     ByAnyValue,
 }
 
-/// What became of a body's value.
+/// Whether a body's value was kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StoreOutcome {
     Kept,
-    /// The attribute's conditions are against it, or the backend has failed this call already.
-    Unwanted,
+    /// The attribute's conditions refuse it, or the call's time for the backend is used up.
+    Refused,
     /// The key was invalidated meanwhile.
     Outdated,
 }
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
-    /// A call of `function`, or `None` if it is to run its body with no cache.
+    /// A call of `function`, or `None` if the call must run its body without the cache.
     #[inline]
     pub(crate) fn of(
         engine: &'a Engine,
@@ -144,29 +143,29 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         cached.then_some(Self { engine, function, policy, key, blocks })
     }
 
-    /// The answer, if it is remembered anywhere. Counts nothing but faults.
+    /// The answer, if memory or the backend has it. Counts only faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_again(None, &mut self.budget()).await.ok().map(|(answer, _)| answer)
+        self.look_up(None, &mut self.budget()).await.ok().map(|(answer, _)| answer)
     }
 
-    /// Keeps `value` as if a body had just returned it.
+    /// Stores `value` as if a body had just returned it.
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
         let (fence, mut leader) = self.engine.flights.supersede(&self.flight_key());
         self.engine.pass(fence).await;
         Change::Ancestors(leader.ancestors())
             .around(async {
                 let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
-                let kept = self.try_keep(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
+                let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
                 self.complete(&mut leader, Some(value));
                 kept
             })
             .await
     }
 
-    /// Forgets the value, also one that a running body is about to return. Says whether there was one.
+    /// Removes the value, and keeps running bodies from storing theirs. Returns whether there was a value.
     pub(crate) async fn invalidate(&self) -> Result<bool, Error> {
         let removed = self.remove().await;
-        // Nobody joins those any more who have looked before it was gone.
+        // A flight that looked before the removal may have found the old value, so no later caller joins it.
         drop(self.engine.flights.fence(&self.flight_key()));
         removed
     }
@@ -186,7 +185,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// Deletes what is behind and then what is in front, where it may have come from behind meanwhile.
+    /// Deletes from the backend first, and then from the near cache, which may have read the backend in between.
     async fn delete(&self, backend: &Guarded, text: &str) -> Result<bool, Error> {
         let write = BackendWrite::begin(self.engine.near(), text);
         let deleted = backend.delete(text).await;
@@ -194,20 +193,20 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         deleted.map(|deleted| deleted || was_near)
     }
 
-    /// Becomes the one to run the body for this key, or one of those who wait for that.
+    /// Becomes the leader of this key's flight, or one of its waiters.
     fn join(&self) -> Join<'_> {
         let (key, flights) = (self.flight_key(), &self.engine.flights);
         if self.function.coalesce { flights.join(&key) } else { Join::Leader(flights.alone(&key)) }
     }
 
-    /// Waits for the body that runs for this key, as long as there is one that is worth it.
+    /// Waits for the running body of this key.
     async fn wait(&self, mut wait: Waiter, budget: &mut TimeBudget) -> Waited<'_, R> {
         let (key, flights) = (self.flight_key(), &self.engine.flights);
         loop {
-            // Memory has been looked in; what the backend has is good while the newer value is being made.
+            // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok((answer, source)) = self.look_again(None, budget).await
+                && let Ok((answer, source)) = self.look_up(None, budget).await
             {
                 self.function.counters.increment(Count::Hit);
                 return Waited::Answered(answer, source);
@@ -230,17 +229,17 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// Looks where the value may be by now: in memory, where another flight may have left it, or in the backend. What a leader
-    /// finds there is kept in front.
-    async fn look_again(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<(R, Source), Count> {
+    /// Looks in memory again, where another flight may have left the value, and then in the backend. A value that a leader finds in
+    /// the backend goes into the near cache.
+    async fn look_up(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<(R, Source), Count> {
         match self.backend().zip(self.policy.codec()) {
-            None => self.look_in_memory().map(|answer| (answer, Source::Memory)),
-            // In a place of its own: a call that needs no backend carries nothing of it, and bodies nest.
-            Some((backend, codec)) => Box::pin(self.look_in(backend, codec, leader, budget)).await,
+            None => self.read_memory().map(|answer| (answer, Source::Memory)),
+            // Boxed, so that the futures of calls without a backend stay small. They nest with the bodies.
+            Some((backend, codec)) => Box::pin(self.read_backend(backend, codec, leader, budget)).await,
         }
     }
 
-    fn look_in_memory(&self) -> Result<R, Count> {
+    fn read_memory(&self) -> Result<R, Count> {
         read(self.engine, self.function, self.key).map_err(|absent| match absent {
             Absent::Expired => Count::Expired,
             Absent::Missing => match self.engine.store.removal_cause(self.function.table.id, self.key.hash()) {
@@ -251,7 +250,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         })
     }
 
-    async fn look_in(
+    async fn read_backend(
         &self,
         backend: &Guarded,
         codec: &Codec<V>,
@@ -277,7 +276,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let text = self.text(backend);
         let reading = near.zip(leader).and_then(|(near, leader)| Some((near, leader, near.begin(&text)?)));
         let bytes = backend.get(&text, budget).await.map_err(failed)?.ok_or(Count::NeverSeen)?;
-        // Before the wall clock is read: a value that goes in front is to be there no longer than it is fresh.
+        // Read before the wall clock, so that the near cache never holds a value for longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
         let open = || (codec.open)(&bytes, self.function.type_info(), &text, now, &self.engine.envelope);
@@ -308,13 +307,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    async fn look_or_fly(
+    async fn look_up_or_run(
         &self,
         leader: &mut Leader<'_>,
         body: impl Future<Output = R>,
         budget: &mut TimeBudget,
     ) -> (R, Source) {
-        match self.look_again(Some(leader), budget).await {
+        match self.look_up(Some(leader), budget).await {
             Ok((answer, source)) => {
                 self.function.counters.increment(Count::Hit);
                 self.complete(leader, V::of(&answer));
@@ -322,11 +321,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             }
             Err(miss) => self.function.counters.increment(miss),
         }
-        (self.fly(leader, body, Replaced::IfKept, budget).await, Source::Body)
+        (self.run(leader, body, Replaced::IfKept, budget).await, Source::Body)
     }
 
-    /// Runs the body, keeps its value, and shares it with those who wait.
-    async fn fly(
+    /// Runs the body, stores its value, and shares the value with the flight's waiters.
+    async fn run(
         &self,
         leader: &mut Leader<'_>,
         body: impl Future<Output = R>,
@@ -338,8 +337,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let took = start.elapsed();
         self.function.counters.increment(Count::Bodies);
         self.function.counters.add(Count::BodyNanos, nanos(took));
-        // From here on there is a value, or nothing to wait for. An `Err` need not be `Send`, and is never held while this
-        // waits: where the function's own future is `Send`, so is this.
+        // An `Err` need not be `Send`, and is not held across an await point: this future is `Send` if the body's is.
         let value = match V::from_answer(answer) {
             Ok(value) => value,
             Err(answer) => {
@@ -347,15 +345,15 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 return answer;
             }
         };
-        if let Err(error) = self.try_keep(leader, &value, took, replaced, budget).await {
+        if let Err(error) = self.try_store(leader, &value, took, replaced, budget).await {
             self.function.fault("a value could not be kept", &error);
         }
         self.complete(leader, Some(&value));
         value.into_answer()
     }
 
-    /// Keeps `value`, if it is to be kept and the key was not invalidated meanwhile. Its body took that long.
-    async fn try_keep(
+    /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.
+    async fn try_store(
         &self,
         leader: &mut Leader<'_>,
         value: &V,
@@ -364,9 +362,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
         let outcome = self.keep(leader, value, took, budget).await;
-        if replaced == Replaced::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Unwanted) | Err(_)) {
+        if replaced == Replaced::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Refused) | Err(_)) {
             let forgotten = Box::pin(self.forget()).await;
-            // That it could not be kept says more than that the older one could not be removed.
+            // If both fail, the caller gets the first error.
             return outcome.and(forgotten).map(drop);
         }
         outcome.map(drop)
@@ -379,20 +377,21 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         took: Duration,
         budget: &mut TimeBudget,
     ) -> Result<StoreOutcome, Error> {
-        let behind = self.backend().zip(self.policy.codec());
-        let near = self.engine.near().filter(|near| behind.is_some() && !near.is_tracked());
-        let weigh = behind.is_none() || near.is_some();
+        let backend = self.backend().zip(self.policy.codec());
+        let near = self.engine.near().filter(|near| backend.is_some() && !near.is_tracked());
+        let weigh = backend.is_none() || near.is_some();
         let decision = catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))?;
-        let Some(keep) = decision else { return Ok(StoreOutcome::Unwanted) };
-        let Some(behind) = behind else { return self.keep_in_memory(leader, value, keep) };
+        let Some(keep) = decision else { return Ok(StoreOutcome::Refused) };
+        let Some(backend) = backend else { return self.store_in_memory(leader, value, keep) };
 
         let expires = self.engine.clock.after(keep.timeout);
-        let outcome = Box::pin(self.keep_in_backend(behind, leader, value, took, keep.timeout, budget)).await;
-        // Also if the backend could not store it. A tracked near cache is told of this write, so the next call reads the backend.
+        let outcome = Box::pin(self.store_in_backend(backend, leader, value, took, keep.timeout, budget)).await;
+        // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
+        // of this write, and the next call reads the backend.
         if let (Some(near), false) = (near, matches!(outcome, Ok(StoreOutcome::Outdated))) {
-            // If nothing was sent to the backend, older flights have not been overtaken yet.
+            // `store_in_backend` may have returned before it fenced the older flights.
             drop(leader.overtake());
-            if let Some(reading) = near.begin(&self.text(behind.0)) {
+            if let Some(reading) = near.begin(&self.text(backend.0)) {
                 self.keep_near(near, &reading, leader, value, keep.weight, expires);
             }
         }
@@ -416,14 +415,14 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let expires = expires.min(self.engine.clock.after(near.timeout()));
         let _deferred = self.engine.store.defer_drops();
         // A value that is too large for the near cache is no fault: the backend has it.
-        let _unkept = leader.keep(|| near.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight));
+        let _refused = leader.keep(|| near.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight));
     }
 
-    fn keep_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
+    fn store_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
         let Keep { timeout, weight } = keep;
         let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
         let expires = if timeout == Duration::MAX { NEVER } else { self.engine.clock.after(timeout) };
-        // Only values for a backend can be on their way, so there is nothing to wait for.
+        // Values in memory arrive at once, so the fence needs no wait.
         drop(leader.overtake());
         let store = &self.engine.store;
         let _deferred = store.defer_drops();
@@ -434,7 +433,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    async fn keep_in_backend(
+    async fn store_in_backend(
         &self,
         (backend, codec): (&Guarded, &Codec<V>),
         leader: &mut Leader<'_>,
@@ -444,7 +443,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         budget: &mut TimeBudget,
     ) -> Result<StoreOutcome, Error> {
         if budget.is_over() {
-            return Ok(StoreOutcome::Unwanted);
+            return Ok(StoreOutcome::Refused);
         }
         backend.ready_to_write(budget)?;
         let text = self.text(backend);
@@ -471,7 +470,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let stored = backend.set(&text, &bytes, (!forever).then_some(timeout), budget).await;
         write.end();
         if leader.came_too_late() {
-            // Also if that failed: it may be there all the same.
+            // The write may have arrived even if it returned an error.
             self.delete(backend, &text).await?;
             return Ok(StoreOutcome::Outdated);
         }
@@ -480,12 +479,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         Ok(StoreOutcome::Kept)
     }
 
-    /// Ends the flight with a value for those who wait, or with none.
+    /// Completes the flight with a value for its waiters, or with none.
     fn complete(&self, leader: &mut Leader<'_>, value: Option<&V>) {
         leader.complete(|| Some(Arc::new(PanicSafe::new(self.clone_of(value?)?)) as Shared));
     }
 
-    /// A clone, unless the value's own `Clone` panics.
+    /// A clone, or `None` if the value's `Clone` panics.
     #[inline]
     fn clone_of(&self, value: &V) -> Option<V> {
         self.function.guard("the value's `Clone`", || value.clone())
@@ -513,7 +512,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 }
 
-/// Runs the user's code, whose panic is an error of the cache.
+/// Runs the user's code, and makes its panic an error.
 fn catching<T>(what: &str, code: impl FnOnce() -> T) -> Result<T, Error> {
     catch_panic(code).ok_or_else(|| Error::new(ErrorKind::Panic, format!("{what} panicked")))
 }

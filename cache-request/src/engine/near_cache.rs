@@ -13,7 +13,7 @@
 
 use std::{
     collections::HashMap,
-    mem,
+    mem, process,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -41,6 +41,8 @@ pub(crate) struct NearCache {
     store: Arc<Store>,
     shards: Box<[Mutex<Shard>]>,
     tracking: Mutex<Tracking>,
+    /// The process that the backend tells of changes.
+    process: u32,
     /// Changes that the backend has told of.
     told: AtomicU64,
     /// How often changes may have been missed.
@@ -138,6 +140,7 @@ impl NearCache {
             store: Arc::clone(store),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             tracking: Mutex::new(Tracking::Suspended),
+            process: process::id(),
             told: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         })
@@ -163,9 +166,19 @@ impl NearCache {
 
     /// Call it before the backend is asked. `None` if no value may be put in at present.
     pub(crate) fn begin(&self, text: &str) -> Option<Reading> {
+        if self.process != process::id() {
+            self.part_from_parent();
+        }
         let digest = digest(text);
         let shard = self.shard(digest);
         shard.open.then_some(Reading { digest, version: shard.version })
+    }
+
+    /// Closes a tracked near cache in a child process after a fork: the backend tells only the parent of changes.
+    fn part_from_parent(&self) {
+        if self.is_tracked() && self.is_live() {
+            ChangeListener::lost(self);
+        }
     }
 
     /// Puts a value in, unless it is too large or its shard has changed since `reading` began.

@@ -62,8 +62,8 @@ impl<'de> Decoder<'de> {
         })
     }
 
-    /// The length of what holds at least `least` bytes in each of its elements. A longer one is refused here, before anybody
-    /// reserves memory for it.
+    /// The length of a sequence whose elements take at least `least` bytes each. A length that the remaining bytes cannot hold is
+    /// refused here, before memory is reserved for it.
     fn take_len(&mut self, bytes: usize, least: usize) -> Result<usize, Fault> {
         let len = usize::try_from(self.take_number(bytes)?).unwrap_or(usize::MAX);
         self.believe(len, least)
@@ -170,7 +170,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                 self.map(len, visitor)
             }
             0xe0.. => visitor.visit_i64(i8::from_be_bytes([code]).into()),
-            // Extensions, which nobody here writes.
+            // Extensions, which this format does not use.
             0xc7..=0xc9 | 0xd4..=0xd8 => Err(Fault::new(format!("the byte {code:#x} begins no value"))),
         }
     }

@@ -1,15 +1,14 @@
-//! `MessagePack` as values are kept in it: structs by their fields' names, variants by theirs, types in the form that they have
-//! in readable formats.
+//! `MessagePack`, with the names of structs' fields and of variants, and each type in the form of human-readable formats.
 //!
-//! It differs in one point from what everybody writes. `None`, `()` and a newtype around either are all `nil`, so that of
-//! `Some(None)` nobody could tell whether it was `None`. Here a `Some` whose inside begins with `nil` has [`SOME`] before it, a
-//! byte that `MessagePack` never uses; so has a `Some` around such a `Some`. All other bytes are what others read and write.
+//! It extends the format in one point. `None`, `()` and a newtype around either are all `nil`, so `Some(None)` would be read back
+//! as `None`. Here a `Some` whose contents begin with `nil` is preceded by [`SOME`], a byte that `MessagePack` never uses. So is a
+//! `Some` around such a `Some`. All other bytes are standard.
 //!
-//! The form is the readable one because serde has no other choice: what it buffers to look at it twice (`untagged`, `flatten`,
-//! `tag`) is read back as if the format were a readable one, whatever it was.
+//! The form is human-readable because serde requires it: what it buffers for `untagged`, `flatten` and `tag` is read back as
+//! from a human-readable format.
 //!
-//! Reading is bounded, for the bytes may be anybody's: no length is believed that the bytes left cannot hold, and nothing is
-//! nested deeper than [`MOST_DEPTH`]. So is writing, as a stack that overflows would end the program.
+//! Reading is bounded, as the bytes may come from an attacker: a length that the remaining bytes cannot hold is refused, and so
+//! are values nested deeper than [`MOST_DEPTH`]. Writing has the same bound, as a stack overflow would end the program.
 
 mod decode;
 mod encode;
@@ -18,8 +17,8 @@ use std::fmt;
 
 pub(super) use self::{decode::decode, encode::encode};
 
-/// How deep values may be nested: as deep as `serde_json` reads. In a debug build a level takes up to seven kilobytes of stack,
-/// and whoever calls may have used half of a thread's two mebibytes already.
+/// How deep values may be nested: the limit of `serde_json`. In a debug build a level takes up to seven kilobytes of stack, and
+/// the caller may have used half of a thread's two mebibytes already.
 pub(super) const MOST_DEPTH: usize = 128;
 
 /// Stands before the inside of a `Some` that would be taken for a `None` otherwise.

@@ -81,7 +81,7 @@ fn bytes_under_another_key_are_forged() {
     for key in ["shop..prices?item=6", "shop..prices@2?item=5", "shop..costs?item=5", "shop..prices?item=", ""] {
         assert_eq!(refused(&bytes, key, &envelope_options), (ErrorKind::Forged, FORGED.to_owned()), "{key}");
     }
-    // A type that has changed is nobody's forgery.
+    // A changed type is no forgery.
     let other_type = open::<u8>(&bytes, 2, KEY, 0, &envelope_options).unwrap_err();
     assert_eq!(other_type.kind(), ErrorKind::Corrupt);
 }
@@ -111,7 +111,7 @@ fn every_flipped_bit_and_every_cut_is_found() {
     for len in 0..intact.len() {
         assert!(opened(&intact[..len], KEY, &envelope_options).is_err(), "{len} bytes");
     }
-    // Another type, by somebody who knows the format but not the secret.
+    // Another type, by a writer that knows the format but not the secret.
     let mut bytes = intact;
     bytes[START + MAC] ^= 1;
     assert_eq!(refused(&bytes, KEY, &envelope_options), (ErrorKind::Forged, FORGED.to_owned()));

@@ -86,7 +86,7 @@ mod enabled {
         assert!(!compressed(&packed), "a frame of its own takes more than it saves");
     }
 
-    /// A character that nobody foresees, least of all a compressor.
+    /// A random character, which does not compress.
     fn rand(range: std::ops::Range<u8>) -> u8 {
         use std::hash::{BuildHasher, RandomState};
         let width = u64::from(range.end - range.start);
@@ -156,7 +156,7 @@ mod enabled {
         assert!(used < 1 << 14, "{used}");
     }
 
-    /// The window is set aside by the decompressor, whose memory nobody counts here.
+    /// The decompressor allocates the window itself, so this test cannot count it.
     #[test]
     fn a_window_beyond_a_mebibyte_is_refused() {
         let mut payload = zeros(4 << 20);

@@ -1,4 +1,4 @@
-//! The deepest values leave half of the stack to whoever calls, and deeper ones are refused.
+//! The deepest values leave half of the stack to the caller, and deeper ones are refused.
 
 use std::{cell::Cell, collections::HashMap, thread};
 
@@ -91,7 +91,7 @@ fn fits<V: Serialize + DeserializeOwned>(what: &str, leaf: V, around: impl Fn(V)
     assert!(read < HALF && compared < HALF, "{what}: {read} bytes to read, {compared} to compare");
 }
 
-/// A thread has two mebibytes, unless somebody says otherwise.
+/// The default stack of a thread is two mebibytes.
 const HALF: usize = 1 << 20;
 
 fn on_an_ordinary_thread(work: impl FnOnce() + Send + 'static) {

@@ -183,7 +183,7 @@ fn every_length_but_the_whole_is_found() {
     assert_eq!(opened::<Price>(&bytes), Err(ErrorKind::Corrupt));
 }
 
-/// Bytes that were changed by somebody who knows the format: with the checksum that belongs to them.
+/// Changed bytes with a matching checksum.
 fn forged(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = sealed();
     change(&mut bytes);

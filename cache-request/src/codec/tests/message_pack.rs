@@ -74,7 +74,7 @@ proptest! {
         prop_assert_eq!(decode::<(Shape, _)>(&bytes).unwrap(), value);
     }
 
-    /// Never a panic, whatever the bytes and whoever asks.
+    /// No bytes make it panic, whatever type is read.
     #[test]
     fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..60)) {
         let _ = decode::<Shape>(&bytes);

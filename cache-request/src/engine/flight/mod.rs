@@ -16,9 +16,10 @@ use std::{
     hash::{BuildHasherDefault, Hash, Hasher},
     mem,
     pin::Pin,
+    process,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
     thread,
@@ -52,9 +53,10 @@ impl Hash for FlightKey {
 }
 
 /// The running bodies of one cache.
-#[derive(Default)]
 pub(crate) struct Flights {
     running: Map,
+    /// The process whose threads lead the flights that may be joined.
+    process: AtomicU32,
 }
 
 /// A key seldom has more than one flight.
@@ -89,7 +91,7 @@ impl Running {
 pub(crate) enum Join<'a> {
     /// It runs the body.
     Leader(Leader<'a>),
-    /// Waiter for the one who runs it.
+    /// It waits for the leader.
     Waiter(Waiter),
 }
 
@@ -132,6 +134,12 @@ enum Phase {
     Completed(Outcome),
 }
 
+impl Default for Flights {
+    fn default() -> Self {
+        Self { running: Map::default(), process: AtomicU32::new(process::id()) }
+    }
+}
+
 impl Flights {
     /// The map, for one step. Code that holds one of its guards takes no other lock and calls no user code, so no thread waits
     /// long for a guard.
@@ -146,7 +154,7 @@ impl Flights {
     /// a cycle of bodies that wait for one another.
     pub(crate) fn join(&self, key: &FlightKey) -> Join<'_> {
         let ancestors = context::ancestors();
-        let flight = {
+        let flight = loop {
             let mut running = self.running().entry(key.clone()).or_default();
             let Some(joinable) = running.iter().find(|running| running.joinable) else {
                 let flight = Flight::start(false);
@@ -155,8 +163,13 @@ impl Flights {
                 drop(running);
                 return Join::Leader(Leader::new(self, key, flight, older));
             };
-            joinable.flight.waiting.fetch_add(1, Ordering::Relaxed);
-            Arc::clone(&joinable.flight)
+            let flight = Arc::clone(&joinable.flight);
+            if self.process.load(Ordering::Relaxed) == process::id() {
+                flight.waiting.fetch_add(1, Ordering::Relaxed);
+                break flight;
+            }
+            drop(running);
+            self.part_from_parent();
         };
         match Waiting::on(flight.id, ancestors) {
             Ok(waiting) => Join::Waiter(Waiter { slot: WakerSlot::at(flight), _waiting: waiting }),
@@ -165,6 +178,12 @@ impl Flights {
                 Join::Leader(self.alone(key))
             }
         }
+    }
+
+    /// Marks all flights unjoinable in a child process after a fork: threads of its parent lead them, and never end them here.
+    fn part_from_parent(&self) {
+        self.mark_unjoinable_where(|_| true);
+        self.process.store(process::id(), Ordering::Relaxed);
     }
 
     /// Starts a flight that no caller waits for.
@@ -222,10 +241,14 @@ impl Flights {
     }
 
     fn fence_where(&self, fenced: impl Fn(&FlightKey) -> bool) -> Fence {
+        Fence::around(self.mark_unjoinable_where(fenced))
+    }
+
+    fn mark_unjoinable_where(&self, marked: impl Fn(&FlightKey) -> bool) -> Vec<Arc<Flight>> {
         let running = self.running();
         let keys: Vec<_> =
-            running.iter().filter(|entry| fenced(entry.key())).map(|entry| entry.key().clone()).collect();
-        Fence::around(keys.iter().flat_map(|key| self.mark_unjoinable(key)).collect())
+            running.iter().filter(|entry| marked(entry.key())).map(|entry| entry.key().clone()).collect();
+        keys.iter().flat_map(|key| self.mark_unjoinable(key)).collect()
     }
 
     fn mark_unjoinable(&self, key: &FlightKey) -> Vec<Arc<Flight>> {

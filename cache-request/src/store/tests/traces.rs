@@ -143,7 +143,7 @@ fn what_comes_back_is_kept() {
     let gone: Vec<u64> = (0..1500).filter(|&number| read(&table, &clock, number).is_none()).take(50).collect();
     assert_eq!(gone.len(), 50);
     gone.iter().copied().for_each(&mut put);
-    // Nobody reads them in the meantime.
+    // They are not read in the meantime.
     (10_000..10_800).for_each(&mut put);
     let kept = gone.iter().filter(|&&number| read(&table, &clock, number).is_some()).count();
     assert_eq!(kept, 50);

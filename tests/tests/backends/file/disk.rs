@@ -86,7 +86,7 @@ fn what_cannot_be_read_in_the_place_of_an_answer_stayed_there() {
     assert_eq!(get(&backend, "key").unwrap(), b"new");
 }
 
-/// What is in there is somebody else's.
+/// The files in it belong to another program.
 #[test]
 fn a_full_directory_in_the_place_of_an_answer_is_a_fault_of_its_key_alone() {
     let directory = tempfile::tempdir().unwrap();

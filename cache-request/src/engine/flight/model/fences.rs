@@ -1,4 +1,4 @@
-//! Fences: once a value has been invalidated or replaced, nobody who asks gets an older one.
+//! Fences: after a value was invalidated or replaced, no caller gets an older one.
 
 use std::collections::HashMap;
 
@@ -66,7 +66,7 @@ impl Backend for Wire {
     }
 }
 
-/// A wire at whose other end somebody tells what has changed, a while later.
+/// A wire whose other end tells of changes, a while later.
 #[derive(Clone, Default)]
 struct Telling(Arc<(Wire, Mutex<Option<Arc<Changes>>>)>);
 
@@ -133,7 +133,7 @@ impl Backend for Telling {
     }
 }
 
-/// Callers come and go while the source changes and `tell` tells the cache: then nobody gets the old value any more.
+/// Callers come and go while the source changes and `tell` tells the cache. After that, no caller gets the old value.
 fn check<T: Future<Output = ()>>(
     world: impl Fn() -> Arc<World> + Send + Sync + 'static,
     warm: bool,

@@ -32,7 +32,7 @@ fn who_joins_is_woken() {
         let joiner = thread::spawn({
             let flights = Arc::clone(&flights);
             move || match flights.join(&flight_key()) {
-                Join::Leader(leader) => complete(leader, || unreachable!("nobody waits")),
+                Join::Leader(leader) => complete(leader, || unreachable!("no caller waits")),
                 Join::Waiter(wait) => assert_eq!(value(&future::block_on(wait)), Some(5)),
             }
         });
