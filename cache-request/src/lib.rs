@@ -69,6 +69,8 @@ mod codec;
 pub mod docs;
 mod engine;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 mod key;
 mod options;
 mod stats;

@@ -157,12 +157,12 @@ pub(crate) enum Change {
     Cache(AnyCache),
     Ancestors(Arc<Ancestors>),
     /// Everything, to what was in force elsewhere.
-    #[cfg(feature = "detach")]
+    #[cfg(any(feature = "detach", feature = "http"))]
     All(Scope),
 }
 
 /// Runs `future` in the scope that is in force here, wherever it is polled.
-#[cfg(feature = "detach")]
+#[cfg(any(feature = "detach", feature = "http"))]
 pub(crate) fn carry<F: Future>(future: F) -> Scoped<F> {
     Change::All(Scope::current()).around(future)
 }
@@ -185,7 +185,7 @@ impl Change {
             Self::Client(client) => scope.client = Some(client),
             Self::Cache(cache) => scope.cache = Some(cache),
             Self::Ancestors(ancestors) => scope.ancestors = Some(ancestors),
-            #[cfg(feature = "detach")]
+            #[cfg(any(feature = "detach", feature = "http"))]
             Self::All(all) => scope = all,
         }
         scope.enter()

@@ -148,6 +148,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.look_up(None, &mut self.budget()).await.ok().map(|(answer, _)| answer)
     }
 
+    /// The answer, if memory has it. Counts only faults.
+    #[cfg(feature = "http")]
+    pub(crate) fn peek_in_memory(&self) -> Option<R> {
+        read(self.engine, self.function, self.key).ok()
+    }
+
     /// Stores `value` as if a body had just returned it.
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
         let (fence, mut leader) = self.engine.flights.supersede(&self.flight_key());
@@ -160,6 +166,18 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 kept
             })
             .await
+    }
+
+    /// Starts a flight for a value that is made elsewhere, and that [`store_led`](Self::store_led) stores. No caller waits for it.
+    #[cfg(feature = "http")]
+    pub(crate) fn lead_alone(&self) -> Leader<'a> {
+        self.engine.flights.alone(&self.flight_key())
+    }
+
+    /// Stores a value, unless the key was invalidated since `leader` began. `took` is the time that making it took.
+    #[cfg(feature = "http")]
+    pub(crate) async fn store_led(&self, leader: &mut Leader<'_>, value: &V, took: Duration) -> Result<(), Error> {
+        self.try_store(leader, value, took, Replaced::ByAnyValue, &mut self.budget()).await
     }
 
     /// Removes the value, and keeps running bodies from storing theirs. Returns whether there was a value.

@@ -9,8 +9,8 @@ use std::{
 use syn::{Attribute, Item, UseTree, Visibility};
 
 /// The folders of `cache-request/src`, lowest first.
-const LAYERS: [&str; 11] =
-    ["error", "options", "base", "key", "codec", "stats", "store", "backend", "engine", "cache", "attribute"];
+const LAYERS: [&str; 12] =
+    ["error", "options", "base", "key", "codec", "stats", "store", "backend", "engine", "cache", "attribute", "http"];
 
 type Module = Vec<String>;
 

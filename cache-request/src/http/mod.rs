@@ -1,0 +1,8 @@
+//! Pages: a shared HTTP cache by RFC 9111 as a tower layer.
+//!
+//! [`CachePage`] wraps a service. Its rules are pure functions over header fields and times, in `rules`.
+
+mod page;
+mod rules;
+
+pub use self::page::{BodyError, CachePage, CachedPages, PageBody, PageFuture, PageTimeout};

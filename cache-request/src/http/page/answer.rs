@@ -1,0 +1,201 @@
+//! One request to a [`CachePage`](super::CachePage), from its arrival to its answer.
+//!
+//! [`answer`] sorts requests: some pass, some change pages, and some ask for one. A page that memory has is answered at once.
+//! [`make`] asks the backend and then, for all that wait for the same page, the wrapped service. [`Filling`] follows the response.
+
+use std::sync::Arc;
+
+use ::http::{
+    HeaderMap, Method, Request, Response,
+    header::{IF_MATCH, IF_UNMODIFIED_SINCE, RANGE, UPGRADE},
+    request::Parts,
+};
+use bytes::Bytes;
+use http_body::Body;
+use tokio::{runtime::Handle, sync::oneshot};
+use tower_service::Service;
+use tracing::Instrument as _;
+
+use super::{
+    super::rules::invalidation::{further_targets, invalidates, is_safe},
+    ask::Ask,
+    body::{BodyError, PageBody},
+    fill::{FillKey, Join, Verdict, verdict},
+    filling::Filling,
+    future::PageFuture,
+    key::Target,
+    respond::only_if_cached,
+    settings::Settings,
+    shelf::Shelf,
+    status::{Forward, Handling},
+};
+use crate::{base::context, stats::Count};
+
+/// What the cache does with a request.
+enum Plan {
+    /// It passes, and the cache does nothing but say why.
+    Pass(Handling),
+    /// It passes, and may change what is stored for its target.
+    Change(Target),
+    /// It asks for a page.
+    Ask(Target),
+}
+
+impl Plan {
+    fn of(settings: &Settings, parts: &Parts) -> Self {
+        let bypass = |detail| Self::Pass(Handling::forwarded(Forward::Bypass).because(detail));
+        let Some(target) = Target::of(parts, &settings.query) else { return bypass("target") };
+        if !is_safe(&parts.method) {
+            return Self::Change(target);
+        }
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            return Self::Pass(Handling::forwarded(Forward::Method));
+        }
+        if parts.headers.contains_key(UPGRADE) {
+            return bypass("upgrade");
+        }
+        if settings.site.as_ref().is_some_and(|site| site.is_of_a_user(&parts.headers)) {
+            return bypass("user");
+        }
+        Self::Ask(target)
+    }
+}
+
+/// Answers a request from the cache or by the wrapped service, which is ready.
+pub(super) fn answer<S, B, R>(settings: &Arc<Settings>, service: S, request: Request<B>) -> PageFuture<S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BodyError>,
+{
+    let (parts, body) = request.into_parts();
+    let shelf = settings.shelf();
+    match Plan::of(settings, &parts) {
+        Plan::Pass(handling) => {
+            PageFuture::later(pass(Arc::clone(settings), shelf, service, Request::from_parts(parts, body), handling))
+        }
+        Plan::Change(target) => {
+            PageFuture::later(change(Arc::clone(settings), shelf, service, Request::from_parts(parts, body), target))
+        }
+        Plan::Ask(target) => {
+            let ask = Ask::new(settings, shelf, target, &parts);
+            match ask.hit(&parts.headers) {
+                Some(response) => PageFuture::now(response),
+                None => PageFuture::later(make(ask, service, parts, body)),
+            }
+        }
+    }
+}
+
+/// Forwards a request that the cache has nothing to do with.
+async fn pass<S, B, R>(
+    settings: Arc<Settings>,
+    shelf: Shelf,
+    mut service: S,
+    request: Request<B>,
+    handling: Handling,
+) -> Result<Response<PageBody>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BodyError>,
+{
+    let path = request.uri().path().to_owned();
+    let is_of_a_user = settings.site.as_ref().is_some_and(|site| site.is_of_a_user(request.headers()));
+    let is_cacheable = [Method::GET, Method::HEAD].contains(request.method());
+    let response = service.call(request).await?;
+    let (mut head, body) = response.into_parts();
+    if let Some(site) = settings.site.as_ref().filter(|_| is_cacheable) {
+        site.complete(&path, is_of_a_user, &mut head, shelf.now());
+    }
+    handling.append_to(&mut head.headers);
+    Ok(Response::from_parts(head, PageBody::inner(body)))
+}
+
+/// Forwards an unsafe request, and invalidates what it has changed (RFC 9111, section 4.4).
+async fn change<S, B, R>(
+    settings: Arc<Settings>,
+    shelf: Shelf,
+    mut service: S,
+    request: Request<B>,
+    target: Target,
+) -> Result<Response<PageBody>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BodyError>,
+{
+    let method = request.method().clone();
+    let mut response = service.call(request).await?.map(PageBody::inner);
+    if invalidates(&method, response.status()) {
+        let further = further_targets(&target.scheme, &target.authority, &target.path_and_query, response.headers());
+        settings.invalidate(&shelf, &target.key(&settings.name)).await;
+        for path in further {
+            settings.invalidate(&shelf, &target.with_path(&path, &settings.query).key(&settings.name)).await;
+        }
+    }
+    Handling::forwarded(Forward::Method).append_to(response.headers_mut());
+    Ok(response)
+}
+
+/// Whether the response to a request is for no other one, so that it is asked for as it is and not stored.
+fn is_for_itself(ask: &Ask, headers: &HeaderMap) -> bool {
+    ask.directives.no_store || [RANGE, IF_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+}
+
+/// Answers a request for a page that memory does not have.
+async fn make<S, B, R>(ask: Ask, mut service: S, parts: Parts, body: B) -> Result<Response<PageBody>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BodyError>,
+{
+    let miss = match ask.look_up(&parts.headers).await {
+        Ok(response) => return Ok(response),
+        Err(miss) => miss,
+    };
+    if ask.directives.only_if_cached {
+        return Ok(only_if_cached());
+    }
+    if is_for_itself(&ask, &parts.headers) {
+        let response = service.call(Request::from_parts(parts, body)).await?;
+        return Ok(ask.finish(response.map(PageBody::inner), Handling::forwarded(miss.forward)));
+    }
+    if ask.method == Method::HEAD {
+        let response = service.call(Request::from_parts(parts, body)).await?.map(PageBody::inner);
+        ask.learn_from_head(response.status(), response.headers(), miss.stale).await;
+        return Ok(ask.finish(response, Handling::forwarded(miss.forward)));
+    }
+    let fill_key = FillKey::of(ask.shelf.engine(), &ask.key);
+    let fill = match ask.settings.fills.join(fill_key.clone()) {
+        Join::Leader(fill) => Some(fill),
+        Join::Waiter(receiver) => match verdict(receiver).await {
+            Verdict::Shared(shared) if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) => {
+                match ask.share(&shared, &parts.headers, miss.forward) {
+                    Some(response) => {
+                        ask.shelf.count(Count::Coalesced);
+                        return Ok(response);
+                    }
+                    None => None,
+                }
+            }
+            Verdict::Shared(_) | Verdict::Apart => None,
+        },
+    };
+    let (reply, answer) = oneshot::channel();
+    let filling = Filling::new(ask, parts.headers.clone(), miss, fill.map(|fill| (fill_key, fill)));
+    let run = filling.run(service, parts, body, reply);
+    // The fill goes on if this client leaves: other requests or the store may wait for it.
+    match Handle::try_current() {
+        Ok(runtime) => _ = runtime.spawn(context::carry(run).in_current_span()),
+        Err(_) => run.await,
+    }
+    // Without an answer the service has panicked in the task, and so does its caller, as without a cache.
+    answer.await.expect("the wrapped service has panicked")
+}

@@ -1,0 +1,148 @@
+//! A request for a page, and its answers from what is stored.
+
+use std::sync::Arc;
+
+use ::http::{HeaderMap, Method, Response, StatusCode, header::CONTENT_LENGTH, request::Parts};
+
+use super::{
+    super::rules::{
+        conditions::{Condition, evaluate, is_about, not_modified},
+        directives::Directives,
+        freshness::{Control, Freshness, Reason, Reuse},
+    },
+    body::{PageBody, Spool},
+    entry::Page,
+    fill::{Shared, SharedBody},
+    key::Target,
+    respond::page_response,
+    settings::Settings,
+    shelf::{Found, Place, Shelf},
+    site::Site,
+    status::{Forward, Handling},
+};
+use crate::{key::Key, stats::Count};
+
+/// A request with GET or HEAD that the cache may answer.
+pub(super) struct Ask {
+    pub(super) settings: Arc<Settings>,
+    pub(super) shelf: Shelf,
+    pub(super) target: Target,
+    pub(super) key: Arc<Key>,
+    pub(super) method: Method,
+    pub(super) directives: Directives,
+}
+
+/// Why no stored response answers a request.
+pub(super) struct Miss {
+    pub(super) forward: Forward,
+    /// A stored response that may be validated.
+    pub(super) stale: Option<Arc<Page>>,
+}
+
+impl Ask {
+    pub(super) fn new(settings: &Arc<Settings>, shelf: Shelf, target: Target, parts: &Parts) -> Self {
+        let obeys = settings.obeys_clients;
+        let directives = if obeys { Directives::of_request(&parts.headers) } else { Directives::default() };
+        let key = Arc::new(target.key(&settings.name));
+        Self { settings: Arc::clone(settings), shelf, target, key, method: parts.method.clone(), directives }
+    }
+
+    /// Where the page is, for a request with these fields.
+    pub(super) fn place<'a>(&'a self, request: &'a HeaderMap) -> Place<'a> {
+        Place { layer: &self.settings.name, target: &self.target, key: &self.key, request }
+    }
+
+    /// The answer, if memory has a response that may be reused.
+    pub(super) fn hit(&self, request: &HeaderMap) -> Option<Response<PageBody>> {
+        self.reuse(self.shelf.find_in_memory(&self.place(request)), request).ok()
+    }
+
+    /// The answer, if a stored response may be reused.
+    pub(super) async fn look_up(&self, request: &HeaderMap) -> Result<Response<PageBody>, Miss> {
+        self.reuse(self.shelf.find(&self.place(request)).await, request)
+    }
+
+    fn reuse(&self, found: Found, request: &HeaderMap) -> Result<Response<PageBody>, Miss> {
+        let page = match found {
+            Found::Page(page) => page,
+            Found::NoVariant => return Err(Miss { forward: Forward::VaryMiss, stale: None }),
+            Found::Nothing => return Err(Miss { forward: Forward::UriMiss, stale: None }),
+        };
+        let is_for_origin =
+            || evaluate(request, page.status, &page.headers, page.freshness.received()) == Condition::OfOrigin;
+        let forward = match page.freshness.reuse(&self.directives, self.shelf.now()) {
+            Reuse::Validate(Reason::Stale) => Forward::Stale,
+            Reuse::Validate(Reason::Request) => Forward::Request,
+            Reuse::Fresh | Reuse::Stale if is_for_origin() => Forward::Request,
+            Reuse::Fresh | Reuse::Stale => {
+                self.shelf.count(Count::Hit);
+                return Ok(self.stored(&page, request, Handling { hit: true, ..Handling::default() }));
+            }
+        };
+        Err(Miss { forward, stale: Some(page) })
+    }
+
+    /// The answer from a stored response.
+    pub(super) fn stored(&self, page: &Page, request: &HeaderMap, handling: Handling) -> Response<PageBody> {
+        let now = self.shelf.now();
+        let handling = handling.with_ttl(page.freshness.left(now));
+        self.finish(page_response(page, &self.method, request, now), handling)
+    }
+
+    /// The answer to a request that shares the response to another one.
+    ///
+    /// `None` if that is too large to be read from its beginning now.
+    pub(super) fn share(&self, shared: &Shared, request: &HeaderMap, forward: Forward) -> Option<Response<PageBody>> {
+        let handling = Handling { collapsed: true, ..Handling::forwarded(forward) };
+        match &shared.body {
+            SharedBody::Page(page) => Some(self.stored(page, request, handling)),
+            SharedBody::Arriving(spool) => {
+                self.arriving(request, shared.status, &shared.headers, shared.freshness, spool, handling)
+            }
+        }
+    }
+
+    /// An answer whose body arrives. The whole of it is sent, or nothing if the client has it.
+    pub(super) fn arriving(
+        &self,
+        request: &HeaderMap,
+        status: StatusCode,
+        headers: &HeaderMap,
+        freshness: Freshness,
+        spool: &Arc<Spool>,
+        handling: Handling,
+    ) -> Option<Response<PageBody>> {
+        let now = self.shelf.now();
+        let mut response = Response::new(PageBody::empty());
+        if evaluate(request, status, headers, freshness.received()) == Condition::NotModified {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.headers_mut() = not_modified(headers);
+        } else {
+            *response.status_mut() = status;
+            *response.headers_mut() = headers.clone();
+            *response.body_mut() = PageBody::reader(spool)?;
+        }
+        Some(self.finish(response, handling.with_ttl(freshness.left(now))))
+    }
+
+    /// Adds to an answer what the cache says of it.
+    pub(super) fn finish(&self, mut response: Response<PageBody>, mut handling: Handling) -> Response<PageBody> {
+        handling.key = self.settings.shows_key.then(|| self.target.to_string());
+        handling.append_to(response.headers_mut());
+        if self.settings.site.is_some() {
+            let control = Control::of(response.headers(), &[]);
+            Site::complete_vary(response.headers_mut(), &control);
+        }
+        response
+    }
+
+    /// Invalidates the stored response if the one to a HEAD tells that it has changed (RFC 9111, section 4.3.5).
+    pub(super) async fn learn_from_head(&self, status: StatusCode, headers: &HeaderMap, stale: Option<Arc<Page>>) {
+        let Some(page) = stale.filter(|_| status == StatusCode::OK) else { return };
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let same_length = length.is_none_or(|length: usize| length == page.body.len());
+        if !is_about(headers, &page.headers) || !same_length {
+            self.settings.invalidate(&self.shelf, &self.key).await;
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What is stored of pages: a response, or the list of the variants that a page has.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Error as _, Visitor},
+};
+
+use super::super::rules::freshness::Freshness;
+
+/// What is stored under a key.
+#[derive(Clone)]
+pub(super) enum Entry {
+    /// The response to all requests with this key.
+    Page(Arc<Page>),
+    /// The responses differ by fields of the request, and have keys of their own.
+    Variants(Arc<Variants>),
+}
+
+/// A stored response.
+pub(super) struct Page {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) freshness: Freshness,
+    /// How long it is kept, counted from when it is stored: while it is fresh, and then to be validated.
+    pub(super) kept_for: Duration,
+}
+
+/// The variants of a page, whose responses have a `Vary`.
+#[derive(Clone, Default)]
+pub(super) struct Variants {
+    /// Part of the variants' keys. A page that was invalidated gets a new one, so the variants of the old one are not found.
+    pub(super) generation: u128,
+    /// The `Vary` fields that its responses have had, the newest first. Each is sorted.
+    pub(super) fields: VecDeque<Vec<HeaderName>>,
+    /// The stored variants, the newest first.
+    pub(super) stored: VecDeque<Digest>,
+    pub(super) kept_for: Duration,
+}
+
+/// A BLAKE3 hash of the selecting fields and their values in a request.
+pub(super) type Digest = [u8; 32];
+
+/// How many `Vary` fields of one page are remembered.
+const MOST_FIELDS: usize = 4;
+
+impl Variants {
+    /// Adds a variant. Returns those that are too many now.
+    pub(super) fn add(&mut self, fields: Vec<HeaderName>, variant: Digest, most: usize) -> Vec<Digest> {
+        self.fields.retain(|known| *known != fields);
+        self.fields.push_front(fields);
+        self.fields.truncate(MOST_FIELDS);
+        self.stored.retain(|known| *known != variant);
+        self.stored.push_front(variant);
+        self.stored.split_off(most.max(1).min(self.stored.len())).into()
+    }
+}
+
+/// Bytes of an entry besides its body and headers, roughly.
+const OVERHEAD: usize = 256;
+
+impl Entry {
+    pub(super) fn kept_for(&self) -> Duration {
+        match self {
+            Self::Page(page) => page.kept_for,
+            Self::Variants(variants) => variants.kept_for,
+        }
+    }
+
+    /// Bytes that it holds in memory.
+    pub(super) fn weight(&self) -> usize {
+        OVERHEAD
+            + match self {
+                Self::Page(page) => {
+                    let fields = page.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64);
+                    page.body.len() + fields.sum::<usize>()
+                }
+                Self::Variants(variants) => {
+                    variants.stored.len() * size_of::<Digest>()
+                        + variants.fields.iter().map(Vec::len).sum::<usize>() * 64
+                }
+            }
+    }
+}
+
+type Fields = Vec<(String, Blob)>;
+type Stored = (u16, Fields, Blob, [u64; 6], u8);
+type Listed = (u128, Vec<Vec<String>>, Vec<Digest>, u64);
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Page(page) => {
+                let fields = page.headers.iter().map(|(name, value)| (name.as_str(), Ref(value.as_bytes())));
+                let (times, flags) = page.freshness.to_numbers();
+                let [received, age, lifetime, revalidate, error] = times;
+                let times = [received, age, lifetime, revalidate, error, millis(page.kept_for)];
+                let fields: Vec<_> = fields.collect();
+                (Some((page.status.as_u16(), fields, Ref(&page.body), times, flags)), None::<Listed>)
+                    .serialize(serializer)
+            }
+            Self::Variants(variants) => {
+                let fields: Vec<Vec<_>> =
+                    variants.fields.iter().map(|names| names.iter().map(HeaderName::as_str).collect()).collect();
+                let listed = (variants.generation, fields, &variants.stored, millis(variants.kept_for));
+                (None::<Stored>, Some(listed)).serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match <(Option<Stored>, Option<Listed>)>::deserialize(deserializer)? {
+            (Some((status, fields, body, times, flags)), None) => {
+                let mut headers = HeaderMap::with_capacity(fields.len());
+                for (name, value) in fields {
+                    let name = HeaderName::from_bytes(name.as_bytes()).map_err(D::Error::custom)?;
+                    headers.append(name, HeaderValue::from_bytes(&value.0).map_err(D::Error::custom)?);
+                }
+                let [received, age, lifetime, revalidate, error, kept_for] = times;
+                Ok(Self::Page(Arc::new(Page {
+                    status: StatusCode::from_u16(status).map_err(D::Error::custom)?,
+                    headers,
+                    body: body.0.into(),
+                    freshness: Freshness::from_numbers([received, age, lifetime, revalidate, error], flags),
+                    kept_for: Duration::from_millis(kept_for),
+                })))
+            }
+            (None, Some((generation, fields, stored, kept_for))) => {
+                let names = |names: Vec<String>| {
+                    names.iter().map(|name| HeaderName::from_bytes(name.as_bytes())).collect::<Result<Vec<_>, _>>()
+                };
+                Ok(Self::Variants(Arc::new(Variants {
+                    generation,
+                    fields: fields.into_iter().map(names).collect::<Result<_, _>>().map_err(D::Error::custom)?,
+                    stored: stored.into(),
+                    kept_for: Duration::from_millis(kept_for),
+                })))
+            }
+            _ => Err(D::Error::custom("neither a page nor variants")),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Bytes that serde shows as bytes, and not as a sequence of numbers.
+struct Blob(Vec<u8>);
+
+struct Ref<'a>(&'a [u8]);
+
+impl Serialize for Ref<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Blob;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
+                Ok(Blob(bytes.to_vec()))
+            }
+
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Blob, E> {
+                Ok(Blob(bytes))
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes)
+    }
+}

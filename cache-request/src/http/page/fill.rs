@@ -1,0 +1,141 @@
+//! One request to the wrapped service, shared by all that ask for the same page at the same time.
+//!
+//! The first request leads. As soon as it has the head of the response, the others learn whether they may share it. Those that may
+//! read the body as it arrives. The others ask the wrapped service themselves, at once.
+
+use std::{
+    hash::{BuildHasherDefault, Hash, Hasher},
+    ptr,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use ::http::{HeaderMap, StatusCode};
+use dashmap::{DashMap, Entry as Place};
+use tokio::sync::watch;
+
+use super::{
+    super::rules::{
+        directives::Directives,
+        freshness::{Freshness, Reuse},
+        vary::{Vary, selecting},
+    },
+    body::Spool,
+    entry::Page,
+};
+use crate::{
+    engine::Engine,
+    key::{Key, OwnedKey, PassThrough},
+};
+
+/// The pages that are being made.
+#[derive(Default)]
+pub(super) struct Fills {
+    running: DashMap<FillKey, Arc<Fill>, BuildHasherDefault<PassThrough>>,
+}
+
+/// A key in one cache.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct FillKey {
+    engine: usize,
+    hash: u64,
+    key: OwnedKey,
+}
+
+impl Hash for FillKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// A page that is being made.
+pub(super) struct Fill {
+    verdict: watch::Sender<Option<Verdict>>,
+}
+
+/// What waiting requests learn.
+#[derive(Clone)]
+pub(super) enum Verdict {
+    /// The response is for its own request only, or there is none.
+    Apart,
+    Shared(Arc<Shared>),
+}
+
+/// A response that may be shared.
+pub(super) struct Shared {
+    /// The request that it was made for.
+    pub(super) request: HeaderMap,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) freshness: Freshness,
+    pub(super) body: SharedBody,
+}
+
+pub(super) enum SharedBody {
+    /// A stored response that was validated.
+    Page(Arc<Page>),
+    Arriving(Arc<Spool>),
+}
+
+impl Shared {
+    /// Whether it may answer another request that was waiting for it.
+    pub(super) fn is_for(&self, request: &HeaderMap, directives: &Directives, now: SystemTime) -> bool {
+        let Vary::Names(fields) = Vary::of(&self.headers) else { return false };
+        let matches = fields.iter().all(|name| selecting(request, name) == selecting(&self.request, name));
+        matches && self.freshness.reuse(directives, now) == Reuse::Fresh
+    }
+}
+
+/// The role of a request.
+pub(super) enum Join {
+    Leader(Arc<Fill>),
+    Waiter(watch::Receiver<Option<Verdict>>),
+}
+
+impl FillKey {
+    pub(super) fn of(engine: &Engine, key: &Key) -> Self {
+        Self { engine: ptr::from_ref(engine).addr(), hash: key.hash(), key: OwnedKey::from(key.words()) }
+    }
+}
+
+impl Fills {
+    pub(super) fn join(&self, key: FillKey) -> Join {
+        match self.running.entry(key) {
+            Place::Occupied(running) => Join::Waiter(running.get().verdict.subscribe()),
+            Place::Vacant(place) => {
+                let fill = Arc::new(Fill { verdict: watch::Sender::new(None) });
+                place.insert(Arc::clone(&fill));
+                Join::Leader(fill)
+            }
+        }
+    }
+
+    /// Lets no further request join.
+    pub(super) fn leave(&self, key: &FillKey, fill: &Arc<Fill>) {
+        self.running.remove_if(key, |_, running| Arc::ptr_eq(running, fill));
+    }
+
+    /// Lets no further request join what was asked for before an invalidation.
+    pub(super) fn part(&self, key: &FillKey) {
+        self.running.remove(key);
+    }
+}
+
+impl Fill {
+    /// Tells those that wait. The first verdict counts.
+    pub(super) fn decide(&self, verdict: Verdict) {
+        self.verdict.send_if_modified(|known| {
+            let is_first = known.is_none();
+            known.get_or_insert(verdict);
+            is_first
+        });
+    }
+}
+
+/// The verdict, once there is one. A leader that ended without one leaves all to ask for themselves.
+pub(super) async fn verdict(mut receiver: watch::Receiver<Option<Verdict>>) -> Verdict {
+    match receiver.wait_for(Option::is_some).await {
+        Ok(verdict) => verdict.clone().unwrap_or(Verdict::Apart),
+        Err(_) => Verdict::Apart,
+    }
+}

@@ -1,0 +1,246 @@
+//! One request to the wrapped service for a page, and what becomes of its response: does it validate what is stored; may others have
+//! it; may it be stored.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use ::http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, DATE, SET_COOKIE},
+    request, response,
+};
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use tokio::sync::oneshot;
+use tower_service::Service;
+
+use super::{
+    super::rules::{
+        conditions::{is_about, make_conditional, update, validators},
+        fields::remove_unstored,
+        freshness::{Control, Freshness},
+        storable::{Refusal, storable},
+    },
+    ask::{Ask, Miss},
+    body::{BodyError, PageBody, Spool},
+    entry::Page,
+    fill::{Fill, FillKey, Shared, SharedBody, Verdict},
+    status::Handling,
+};
+use crate::{engine::flight::Leader, stats::Count};
+
+/// A request to the wrapped service whose response may be stored.
+pub(super) struct Filling {
+    ask: Ask,
+    /// The fields of the client's request.
+    request: HeaderMap,
+    miss: Miss,
+    /// What it leads, unless another request has asked before it.
+    leads: Option<(FillKey, Arc<Fill>)>,
+}
+
+/// Where the answer to the client goes. It may be gone.
+type Reply<E> = oneshot::Sender<Result<Response<PageBody>, E>>;
+
+/// How a response came.
+struct Arrival<'a> {
+    requested: SystemTime,
+    received: SystemTime,
+    begun: Instant,
+    /// `None` if the cache is disabled.
+    leader: Option<Leader<'a>>,
+}
+
+impl Filling {
+    pub(super) fn new(ask: Ask, request: HeaderMap, miss: Miss, leads: Option<(FillKey, Arc<Fill>)>) -> Self {
+        Self { ask, request, miss, leads }
+    }
+
+    /// Asks the wrapped service, replies, and stores the response.
+    pub(super) async fn run<S, B, R>(
+        mut self,
+        mut service: S,
+        mut parts: request::Parts,
+        body: B,
+        reply: Reply<S::Error>,
+    ) where
+        S: Service<Request<B>, Response = Response<R>>,
+        R: Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BodyError>,
+    {
+        if self.leads.is_some() {
+            // Another fill may have ended between the look-up and now.
+            match self.ask.look_up(&self.request).await {
+                Ok(response) => {
+                    _ = reply.send(Ok(response));
+                    return;
+                }
+                Err(miss) => self.miss = miss,
+            }
+        }
+        let begun = Instant::now();
+        let (shelf, key) = (self.ask.shelf.clone(), Arc::clone(&self.ask.key));
+        // What is invalidated from here on is not stored.
+        let leader = shelf.lead(&key);
+        let stale = self.miss.stale.take().filter(|page| !validators(&page.headers).is_empty());
+        make_conditional(&mut parts.headers, stale.as_ref().map(|page| &page.headers));
+        let requested = shelf.now();
+        let response = match service.call(Request::from_parts(parts, body)).await {
+            Ok(response) => response,
+            Err(error) => {
+                _ = reply.send(Err(error));
+                return;
+            }
+        };
+        shelf.count(Count::Bodies);
+        let arrival = Arrival { requested, received: shelf.now(), begun, leader };
+        let (head, body) = response.into_parts();
+        match stale {
+            Some(page) if head.status == StatusCode::NOT_MODIFIED => {
+                self.validated(&page, &head.headers, arrival, reply).await;
+            }
+            _ => self.made(head, body, arrival, reply).await,
+        }
+    }
+
+    /// The stored response is valid (RFC 9111, section 4.3.4).
+    async fn validated<E>(&self, page: &Page, new: &HeaderMap, mut arrival: Arrival<'_>, reply: Reply<E>) {
+        let settings = &self.ask.settings;
+        let mut headers = page.headers.clone();
+        if is_about(new, &page.headers) {
+            update(&mut headers, new, &Control::of(new, &settings.targets).directives);
+        }
+        let control = Control::of(&headers, &settings.targets);
+        let freshness = Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
+        let kept_for = settings.kept_for(&freshness, &headers, arrival.received);
+        let page = Arc::new(Page { status: page.status, headers, body: page.body.clone(), freshness, kept_for });
+        self.store(&mut arrival, Arc::clone(&page)).await;
+        self.share(Shared {
+            request: self.request.clone(),
+            status: page.status,
+            headers: page.headers.clone(),
+            freshness,
+            body: SharedBody::Page(Arc::clone(&page)),
+        });
+        let forward_status = Some(StatusCode::NOT_MODIFIED);
+        let handling = Handling { forward_status, stored: true, ..Handling::forwarded(self.miss.forward) };
+        _ = reply.send(Ok(self.ask.stored(&page, &self.request, handling)));
+    }
+
+    /// There is a new response.
+    async fn made<R, E>(&self, mut head: response::Parts, body: R, mut arrival: Arrival<'_>, reply: Reply<E>)
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BodyError>,
+    {
+        let settings = &self.ask.settings;
+        let sets_cookie = head.headers.contains_key(SET_COOKIE);
+        if let Some(site) = &settings.site {
+            site.complete(self.ask.target.path(), false, &mut head, arrival.received);
+        }
+        let control = Control::of(&head.headers, &settings.targets);
+        let mut stored = head.headers.clone();
+        remove_unstored(&mut stored, &control.directives);
+        if !stored.contains_key(DATE)
+            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(arrival.received))
+        {
+            stored.insert(DATE, date);
+        }
+        let freshness = Freshness::of(&control, head.status, &stored, arrival.requested, arrival.received);
+        let kept_for = settings.kept_for(&freshness, &stored, arrival.received);
+        let hint = body.size_hint();
+        let refusal = match storable(&self.ask.method, &self.request, head.status, &head.headers, &control) {
+            Err(refusal) => Some(refusal.detail()),
+            Ok(()) if sets_cookie && settings.site.is_some() => Some("set-cookie"),
+            Ok(()) if hint.lower() > settings.max_body => Some("too-large"),
+            Ok(()) if kept_for.is_zero() => Some(Refusal::NotCacheable.detail()),
+            Ok(()) => None,
+        };
+        if let Some(detail) = refusal {
+            self.end();
+            let handling = Handling::forwarded(self.miss.forward).because(detail);
+            let response = Response::from_parts(head, PageBody::inner(body));
+            _ = reply.send(Ok(self.ask.finish(response, handling)));
+            return;
+        }
+
+        let spool = Spool::new(hint, settings.max_body);
+        let handling = Handling { stored: true, ..Handling::forwarded(self.miss.forward) };
+        let own = self.ask.arriving(&self.request, head.status, &head.headers, freshness, &spool, handling);
+        self.share(Shared {
+            request: self.request.clone(),
+            status: head.status,
+            headers: stored.clone(),
+            freshness,
+            body: SharedBody::Arriving(Arc::clone(&spool)),
+        });
+        let status = head.status;
+        if let Some(mut own) = own {
+            // They are for layers around this one.
+            *own.extensions_mut() = head.extensions;
+            _ = reply.send(Ok(own));
+        }
+        if let Some(body) = collect(body, &spool, &stored).await {
+            self.store(&mut arrival, Arc::new(Page { status, headers: stored, body, freshness, kept_for })).await;
+        }
+    }
+
+    async fn store(&self, arrival: &mut Arrival<'_>, page: Arc<Page>) {
+        let Some(leader) = &mut arrival.leader else { return };
+        let most_variants = self.ask.settings.most_variants;
+        self.ask
+            .shelf
+            .store(&self.ask.place(&self.request), leader, page, arrival.begun.elapsed(), most_variants)
+            .await;
+    }
+
+    /// Lets others have the response.
+    fn share(&self, shared: Shared) {
+        if let Some((_, fill)) = &self.leads {
+            fill.decide(Verdict::Shared(Arc::new(shared)));
+        }
+    }
+
+    /// Lets the requests that still wait ask for themselves.
+    fn end(&self) {
+        if let Some((key, fill)) = &self.leads {
+            fill.decide(Verdict::Apart);
+            self.ask.settings.fills.leave(key, fill);
+        }
+    }
+}
+
+impl Drop for Filling {
+    /// However it ends, also by a panic of the service, no request waits for it any more.
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Passes a body on as it arrives. Returns it if it is complete, has no trailers, and is not too large.
+async fn collect<R>(body: R, spool: &Spool, headers: &HeaderMap) -> Option<Bytes>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BodyError>,
+{
+    let mut body = std::pin::pin!(body);
+    while spool.has_room().await {
+        match body.frame().await {
+            None => {
+                spool.end(Ok(()));
+                let whole = spool.whole()?;
+                let declared = headers.get(CONTENT_LENGTH).map(|length| length.to_str().ok()?.parse().ok());
+                return declared.is_none_or(|length| length == Some(whole.len())).then_some(whole);
+            }
+            Some(Err(error)) => {
+                spool.end(Err(error.into().to_string().into()));
+                return None;
+            }
+            Some(Ok(frame)) => spool.push(frame),
+        }
+    }
+    None
+}

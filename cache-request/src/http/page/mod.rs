@@ -1,0 +1,222 @@
+//! [`CachePage`]: a shared HTTP cache as a tower layer.
+
+mod answer;
+mod ask;
+mod body;
+mod entry;
+mod fill;
+mod filling;
+mod future;
+mod key;
+mod respond;
+mod settings;
+mod shelf;
+mod site;
+mod status;
+
+use std::{
+    fmt, mem,
+    panic::Location,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use ::http::{HeaderName, Request, Response};
+use bytes::Bytes;
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use self::{
+    body::{BodyError, PageBody},
+    future::PageFuture,
+    site::PageTimeout,
+};
+use self::{key::QueryRules, settings::Settings};
+use crate::Cache;
+
+/// How long a stale page is kept to be validated.
+const KEEP_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The largest body that is stored, in bytes.
+const MAX_BODY: u64 = 8 << 20;
+/// How many variants of a page are stored.
+const MOST_VARIANTS: usize = 64;
+
+/// A shared cache by RFC 9111, as a layer around any service of `http` requests.
+///
+/// Without further settings it stores what responses allow by their own header fields. [`timeout`](Self::timeout) adds site mode,
+/// for pages that say nothing.
+///
+/// Pages are stored in the cache that is in force when a request comes: the [`scoped`](crate::scoped) one, that of
+/// [`cache`](Self::cache), or the installed one.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct CachePage {
+    settings: Arc<Settings>,
+}
+
+impl CachePage {
+    /// A cache that keeps to what responses say.
+    ///
+    /// Its name in keys is the place of this call in the source, so two layers never share pages.
+    #[track_caller]
+    pub fn new() -> Self {
+        let place = Location::caller();
+        Self {
+            settings: Arc::new(Settings {
+                name: format!("{}:{}", place.file(), place.line()),
+                cache: None,
+                site: None,
+                targets: vec![HeaderName::from_static("cdn-cache-control")],
+                query: QueryRules::default(),
+                obeys_clients: true,
+                keep_stale: KEEP_STALE,
+                max_body: MAX_BODY,
+                most_variants: MOST_VARIANTS,
+                shows_key: false,
+                fills: Arc::default(),
+            }),
+        }
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// The name in keys. Layers of one name share their pages, in all programs that use one backend.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.set(|settings| settings.name = name.into())
+    }
+
+    /// The cache that holds the pages. Default: the installed one.
+    pub fn cache(self, cache: &Cache) -> Self {
+        self.set(|settings| settings.cache = Some(cache.clone()))
+    }
+
+    /// Site mode: successful responses without `Cache-Control` and `Expires` are kept for `timeout`, and requests with
+    /// `Authorization` or a cookie share nothing. See [`session_cookies`](Self::session_cookies) and [`route`](Self::route).
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.set(|settings| settings.site_mut().timeout = timeout)
+    }
+
+    /// Site mode: only these cookies tell users apart. Requests with other cookies share pages.
+    pub fn session_cookies<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        self.set(|settings| settings.site_mut().session_cookies = Some(names))
+    }
+
+    /// Site mode: the timeout of a path and all paths below it. [`Duration::ZERO`] stores none of them. The longest path counts.
+    pub fn route(self, path: impl Into<String>, timeout: Duration) -> Self {
+        self.set(|settings| settings.site_mut().routes.push((path.into(), timeout)))
+    }
+
+    /// The targeted cache-control fields that address this cache (RFC 9213), the most specific one first. Default:
+    /// `CDN-Cache-Control`.
+    pub fn targets(self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.set(|settings| settings.targets = fields.into_iter().collect())
+    }
+
+    /// Parameters of a query are sorted by name in the key, so that their order does not count.
+    pub fn sort_query(self) -> Self {
+        self.set(|settings| settings.query.sorted = true)
+    }
+
+    /// Parameters that do not count, such as `gclid` or `utm_*`: a name that ends with `*` stands for all that begin with it. The
+    /// wrapped service must ignore them.
+    pub fn ignore_query<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        let names: Vec<_> = names.into_iter().map(Into::into).collect();
+        self.set(|settings| settings.query.without.extend(names))
+    }
+
+    /// The only parameters that count. The wrapped service must ignore all others.
+    pub fn only_query<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        self.set(|settings| settings.query.only = Some(names))
+    }
+
+    /// Whether `Cache-Control` and `Pragma` of requests are obeyed. Default: yes. Without it, a client's reload does not reach the
+    /// wrapped service.
+    pub fn obey_clients(self, obey: bool) -> Self {
+        self.set(|settings| settings.obeys_clients = obey)
+    }
+
+    /// How long a stale page with a validator is kept, to be validated. Default: one day.
+    pub fn keep_stale(self, time: Duration) -> Self {
+        self.set(|settings| settings.keep_stale = time)
+    }
+
+    /// The largest body that is stored, in bytes. Default: 8 MiB. Larger ones pass.
+    pub fn max_body(self, bytes: u64) -> Self {
+        self.set(|settings| settings.max_body = bytes)
+    }
+
+    /// How many variants of a page are stored, by its `Vary`. Default: 64. The oldest goes first.
+    pub fn max_variants(self, variants: usize) -> Self {
+        self.set(|settings| settings.most_variants = variants)
+    }
+
+    /// Whether `Cache-Status` names the key. Default: no.
+    pub fn show_key(self, show: bool) -> Self {
+        self.set(|settings| settings.shows_key = show)
+    }
+}
+
+impl Default for CachePage {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for CachePage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachePage").field("name", &self.settings.name).finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for CachePage {
+    type Service = CachedPages<S>;
+
+    fn layer(&self, service: S) -> CachedPages<S> {
+        CachedPages { settings: Arc::clone(&self.settings), service }
+    }
+}
+
+/// A service whose responses are cached: what a [`CachePage`] makes of it.
+#[derive(Clone)]
+pub struct CachedPages<S> {
+    settings: Arc<Settings>,
+    service: S,
+}
+
+impl<S: fmt::Debug> fmt::Debug for CachedPages<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedPages").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for CachedPages<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BodyError>,
+{
+    type Response = Response<PageBody>;
+    type Error = S::Error;
+    type Future = PageFuture<S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that is ready goes, and its clone stays.
+        let clone = self.service.clone();
+        answer::answer(&self.settings, mem::replace(&mut self.service, clone), request)
+    }
+}

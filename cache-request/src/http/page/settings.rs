@@ -1,0 +1,66 @@
+//! The settings of a [`CachePage`](super::CachePage).
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use ::http::{HeaderMap, HeaderName};
+
+use super::{
+    super::rules::{conditions::validators, freshness::Freshness},
+    fill::{FillKey, Fills},
+    key::QueryRules,
+    shelf::Shelf,
+    site::Site,
+};
+use crate::{
+    Cache,
+    cache::{installed, scoped},
+    key::Key,
+};
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) cache: Option<Cache>,
+    pub(super) site: Option<Site>,
+    pub(super) targets: Vec<HeaderName>,
+    pub(super) query: QueryRules,
+    pub(super) obeys_clients: bool,
+    pub(super) keep_stale: Duration,
+    pub(super) max_body: u64,
+    pub(super) most_variants: usize,
+    pub(super) shows_key: bool,
+    pub(super) fills: Arc<Fills>,
+}
+
+impl Settings {
+    pub(super) fn site_mut(&mut self) -> &mut Site {
+        self.site.get_or_insert_with(|| Site {
+            timeout: Duration::from_secs(300),
+            routes: Vec::new(),
+            session_cookies: None,
+        })
+    }
+
+    pub(super) fn shelf(&self) -> Shelf {
+        let cache = scoped::cache().or_else(|| self.cache.clone()).unwrap_or_else(installed::current);
+        Shelf::of(cache)
+    }
+
+    /// How long a page is kept: while it may be reused, and longer if it can be validated.
+    pub(super) fn kept_for(&self, freshness: &Freshness, headers: &HeaderMap, now: SystemTime) -> Duration {
+        let useful = freshness.useful_for(now);
+        if validators(headers).is_empty() { useful } else { useful.saturating_add(self.keep_stale) }
+    }
+
+    pub(super) async fn invalidate(&self, shelf: &Shelf, key: &Key) {
+        let fill_key = FillKey::of(shelf.engine(), key);
+        self.fills.part(&fill_key);
+        if let Err(error) = shelf.invalidate(key).await {
+            shelf.fault(&error);
+        }
+        self.fills.part(&fill_key);
+    }
+}

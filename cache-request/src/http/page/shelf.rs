@@ -1,0 +1,237 @@
+//! Pages in a cache: find, store, invalidate.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use ::http::{HeaderMap, HeaderName};
+
+use super::super::rules::vary::{Vary, selecting};
+use super::{
+    entry::{Digest, Entry, Page, Variants},
+    key::Target,
+};
+use crate::{
+    Cache, Error,
+    engine::{
+        Engine,
+        call::Call,
+        description::{Description, Instance},
+        flight::Leader,
+        function::{AnyFunction, Function},
+        policy::Policy,
+    },
+    key::{Key, text::Parts},
+    stats::Count,
+};
+
+static DESCRIPTION: Description = Description {
+    module: "pages",
+    function: "page",
+    file: file!(),
+    line: line!(),
+    column: 0,
+    parts: Parts { names: &["layer", "scheme", "host", "target", "by", "variant"], template: None },
+    name: Some("page"),
+    version: None,
+    prefix: None,
+    cache: None,
+    associated: false,
+    local: false,
+    coalesce: false,
+    max_entries: usize::MAX,
+};
+
+static POLICY: LazyLock<Policy<Entry, Entry>> =
+    LazyLock::new(|| Policy::whole().serialised().timeout_with(Entry::kept_for).weight(Entry::weight));
+
+/// The pages of one cache.
+#[derive(Clone)]
+pub(super) struct Shelf {
+    cache: Cache,
+    function: Arc<dyn AnyFunction>,
+}
+
+/// A request's page in the cache.
+pub(super) struct Place<'a> {
+    pub(super) layer: &'a str,
+    pub(super) target: &'a Target,
+    pub(super) key: &'a Key,
+    pub(super) request: &'a HeaderMap,
+}
+
+impl Place<'_> {
+    /// The keys of the variants that may answer the request, the newest first.
+    fn variants(&self, variants: &Variants) -> impl Iterator<Item = Key> {
+        variants.fields.iter().map(|fields| self.variant(variants, &variant_of(self.request, fields)))
+    }
+
+    fn variant(&self, variants: &Variants, variant: &Digest) -> Key {
+        self.target.variant(self.layer, variants.generation, variant)
+    }
+}
+
+/// What was found for a request.
+pub(super) enum Found {
+    Page(Arc<Page>),
+    /// There are variants of the page, but none for this request.
+    NoVariant,
+    Nothing,
+}
+
+impl Shelf {
+    pub(super) fn of(cache: Cache) -> Self {
+        fn page() {}
+        let function = cache.function::<Entry>(&DESCRIPTION, Instance::of(&page));
+        Self { cache, function }
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.cache.engine()
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.engine().clock.wall()
+    }
+
+    pub(super) fn count(&self, count: Count) {
+        if let Some(function) = self.function() {
+            function.counters.increment(count);
+        }
+    }
+
+    fn function(&self) -> Option<&Function<Entry>> {
+        (&*self.function as &dyn Any).downcast_ref()
+    }
+
+    /// A call for `key`, unless the cache is disabled.
+    fn call<'a>(&'a self, key: &'a Key) -> Option<Call<'a, Entry, Entry>> {
+        Call::of(self.engine(), self.function()?, &POLICY, key, false)
+    }
+
+    /// The stored response for a request, fresh or stale.
+    pub(super) async fn find(&self, place: &Place<'_>) -> Found {
+        let variants = match self.look_up(place.key).await {
+            None => return Found::Nothing,
+            Some(Entry::Page(page)) => return Found::Page(page),
+            Some(Entry::Variants(variants)) => variants,
+        };
+        for key in place.variants(&variants) {
+            if let Some(Entry::Page(page)) = self.look_up(&key).await {
+                return Found::Page(page);
+            }
+        }
+        Found::NoVariant
+    }
+
+    /// [`find`](Self::find) in this process's memory only.
+    pub(super) fn find_in_memory(&self, place: &Place<'_>) -> Found {
+        let variants = match self.look_up_in_memory(place.key) {
+            None => return Found::Nothing,
+            Some(Entry::Page(page)) => return Found::Page(page),
+            Some(Entry::Variants(variants)) => variants,
+        };
+        let mut found = place.variants(&variants).filter_map(|key| self.look_up_in_memory(&key));
+        match found.next() {
+            Some(Entry::Page(page)) => Found::Page(page),
+            _ => Found::NoVariant,
+        }
+    }
+
+    async fn look_up(&self, key: &Key) -> Option<Entry> {
+        self.call(key)?.peek().await
+    }
+
+    fn look_up_in_memory(&self, key: &Key) -> Option<Entry> {
+        self.call(key)?.peek_in_memory()
+    }
+
+    /// Begins to make a page. What is invalidated from now on is not stored. `None` if the cache is disabled.
+    pub(super) fn lead<'a>(&'a self, key: &'a Key) -> Option<Leader<'a>> {
+        self.call(key).map(|call| call.lead_alone())
+    }
+
+    /// Stores a page, unless its key was invalidated since `leader` began.
+    pub(super) async fn store(
+        &self,
+        place: &Place<'_>,
+        leader: &mut Leader<'_>,
+        page: Arc<Page>,
+        took: Duration,
+        most_variants: usize,
+    ) {
+        if let Err(error) = self.try_store(place, leader, page, took, most_variants).await {
+            self.fault(&error);
+        }
+    }
+
+    async fn try_store(
+        &self,
+        place: &Place<'_>,
+        leader: &mut Leader<'_>,
+        page: Arc<Page>,
+        took: Duration,
+        most_variants: usize,
+    ) -> Result<(), Error> {
+        let Some(call) = self.call(place.key) else { return Ok(()) };
+        let fields = match Vary::of(&page.headers) {
+            Vary::Any => return Ok(()),
+            Vary::Names(fields) if fields.is_empty() => return call.store_led(leader, &Entry::Page(page), took).await,
+            Vary::Names(fields) => fields,
+        };
+        let mut variants = match call.peek().await {
+            Some(Entry::Variants(variants)) => Variants::clone(&variants),
+            _ => Variants { generation: new_generation(), ..Variants::default() },
+        };
+        variants.kept_for = variants.kept_for.max(page.kept_for);
+        let variant = variant_of(place.request, &fields);
+        if let Some(call) = self.call(&place.variant(&variants, &variant)) {
+            call.put(&Entry::Page(page)).await?;
+        }
+        for oldest in variants.add(fields, variant, most_variants) {
+            self.invalidate(&place.variant(&variants, &oldest)).await?;
+        }
+        call.store_led(leader, &Entry::Variants(Arc::new(variants)), took).await
+    }
+
+    /// Removes what is stored for a target, with all its variants. Returns whether there was anything.
+    pub(super) async fn invalidate(&self, key: &Key) -> Result<bool, Error> {
+        match self.call(key) {
+            Some(call) => call.invalidate().await,
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn fault(&self, error: &Error) {
+        if let Some(function) = self.function() {
+            function.fault("a page could not be kept", error);
+        }
+    }
+}
+
+/// Identifies a variant, by the selecting fields and what the request has in them.
+fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
+    let values: Vec<_> = fields.iter().map(|name| (name.as_str(), selecting(request, name))).collect();
+    let key = Key::build(|key| key.part(&values));
+    let mut hasher = blake3::Hasher::new();
+    key.words().iter().for_each(|word| _ = hasher.update(&word.to_le_bytes()));
+    hasher.finalize().into()
+}
+
+/// A number that no other process has made.
+fn new_generation() -> u128 {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let mut hasher = blake3::Hasher::new();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    hasher.update(&now.as_nanos().to_le_bytes());
+    hasher.update(&std::process::id().to_le_bytes());
+    hasher.update(&COUNTER.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    hasher.update(&std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0).to_le_bytes());
+    let hash: Digest = hasher.finalize().into();
+    u128::from_le_bytes(*hash.first_chunk().unwrap_or(&[0; 16]))
+}

@@ -1,0 +1,167 @@
+//! Validators and conditional requests (RFC 9110, sections 8.8 and 13; RFC 9111, sections 3.2 and 4.3).
+
+use std::time::SystemTime;
+
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{
+        CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
+        IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
+    },
+};
+
+use super::{
+    directives::Directives,
+    fields::remove_unstored,
+    freshness::single_date,
+    lists::{members, trim},
+};
+
+/// The fields that make a request conditional. A cache answers them itself and sends its own to the origin.
+pub(crate) const CONDITIONS: [HeaderName; 5] =
+    [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE];
+
+/// An entity tag (RFC 9110, section 8.8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EntityTag<'a> {
+    is_weak: bool,
+    /// With its quotes.
+    opaque: &'a [u8],
+}
+
+impl<'a> EntityTag<'a> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let bytes = trim(bytes);
+        let (is_weak, opaque) = match bytes.strip_prefix(b"W/") {
+            Some(opaque) => (true, opaque),
+            None => (false, bytes),
+        };
+        let [b'"', inside @ .., b'"'] = opaque else { return None };
+        let is_opaque = inside.iter().all(|&byte| byte == 0x21 || (0x23..=0x7e).contains(&byte) || byte >= 0x80);
+        is_opaque.then_some(Self { is_weak, opaque })
+    }
+
+    /// The tag of a response.
+    pub(crate) fn of(response: &'a HeaderMap) -> Option<Self> {
+        let mut lines = response.get_all(ETAG).iter();
+        let first = lines.next()?;
+        if lines.next().is_some() {
+            return None;
+        }
+        Self::parse(first.as_bytes())
+    }
+
+    pub(crate) fn is_strong(self) -> bool {
+        !self.is_weak
+    }
+
+    /// Whether both name the same representation, or an equivalent one (section 8.8.3.2).
+    fn matches_weakly(self, other: Self) -> bool {
+        self.opaque == other.opaque
+    }
+
+    /// Whether both name the same bytes.
+    pub(crate) fn matches_strongly(self, other: Self) -> bool {
+        self.is_strong() && other.is_strong() && self.opaque == other.opaque
+    }
+}
+
+/// How a stored response answers the conditions of a GET or HEAD request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// There is no condition, or the response passes it: it is sent.
+    Passed,
+    /// The client has it already: 304.
+    NotModified,
+    /// Only the origin can decide `If-Match` and `If-Unmodified-Since`, which concern its present state.
+    OfOrigin,
+}
+
+/// Evaluates the conditions of a request on a stored response (RFC 9111, section 4.3.2; RFC 9110, section 13.2.2).
+pub(crate) fn evaluate(
+    request: &HeaderMap,
+    status: StatusCode,
+    response: &HeaderMap,
+    received: SystemTime,
+) -> Condition {
+    if request.contains_key(IF_MATCH) || request.contains_key(IF_UNMODIFIED_SINCE) {
+        return Condition::OfOrigin;
+    }
+    // Conditions concern a response of 200 only (section 13.2.1): with another status they are ignored.
+    if status != StatusCode::OK {
+        return Condition::Passed;
+    }
+    if request.contains_key(IF_NONE_MATCH) {
+        let tag = EntityTag::of(response);
+        let matches = |member: &[u8]| {
+            member == b"*" || EntityTag::parse(member).zip(tag).is_some_and(|(member, tag)| member.matches_weakly(tag))
+        };
+        let found = members(request, &IF_NONE_MATCH).any(matches);
+        // `If-Modified-Since` is ignored beside it.
+        return if found { Condition::NotModified } else { Condition::Passed };
+    }
+    let Some(since) = single_date(request, &IF_MODIFIED_SINCE) else { return Condition::Passed };
+    // Without a date of change, the time of its making stands in (RFC 9111, section 4.3.2).
+    let modified = single_date(response, &LAST_MODIFIED).or_else(|| single_date(response, &DATE)).unwrap_or(received);
+    if modified <= since { Condition::NotModified } else { Condition::Passed }
+}
+
+/// The fields that validate a stored response (RFC 9111, section 4.3.1). Empty if it has no validator.
+pub(crate) fn validators(response: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let tag = response.get(ETAG).map(|tag| (IF_NONE_MATCH, tag.clone()));
+    let modified = response.get(LAST_MODIFIED).map(|date| (IF_MODIFIED_SINCE, date.clone()));
+    tag.into_iter().chain(modified).collect()
+}
+
+/// Replaces the conditions of a request with those that validate `response`, or with none.
+///
+/// The answer is then about the stored response, and no 304 of it is meant for the client (section 4.3.3).
+pub(crate) fn make_conditional(request: &mut HeaderMap, response: Option<&HeaderMap>) {
+    for name in CONDITIONS.iter().chain(&[RANGE]) {
+        request.remove(name);
+    }
+    request.extend(response.into_iter().flat_map(validators));
+}
+
+/// Whether a 304 is about the stored response (section 4.3.4): its validators, if it has some, are those of the stored one.
+pub(crate) fn is_about(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
+    match (EntityTag::of(not_modified), EntityTag::of(stored)) {
+        (Some(new), Some(old)) if new.is_strong() => new.matches_strongly(old),
+        (Some(new), Some(old)) => new.matches_weakly(old),
+        (Some(_), None) => false,
+        (None, _) => match (not_modified.get(LAST_MODIFIED), stored.get(LAST_MODIFIED)) {
+            (Some(new), Some(old)) => new == old,
+            _ => true,
+        },
+    }
+}
+
+/// Fields that a 304 or the response to a HEAD does not update: they describe the stored bytes (RFC 9111, section 3.2).
+const OF_THE_BYTES: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, CONTENT_RANGE];
+
+/// Updates stored fields with those of a 304 or of the response to a HEAD (RFC 9111, section 3.2).
+///
+/// All lines of a field are replaced together. `Age` goes if the new message has none: it told of the older one.
+pub(crate) fn update(stored: &mut HeaderMap, new: &HeaderMap, directives: &Directives) {
+    let mut new = new.clone();
+    remove_unstored(&mut new, directives);
+    for name in &OF_THE_BYTES {
+        new.remove(name);
+    }
+    stored.remove(::http::header::AGE);
+    for name in new.keys() {
+        stored.remove(name);
+    }
+    for (name, value) in &new {
+        stored.append(name, value.clone());
+    }
+}
+
+/// The fields of a 304 (RFC 9110, section 15.4.5): what a client needs to update what it has.
+pub(crate) fn not_modified(response: &HeaderMap) -> HeaderMap {
+    let mut headers = response.clone();
+    for name in &OF_THE_BYTES {
+        headers.remove(name);
+    }
+    headers
+}

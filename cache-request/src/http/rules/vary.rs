@@ -1,0 +1,37 @@
+//! Which requests may share a response: `Vary` (RFC 9111, section 4.1; RFC 9110, section 12.5.5).
+
+use ::http::{HeaderMap, HeaderName, header::VARY};
+
+use super::lists::{members, split};
+
+/// What a response says of the requests that it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Vary {
+    /// It answers no other request: `Vary: *`, or a field that cannot be read.
+    Any,
+    /// It answers requests whose named fields match. The names are sorted, each once.
+    Names(Vec<HeaderName>),
+}
+
+impl Vary {
+    /// The `Vary` of a response, over all its lines.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let names: Option<Vec<_>> = members(headers, &VARY)
+            .map(|name| if name == b"*" { None } else { HeaderName::from_bytes(name).ok() })
+            .collect();
+        let Some(mut names) = names else { return Self::Any };
+        names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        names.dedup();
+        Self::Names(names)
+    }
+}
+
+/// The value of one selecting field in a form that is equal for requests that match: lines combined, and without optional
+/// whitespace around commas. `None` if the request does not have the field, which is not the same as an empty one.
+pub(crate) fn selecting(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    if !headers.contains_key(name) {
+        return None;
+    }
+    let members: Vec<_> = headers.get_all(name).iter().flat_map(|line| split(line.as_bytes())).collect();
+    Some(members.join(&b','))
+}

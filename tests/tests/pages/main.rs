@@ -1,0 +1,3 @@
+//! Whole pages: `CachePage`.
+
+mod public_suite;
