@@ -10,8 +10,10 @@ use std::{error::Error as StdError, fmt};
 /// | --- | --- | --- | --- |
 /// | [`Corrupt`](Self::Corrupt), [`Forged`](Self::Forged), [`TooLarge`](Self::TooLarge), [`Codec`](Self::Codec), [`Key`](Self::Key) | one key or its value | goes on: a read is a miss, and the new value replaces what is stored | is not told |
 /// | [`Unsupported`](Self::Unsupported) | nothing | goes on | is not told |
-/// | [`Unavailable`](Self::Unavailable) | one server of several | asks the backend no more | is not told |
-/// | all others | the backend | asks the backend no more | counts a fault |
+/// | [`Unavailable`](Self::Unavailable) | one server of several | does not ask the backend again | is not told |
+/// | all others | the backend | does not ask the backend again | counts a fault |
+///
+/// Any operation that takes more than three quarters of the call's time limit counts as a fault of the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

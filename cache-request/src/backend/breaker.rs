@@ -86,8 +86,9 @@ impl Breaker {
     }
 
     fn succeeded(&self) {
-        // All threads read this, so it is written only when it changes.
-        if self.faults.load(Ordering::Acquire) != 0 {
+        // All threads read these, so they are written only when they change. A fault that is counted before a success may open the
+        // breaker after it.
+        if self.faults.load(Ordering::Acquire) != 0 || self.open_until.load(Ordering::Acquire) != CLOSED {
             self.faults.store(0, Ordering::Release);
             self.open_until.store(CLOSED, Ordering::Release);
         }
@@ -168,6 +169,17 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Closed);
         assert_eq!(breaker.stats().opened, 1);
         fail(&breaker, 2);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    /// A fault had been counted, a success set the count to zero, and then the fault opened the breaker: no success closed it.
+    #[test]
+    fn a_breaker_that_opened_beside_a_success_stayed_half_open() {
+        let (breaker, clock) = breaker();
+        fail(&breaker, 3);
+        breaker.faults.store(0, Ordering::Release);
+        clock.advance(PAUSE);
+        breaker.permit().unwrap().succeeded();
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 

@@ -78,7 +78,7 @@ impl Changes {
 impl Drop for Changes {
     fn drop(&mut self) {
         if self.listener.upgrade().is_some_and(|listener| listener.is_live()) {
-            self.lost(&Error::backend("the backend tells of changes no more"));
+            self.lost(&Error::backend("the backend has stopped reporting changes"));
         }
     }
 }

@@ -38,6 +38,9 @@ use crate::{Error, ErrorKind};
 ///
 /// The cache limits the time of each operation: it drops a future that takes longer. It also catches panics.
 ///
+/// A dropped `set` or `add` takes effect before any operation on its key that begins afterwards, or not at all. Otherwise it could
+/// store an old value again after it was deleted.
+///
 /// An [`Arc`](std::sync::Arc) or a `Box` of a backend is a backend as well.
 pub trait Backend: Send + Sync + 'static {
     /// The backend's name in logs, statistics and errors, such as the scheme of its address. It is asked for once.

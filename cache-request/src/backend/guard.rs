@@ -1,4 +1,4 @@
-//! The guard around every operation of a backend: a time limit, two circuit breakers, a bound on operations in flight, and no
+//! The guard around every operation of a backend: a time limit, two circuit breakers, a bound on operations under way, and no
 //! panics.
 
 use std::{
@@ -23,6 +23,7 @@ use crate::{
     base::{
         clock::{Clock, Nanos},
         panic::catch_panic,
+        process::PerProcess,
         timer::with_limit,
     },
     error::Blame,
@@ -43,9 +44,15 @@ pub(crate) struct Guarded {
     max_key_bytes: usize,
     limits: Limits,
     clock: Clock,
+    /// A child process begins with a new one: the operations of its parent never end there.
+    health: PerProcess<Health>,
+}
+
+/// How the backend does, by the operations of one process.
+struct Health {
     reads: Breaker,
     writes: Breaker,
-    in_flight: AtomicUsize,
+    under_way: AtomicUsize,
 }
 
 /// What a backend may cost its callers.
@@ -53,7 +60,7 @@ pub(crate) struct Guarded {
 pub(crate) struct Limits {
     /// How long a call waits for the backend in all.
     pub(crate) soft_limit: Duration,
-    /// How many operations may be in flight at a time.
+    /// How many operations may be under way at a time.
     pub(crate) max_concurrent: usize,
     /// Of each of the two breakers.
     pub(crate) breaker: breaker::Policy,
@@ -107,11 +114,17 @@ impl Guarded {
             max_key_bytes: backend.max_key_bytes(),
             backend,
             limits,
-            reads: Breaker::new(limits.breaker, clock.clone()),
-            writes: Breaker::new(limits.breaker, clock.clone()),
             clock,
-            in_flight: AtomicUsize::new(0),
+            health: PerProcess::new(),
         }
+    }
+
+    fn health(&self) -> &Health {
+        self.health.get(|| Health {
+            reads: Breaker::new(self.limits.breaker, self.clock.clone()),
+            writes: Breaker::new(self.limits.breaker, self.clock.clone()),
+            under_way: AtomicUsize::new(0),
+        })
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -131,23 +144,24 @@ impl Guarded {
     }
 
     pub(crate) fn stats(&self) -> BackendStats {
+        let health = self.health();
         BackendStats {
             name: self.name,
-            reads: self.reads.stats(),
-            writes: self.writes.stats(),
-            under_way: self.in_flight.load(Ordering::Relaxed) as u64,
+            reads: health.reads.stats(),
+            writes: health.writes.stats(),
+            under_way: health.under_way.load(Ordering::Relaxed) as u64,
             near: None,
         }
     }
 
     /// Fails if a read would be refused. To be called before anything is prepared for it.
     pub(crate) fn ready_to_read(&self, budget: &mut TimeBudget) -> Result<(), Error> {
-        self.ready(&self.reads, "reads", budget)
+        self.ready(&self.health().reads, "reads", budget)
     }
 
     /// Fails if a write would be refused. To be called before anything is prepared for it.
     pub(crate) fn ready_to_write(&self, budget: &mut TimeBudget) -> Result<(), Error> {
-        self.ready(&self.writes, "writes", budget)
+        self.ready(&self.health().writes, "writes", budget)
     }
 
     fn ready(&self, breaker: &Breaker, operations: &str, budget: &mut TimeBudget) -> Result<(), Error> {
@@ -161,7 +175,7 @@ impl Guarded {
 
     pub(crate) async fn get(&self, key: &str, budget: &mut TimeBudget) -> Result<Option<Vec<u8>>, Error> {
         let operation = self.backend.get(key, budget.blocks.then_some(budget.left));
-        self.guard(&self.reads, "reads", operation, budget).await
+        self.guard(&self.health().reads, "reads", operation, budget).await
     }
 
     pub(crate) async fn set(
@@ -171,17 +185,17 @@ impl Guarded {
         timeout: Option<Duration>,
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
-        self.guard(&self.writes, "writes", self.backend.set(key, value, timeout), budget).await
+        self.guard(&self.health().writes, "writes", self.backend.set(key, value, timeout), budget).await
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.guard(&self.writes, "writes", self.backend.delete(key), &mut self.budget(false)).await
+        self.guard(&self.health().writes, "writes", self.backend.delete(key), &mut self.budget(false)).await
     }
 
     /// Clears the backend. It may have to look at all of its keys, so it has more time than other operations.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         let limit = self.limits.soft_limit.saturating_mul(CLEAR_MAY_TAKE);
-        self.guard(&self.writes, "writes", self.backend.clear(), &mut TimeBudget::of(limit, false)).await
+        self.guard(&self.health().writes, "writes", self.backend.clear(), &mut TimeBudget::of(limit, false)).await
     }
 
     async fn guard<T>(
@@ -193,7 +207,8 @@ impl Guarded {
     ) -> Result<T, Error> {
         let mut operation = DropsQuietly(operation);
         let Some(permit) = breaker.permit() else { return Err(self.refuse(operations, budget)) };
-        let _in_flight = self.enter(budget)?;
+        let _under_way = self.enter(budget)?;
+        let had = budget.left;
         let begun = self.now();
         let operation = poll_fn(|context| {
             let panicked = || Poll::Ready(Err(Error::backend(format!("the {} backend panicked", self.name))));
@@ -207,7 +222,10 @@ impl Guarded {
         budget.left = budget.left.saturating_sub(taken);
         let blame = outcome.as_ref().err().map(|error| error.kind().blame());
         budget.is_over |= matches!(blame, Some(Blame::Server | Blame::Backend));
+        let kind = outcome.as_ref().err().map(Error::kind);
         match blame {
+            // An earlier operation of the call has used up the time.
+            Some(Blame::Backend) if kind == Some(ErrorKind::Timeout) && had < budget.limit / 2 => drop(permit),
             Some(Blame::Backend) => permit.failed(),
             _ if budget.is_slow(taken) => permit.failed(),
             None => permit.succeeded(),
@@ -230,22 +248,23 @@ impl Guarded {
         Error::new(ErrorKind::Unavailable, message)
     }
 
-    /// Counts an operation as in flight, unless there are too many.
-    fn enter(&self, budget: &mut TimeBudget) -> Result<InFlight<'_>, Error> {
-        let operation = InFlight(&self.in_flight);
-        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.max_concurrent {
+    /// Counts an operation as under way, unless there are too many.
+    fn enter(&self, budget: &mut TimeBudget) -> Result<UnderWay<'_>, Error> {
+        let under_way = &self.health().under_way;
+        let operation = UnderWay(under_way);
+        if under_way.fetch_add(1, Ordering::Relaxed) < self.limits.max_concurrent {
             return Ok(operation);
         }
         budget.is_over = true;
         let limit = self.limits.max_concurrent;
-        Err(Error::new(ErrorKind::Unavailable, format!("the {} backend has {limit} operations in flight", self.name)))
+        Err(Error::new(ErrorKind::Unavailable, format!("the {} backend has {limit} operations under way", self.name)))
     }
 }
 
-/// One operation in flight.
-struct InFlight<'a>(&'a AtomicUsize);
+/// One operation that is under way.
+struct UnderWay<'a>(&'a AtomicUsize);
 
-impl Drop for InFlight<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@ use std::process;
 
 use once_cell::sync::OnceCell;
 
-/// A value that is made once in each process that asks for it.
+/// A value that is made once in each process that asks for it: a list as long as the forks are deep.
 ///
 /// A child keeps its parent's value in memory and never uses it.
 pub(crate) struct PerProcess<T: 'static> {

@@ -150,7 +150,8 @@ impl CacheBuilder {
         self
     }
 
-    /// How long a call waits for its backend in all. Then it goes on without. Default: [`defaults::SOFT_LIMIT`].
+    /// How long the reads and writes of one call may take in all. Then it goes on without its backend. A call that must wait for an older
+    /// write of its key, or delete a value that came too late, may take as long again for each. Default: [`defaults::SOFT_LIMIT`].
     /// [`Cache::clear`] may take 100 times as long.
     pub fn soft_limit(mut self, limit: Duration) -> Self {
         self.checks.check(&table::SOFT_LIMIT, &limit);

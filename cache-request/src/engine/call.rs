@@ -220,6 +220,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Waits for the running body of this key.
     async fn wait(&self, mut wait: Waiter, budget: &mut TimeBudget) -> Waited<'_, R> {
         let (key, flights) = (self.flight_key(), &self.engine.flights);
+        let begun = Instant::now();
         loop {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
@@ -229,7 +230,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 self.function.counters.increment(Count::Hit);
                 return Waited::Answered(answer, source);
             }
-            match with_limit(self.engine.wait_limit, &mut wait).await {
+            let left = self.engine.wait_limit.saturating_sub(begun.elapsed());
+            match with_limit(left, &mut wait).await {
                 Some(Outcome::Value(shared)) => {
                     let value = shared.downcast_ref().and_then(PanicSafe::get).and_then(|value| self.clone_of(value));
                     let Some(value) = value else { return Waited::Leads(flights.alone(&key)) };
@@ -242,6 +244,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             }
             wait = match flights.join(&key) {
                 Join::Leader(leader) => return Waited::Leads(leader),
+                // Another caller leads by now, and this one has waited long enough.
+                Join::Waiter(_) if begun.elapsed() >= self.engine.wait_limit => {
+                    return Waited::Leads(flights.alone(&key));
+                }
                 Join::Waiter(wait) => wait,
             };
         }

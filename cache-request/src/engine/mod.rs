@@ -68,7 +68,7 @@ impl Engine {
 
     /// Waits until nothing that `fence` covers is on its way to the backend, for at most the time that an operation there may take.
     ///
-    /// A value may be on its way in a task that is no longer polled. If that task goes on one day, it removes what it has stored.
+    /// A value may be on its way in a task that is no longer polled. If that task is polled again, it deletes what it stored.
     pub(crate) async fn pass(&self, fence: Fence) {
         let limit = self.backend().map_or(Duration::ZERO, |backend| backend.limits().soft_limit);
         with_limit(limit, fence).await;

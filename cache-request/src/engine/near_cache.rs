@@ -16,7 +16,7 @@ use std::{
     mem, process,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -42,7 +42,7 @@ pub(crate) struct NearCache {
     shards: Box<[Mutex<Shard>]>,
     tracking: Mutex<Tracking>,
     /// The process that the backend tells of changes.
-    process: u32,
+    process: AtomicU32,
     /// Changes that the backend has told of.
     told: AtomicU64,
     /// How often changes may have been missed.
@@ -140,7 +140,7 @@ impl NearCache {
             store: Arc::clone(store),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             tracking: Mutex::new(Tracking::Suspended),
-            process: process::id(),
+            process: AtomicU32::new(process::id()),
             told: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         })
@@ -166,8 +166,8 @@ impl NearCache {
 
     /// Call it before the backend is asked. `None` if no value may be put in at present.
     pub(crate) fn begin(&self, text: &str) -> Option<Reading> {
-        if self.process != process::id() {
-            self.part_from_parent();
+        if self.process.load(Ordering::Relaxed) != process::id() {
+            self.leave_parent_process();
         }
         let digest = digest(text);
         let shard = self.shard(digest);
@@ -175,7 +175,7 @@ impl NearCache {
     }
 
     /// Closes a tracked near cache in a child process after a fork: the backend tells only the parent of changes.
-    fn part_from_parent(&self) {
+    fn leave_parent_process(&self) {
         if self.is_tracked() && self.is_live() {
             ChangeListener::lost(self);
         }
@@ -275,6 +275,7 @@ impl ChangeListener for NearCache {
         // What was there before may have changed unnoticed.
         self.invalidate_all();
         self.open();
+        self.process.store(process::id(), Ordering::Relaxed);
         *tracking = Tracking::Live;
     }
 

@@ -101,9 +101,7 @@ impl<R> Policy<R, R> {
     pub const fn whole() -> Self {
         Self::new()
     }
-}
 
-impl<R> Policy<R, R> {
     /// `cache_err`: an `Err` is cached as well.
     #[must_use]
     pub const fn whole_result() -> Self

@@ -209,7 +209,7 @@ impl FunctionStats {
         Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
-    /// Finished calls: each is a hit, coalesced, a miss or uncached.
+    /// Calls so far: each is a hit, coalesced, a miss or uncached. A miss counts when its body begins. A refresh does not count.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.hits + self.coalesced + self.misses.total() + self.uncached

@@ -5,8 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::Tracking;
-use super::{BackendStats, BreakerStats, FunctionStats, NearCacheStats, Stats};
+use super::{BackendStats, BreakerStats, FunctionStats, NearCacheStats, Stats, Tracking};
 
 /// A column after the first, which holds the names.
 struct Column {
@@ -74,7 +73,7 @@ impl fmt::Display for Stats {
         if let Some(BackendStats { near: Some(NearCacheStats { tracking: Tracking::Suspended, .. }), .. }) =
             &self.backend
         {
-            f.write_str("; nothing is kept in front of it, as it tells of no changes")?;
+            f.write_str("; its near cache is suspended, as the backend reports no changes")?;
         }
         Ok(())
     }

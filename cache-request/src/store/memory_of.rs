@@ -14,21 +14,27 @@ use serde::{
 ///
 /// Fields inside the value itself are counted twice. Spare capacity and fields that serde skips are not counted.
 /// `weight = |value| …` corrects this for a function.
+///
+/// `usize::MAX` if nothing can be said: the value's `Serialize` fails, or it is nested deeper than [`MOST_DEPTH`], so that counting
+/// might overflow the stack. No store is large enough for such a value.
 pub(crate) fn memory_of<T: Serialize>(value: &T) -> usize {
     let mut bytes = size_of::<T>();
-    // The only possible error is the value's own, and the codec reports that where it matters.
-    let _ = value.serialize(Counter { bytes: &mut bytes });
-    bytes
+    let counted = value.serialize(Counter { bytes: &mut bytes, depth: 0 });
+    if counted.is_ok() { bytes } else { usize::MAX }
 }
+
+/// How deep values may be nested. Counting takes some hundred bytes of stack a level, and a few kilobytes in a debug build.
+const MOST_DEPTH: usize = 256;
 
 /// The header of a `String` or `Vec`: pointer, length, capacity.
 const HEADER: usize = 3 * size_of::<usize>();
 
 struct Counter<'a> {
     bytes: &'a mut usize,
+    depth: usize,
 }
 
-/// An error of a value's own `Serialize`; counting cannot fail.
+/// An error of a value's own `Serialize`, or a value that is nested too deeply.
 #[derive(Debug)]
 struct Refused;
 
@@ -53,7 +59,8 @@ impl Counter<'_> {
     }
 
     fn nested<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        value.serialize(Counter { bytes: self.bytes })
+        let depth = self.depth + 1;
+        if depth > MOST_DEPTH { Err(Refused) } else { value.serialize(Counter { bytes: self.bytes, depth }) }
     }
 }
 
@@ -115,8 +122,8 @@ impl Serializer for Counter<'_> {
         self.add(size_of::<usize>())
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
-        value.serialize(self)
+    fn serialize_some<T: Serialize + ?Sized>(mut self, value: &T) -> Result<(), Refused> {
+        self.nested(value)
     }
 
     fn serialize_unit(self) -> Result<(), Refused> {
@@ -131,18 +138,18 @@ impl Serializer for Counter<'_> {
         self.add(size_of::<usize>())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Refused> {
-        value.serialize(self)
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(mut self, _: &'static str, value: &T) -> Result<(), Refused> {
+        self.nested(value)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
+        mut self,
         _: &'static str,
         _: u32,
         _: &'static str,
         value: &T,
     ) -> Result<(), Refused> {
-        value.serialize(self)
+        self.nested(value)
     }
 }
 

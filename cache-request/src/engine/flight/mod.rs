@@ -3,8 +3,8 @@
 //! A flight is one running body. One caller leads it, and the others wait for it. A body that no caller may wait for, because
 //! it runs alone by choice or beside another one, is a flight as well: an invalidation must find every running body.
 //!
-//! A flight moves through [`Phase`] in one direction. Whatever happens to its leader (it returns, errs, panics, or is dropped at
-//! an await point), dropping the [`Leader`] ends the flight and wakes its waiters. Plain and async callers share this mechanism:
+//! A flight moves through [`Phase`] in one direction. Dropping the [`Leader`] ends the flight and wakes its waiters, also after an
+//! error, a panic or a cancellation. Plain and async callers share this mechanism:
 //! a plain caller drives the same future on its own thread.
 
 #[cfg(all(test, shuttle))]
@@ -169,7 +169,7 @@ impl Flights {
                 break flight;
             }
             drop(running);
-            self.part_from_parent();
+            self.leave_parent_process();
         };
         match Waiting::on(flight.id, ancestors) {
             Ok(waiting) => Join::Waiter(Waiter { slot: WakerSlot::at(flight), _waiting: waiting }),
@@ -181,7 +181,7 @@ impl Flights {
     }
 
     /// Marks all flights unjoinable in a child process after a fork: threads of its parent lead them, and never end them here.
-    fn part_from_parent(&self) {
+    fn leave_parent_process(&self) {
         self.mark_unjoinable_where(|_| true);
         self.process.store(process::id(), Ordering::Relaxed);
     }
