@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache_request_tests::servers::{PATIENCE, postgres::Postgres, redis::Redis};
+use cache_request_tests::servers::{PATIENCE, memcached::Memcached, postgres::Postgres, redis::Redis};
 
 /// Runs the forking program, and ends it if it hangs.
 fn run(arguments: &[&str]) -> String {
@@ -64,6 +64,12 @@ fn a_forked_child_used_its_parents_connection_to_postgres() {
 fn a_forked_child_that_dropped_its_backend_cut_off_its_parents_connection_to_postgres() {
     let postgres = Postgres::start(&[]);
     run(&["dropped", &postgres.url()]);
+}
+
+#[test]
+fn a_forked_child_that_dropped_its_backend_cut_off_its_parents_connection_to_memcached() {
+    let memcached = Memcached::start(&[]);
+    run(&["dropped", &memcached.url()]);
 }
 
 #[test]

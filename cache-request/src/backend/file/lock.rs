@@ -45,7 +45,7 @@ pub(super) struct ShardGuard<'a> {
 }
 
 enum FileLock {
-    Held(#[expect(dead_code, reason = "its destructor unlocks the file")] LockedFile),
+    Held { _file: LockedFile },
     /// There is no such sub-directory, so there is nothing to lock.
     NoDirectory,
     /// The file system has no file locks.
@@ -81,7 +81,7 @@ fn lock_file(file: File, path: &Path) -> FileLock {
     loop {
         // By its full name: newer standard libraries have a method of that name.
         match FileExt::lock(&file) {
-            Ok(()) => return FileLock::Held(LockedFile(file)),
+            Ok(()) => return FileLock::Held { _file: LockedFile(file) },
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return FileLock::Unsupported(failed("locking", path, error)),
         }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_child_that_was_forked_under_the_lock_kept_the_file_locked() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let FileLock::Held(locked) = lock_file(file.reopen().unwrap(), file.path()) else { panic!("not locked") };
+        let FileLock::Held { _file: locked } = lock_file(file.reopen().unwrap(), file.path()) else { panic!("not locked") };
         // A fork copies the open file, and with it the lock.
         let _of_child = locked.0.try_clone().unwrap();
         drop(locked);

@@ -3,7 +3,7 @@
 //! - `timeout`: the backend never answers, so each call ends by the timer.
 //! - `shared <url>`: parent and child ask the backend at `url` for different keys at the same time.
 //! - `unused <url>`: the same, but no call is made before the fork.
-//! - `dropped <url>`: the child drops the parent's SQL backend, and only then does the parent use it again.
+//! - `dropped <url>`: the child drops the parent's backend, and only then does the parent use it again.
 //!
 //! The child's process exits with 0 if all its calls came back, and so does the parent's then.
 
@@ -11,7 +11,7 @@ use std::{future::pending, process, thread, time::Duration};
 
 use cache_request::{
     Cache, Error,
-    backend::{Backend, SqlBackend},
+    backend::{Backend, MemcachedBackend, SqlBackend},
     cache_request, install,
 };
 use fork::{Fork, fork, waitpid};
@@ -59,7 +59,10 @@ pub(crate) fn main(arguments: &[&str]) {
     let cache = match arguments[..] {
         ["timeout"] => Cache::builder().backend(Silent).soft_limit(Duration::from_millis(20)).build().expect("a cache"),
         ["shared" | "unused", url] => Cache::from_url(url).expect("an address"),
-        ["dropped", url] => return drop_in_child(url),
+        ["dropped", url] if url.starts_with("memcached") => {
+            return drop_in_child(MemcachedBackend::new(url).expect("an address"));
+        }
+        ["dropped", url] => return drop_in_child(SqlBackend::new(url).expect("an address")),
         _ => panic!("one of: timeout, shared <url>, unused <url>, dropped <url>"),
     };
     install(cache).expect("it is the first cache");
@@ -86,9 +89,8 @@ pub(crate) fn main(arguments: &[&str]) {
     }
 }
 
-fn drop_in_child(url: &str) {
-    let backend = SqlBackend::new(url).expect("an address");
-    block_on(backend.set("key", b"value", None)).expect("the database is there");
+fn drop_in_child(backend: impl Backend) {
+    block_on(backend.set("key", b"value", None)).expect("the server is there");
     match fork().expect("a second process") {
         Fork::Child => {
             drop(backend);
