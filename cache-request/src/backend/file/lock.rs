@@ -45,7 +45,9 @@ pub(super) struct ShardGuard<'a> {
 }
 
 enum FileLock {
-    Held { _file: LockedFile },
+    Held {
+        _file: LockedFile,
+    },
     /// There is no such sub-directory, so there is nothing to lock.
     NoDirectory,
     /// The file system has no file locks.
@@ -134,7 +136,9 @@ mod tests {
     #[test]
     fn a_child_that_was_forked_under_the_lock_kept_the_file_locked() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let FileLock::Held { _file: locked } = lock_file(file.reopen().unwrap(), file.path()) else { panic!("not locked") };
+        let FileLock::Held { _file: locked } = lock_file(file.reopen().unwrap(), file.path()) else {
+            panic!("not locked")
+        };
         // A fork copies the open file, and with it the lock.
         let _of_child = locked.0.try_clone().unwrap();
         drop(locked);

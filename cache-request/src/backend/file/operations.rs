@@ -134,7 +134,7 @@ impl Operations {
         match self.sweeper.record(file_bytes)? {
             SweepDue::No => {}
             SweepDue::BeforeWriting => {
-                self.sweeper.sweep_before_writing(file_bytes, &self.directory, &self.locks, now)?
+                self.sweeper.sweep_before_writing(file_bytes, &self.directory, &self.locks, now)?;
             }
             SweepDue::InBackground => {
                 let operations = Arc::clone(self);
