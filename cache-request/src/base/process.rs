@@ -3,7 +3,7 @@
 //! A fork copies memory but no threads. A child that went on with its parent's timer would wait for a thread that does not exist,
 //! and one that went on with its parent's connections would read answers meant for the parent.
 
-use std::process;
+use std::{mem, process};
 
 use once_cell::sync::OnceCell;
 
@@ -35,5 +35,16 @@ impl<T> PerProcess<T> {
             own = own.child.get_or_init(|| Box::new(node()));
         }
         &own.value
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    /// Drops the value of this process. An inherited one stays in memory: to drop it could close what the parent uses.
+    fn drop(&mut self) {
+        let mut next = self.first.take().map(Box::new);
+        while let Some(mut inherited) = next.take_if(|node| node.process != process::id()) {
+            next = inherited.child.take();
+            mem::forget(inherited);
+        }
     }
 }

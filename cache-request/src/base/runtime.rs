@@ -11,7 +11,6 @@ use std::{
     fmt,
     future::pending,
     net::{Ipv4Addr, UdpSocket},
-    process,
     sync::{Arc, Weak},
     thread,
     time::Duration,
@@ -78,18 +77,12 @@ fn has_io_and_time(runtime: &Handle) -> bool {
 ///
 /// A connection ends with its runtime, and the next caller gets a new one. Runtimes that cannot drive connections share that of
 /// the library's own runtime.
-pub(crate) struct PerRuntime<C> {
-    connections: Arc<Connections<C>>,
+pub(crate) struct PerRuntime<C: 'static> {
+    /// A forked child has the ids of its parent's runtimes, and must neither use nor close their connections.
+    connections: PerProcess<Arc<Connections<C>>>,
 }
 
-type Connections<C> = DashMap<Owner, Registered<C>>;
-
-/// The process and its runtime. A forked child has the ids of its parent's runtimes, and must not use their connections.
-type Owner = (u32, Id);
-
-fn owner(runtime: &Handle) -> Owner {
-    (process::id(), runtime.id())
-}
+type Connections<C> = DashMap<Id, Registered<C>>;
 
 struct Registered<C> {
     connection: C,
@@ -106,8 +99,7 @@ impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
     /// Part of the connection of the caller's runtime, if there is one. It spares the reference count of the whole connection.
     #[cfg(feature = "redis")]
     pub(crate) fn look<T>(&self, at: impl FnOnce(&C) -> Option<T>) -> Option<T> {
-        let owner = owner(&of_caller().ok()?);
-        at(&self.connections.get(&owner)?.connection)
+        at(&self.connections().get(&of_caller().ok()?.id())?.connection)
     }
 
     /// The connection of the library's own runtime, wherever the caller runs.
@@ -117,13 +109,13 @@ impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
     }
 
     fn of(&self, runtime: &Handle, connect: &impl Fn(&Handle) -> C) -> Result<C, Error> {
-        let owner = owner(runtime);
-        if let Some(registered) = self.connections.get(&owner) {
+        let (id, connections) = (runtime.id(), self.connections());
+        if let Some(registered) = connections.get(&id) {
             return Ok(registered.connection.clone());
         }
         // Not while the map is locked: trying a runtime may run the program's panic hook.
         let shared = if has_io_and_time(runtime) { None } else { Some(self.of(own()?, connect)?) };
-        let connection = match self.connections.entry(owner) {
+        let connection = match connections.entry(id) {
             Entry::Occupied(registered) => return Ok(registered.get().connection.clone()),
             Entry::Vacant(vacant) => {
                 let connection = shared.unwrap_or_else(|| connect(runtime));
@@ -132,21 +124,28 @@ impl<C: Clone + Send + Sync + 'static> PerRuntime<C> {
             }
         };
         // Not while the map is locked: a runtime that is ending drops the task at once, and that looks into the map.
-        let end = EndOfRuntime { owner, connections: Arc::downgrade(&self.connections) };
+        let end = EndOfRuntime { id, connections: Arc::downgrade(connections) };
         let watcher = runtime.spawn(async move {
             let _end = end;
             pending::<()>().await;
         });
-        if let Some(mut registered) = self.connections.get_mut(&owner) {
+        if let Some(mut registered) = connections.get_mut(&id) {
             registered.watcher = Some(watcher.abort_handle());
         }
         Ok(connection)
     }
 }
 
+impl<C> PerRuntime<C> {
+    /// The connections of this process.
+    fn connections(&self) -> &Arc<Connections<C>> {
+        self.connections.get(Arc::default)
+    }
+}
+
 impl<C> Default for PerRuntime<C> {
     fn default() -> Self {
-        Self { connections: Arc::default() }
+        Self { connections: PerProcess::new() }
     }
 }
 
@@ -160,20 +159,20 @@ impl<C> Drop for Registered<C> {
 
 /// Waits in a task of the runtime, which drops it when the runtime ends.
 struct EndOfRuntime<C> {
-    owner: Owner,
+    id: Id,
     connections: Weak<Connections<C>>,
 }
 
 impl<C> Drop for EndOfRuntime<C> {
     fn drop(&mut self) {
         if let Some(connections) = self.connections.upgrade() {
-            connections.remove(&self.owner);
+            connections.remove(&self.id);
         }
     }
 }
 
 impl<C> fmt::Debug for PerRuntime<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PerRuntime").field("connections", &self.connections.len()).finish()
+        f.debug_struct("PerRuntime").field("connections", &self.connections().len()).finish()
     }
 }

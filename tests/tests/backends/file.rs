@@ -1,5 +1,4 @@
-//! What a directory of answers must do beyond the suite that every backend runs: hold together when processes share it,
-//! die over it, and when the disk does not want it.
+//! `file://` beyond the suite that every backend runs: shared directories, processes that die, limits and failing disks.
 
 mod disk;
 mod files;
@@ -24,7 +23,7 @@ const CHILD: &str = env!("CARGO_BIN_EXE_child");
 const MIB: u64 = 1 << 20;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// A backend whose time stands still.
+/// A backend whose time moves only when the test moves it.
 fn timed(directory: &TempDir, clock: &MockClock) -> FileBackend {
     FileBackend::builder(directory.path()).clock(clock).build().unwrap()
 }
@@ -41,7 +40,7 @@ fn set(backend: &FileBackend, key: &str, value: &[u8]) {
     block_on(backend.set(key, value, None)).unwrap_or_else(|error| panic!("set of {key}: {error}"));
 }
 
-/// All files in a directory and below. What goes while it is listed may be in the list or not.
+/// All files in a directory and its sub-directories. A file that is removed meanwhile may be listed or not.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -68,7 +67,7 @@ fn is_lock(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name == ".cache-request-lock")
 }
 
-/// What the answers take on the disk, in whole blocks.
+/// How many bytes the answers take on the disk, in whole blocks.
 fn on_disk(directory: &TempDir) -> u64 {
     let length = |file: &PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
     answers(directory).iter().map(length).map(|length| length.div_ceil(4096) * 4096).sum()

@@ -1,4 +1,4 @@
-//! Tables of SQLite and PostgreSQL: the whole suite on both, and what is peculiar to them.
+//! Tables of SQLite and PostgreSQL: the suite that every backend runs, and the tests of this backend alone.
 
 mod clocks;
 mod conformance;
@@ -14,7 +14,7 @@ use std::path::Path;
 use sqlx::{ConnectOptions, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::runtime::{Builder, Runtime};
 
-/// Another user of a SQLite file.
+/// Another program's connection to a SQLite file.
 struct Other {
     connection: SqliteConnection,
     runtime: Runtime,

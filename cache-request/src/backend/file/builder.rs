@@ -1,16 +1,16 @@
-//! Makes a backend on a directory.
+//! Checks the options, and makes a backend on a directory.
 
 use std::{
     fmt,
     path::{self, PathBuf},
-    sync::Arc,
 };
 
 use super::{
-    FileBackend, Inner,
+    backend::FileBackend,
     directory::Directory,
+    lock::ShardLocks,
+    operations::Operations,
     sweep::{Limits, Sweeper},
-    turn::Turns,
 };
 use crate::{
     Clock, Error,
@@ -29,8 +29,24 @@ pub struct FileBackendBuilder {
     checks: Checks,
 }
 
+impl FileBackend {
+    /// A backend that holds the answers in `directory`, with the defaults of [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// As [`FileBackendBuilder::build`].
+    pub fn new(directory: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::builder(directory).build()
+    }
+
+    /// Begins a backend that holds the answers in `directory`.
+    pub fn builder(directory: impl Into<PathBuf>) -> FileBackendBuilder {
+        FileBackendBuilder::new(directory.into())
+    }
+}
+
 impl FileBackendBuilder {
-    pub(super) fn new(directory: PathBuf) -> Self {
+    fn new(directory: PathBuf) -> Self {
         Self {
             directory,
             limits: Limits { bytes: defaults::FILE_MAX_BYTES, entries: u64::MAX },
@@ -42,10 +58,10 @@ impl FileBackendBuilder {
     /// How many bytes the directory may hold, at least 4096. Default:
     /// [`defaults::FILE_MAX_BYTES`](crate::defaults::FILE_MAX_BYTES).
     ///
-    /// Each file counts as the whole blocks of 4096 bytes that it takes on the disk, with some 40 bytes and the key
-    /// beside the value. When the directory comes near the limit, what has expired is removed, and then what was written
-    /// longest ago, until four fifths are left. The limit holds for all processes together that share the directory; what
-    /// they are writing at the moment may come on top. A value that exceeds the limit by itself is refused
+    /// A file holds the value, the key and 48 bytes, and counts as the whole blocks of 4096 bytes that it takes on the disk. When
+    /// the directory comes near the limit, expired answers are removed, and then those that were written longest ago, until
+    /// four fifths of the limit are used. All processes that share the directory share the limit; files that are being
+    /// written may exceed it for a moment. A value that is larger than the limit is refused
     /// ([`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge)).
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.checks.check(&table::FILE_MAX_BYTES, &bytes);
@@ -60,7 +76,7 @@ impl FileBackendBuilder {
         self
     }
 
-    /// The clock that timeouts go by, of which the wall-clock time counts. Default: the machine's.
+    /// The clock whose wall-clock time decides what has expired, for tests. Default: the machine's.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self
@@ -73,8 +89,8 @@ impl FileBackendBuilder {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the path of the directory is empty or that of a file, or if a limit is
     /// refused.
     ///
-    /// A directory that cannot be made is no error here, as no program should fail because of its cache: each call tries
-    /// again and returns the error.
+    /// A directory that cannot be made is no error here, because no program should fail for its cache. Each call tries again to
+    /// make it, and returns the error.
     pub fn build(self) -> Result<FileBackend, Error> {
         self.checks.finish()?;
         let root = path::absolute(&self.directory).map_err(|error| {
@@ -85,10 +101,10 @@ impl FileBackendBuilder {
             return Err(Error::config(format!("the cache's directory {} is a file", root.display())));
         }
         let directory = Directory::new(root);
-        // At once, so that the mode of the directory is right from the start. If it fails, each call says why.
+        // Made now, so that its permissions are right from the start. If it fails, each call returns the error.
         let _ = directory.create();
         let sweeper = Sweeper::new(self.limits, &directory);
-        Ok(FileBackend { inner: Arc::new(Inner { directory, sweeper, turns: Turns::new(), clock: self.clock }) })
+        Ok(FileBackend::of(Operations { directory, sweeper, locks: ShardLocks::new(), clock: self.clock }))
     }
 }
 

@@ -1,13 +1,13 @@
-//! The directory: where each answer's file lies, which files are the cache's own, and how they come and go.
+//! The directory: where the files lie, and how they are made, listed and removed.
 //!
 //! ```text
 //! <root>/cache-request.tally                 how much was written since the last sweep, see `sweep`
 //! <root>/3f/3f…<64 hex digits>.cache-request one answer; the name is the key's BLAKE3 hash
-//! <root>/3f/.<random>.cache-request-tmp      an answer being written
-//! <root>/3f/.cache-request-lock              nothing: whose turn it is, see `turn`
+//! <root>/3f/.<random>.cache-request-tmp      an answer that is being written
+//! <root>/3f/.cache-request-lock              an empty file that writers lock, see `lock`
 //! ```
 //!
-//! Whatever bears another name is somebody else's, and is neither read nor removed.
+//! A file with another name is not the cache's own, and is neither read nor removed.
 
 use std::{
     fs::{self, File},
@@ -18,14 +18,14 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::{entry::Contents, failed};
+use super::{entry::Contents, failure::failed};
 use crate::{Error, ErrorKind, base::clock::CLOCK_TOLERANCE};
 
 const ENTRY_SUFFIX: &str = ".cache-request";
 const TEMPORARY_PREFIX: &str = ".";
 const TEMPORARY_SUFFIX: &str = ".cache-request-tmp";
 const LOCK: &str = ".cache-request-lock";
-/// No write takes as long: what is older was left by a process that died.
+/// No write takes this long. An older temporary file was left by a process that died.
 const TEMPORARY_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// The name of one answer's file.
@@ -45,23 +45,24 @@ impl Name {
     fn parse(file_name: &str) -> Option<Self> {
         let digits = file_name.strip_suffix(ENTRY_SUFFIX)?;
         let hash = blake3::Hash::from_hex(digits).ok()?;
-        // `from_hex` takes capitals too, but no file of ours has them.
+        // `from_hex` accepts capitals too, which the cache never writes.
         (hash.to_hex().as_str() == digits).then_some(Self(*hash.as_bytes()))
     }
 }
 
-/// What time it is for an answer that is written.
+/// The time at which an answer is written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct WriteTime {
+    /// By the backend's clock.
     pub(super) now: SystemTime,
-    /// The clock is one that a test moves, and no other counts.
+    /// Whether that is the clock of a test, which is never corrected.
     pub(super) is_mock: bool,
 }
 
-impl Moment {
-    /// The time by the clock of the file system, which has just made a file, if that differs from the machine's by more than a
-    /// little. File systems may count whole seconds only.
-    fn by(self, made: Option<SystemTime>, machine: SystemTime) -> SystemTime {
+impl WriteTime {
+    /// The time, corrected by how much the clock of the file system, which has just stamped a file `made`, differs from the
+    /// `machine`'s. Small differences do not count: a file system may count whole seconds only.
+    fn corrected(self, made: Option<SystemTime>, machine: SystemTime) -> SystemTime {
         let Some(made) = made.filter(|_| !self.is_mock) else { return self.now };
         let ahead = made.duration_since(machine).unwrap_or_default();
         let behind = machine.duration_since(made).unwrap_or_default();
@@ -70,9 +71,9 @@ impl Moment {
     }
 }
 
-/// One of the cache's own answers, as the directory lists it.
+/// The file of one answer, as listed.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct ListedFile {
     pub(super) name: Name,
     pub(super) bytes: u64,
     pub(super) modified: SystemTime,
@@ -105,7 +106,7 @@ impl Directory {
         self.shard_path(shard).join(LOCK)
     }
 
-    /// Opens a sub-directory's lock, and makes it if need be. `None` if there is no such sub-directory.
+    /// Opens the lock file of a sub-directory, and makes it if it is missing. `None` if there is no such sub-directory.
     pub(super) fn open_lock(&self, path: &Path) -> io::Result<Option<File>> {
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
@@ -118,7 +119,7 @@ impl Directory {
         }
     }
 
-    /// Whether a sub-directory was not found. A foreign file that happens to bear its name is none either.
+    /// Whether the error says that there is no such sub-directory. A foreign file of its name counts as none.
     fn is_absent(&self, error: &io::Error) -> bool {
         match error.kind() {
             io::ErrorKind::NotFound => true,
@@ -127,45 +128,43 @@ impl Directory {
         }
     }
 
-    /// Makes the directory and its parents, readable by their owner alone. One that is there stays as it is.
+    /// Makes the directory and its parents, readable by their owner alone. Existing directories keep their permissions.
     pub(super) fn create(&self) -> io::Result<()> {
         create(&self.root)
     }
 
-    /// Writes `bytes` to a new file beside where `name` will lie. Dropping the file removes it.
+    /// Writes `contents` to a temporary file in the sub-directory of `name`. Dropping the file removes it.
     ///
-    /// It is not synced to the disk: after a power cut an answer may be lost or cut short, which its header tells.
+    /// It is not synced to the disk: after a power cut, an answer may be missing or incomplete. Its header shows the latter.
     ///
-    /// The answer is stored `now`, unless the clock of the file system, which all machines share that use the directory, says
-    /// otherwise.
+    /// The time is corrected by the clock of the file system, which all machines that use the directory share.
     pub(super) fn write_temporary(
         &self,
         name: &Name,
         contents: &mut Contents,
-        now: Moment,
+        now: WriteTime,
     ) -> Result<NamedTempFile, Error> {
         let shard = self.shard_path(name.shard());
-        let mut file = within(&shard, || {
+        let mut file = create_in(&shard, || {
             tempfile::Builder::new()
                 .prefix(TEMPORARY_PREFIX)
                 .suffix(TEMPORARY_SUFFIX)
                 .rand_bytes(16)
                 .tempfile_in(&shard)
         })
-        .map_err(|error| self.blame(name, failed("creating a file in", &shard, error)))?;
-        // What cannot be asked for its time is written by this machine's.
+        .map_err(|error| self.classify(name, failed("creating a file in", &shard, error)))?;
+        // A file system that tells no time is taken to agree with the machine.
         let made = file.as_file().metadata().and_then(|metadata| metadata.modified()).ok();
-        let bytes = contents.stored_at(now.by(made, SystemTime::now()));
+        let bytes = contents.stored_at(now.corrected(made, SystemTime::now()));
         io::Write::write_all(&mut file, bytes).map_err(|error| failed("writing", file.path(), error))?;
         Ok(file)
     }
 
-    /// Puts a written file in its place, in one step: a reader sees the old answer or the new one, whole.
+    /// Renames a temporary file to the path of `name`. A reader sees the old answer or the new one, complete.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if the place is taken by a directory that is not empty. What is in there is not the cache's to
-    /// remove.
+    /// [`ErrorKind::Corrupt`] if a directory that is not empty has that path. The cache does not remove foreign files.
     pub(super) fn put(&self, name: &Name, file: NamedTempFile) -> Result<(), Error> {
         let path = self.path(name);
         let Err(refused) = file.persist(&path) else { return Ok(()) };
@@ -180,8 +179,9 @@ impl Directory {
         refused.file.persist(&path).map(drop).map_err(|error| failed("renaming a file to", &path, error.error))
     }
 
-    /// The error of a file operation. It concerns one sub-directory's keys alone if a foreign file bears the sub-directory's name.
-    pub(super) fn blame(&self, name: &Name, error: Error) -> Error {
+    /// The error of a file operation, which becomes [`ErrorKind::Corrupt`] if a foreign file has the name of the sub-directory. Then
+    /// only the keys of that sub-directory fail, not the backend.
+    pub(super) fn classify(&self, name: &Name, error: Error) -> Error {
         let shard = self.shard_path(name.shard());
         if !shard.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
             return error;
@@ -189,27 +189,26 @@ impl Directory {
         Error::new(ErrorKind::Corrupt, format!("{} is not a directory", shard.display())).with_source(error)
     }
 
-    /// Removes an answer's file, and says whether it was there.
+    /// Removes the file of an answer. Returns whether it existed.
     ///
     /// # Errors
     ///
-    /// Also if the directory itself is not there.
+    /// If it cannot be removed, or the directory itself does not exist.
     pub(super) fn remove(&self, name: &Name) -> Result<bool, Error> {
-        let was_there = remove(&self.path(name)).map_err(|error| self.blame(name, error))?;
-        if !was_there {
-            self.is_there()?;
+        let existed = remove(&self.path(name)).map_err(|error| self.classify(name, error))?;
+        if !existed {
+            self.check_exists()?;
         }
-        Ok(was_there)
+        Ok(existed)
     }
 
-    /// Where the directory is not, nothing is known of its files: a disk that comes back brings them all.
-    pub(super) fn is_there(&self) -> Result<(), Error> {
+    /// Fails if the directory does not exist. Then its files are not known to be gone: they may be on a disk that is not mounted.
+    pub(super) fn check_exists(&self) -> Result<(), Error> {
         fs::metadata(&self.root).map(drop).map_err(|error| failed("finding", &self.root, error))
     }
 
-    /// The answers in one sub-directory, judged by their names alone. Files that dead processes left half-written are
-    /// removed on the way.
-    pub(super) fn list(&self, shard: u8) -> Result<Vec<Listed>, Error> {
+    /// The answers in one sub-directory, recognised by their names. Removes the temporary files that dead processes left.
+    pub(super) fn list(&self, shard: u8) -> Result<Vec<ListedFile>, Error> {
         let path = self.shard_path(shard);
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
@@ -226,12 +225,12 @@ impl Directory {
             if name.is_none() && !temporary {
                 continue;
             }
-            // Not following links, and gone by now if another process was faster: neither is ours to count.
+            // This follows no links, and fails if another process has removed the file.
             let Ok(metadata) = entry.metadata() else { continue };
             let (true, Ok(modified)) = (metadata.is_file(), metadata.modified()) else { continue };
             match name {
-                Some(name) => listed.push(Listed { name, bytes: metadata.len(), modified }),
-                // By the machine's clock, whatever clock the answers' timeouts follow: it is the one that stamps files.
+                Some(name) => listed.push(ListedFile { name, bytes: metadata.len(), modified }),
+                // By the machine's clock, even if the backend has another one: files are stamped by it.
                 None if modified.elapsed().is_ok_and(|age| age > TEMPORARY_AGE) => {
                     remove(&entry.path())?;
                 }
@@ -242,8 +241,8 @@ impl Directory {
     }
 }
 
-/// Runs `action`, which makes something in `directory`; makes the directory and tries again if it is not there.
-pub(super) fn within<T>(directory: &Path, mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+/// Runs `action`, which makes a file in `directory`. If the directory is missing, makes it and runs `action` again.
+pub(super) fn create_in<T>(directory: &Path, mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match action() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create(directory)?;
@@ -261,11 +260,12 @@ fn create(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
+/// Removes a file. Returns whether it existed.
 pub(super) fn remove(path: &Path) -> Result<bool, Error> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        // Not written by a cache, so it holds nothing that was to be removed.
+        // A directory is not an answer, so there is none to remove.
         Err(_) if is_directory(path) => Ok(false),
         Err(error) => Err(failed("removing", path, error)),
     }
@@ -283,10 +283,10 @@ mod tests {
     fn the_clock_of_the_file_system_counts_if_it_differs() {
         let (now, hour) = (SystemTime::now(), Duration::from_secs(60 * 60));
         let (little, much) = (CLOCK_TOLERANCE, CLOCK_TOLERANCE + Duration::from_nanos(1));
-        // A call that had to wait is stored as of when it was made.
+        // A call that had to wait is stored with the time at which it was made.
         let machine = now + hour / 2;
-        let own = Moment { now, is_mock: false };
-        let mock = Moment { now, is_mock: true };
+        let own = WriteTime { now, is_mock: false };
+        let mock = WriteTime { now, is_mock: true };
         for (made, expected) in [
             (machine + little, now),
             (machine - little, now),
@@ -296,9 +296,9 @@ mod tests {
             (machine - hour, now - hour),
             (machine + hour, now + hour),
         ] {
-            assert_eq!(own.by(Some(made), machine), expected);
-            assert_eq!(mock.by(Some(made), machine), now);
+            assert_eq!(own.corrected(Some(made), machine), expected);
+            assert_eq!(mock.corrected(Some(made), machine), now);
         }
-        assert_eq!(own.by(None, machine), now);
+        assert_eq!(own.corrected(None, machine), now);
     }
 }

@@ -1,17 +1,17 @@
-//! One stored answer as the content of a file: how it is laid out, and how it is judged when it is read.
+//! The layout of one answer's file, and the checks when it is read.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! | --- | --- |
-//! | 16 | `cache-request/1` and a line feed: whose file it is, and the version of this layout |
+//! | 16 | `cache-request/1` and a line feed: the mark of this crate, and the version of this layout |
 //! | 8 | when it was stored: milliseconds since 1970, little-endian |
-//! | 8 | when it expires, likewise; all ones for never |
+//! | 8 | when it expires, in the same form; all bits set for never |
 //! | 8 | the key's length in bytes, little-endian |
 //! | 8 | the value's length in bytes, little-endian |
 //! | … | the key |
 //! | … | the value |
 //!
-//! The lengths must add up to the file's own, so that what a power cut left of a file is not taken for an answer. There
-//! is no checksum: the caller's value carries one.
+//! The lengths must add up to the length of the file, so that a file that a power cut left incomplete is not read as an answer.
+//! There is no checksum here: the value that the cache stores carries its own.
 
 use std::{
     fs::{self, File},
@@ -20,7 +20,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::failed;
+use super::failure::failed;
 use crate::{
     Error, ErrorKind,
     base::clock::{CLOCK_TOLERANCE, unix_millis},
@@ -29,7 +29,7 @@ use crate::{
 const MAGIC: &[u8; 14] = b"cache-request/";
 const VERSION: &[u8; 2] = b"1\n";
 const HEADER: usize = 16 + 4 * 8;
-/// Where the two times are.
+/// The bytes of the two times.
 const TIMES: std::ops::Range<usize> = 16..32;
 
 /// When an answer was stored and when it expires, in milliseconds since 1970.
@@ -42,19 +42,19 @@ struct Times {
 const NEVER: u64 = u64::MAX;
 
 impl Times {
-    /// Rounded down to the millisecond: rather a miss too early than an answer too late.
+    /// Rounded down to the millisecond, so that no answer is returned after its timeout.
     fn of(now: SystemTime, timeout: Option<Duration>) -> Self {
         let end = timeout.and_then(|timeout| since_1970(now).checked_add(timeout));
         let expires = end.and_then(|end| u64::try_from(end.as_millis()).ok()).unwrap_or(NEVER);
         Self { stored: unix_millis(now), expires }
     }
 
-    fn is_over(self, now: SystemTime) -> bool {
+    fn are_over(self, now: SystemTime) -> bool {
         self.expires != NEVER && since_1970(now) >= Duration::from_millis(self.expires)
     }
 
     /// Whether the clock was wrong when the answer was stored, or is now.
-    fn is_of_the_future(self, now: SystemTime) -> bool {
+    fn are_in_the_future(self, now: SystemTime) -> bool {
         Duration::from_millis(self.stored) > since_1970(now).saturating_add(CLOCK_TOLERANCE)
     }
 }
@@ -63,7 +63,7 @@ fn since_1970(now: SystemTime) -> Duration {
     now.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// How many bytes the file of this answer has.
+/// The length of this answer's file, in bytes.
 pub(super) fn encoded_len(key: &str, value: &[u8]) -> u64 {
     (HEADER + key.len() + value.len()) as u64
 }
@@ -87,7 +87,7 @@ impl Contents {
         Self { bytes, timeout }
     }
 
-    /// The bytes of a file that is stored now.
+    /// The bytes of the file, with `now` as the time at which it is stored.
     pub(super) fn stored_at(&mut self, now: SystemTime) -> &[u8] {
         let Times { stored, expires } = Times::of(now, self.timeout);
         self.bytes[TIMES][..8].copy_from_slice(&stored.to_le_bytes());
@@ -100,36 +100,36 @@ impl Contents {
     }
 }
 
-/// What stands at a key's place.
+/// What was found at a key's path.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Nothing, or nothing that this version of the crate stored under this key, or will be stored by a clock that is ahead.
-    Nothing,
-    /// An answer whose time is over. Its file is still there.
+    /// No file, or one of another key or another version of this layout, or one that was stored in the future.
+    Absent,
+    /// An answer that has expired. Its file is still there.
     Expired,
-    /// A file that no version of this crate has written whole, and why that is known.
-    Garbled(Error),
-    /// An answer.
-    Fresh(Opened),
+    /// A file that no version of this crate has written completely, with the error that says how that is known.
+    Corrupt(Error),
+    /// An answer that has not expired.
+    Live(Opened),
 }
 
-/// A file whose header fits the key and the clock, read up to its value.
+/// An open file whose header and key have been read and checked. Its value comes next.
 #[derive(Debug)]
 pub(super) struct Opened {
     file: File,
     value_bytes: u64,
 }
 
-/// Opens the file at `path`, and judges it by its header and key.
+/// Opens the file at `path`, and checks its header and key.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Corrupt`] if there is something that cannot be read, such as a directory or a file of another user.
-/// [`ErrorKind::Backend`] if it is not known what is there.
+/// - [`ErrorKind::Corrupt`] if the path is taken by what cannot be read, such as a directory or a file of another user.
+/// - [`ErrorKind::Backend`] if the file system does not say what is there.
 pub(super) fn open(path: &Path, key: &str, now: SystemTime) -> Result<Found, Error> {
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && fs::symlink_metadata(path).is_ok() => {
             return Err(unreadable(path, error));
         }
@@ -137,57 +137,56 @@ pub(super) fn open(path: &Path, key: &str, now: SystemTime) -> Result<Found, Err
     };
     let header = match Header::read(&mut file) {
         Ok(Some(header)) => header,
-        Ok(None) => return Ok(Found::Nothing),
+        Ok(None) => return Ok(Found::Absent),
         Err(error) => match error.kind() {
-            io::ErrorKind::UnexpectedEof => return Ok(Found::Garbled(corrupt(path, "it is cut short"))),
+            io::ErrorKind::UnexpectedEof => return Ok(Found::Corrupt(corrupt(path, "it is cut short"))),
             io::ErrorKind::InvalidData => {
-                return Ok(Found::Garbled(corrupt(path, "it does not begin as a stored answer does")));
+                return Ok(Found::Corrupt(corrupt(path, "it does not begin like a stored answer")));
             }
             _ => return Err(unreadable(path, error)),
         },
     };
     let file_bytes = file.metadata().map_err(|error| unreadable(path, error))?.len();
     if header.file_bytes() != Some(file_bytes) {
-        return Ok(Found::Garbled(corrupt(path, "its length is not the one its header tells")));
+        return Ok(Found::Corrupt(corrupt(path, "its length differs from that in its header")));
     }
     if header.key_bytes != key.len() as u64 {
-        return Ok(Found::Nothing);
+        return Ok(Found::Absent);
     }
     let mut stored_key = vec![0; key.len()];
     file.read_exact(&mut stored_key).map_err(|error| unreadable(path, error))?;
     if stored_key != key.as_bytes() {
-        return Ok(Found::Nothing);
+        return Ok(Found::Absent);
     }
-    if header.times.is_over(now) {
+    if header.times.are_over(now) {
         return Ok(Found::Expired);
     }
-    if header.times.is_of_the_future(now) {
-        return Ok(Found::Nothing);
+    if header.times.are_in_the_future(now) {
+        return Ok(Found::Absent);
     }
-    Ok(Found::Fresh(Opened { file, value_bytes: header.value_bytes }))
+    Ok(Found::Live(Opened { file, value_bytes: header.value_bytes }))
 }
 
 impl Opened {
-    /// How many bytes the file has, which is this key's.
+    /// The length of the file, given its key.
     pub(super) fn file_bytes(&self, key: &str) -> u64 {
         (HEADER + key.len()) as u64 + self.value_bytes
     }
 
     pub(super) fn into_value(mut self, path: &Path) -> Result<Vec<u8>, Error> {
-        // The file really has that many bytes, so that a garbled length cannot ask for the moon here.
-        let length =
-            usize::try_from(self.value_bytes).map_err(|_| corrupt(path, "it is larger than this machine's memory"))?;
+        // The length was compared with that of the file, so a corrupt header cannot ask for more memory than the file takes.
+        let length = usize::try_from(self.value_bytes)
+            .map_err(|_| corrupt(path, "its value is larger than this machine can address"))?;
         let mut value = vec![0; length];
         self.file.read_exact(&mut value).map_err(|error| unreadable(path, error))?;
         Ok(value)
     }
 }
 
-/// Whether the file at `path` holds an answer whose time is over. A file that cannot be read or understood is not known
-/// to.
+/// Whether the file at `path` holds an answer that has expired. `false` if the file cannot be read.
 pub(super) fn is_expired(path: &Path, now: SystemTime) -> bool {
     let header = File::open(path).and_then(|mut file| Header::read(&mut file));
-    matches!(header, Ok(Some(header)) if header.times.is_over(now))
+    matches!(header, Ok(Some(header)) if header.times.are_over(now))
 }
 
 struct Header {
@@ -197,7 +196,7 @@ struct Header {
 }
 
 impl Header {
-    /// `None` is another version's: programs of two versions may share a directory, and neither is at fault.
+    /// Reads the header. `None` if it has another version: programs of two versions may share a directory.
     fn read(file: &mut File) -> io::Result<Option<Self>> {
         let mut magic = [0; MAGIC.len()];
         let mut version = [0; VERSION.len()];
@@ -222,7 +221,7 @@ impl Header {
     }
 }
 
-/// The file is there, so what is wrong is wrong with this key alone.
+/// The error of a file that exists and cannot be read. It concerns this key alone, and not the backend.
 fn unreadable(path: &Path, error: io::Error) -> Error {
     corrupt(path, "it cannot be read").with_source(error)
 }

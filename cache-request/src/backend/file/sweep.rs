@@ -1,35 +1,39 @@
-//! The bound: how much the directory may hold, and what goes when it is too much.
+//! The limits: how much the directory may hold, and what is removed when it holds too much.
 //!
-//! Nobody knows how much the directory holds without listing it, since several processes write there and some die. So
-//! every write is noted in a file that all of them share, the *tally*, and whoever's write makes it a sixteenth of the
-//! limit lists the directory: that is a *sweep*. It runs beside the callers; only a writer that is a second sixteenth
-//! ahead of it waits. A sweep that finds more than seven eighths of the limit removes what has expired, then the oldest,
-//! until four fifths are left. So what is held stays within the limit, plus what is being written at the moment.
+//! Several processes write there, and some of them die, so only a listing tells how much the directory holds. Every write is
+//! therefore recorded in one file that all processes share, the *tally*. When the records reach a sixteenth of the limit, the
+//! process whose write reached it lists the directory: this is a *sweep*. It runs in the background. Only when writers are a second
+//! sixteenth ahead of it do they sweep themselves before they write. A sweep that finds more than seven eighths of the limit in
+//! use removes expired answers, then the oldest ones, until four fifths are in use. So the directory stays within the limit,
+//! except for what is being written at the moment.
 //!
-//! The tally outlives the processes: programs that write a little and end, again and again, are bounded too.
+//! The tally outlives the processes, so programs that write a little and end, again and again, stay within the limit too.
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
-        Mutex,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::SystemTime,
 };
 
 use super::{
-    directory::{self, Directory, Listed},
-    entry, failed,
-    turn::Turns,
+    directory::{self, Directory, ListedFile},
+    entry,
+    failure::failed,
+    lock::ShardLocks,
 };
-use crate::{Error, base::sync::unpoisoned, options};
+use crate::{
+    Error,
+    base::{process::PerProcess, sync::unpoisoned},
+    options::kind::BLOCK,
+};
 
-/// A file takes whole blocks of the disk, so it counts as whole blocks here.
-pub(super) const BLOCK: u64 = options::kind::BLOCK;
 const TALLY: &str = "cache-request.tally";
-/// How many bytes long the tally is when a sweep is due: one byte for each such part of a sixteenth of the limit.
+/// The length of the tally, in bytes, at which a sweep is due. It stands for a sixteenth of the limit.
 const DUE: u64 = 1 << 16;
 
 /// How much the directory may hold.
@@ -39,16 +43,16 @@ pub(super) struct Limits {
     pub(super) entries: u64,
 }
 
-/// How much it does hold.
+/// How much it holds.
 #[derive(Debug, Clone, Copy, Default)]
-struct Held {
+struct Usage {
     bytes: u64,
     entries: u64,
 }
 
-impl Held {
-    fn one(file_bytes: u64) -> Self {
-        Self { bytes: on_disk(file_bytes), entries: 1 }
+impl Usage {
+    fn of_file(bytes: u64) -> Self {
+        Self { bytes: on_disk(bytes), entries: 1 }
     }
 
     fn add(&mut self, other: Self) {
@@ -66,46 +70,52 @@ impl Held {
     }
 }
 
-pub(super) fn on_disk(file_bytes: u64) -> u64 {
+/// How many bytes of the disk a file takes: whole blocks.
+fn on_disk(file_bytes: u64) -> u64 {
     file_bytes.div_ceil(BLOCK).saturating_mul(BLOCK)
 }
 
 impl Limits {
-    /// What one file weighs in the tally.
-    fn share(&self, file: Held) -> u64 {
+    /// By how many bytes a file lengthens the tally.
+    fn share(&self, file: Usage) -> u64 {
         let part = |amount: u64, limit: u64| u128::from(amount) * 16 * u128::from(DUE) / u128::from(limit);
         let share = part(file.bytes, self.bytes).max(part(file.entries, self.entries));
         u64::try_from(share).unwrap_or(u64::MAX).clamp(1, 2 * DUE)
     }
 
-    fn is_near(&self, held: &Held) -> bool {
-        !held.is_within(self.bytes - self.bytes / 8, self.entries - self.entries / 8)
+    fn are_near(&self, usage: &Usage) -> bool {
+        !usage.is_within(self.bytes - self.bytes / 8, self.entries - self.entries / 8)
     }
 
-    fn is_roomy(&self, held: &Held) -> bool {
-        held.is_within(self.bytes / 5 * 4, self.entries - self.entries.div_ceil(5))
+    fn leave_room(&self, usage: &Usage) -> bool {
+        usage.is_within(self.bytes / 5 * 4, self.entries - self.entries.div_ceil(5))
     }
 }
 
-#[derive(Debug)]
+/// Keeps the directory within its limits.
 pub(super) struct Sweeper {
     limits: Limits,
     tally: PathBuf,
     root: PathBuf,
-    /// Held during a sweep: one at a time in one process.
-    sweeping: Mutex<()>,
-    /// A sweep was asked for and has not begun.
-    scheduled: AtomicBool,
+    /// A child process has its own: a thread that sweeps at the moment of a fork does not exist in the child.
+    sweeps: PerProcess<Sweeps>,
 }
 
-/// What a writer has to do about the bound before it writes.
+/// The sweeps of one process.
+#[derive(Default)]
+struct Sweeps {
+    /// Locked during a sweep, so that there is one at a time.
+    running: Mutex<()>,
+    /// Whether a background sweep was requested and has not begun.
+    requested: AtomicBool,
+}
+
+/// Whether a write makes a sweep due, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
-    Nothing,
-    /// A sweep, by somebody who has time.
-    Soon,
-    /// A sweep, by the writer itself.
-    Now,
+pub(super) enum SweepDue {
+    No,
+    InBackground,
+    BeforeWriting,
 }
 
 impl Sweeper {
@@ -114,143 +124,162 @@ impl Sweeper {
             limits,
             tally: directory.root().join(TALLY),
             root: directory.root().to_owned(),
-            sweeping: Mutex::new(()),
-            scheduled: AtomicBool::new(false),
+            sweeps: PerProcess::new(),
         }
     }
 
+    fn sweeps(&self) -> &Sweeps {
+        self.sweeps.get(Sweeps::default)
+    }
+
+    /// Waits for a running sweep to end, and keeps others from starting.
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        unpoisoned(self.sweeps().running.lock())
+    }
+
+    /// Whether a file of this size is within the limit.
     pub(super) fn fits(&self, file_bytes: u64) -> bool {
         on_disk(file_bytes) <= self.limits.bytes
     }
 
-    /// Notes that a file is about to be written. Not noted is not written: else a full disk would undo the bound.
-    pub(super) fn note(&self, file_bytes: u64) -> Result<Due, Error> {
-        let noted = directory::within(&self.root, || self.append(self.limits.share(Held::one(file_bytes))))
+    /// Records that a file will be written. If that fails, it must not be written: it would not count towards the limit.
+    pub(super) fn record(&self, file_bytes: u64) -> Result<SweepDue, Error> {
+        let recorded = directory::create_in(&self.root, || self.append(self.limits.share(Usage::of_file(file_bytes))))
             .map_err(|error| failed("writing", &self.tally, error))?;
-        Ok(match noted {
-            noted if noted >= 2 * DUE => Due::Now,
-            noted if noted >= DUE && !self.scheduled.swap(true, Ordering::AcqRel) => Due::Soon,
-            _ => Due::Nothing,
+        Ok(if recorded >= 2 * DUE {
+            SweepDue::BeforeWriting
+        } else if recorded >= DUE && !self.sweeps().requested.swap(true, Ordering::AcqRel) {
+            SweepDue::InBackground
+        } else {
+            SweepDue::No
         })
     }
 
+    /// Lengthens the tally, and returns its length.
     fn append(&self, share: u64) -> io::Result<u64> {
         let mut options = File::options();
         options.append(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let (mut file, share) = match options.open(&self.tally) {
-            // Nothing is known about what the directory holds: a sweep is due.
+            // There is no record of what the directory holds, so a sweep is due.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 (options.create(true).open(&self.tally)?, share.max(DUE))
             }
             opened => (opened?, share),
         };
-        // At most 128 KiB, and a few bytes as a rule.
+        // At most 128 KiB, and usually a few bytes.
         file.write_all(&vec![b'.'; usize::try_from(share).unwrap_or(usize::MAX)])?;
         Ok(file.metadata()?.len())
     }
 
-    fn noted(&self) -> u64 {
+    /// The length of the tally.
+    fn recorded(&self) -> u64 {
         fs::metadata(&self.tally).map_or(0, |metadata| metadata.len())
     }
 
-    /// Takes off the tally what a sweep has seen. What another process notes between the two calls is forgotten, and so
-    /// is a tally that cannot be shortened: then the next write sweeps again.
-    fn forget(&self, seen: u64) {
+    /// Shortens the tally by what a sweep has seen. A record that another process adds meanwhile is lost. If the tally cannot be
+    /// shortened, the next write sweeps again.
+    fn subtract(&self, seen: u64) {
         if let Ok(file) = File::options().write(true).open(&self.tally) {
-            let noted = file.metadata().map_or(0, |metadata| metadata.len());
-            let _ = file.set_len(noted.saturating_sub(seen));
+            let recorded = file.metadata().map_or(0, |metadata| metadata.len());
+            let _ = file.set_len(recorded.saturating_sub(seen));
         }
     }
 
-    /// Starts the tally anew, after the directory was cleared.
+    /// Removes the tally, after the directory was cleared.
     pub(super) fn reset(&self) -> Result<(), Error> {
         directory::remove(&self.tally).map(drop)
     }
 
-    /// The sweep that [`Due::Soon`] asked for.
-    pub(super) fn sweep_soon(&self, directory: &Directory, turns: &Turns, now: SystemTime) -> Result<(), Error> {
-        let _one = unpoisoned(self.sweeping.lock());
-        self.scheduled.store(false, Ordering::Release);
-        if self.noted() < DUE {
+    /// The sweep of [`SweepDue::InBackground`].
+    pub(super) fn sweep_in_background(
+        &self,
+        directory: &Directory,
+        locks: &ShardLocks,
+        now: SystemTime,
+    ) -> Result<(), Error> {
+        let _running = self.lock();
+        self.sweeps().requested.store(false, Ordering::Release);
+        if self.recorded() < DUE {
             return Ok(());
         }
-        self.sweep(Held::default(), directory, turns, now)
+        self.sweep(Usage::default(), directory, locks, now)
     }
 
-    /// The sweep that [`Due::Now`] asked for: makes room for a file of `file_bytes`.
-    pub(super) fn sweep_now(
+    /// The sweep of [`SweepDue::BeforeWriting`], which makes room for a file of `file_bytes`.
+    pub(super) fn sweep_before_writing(
         &self,
         file_bytes: u64,
         directory: &Directory,
-        turns: &Turns,
+        locks: &ShardLocks,
         now: SystemTime,
     ) -> Result<(), Error> {
-        let coming = Held::one(file_bytes);
-        let _one = unpoisoned(self.sweeping.lock());
-        // Whoever swept meanwhile did it for this one too, unless this one is large.
-        if self.noted() < 2 * DUE && self.limits.share(coming) < DUE {
+        let coming = Usage::of_file(file_bytes);
+        let _running = self.lock();
+        // A sweep that ended while this one waited has made room for this file too, unless it is a large one.
+        if self.recorded() < 2 * DUE && self.limits.share(coming) < DUE {
             return Ok(());
         }
-        self.sweep(coming, directory, turns, now)
+        self.sweep(coming, directory, locks, now)
     }
 
-    fn sweep(&self, coming: Held, directory: &Directory, turns: &Turns, now: SystemTime) -> Result<(), Error> {
-        let seen = self.noted();
-        let mut held = coming;
+    fn sweep(&self, coming: Usage, directory: &Directory, locks: &ShardLocks, now: SystemTime) -> Result<(), Error> {
+        let seen = self.recorded();
+        let mut usage = coming;
         let mut files = Vec::new();
         for shard in 0..=u8::MAX {
             for file in directory.list(shard)? {
-                held.add(Held::one(file.bytes));
+                usage.add(Usage::of_file(file.bytes));
                 files.push(file);
             }
         }
-        if self.limits.is_near(&held) {
-            self.cull(files, &mut held, directory, turns, now)?;
+        if self.limits.are_near(&usage) {
+            self.evict(files, &mut usage, directory, locks, now)?;
         }
-        // One answer may be nearly as large as the limit. While it is there, each write has to look.
-        if !self.limits.is_near(&held) {
-            self.forget(seen);
+        // One answer may be nearly as large as the limit. While it is there, the tally stays, and each write sweeps.
+        if !self.limits.are_near(&usage) {
+            self.subtract(seen);
         }
         Ok(())
     }
 
-    fn cull(
+    /// Removes expired answers, then the oldest ones.
+    fn evict(
         &self,
-        files: Vec<Listed>,
-        held: &mut Held,
+        files: Vec<ListedFile>,
+        usage: &mut Usage,
         directory: &Directory,
-        turns: &Turns,
+        locks: &ShardLocks,
         now: SystemTime,
     ) -> Result<(), Error> {
-        // Removes a file that is still the one that was listed, and says how much was gained.
-        let remove = |file: &Listed, judge: &dyn Fn(&Path) -> bool| -> Result<Option<Held>, Error> {
+        // Removes a file, unless it was replaced since it was listed or `may_go` says no. Returns what it took on the disk.
+        let remove = |file: &ListedFile, may_go: &dyn Fn(&Path) -> bool| -> Result<Option<Usage>, Error> {
             let path = directory.path(&file.name);
-            let _turn = turns.take(directory, &file.name).taken()?;
+            let _guard = locks.lock(directory, &file.name).if_supported()?;
             match modified(&path) {
                 None => {}
-                Some(modified) if modified == file.modified && judge(&path) => {
+                Some(modified) if modified == file.modified && may_go(&path) => {
                     directory.remove(&file.name)?;
                 }
                 Some(_) => return Ok(None),
             }
-            Ok(Some(Held::one(file.bytes)))
+            Ok(Some(Usage::of_file(file.bytes)))
         };
         let mut kept = Vec::new();
         for file in files {
             match remove(&file, &|path| entry::is_expired(path, now))? {
-                Some(gained) => held.subtract(gained),
+                Some(freed) => usage.subtract(freed),
                 None => kept.push(file),
             }
         }
         kept.sort_unstable_by_key(|file| file.modified);
         for file in kept {
-            if self.limits.is_roomy(held) {
+            if self.limits.leave_room(usage) {
                 break;
             }
-            if let Some(gained) = remove(&file, &|_| true)? {
-                held.subtract(gained);
+            if let Some(freed) = remove(&file, &|_| true)? {
+                usage.subtract(freed);
             }
         }
         Ok(())
@@ -271,18 +300,18 @@ mod tests {
         let directory = Directory::new(root.path().to_owned());
         // A sixteenth of the limit is 64 blocks.
         let sweeper = Sweeper::new(Limits { bytes: 1024 * BLOCK, entries: u64::MAX }, &directory);
-        let note = || sweeper.note(1).unwrap();
+        let record = || sweeper.record(1).unwrap();
 
-        assert_eq!(note(), Due::Soon, "nothing is known of the directory");
+        assert_eq!(record(), SweepDue::InBackground, "there is no record yet");
         for write in 1..64 {
-            assert_eq!(note(), Due::Nothing, "the sweep was asked for, at write {write}");
+            assert_eq!(record(), SweepDue::No, "a sweep was requested before write {write}");
         }
-        assert_eq!(note(), Due::Now);
+        assert_eq!(record(), SweepDue::BeforeWriting);
 
-        sweeper.sweep_soon(&directory, &Turns::new(), SystemTime::now()).unwrap();
+        sweeper.sweep_in_background(&directory, &ShardLocks::new(), SystemTime::now()).unwrap();
         for write in 0..63 {
-            assert_eq!(note(), Due::Nothing, "write {write} after the sweep");
+            assert_eq!(record(), SweepDue::No, "write {write} after the sweep");
         }
-        assert_eq!(note(), Due::Soon);
+        assert_eq!(record(), SweepDue::InBackground);
     }
 }

@@ -1,4 +1,4 @@
-//! What the address of a PostgreSQL server says.
+//! Reads the address of a PostgreSQL server.
 
 use sqlx::{
     ConnectOptions,
@@ -8,13 +8,14 @@ use sqlx::{
 use super::engine::Engine;
 use crate::{Error, options::kind::SslMode};
 
-/// `user:password@host:port/database`, where each part may be missing. It was percent-encoded, so that a password may be anything.
-pub(super) fn decoded(rest: &str) -> Result<Engine, Error> {
-    let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
-    let (host, database) = match place.strip_prefix('/') {
-        // The directory of a socket, in which there are more slashes.
-        Some(path) if path.contains('/') => place.rsplit_once('/').unwrap_or((place, "")),
-        _ => place.split_once('/').unwrap_or((place, "")),
+/// Reads `user:password@host:port/database`, where each part may be missing. It is already percent-decoded.
+pub(super) fn parse(rest: &str) -> Result<Engine, Error> {
+    // The last `@`: a password may have one too.
+    let (login, server) = rest.rsplit_once('@').map_or((None, rest), |(login, server)| (Some(login), server));
+    let (host, database) = match server.strip_prefix('/') {
+        // The path of a socket's directory. The database follows its last slash.
+        Some(path) if path.contains('/') => server.rsplit_once('/').unwrap_or((server, "")),
+        _ => server.split_once('/').unwrap_or((server, "")),
     };
     let mut options =
         PgConnectOptions::new_without_pgpass().application_name("cache-request").disable_statement_logging();
@@ -31,7 +32,7 @@ pub(super) fn decoded(rest: &str) -> Result<Engine, Error> {
     if host.starts_with('/') {
         options = options.socket(host);
     } else {
-        let (host, port) = split(host)?;
+        let (host, port) = split_port(host)?;
         if !host.is_empty() {
             options = options.host(host);
         }
@@ -40,7 +41,7 @@ pub(super) fn decoded(rest: &str) -> Result<Engine, Error> {
         }
     }
     if database.contains('/') {
-        return Err(wrong("has more than the name of a database behind its host"));
+        return Err(wrong("has a slash in the name of its database"));
     }
     if !database.is_empty() {
         options = options.database(database);
@@ -48,20 +49,23 @@ pub(super) fn decoded(rest: &str) -> Result<Engine, Error> {
     Ok(Engine::Postgres { options: options.into(), password: password.map(str::to_owned) })
 }
 
-/// The host and the port of `host:port`, where the host may be an address of IPv6 in brackets.
-fn split(text: &str) -> Result<(&str, Option<u16>), Error> {
+/// Splits `host:port`, where the host may be an IPv6 address in brackets.
+fn split_port(text: &str) -> Result<(&str, Option<u16>), Error> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or_else(|| wrong("has a bracket that is not closed"))?;
+            let (host, port) =
+                rest.split_once(']').ok_or_else(|| wrong("has an opening bracket without a closing one"))?;
             (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').unwrap_or(port)) })
         }
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
-    let port = port.map(|port| port.parse().map_err(|_| wrong("has a port that is no number"))).transpose()?;
+    let port = port
+        .map(|port| port.parse().map_err(|_| wrong("has a port that is not a number from 0 to 65535")))
+        .transpose()?;
     Ok((host, port))
 }
 
-/// The mode as the client calls it.
+/// The mode in the client's type.
 pub(super) fn ssl_mode(mode: SslMode) -> PgSslMode {
     match mode {
         SslMode::Disable => PgSslMode::Disable,
@@ -73,9 +77,9 @@ pub(super) fn ssl_mode(mode: SslMode) -> PgSslMode {
     }
 }
 
-/// Shows nothing of the address, as it may hold a password.
+/// The error does not show the address, which may have a password.
 fn wrong(what: &str) -> Error {
-    Error::config(format!("the `postgres://` address {what}: it is postgres://user:password@host:5432/database"))
+    Error::config(format!("the `postgres://` address {what}: expected postgres://user:password@host:5432/database"))
 }
 
 #[cfg(test)]
@@ -83,14 +87,14 @@ mod tests {
     use super::*;
 
     fn parts(rest: &str) -> (String, u16, String, Option<String>, Option<String>) {
-        let Ok(Engine::Postgres { options, password }) = decoded(rest) else { panic!("{rest}") };
+        let Ok(Engine::Postgres { options, password }) = parse(rest) else { panic!("{rest}") };
         let database = options.get_database().map(str::to_owned);
         let host = options.get_socket().map_or(options.get_host().to_owned(), |socket| socket.display().to_string());
         (host, options.get_port(), options.get_username().to_owned(), password, database)
     }
 
     #[test]
-    fn every_part_finds_its_place() {
+    fn every_part_is_read() {
         let is = |rest: &str, host: &str, port, user: &str, password: Option<&str>, database: &str| {
             let expected = (host.into(), port, user.into(), password.map(Into::into), Some(database.into()));
             assert_eq!(parts(rest), expected, "{rest}");
@@ -105,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_shows_no_password() {
+    fn errors_show_no_password() {
         for rest in ["u:secret@h:port/d", "u:secret@[::1/d", "u:secret@h/d/e", "u:secret@h:70000"] {
-            let Err(error) = decoded(rest) else { panic!("{rest}") };
+            let Err(error) = parse(rest) else { panic!("{rest}") };
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }
     }

@@ -1,24 +1,19 @@
-//! Makes a backend on a table.
+//! Checks the options, and makes a backend on a table.
 
 use std::{
     fmt,
-    sync::{Arc, Once, atomic::AtomicBool},
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 #[cfg(feature = "postgres")]
 use super::address;
-use super::{
-    Inner, SqlBackend, Work,
-    engine::Engine,
-    pool::{Database, Pool, Turns},
-    statement::Statements,
-};
+use super::{backend::SqlBackend, engine::Engine, executor::Executor, pool::Database, statement::Statements};
 #[cfg(feature = "postgres")]
 use crate::options::{CacheOption, checks::belongs, kind::SslMode};
 use crate::{
     Clock, Error,
-    base::block_on::block_on,
+    base::{block_on::block_on, process::PerProcess},
     options::{
         address::of_backend,
         checks::Checks,
@@ -29,8 +24,8 @@ use crate::{
     },
 };
 
-/// A semaphore counts no further than some of these.
-const MOST_CONNECTIONS: u64 = 10_000;
+/// The largest number of connections, which is far below what a semaphore can count.
+const MAX_CONNECTIONS: u64 = 10_000;
 
 /// Makes a [`SqlBackend`].
 ///
@@ -38,7 +33,7 @@ const MOST_CONNECTIONS: u64 = 10_000;
 /// returns the first error.
 #[must_use = "a builder does nothing until `build`"]
 pub struct SqlBackendBuilder {
-    place: Result<(&'static Scheme, Engine), Error>,
+    database: Result<(&'static Scheme, Engine), Error>,
     table: String,
     namespace: String,
     max_connections: u64,
@@ -49,24 +44,48 @@ pub struct SqlBackendBuilder {
     checks: Checks,
 }
 
+impl SqlBackend {
+    /// A backend on the database at `address`, with the defaults of [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// As of [`SqlBackendBuilder::build`].
+    pub fn new(address: &str) -> Result<Self, Error> {
+        Self::builder(address).build()
+    }
+
+    /// Begins a backend on the database at `address`, which is percent-encoded and has no options.
+    ///
+    /// | address | database |
+    /// | --- | --- |
+    /// | `sqlite:///var/cache/app.db` | a SQLite file, which is made if it is missing (feature `sqlite`) |
+    /// | `postgres://user:password@host:5432/database` | a PostgreSQL database (feature `postgres`) |
+    ///
+    /// Parts that are missing from a `postgres://` address come from the environment variables of PostgreSQL's own programs, such as
+    /// `PGHOST`, `PGUSER` and `PGSSLMODE`. A host that begins with a percent-encoded slash is the directory of the server's socket.
+    pub fn builder(address: &str) -> SqlBackendBuilder {
+        SqlBackendBuilder::new(address)
+    }
+}
+
 impl SqlBackendBuilder {
-    /// Begins at an address that is percent-encoded and has no options.
-    pub(super) fn new(address: &str) -> Self {
+    /// Begins with an address that is percent-encoded and has no options.
+    fn new(address: &str) -> Self {
         Self::of(of_backend(address, &[Service::Sqlite, Service::Postgres]))
     }
 
-    /// Begins at an address that is decoded already.
+    /// Begins with an address that is already decoded.
     pub(crate) fn at(scheme: &'static Scheme, rest: &str) -> Self {
         Self::of(Ok((scheme, rest.to_owned())))
     }
 
     fn of(address: Result<(&'static Scheme, String), Error>) -> Self {
-        let place = address.and_then(|(scheme, rest)| {
+        let database = address.and_then(|(scheme, rest)| {
             scheme.require(&[])?;
             Ok((scheme, engine(scheme, &rest)?))
         });
         Self {
-            place,
+            database,
             table: defaults::TABLE.to_owned(),
             namespace: defaults::NAMESPACE.to_owned(),
             max_connections: defaults::SQL_MAX_CONNECTIONS,
@@ -89,14 +108,14 @@ impl SqlBackendBuilder {
     /// The namespace of the rows: 1 to 100 characters of printable ASCII, without spaces and colons. Default:
     /// [`defaults::NAMESPACE`](crate::defaults::NAMESPACE).
     ///
-    /// Backends of different namespaces never see one another's rows.
+    /// Backends of different namespaces never see each other's rows.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self.checks.check(&table::NAMESPACE, &self.namespace);
         self
     }
 
-    /// How many connections there may be. A SQLite file has one more, which writes. Default:
+    /// The largest number of connections. A SQLite file has one more, for writing. Default:
     /// [`defaults::SQL_MAX_CONNECTIONS`](crate::defaults::SQL_MAX_CONNECTIONS).
     pub fn max_connections(mut self, connections: u64) -> Self {
         self.checks.check(&table::SQL_MAX_CONNECTIONS, &connections);
@@ -125,7 +144,7 @@ impl SqlBackendBuilder {
         self
     }
 
-    /// The clock that timeouts go by, for tests. Default: the PostgreSQL server's, or the machine's for SQLite.
+    /// The clock that decides what has expired, for tests. Default: the clock of the PostgreSQL server, or the machine's for SQLite.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self
@@ -138,7 +157,7 @@ impl SqlBackendBuilder {
         self.of_postgres(&table::SOCKET, directory, sqlx::postgres::PgConnectOptions::socket)
     }
 
-    /// Whether connections to PostgreSQL are encrypted. Default: what the variable `PGSSLMODE` says, else [`SslMode::Prefer`].
+    /// Whether connections to PostgreSQL are encrypted. Default: the environment variable `PGSSLMODE`, else [`SslMode::Prefer`].
     #[cfg(feature = "postgres")]
     pub fn sslmode(self, mode: SslMode) -> Self {
         self.of_postgres(&table::SSLMODE, mode, |options, mode| options.ssl_mode(address::ssl_mode(mode)))
@@ -152,7 +171,7 @@ impl SqlBackendBuilder {
         set: impl FnOnce(sqlx::postgres::PgConnectOptions, T) -> sqlx::postgres::PgConnectOptions,
     ) -> Self {
         self.checks.check(option, &value);
-        if let Ok((scheme, engine)) = &mut self.place {
+        if let Ok((scheme, engine)) = &mut self.database {
             self.checks.note(belongs(option, scheme));
             match engine {
                 Engine::Postgres { options, .. } => **options = set((**options).clone(), value),
@@ -172,34 +191,25 @@ impl SqlBackendBuilder {
     ///
     /// With [`Connect::Now`], also the error of a file that cannot be opened, or of a server that cannot be reached.
     pub fn build(self) -> Result<SqlBackend, Error> {
-        let (_, engine) = self.place?;
+        let (_, engine) = self.database?;
         self.checks.finish()?;
         let statements = Statements::new(engine.dialect(), &self.table, self.namespace);
-        let writes_alone = engine.writes_alone();
         let database = Arc::new(Database {
             engine,
             statements,
             connect_limit: self.connect_limit,
             is_ready: AtomicBool::new(false),
         });
-        // At most 10,000, which any machine can count.
-        let connections = self.max_connections.min(MOST_CONNECTIONS) as usize;
-        let readers = Pool::new(Arc::clone(&database), connections);
-        let writers = if writes_alone { Pool::new(Arc::clone(&database), 1) } else { Arc::clone(&readers) };
-        let backend = SqlBackend {
-            inner: Arc::new(Inner {
-                database,
-                readers,
-                writers,
-                turns: Turns::new(),
-                clock: self.clock,
-                cull_every: self.cull_every,
-                culling: Once::new(),
-            }),
-        };
+        let backend = SqlBackend::of(Executor {
+            database,
+            // At most 10,000, which any machine can count.
+            max_connections: self.max_connections.min(MAX_CONNECTIONS) as usize,
+            clock: self.clock,
+            cull_every: self.cull_every,
+            sessions: PerProcess::new(),
+        });
         if self.connect == Connect::Now {
-            let probe = Work::Read(backend.statements().probe());
-            block_on(backend.perform(probe))?;
+            block_on(backend.probe())?;
         }
         Ok(backend)
     }
@@ -209,18 +219,18 @@ impl SqlBackendBuilder {
 fn engine(scheme: &Scheme, rest: &str) -> Result<Engine, Error> {
     match scheme.service {
         #[cfg(feature = "postgres")]
-        Service::Postgres => address::decoded(rest),
+        Service::Postgres => address::parse(rest),
         #[cfg(feature = "sqlite")]
         Service::Sqlite => sqlite(rest),
-        _ => Err(Error::config(format!("{scheme} is no scheme of this backend"))),
+        _ => Err(Error::config(format!("{scheme} is not a scheme of this backend"))),
     }
 }
 
 #[cfg(feature = "sqlite")]
 fn sqlite(file: &str) -> Result<Engine, Error> {
     if file == ":memory:" {
-        // Each connection would have another one.
-        return Err(Error::config("a SQLite database in memory is not shared: write memory://"));
+        // Each connection would have a database of its own.
+        return Err(Error::config("a SQLite database in memory cannot be shared by connections: use memory://"));
     }
     match std::path::absolute(file) {
         Ok(file) => Ok(Engine::Sqlite(file)),

@@ -1,8 +1,10 @@
-//! The databases: how one is connected to, how it is spoken to, and in which words it differs from the others.
+//! The databases: how to connect to them, and how to run a statement.
 
 #[cfg(feature = "sqlite")]
 use std::{
     path::{Path, PathBuf},
+    process,
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -13,13 +15,16 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Either, Executor, Row as _, error::ErrorKind};
 
-use super::statement::{Answer, Argument, Row, Statement};
+use super::{
+    dialect::Dialect,
+    statement::{Argument, Outcome, Row, Statement},
+};
 
-/// How long a statement waits for the write lock of a SQLite file that other processes write.
+/// How long a statement waits for the write lock of a SQLite file that another process holds.
 #[cfg(feature = "sqlite")]
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 
-/// Where the table is.
+/// The address of a database.
 pub(super) enum Engine {
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
@@ -27,67 +32,12 @@ pub(super) enum Engine {
     Postgres { options: Box<PgConnectOptions>, password: Option<String> },
 }
 
-/// One connection to it.
+/// One connection to a database.
 pub(super) enum Connection {
     #[cfg(feature = "sqlite")]
     Sqlite(SqliteConnection),
     #[cfg(feature = "postgres")]
     Postgres(PgConnection),
-}
-
-/// The words in which the databases differ.
-#[derive(Clone, Copy)]
-pub(super) struct Dialect {
-    pub(super) text: &'static str,
-    pub(super) bytes: &'static str,
-    /// Locks what is selected, in that order.
-    pub(super) lock: &'static str,
-    /// Locks what is selected, and leaves out what is locked.
-    pub(super) lock_free: &'static str,
-    /// Whether one parameter may stand for many values.
-    arrays: bool,
-    /// The server's own time in milliseconds since 1970, by one clock for all who use it.
-    own_time: Option<&'static str>,
-    /// So many items are in one statement.
-    pub(super) most_items: usize,
-}
-
-impl Dialect {
-    /// One of so many keys that begin at this parameter.
-    pub(super) fn among(&self, first: usize, count: usize) -> String {
-        if self.arrays {
-            return format!("= ANY(${first})");
-        }
-        let keys: Vec<_> = (first..first + count).map(|parameter| format!("${parameter}")).collect();
-        format!("IN ({})", keys.join(", "))
-    }
-
-    /// Now: what a parameter says or, if that is null, the server's own time.
-    pub(super) fn now(&self, parameter: usize) -> String {
-        match self.own_time {
-            Some(time) => format!("COALESCE(${parameter}, {time})"),
-            None => format!("${parameter}"),
-        }
-    }
-
-    /// Whether the server knows what time it is.
-    pub(super) fn has_clock(&self) -> bool {
-        self.own_time.is_some()
-    }
-
-    /// `count` rows of a namespace ($1), keys and values, stored now ($2), and their timeouts.
-    pub(super) fn items(&self, count: usize) -> String {
-        let now = self.now(2);
-        if self.arrays {
-            return format!(
-                "SELECT $1, item.key, item.value, {now}, {now} + item.timeout \
-                 FROM UNNEST($3::text[], $4::bytea[], $5::bigint[]) AS item (key, value, timeout)"
-            );
-        }
-        let row = |key| format!("($1, ${key}, ${}, {now}, {now} + ${})", key + count, key + 2 * count);
-        let rows: Vec<_> = (3..3 + count).map(row).collect();
-        format!("VALUES {}", rows.join(", "))
-    }
 }
 
 impl Engine {
@@ -102,36 +52,16 @@ impl Engine {
 
     pub(super) fn dialect(&self) -> Dialect {
         match self {
-            // One writer at a time has all of the file.
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => Dialect {
-                text: "TEXT",
-                bytes: "BLOB",
-                lock: "",
-                lock_free: "",
-                arrays: false,
-                // It runs on this machine, and has no other clock.
-                own_time: None,
-                // It looks for each parameter from the first on: 20,000 items take 11 s by 8192, and 0.3 s so.
-                most_items: 256,
-            },
-            // In the order of the bytes, which is that of the keys in our batches.
+            Self::Sqlite(_) => Dialect::SQLITE,
             #[cfg(feature = "postgres")]
-            Self::Postgres { .. } => Dialect {
-                text: "TEXT COLLATE \"C\"",
-                bytes: "BYTEA",
-                lock: " FOR UPDATE",
-                lock_free: " FOR UPDATE SKIP LOCKED",
-                arrays: true,
-                // Stable within a statement, so that an index serves.
-                own_time: Some("FLOOR(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint"),
-                most_items: 8192,
-            },
+            Self::Postgres { .. } => Dialect::POSTGRES,
         }
     }
 
-    /// Whether there is one writer at a time anyway, who had better not wait for others by asking again and again.
-    pub(super) fn writes_alone(&self) -> bool {
+    /// Whether the database allows one writer at a time. Writers then share one connection: with more, they would poll for the
+    /// write lock.
+    pub(super) fn has_single_writer(&self) -> bool {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => true,
@@ -149,7 +79,7 @@ impl Engine {
         }
     }
 
-    /// What went wrong. No server should say a password, and none does so through us.
+    /// The text of an error, without the password if the server repeats it.
     pub(super) fn explain(&self, error: &sqlx::Error) -> String {
         let text = error.to_string();
         match self {
@@ -164,10 +94,10 @@ impl Engine {
     }
 }
 
-/// Whether the database refuses a value, and not the statement: it is too large, or is against a `CHECK` of the table.
+/// Whether the database refuses a value: it is too large, or violates a `CHECK` of the table.
 pub(super) fn refuses_value(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
-    // SQLite: the value is too big. PostgreSQL: a limit is exceeded.
+    // SQLITE_TOOBIG, and PostgreSQL's program_limit_exceeded.
     let too_large = error.code().is_some_and(|code| ["18", "54000"].contains(&&*code));
     too_large || error.kind() == ErrorKind::CheckViolation
 }
@@ -177,17 +107,18 @@ async fn open(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     if !file.exists() {
         create(file)?;
     }
+    refuse_inherited(file)?;
     let options = SqliteConnectOptions::new()
         .filename(file)
         .busy_timeout(BUSY_LIMIT)
         .journal_mode(SqliteJournalMode::Wal)
-        // After a loss of power the last writes may be missing, and the file is whole.
+        // After a power cut, the last writes may be missing, but the file is consistent.
         .synchronous(SqliteSynchronous::Normal)
         .disable_statement_logging();
     let mut attempts = 0;
     loop {
         match options.connect().await {
-            // While another process changes the journal's mode, nobody is made to wait.
+            // SQLite does not wait while another process changes the journal mode.
             Err(sqlx::Error::Database(error)) if attempts < 50 && error.message().contains("locked") => attempts += 1,
             outcome => return outcome,
         }
@@ -195,7 +126,26 @@ async fn open(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     }
 }
 
-/// For its owner alone: whoever can write there decides the answers.
+/// Fails if a process that this one was forked from has opened the file.
+///
+/// SQLite's locks belong to a process, and SQLite remembers in memory which ones it holds. A child inherits that memory without
+/// the locks, so even a new connection of the child would hold none. Another process could then remove the write-ahead log
+/// that the child writes, and the child would miss what others write.
+#[cfg(feature = "sqlite")]
+fn refuse_inherited(file: &Path) -> Result<(), sqlx::Error> {
+    /// Each file with the process that opened it first.
+    static OPENED: LazyLock<papaya::HashMap<PathBuf, u32>> = LazyLock::new(papaya::HashMap::new);
+
+    if *OPENED.pin().get_or_insert(file.canonicalize()?, process::id()) == process::id() {
+        return Ok(());
+    }
+    Err(sqlx::Error::Configuration(
+        "a SQLite file that was opened before a fork cannot be used in the child process: fork before the first call"
+            .into(),
+    ))
+}
+
+/// Makes the file, readable and writable by its owner alone.
 #[cfg(feature = "sqlite")]
 fn create(file: &Path) -> std::io::Result<()> {
     if let Some(directory) = file.parent() {
@@ -208,7 +158,7 @@ fn create(file: &Path) -> std::io::Result<()> {
     options.open(file).map(drop)
 }
 
-/// Puts the arguments in their places, and gathers what the database answers.
+/// Binds the arguments, runs the statement and collects its outcome.
 macro_rules! run {
     ($database:ty, $connection:expr, $statement:expr, $array:ident) => {{
         let Statement { text, arguments } = $statement;
@@ -223,19 +173,19 @@ macro_rules! run {
                 Argument::Numbers(numbers) => $array!(query, numbers),
             };
         }
-        let mut answer = Answer::default();
-        let mut answers = $connection.fetch_many(query);
-        while let Some(part) = answers.next().await {
+        let mut outcome = Outcome::default();
+        let mut parts = $connection.fetch_many(query);
+        while let Some(part) = parts.next().await {
             match part? {
-                Either::Left(done) => answer.affected += done.rows_affected(),
+                Either::Left(done) => outcome.affected += done.rows_affected(),
                 Either::Right(row) => {
-                    // In SQLite, a column holds values of any type. Such a row must not spoil the others.
+                    // A SQLite column holds values of any type. A row of another type is an error of its own key alone.
                     let expires: Result<Option<i64>, _> = row.try_get(2);
-                    answer.rows.push(Row { key: row.try_get(0)?, value: expires.and_then(|_| row.try_get(1)).ok() });
+                    outcome.rows.push(Row { key: row.try_get(0)?, value: expires.and_then(|_| row.try_get(1)).ok() });
                 }
             }
         }
-        Ok(answer)
+        Ok(outcome)
     }};
 }
 
@@ -254,7 +204,7 @@ macro_rules! one_by_one {
 }
 
 impl Connection {
-    pub(super) async fn run(&mut self, statement: Statement) -> Result<Answer, sqlx::Error> {
+    pub(super) async fn run(&mut self, statement: Statement) -> Result<Outcome, sqlx::Error> {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(connection) => run!(Sqlite, connection, statement, one_by_one),

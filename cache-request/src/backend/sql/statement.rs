@@ -1,23 +1,23 @@
-//! The statements: one set of them, with the few words in which the databases differ.
+//! The SQL statements, which are the same for all databases but for their [`Dialect`].
 
 use std::time::Duration;
 
-use super::engine::Dialect;
+use super::dialect::Dialect;
 use crate::base::clock::CLOCK_TOLERANCE;
 
-/// So many rows are removed at a time, where there may be any number: nobody waits long for their locks.
+/// How many rows a statement removes at most, so that others do not wait long for its locks.
 pub(super) const BATCH: u64 = 1000;
 
-/// What time it is, in milliseconds since 1970; `None` is what the server's own clock says.
+/// The current time, in milliseconds since 1970. `None` leaves it to the server's clock.
 pub(super) type Now = Option<i64>;
 
-/// A statement and what stands in the place of its parameters.
+/// The text of a statement, and its arguments.
 pub(super) struct Statement {
     pub(super) text: String,
     pub(super) arguments: Vec<Argument>,
 }
 
-/// What stands in the place of a parameter; of several ones, where the database knows no arrays.
+/// The value of a parameter. An array stands for several parameters if the database has no arrays.
 pub(super) enum Argument {
     Text(String),
     Bytes(Vec<u8>),
@@ -27,34 +27,34 @@ pub(super) enum Argument {
     Numbers(Vec<Option<i64>>),
 }
 
-/// What a statement came to.
+/// The outcome of a statement.
 #[derive(Default)]
-pub(super) struct Answer {
-    /// Rows that were written, given another timeout, or removed.
+pub(super) struct Outcome {
+    /// How many rows were inserted, updated or deleted.
     pub(super) affected: u64,
     pub(super) rows: Vec<Row>,
 }
 
 /// A row that was found or removed.
 pub(super) struct Row {
-    /// `None` if it was removed, and had expired.
+    /// `None` if the row was removed and had expired.
     pub(super) key: Option<String>,
-    /// Its bytes. `None` if it was removed, or holds something else than a backend stores.
+    /// `None` if the row was removed, or its columns have other types than this backend stores.
     pub(super) value: Option<Vec<u8>>,
 }
 
-/// One item that is to be written.
-pub(super) struct Written {
+/// One row to be written.
+pub(super) struct NewRow {
     pub(super) key: String,
     pub(super) value: Vec<u8>,
-    /// In milliseconds; `None` is for ever.
+    /// In milliseconds. `None` for never.
     pub(super) timeout: Option<i64>,
 }
 
 /// The statements of one namespace of one table.
 pub(super) struct Statements {
     dialect: Dialect,
-    /// Quoted, and so without a meaning of its own.
+    /// Quoted, so that a keyword of SQL may be a name.
     table: String,
     index: String,
     namespace: String,
@@ -65,23 +65,23 @@ impl Statements {
         Self { dialect, table: format!("\"{table}\""), index: format!("\"{table}_expires\""), namespace }
     }
 
-    /// So many keys or items at most are in one of them.
-    pub(super) fn most_items(&self) -> usize {
-        self.dialect.most_items
+    /// The largest number of keys or items in one statement.
+    pub(super) fn max_items(&self) -> usize {
+        self.dialect.max_items
     }
 
-    /// Whether the server knows what time it is.
+    /// Whether the server has a clock.
     pub(super) fn server_has_clock(&self) -> bool {
         self.dialect.has_clock()
     }
 
-    /// Fails unless the table is there, with the columns that the others speak of.
+    /// Fails unless the table exists with all its columns.
     pub(super) fn probe(&self) -> Statement {
         let Self { table, .. } = self;
         self.statement(format!("SELECT key, value, stored, expires FROM {table} WHERE namespace = $1 LIMIT 0"), [])
     }
 
-    /// Makes what is missing.
+    /// Makes the table and its index if they do not exist.
     pub(super) fn create(&self) -> [String; 2] {
         let Self { dialect: Dialect { text, bytes, .. }, table, index, .. } = self;
         [
@@ -93,7 +93,7 @@ impl Statements {
         ]
     }
 
-    /// Whether a row counts: it has not expired, and was not stored in the future. Now is the second parameter.
+    /// The condition that a row has not expired and was not stored in the future. The time is parameter 2.
     fn is_live(&self) -> String {
         let Self { table, dialect, .. } = self;
         let (now, tolerance) = (dialect.now(2), CLOCK_TOLERANCE.as_millis());
@@ -109,23 +109,23 @@ impl Statements {
     }
 
     pub(super) fn get_many(&self, keys: Vec<String>, now: Now) -> Statement {
-        let (table, live, among) = (&self.table, self.is_live(), self.dialect.among(3, keys.len()));
+        let (table, live, one_of) = (&self.table, self.is_live(), self.dialect.is_one_of(3, keys.len()));
         self.statement(
-            format!("SELECT key, value, expires FROM {table} WHERE namespace = $1 AND {live} AND key {among}"),
+            format!("SELECT key, value, expires FROM {table} WHERE namespace = $1 AND {live} AND key {one_of}"),
             [Argument::Number(now), Argument::Texts(keys)],
         )
     }
 
-    pub(super) fn set(&self, item: Written, now: Now) -> Statement {
+    pub(super) fn set(&self, item: NewRow, now: Now) -> Statement {
         let text = format!("{} {UPDATE}", self.insert_one());
         self.statement(text, item.arguments(now))
     }
 
-    /// No two items have the same key.
-    pub(super) fn set_many(&self, items: Vec<Written>, now: Now) -> Statement {
-        let text = format!("{} {} {UPDATE}", self.insert(), self.dialect.items(items.len()));
+    /// The keys must differ from one another.
+    pub(super) fn set_many(&self, items: Vec<NewRow>, now: Now) -> Statement {
+        let text = format!("{} {} {UPDATE}", self.insert(), self.dialect.rows(items.len()));
         let (mut keys, mut values, mut timeouts) = (Vec::new(), Vec::new(), Vec::new());
-        for Written { key, value, timeout } in items {
+        for NewRow { key, value, timeout } in items {
             keys.push(key);
             values.push(value);
             timeouts.push(timeout);
@@ -135,8 +135,8 @@ impl Statements {
         self.statement(text, arguments)
     }
 
-    /// Writes over what does not count, and over nothing else.
-    pub(super) fn add(&self, item: Written, now: Now) -> Statement {
+    /// Writes the row unless the key has a live one.
+    pub(super) fn add(&self, item: NewRow, now: Now) -> Statement {
         let text = format!("{} {UPDATE} WHERE NOT {}", self.insert_one(), self.is_live());
         self.statement(text, item.arguments(now))
     }
@@ -151,7 +151,7 @@ impl Statements {
         )
     }
 
-    /// Names the key of what it removed, if that counted.
+    /// Returns the key of the removed row if it was live, else null.
     pub(super) fn delete(&self, key: &str, now: Now) -> Statement {
         let (table, live) = (&self.table, self.is_live());
         self.statement(
@@ -160,22 +160,21 @@ impl Statements {
         )
     }
 
-    /// Rows are locked in the order of their keys, by this and by all others that concern several: so that no two wait for
-    /// each other.
+    /// Like every statement on several rows, this locks them in the order of their keys, so that two statements never deadlock.
     pub(super) fn delete_many(&self, keys: Vec<String>, now: Now) -> Statement {
         let Self { table, dialect, .. } = self;
-        let (among, lock, live) = (dialect.among(3, keys.len()), dialect.lock, self.is_live());
+        let (one_of, lock, live) = (dialect.is_one_of(3, keys.len()), dialect.lock, self.is_live());
         self.statement(
             format!(
                 "DELETE FROM {table} WHERE namespace = $1 AND key IN \
-                 (SELECT key FROM {table} WHERE namespace = $1 AND key {among} ORDER BY key{lock}) \
+                 (SELECT key FROM {table} WHERE namespace = $1 AND key {one_of} ORDER BY key{lock}) \
                  RETURNING CASE WHEN {live} THEN key END"
             ),
             [Argument::Number(now), Argument::Texts(keys)],
         )
     }
 
-    /// Removes some [`BATCH`] of the namespace.
+    /// Removes up to [`BATCH`] rows of the namespace.
     pub(super) fn clear(&self) -> Statement {
         let Self { table, dialect: Dialect { lock, .. }, .. } = self;
         self.statement(
@@ -187,13 +186,13 @@ impl Statements {
         )
     }
 
-    /// Removes some [`BATCH`] of what has expired in all namespaces, but what another statement has locked.
+    /// Removes up to [`BATCH`] expired rows of all namespaces, and skips those that another statement has locked.
     pub(super) fn cull(&self, now: Now) -> Statement {
         let Self { table, dialect, .. } = self;
-        let (time, lock_free) = (dialect.now(1), dialect.lock_free);
+        let (time, lock_unlocked) = (dialect.now(1), dialect.lock_unlocked);
         let text = format!(
             "DELETE FROM {table} WHERE expires <= {time} AND (namespace, key) IN \
-             (SELECT namespace, key FROM {table} WHERE expires <= {time} ORDER BY expires LIMIT {BATCH}{lock_free})"
+             (SELECT namespace, key FROM {table} WHERE expires <= {time} ORDER BY expires LIMIT {BATCH}{lock_unlocked})"
         );
         Statement { text, arguments: vec![Argument::Number(now)] }
     }
@@ -207,7 +206,7 @@ impl Statements {
         format!("{} VALUES ($1, $3, $4, {now}, {now} + $5)", self.insert())
     }
 
-    /// The first parameter of nearly all is the namespace.
+    /// A statement whose first parameter is the namespace.
     fn statement<const N: usize>(&self, text: String, arguments: [Argument; N]) -> Statement {
         let namespace = Argument::Text(self.namespace.clone());
         Statement { text, arguments: [namespace].into_iter().chain(arguments).collect() }
@@ -217,14 +216,14 @@ impl Statements {
 const UPDATE: &str = "ON CONFLICT (namespace, key) DO UPDATE \
                       SET value = excluded.value, stored = excluded.stored, expires = excluded.expires";
 
-impl Written {
+impl NewRow {
     fn arguments(self, now: Now) -> [Argument; 4] {
         let Self { key, value, timeout } = self;
         [Argument::Number(now), Argument::Text(key), Argument::Bytes(value), Argument::Number(timeout)]
     }
 }
 
-/// A timeout in milliseconds, rounded up. What no clock will ever show is cut, so that a sum with a time is a number.
+/// A timeout in milliseconds, rounded up, and limited so that its sum with a time does not overflow.
 pub(super) fn milliseconds(timeout: Option<Duration>) -> Option<i64> {
     const LONGEST: i64 = i64::MAX / 2;
     let milliseconds = i64::try_from(timeout?.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST);

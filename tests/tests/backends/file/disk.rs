@@ -1,4 +1,4 @@
-//! What happens when the disk does not want it.
+//! Disks that are full, missing or forbidden, and foreign files in the way.
 
 use std::{
     fs,
@@ -50,15 +50,15 @@ fn an_impossible_directory_makes_each_call_an_error_and_nothing_worse() {
         block_on(backend.clear()).unwrap_err(),
     ];
     for error in errors {
-        is_a_fault_of_the_disk(&error, &within);
+        assert_disk_fault(&error, &within);
     }
-    // As soon as the disk is mended, it works.
+    // When the path is free, it works.
     fs::remove_file(&file).unwrap();
     set(&backend, "key", b"value");
     assert_eq!(get(&backend, "key").unwrap(), b"value");
 }
 
-/// Puts something in the place of the file of `key`.
+/// Replaces the file of `key` by what `with` makes at its path.
 fn replace(directory: &Path, key: &str, with: impl FnOnce(&Path)) -> PathBuf {
     set(&FileBackend::new(directory).unwrap(), key, b"older");
     let name = |file: &Path| file.file_name().unwrap().to_str().unwrap().len() == 64 + ".cache-request".len();
@@ -68,35 +68,35 @@ fn replace(directory: &Path, key: &str, with: impl FnOnce(&Path)) -> PathBuf {
     file
 }
 
-fn is_a_fault_of_the_key(error: &cache_request::Error, path: &Path) {
+fn assert_key_fault(error: &cache_request::Error, path: &Path) {
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:#}");
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
 }
 
 #[test]
-fn what_cannot_be_read_in_the_place_of_an_answer_stayed_there() {
+fn a_directory_at_the_path_of_an_answer_stayed_there() {
     let directory = tempfile::tempdir().unwrap();
     let file = replace(directory.path(), "key", |file| fs::create_dir(file).unwrap());
     let backend = open(&directory);
-    is_a_fault_of_the_key(&block_on(backend.get("key")).unwrap_err(), &file);
+    assert_key_fault(&block_on(backend.get("key")).unwrap_err(), &file);
     // What cannot be read may be an answer, so `add` and `touch` do not replace it.
-    is_a_fault_of_the_key(&block_on(backend.add("key", b"new", None)).unwrap_err(), &file);
-    is_a_fault_of_the_key(&block_on(backend.touch("key", None)).unwrap_err(), &file);
+    assert_key_fault(&block_on(backend.add("key", b"new", None)).unwrap_err(), &file);
+    assert_key_fault(&block_on(backend.touch("key", None)).unwrap_err(), &file);
     set(&backend, "key", b"new");
     assert_eq!(get(&backend, "key").unwrap(), b"new");
 }
 
-/// The files in it belong to another program.
+/// Its content is not the cache's to remove.
 #[test]
-fn a_full_directory_in_the_place_of_an_answer_is_a_fault_of_its_key_alone() {
+fn a_full_directory_at_the_path_of_an_answer_fails_its_key_alone() {
     let directory = tempfile::tempdir().unwrap();
     let file = replace(directory.path(), "key", |file| {
         fs::create_dir(file).unwrap();
         fs::write(file.join("notes"), "foreign").unwrap();
     });
     let backend = open(&directory);
-    is_a_fault_of_the_key(&block_on(backend.get("key")).unwrap_err(), &file);
-    is_a_fault_of_the_key(&block_on(backend.set("key", b"new", None)).unwrap_err(), &file);
+    assert_key_fault(&block_on(backend.get("key")).unwrap_err(), &file);
+    assert_key_fault(&block_on(backend.set("key", b"new", None)).unwrap_err(), &file);
     assert!(!block_on(backend.delete("key")).unwrap());
     block_on(backend.clear()).unwrap();
     assert_eq!(fs::read(file.join("notes")).unwrap(), b"foreign");
@@ -125,7 +125,7 @@ fn an_answer_of_another_user_stayed_in_the_way() {
 }
 
 #[test]
-fn a_file_in_the_place_of_a_sub_directory_is_a_fault_of_its_keys_alone() {
+fn a_file_at_the_path_of_a_sub_directory_fails_its_keys_alone() {
     let directory = tempfile::tempdir().unwrap();
     let file = replace(directory.path(), "key", |_| {});
     let shard = file.parent().unwrap();
@@ -139,7 +139,7 @@ fn a_file_in_the_place_of_a_sub_directory_is_a_fault_of_its_keys_alone() {
         block_on(backend.touch("key", None)).unwrap_err(),
         block_on(backend.delete("key")).unwrap_err(),
     ] {
-        is_a_fault_of_the_key(&error, shard);
+        assert_key_fault(&error, shard);
     }
     block_on(backend.clear()).unwrap();
     assert_eq!(fs::read(shard).unwrap(), b"foreign");
@@ -160,9 +160,9 @@ fn a_directory_that_is_taken_away_is_made_again() {
     assert_eq!(get(&backend, "key").unwrap(), b"value");
 }
 
-/// It may be a disk that comes back, with all that it held.
+/// The disk may be unmounted, and come back with all its files.
 #[test]
-fn nothing_is_known_to_be_deleted_from_a_directory_that_is_away() {
+fn deleting_from_a_directory_that_does_not_exist_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let (root, away) = (directory.path().join("cache"), directory.path().join("away"));
     let backend = FileBackend::new(&root).unwrap();
@@ -173,12 +173,12 @@ fn nothing_is_known_to_be_deleted_from_a_directory_that_is_away() {
         block_on(backend.set("key", b"value", Some(Duration::ZERO))).unwrap_err(),
         block_on(backend.clear()).unwrap_err(),
     ] {
-        is_a_fault_of_the_disk(&error, &root);
+        assert_disk_fault(&error, &root);
     }
     fs::rename(&away, &root).unwrap();
     assert_eq!(get(&backend, "key").unwrap(), b"value");
     assert!(block_on(backend.delete("key")).unwrap());
-    // In a directory that is there, absence is no error.
+    // In a directory that exists, a missing key is not an error.
     assert!(!block_on(backend.delete("key")).unwrap());
     block_on(backend.clear()).unwrap();
 }
@@ -188,7 +188,7 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// The child's program in a directory that any user may search.
+/// A copy of the child's program that any user may run.
 #[cfg(unix)]
 fn copy_of_the_child(directory: &Path) -> PathBuf {
     let program = directory.join("child");
@@ -222,7 +222,7 @@ fn a_directory_without_permission_makes_writing_an_error() {
     let answer = files(&root).into_iter().find(|file| !is_tally(file) && !is_lock(file)).unwrap();
     let shard = answer.parent().unwrap();
     chmod(&answer, 0o644);
-    // An answer that can be read and not removed, and one of which not even that much can be known.
+    // A directory that can be read but not written, and one that cannot even be read.
     for mode in [0o555, 0o000] {
         for doing in [&["once", root.to_str().unwrap(), "10"][..], &["delete", root.to_str().unwrap()]] {
             chmod(shard, mode);
@@ -238,8 +238,8 @@ fn a_directory_without_permission_makes_writing_an_error() {
     assert_eq!(fs::read(&answer).map(|bytes| bytes.ends_with(b"value")).ok(), Some(true));
 }
 
-/// A limit on the size of a file is what a disk without room looks like, and needs no disk: the system takes the first
-/// part of what is written and refuses the rest. (The shell counts in 512 or 1024 bytes.)
+/// A limit on the size of a file acts like a full disk: the system accepts the first part of a write and refuses the rest. The
+/// shell counts in blocks of 512 or 1024 bytes.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
@@ -261,7 +261,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
     assert_eq!(get(&backend, "key").unwrap().len(), 1000);
     let said = limited("1000000");
     assert!(said.starts_with("Backend(") && said.contains(directory.path().to_str().unwrap()), "{said}");
-    assert_eq!(get(&backend, "key"), None, "the older value must not outlive the one that was to replace it");
+    assert_eq!(get(&backend, "key"), None, "the older value outlived the failed write of a newer one");
     assert_eq!(
         files(directory.path()).iter().filter(|file| !is_tally(file) && !is_lock(file)).count(),
         0,
@@ -270,7 +270,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
     );
 }
 
-fn is_a_fault_of_the_disk(error: &cache_request::Error, path: &Path) {
+fn assert_disk_fault(error: &cache_request::Error, path: &Path) {
     assert_eq!(error.kind(), ErrorKind::Backend, "{error}");
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     let source = std::error::Error::source(error).expect("a cause");

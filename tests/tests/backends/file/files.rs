@@ -1,4 +1,4 @@
-//! What the files look like, who may read them, and whose they are.
+//! The layout of the files, their permissions, and foreign files beside them.
 
 use std::{
     fs::{self, File},
@@ -40,7 +40,7 @@ fn only_the_owner_may_read() {
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
     set(&FileBackend::new(&shared).unwrap(), "key", b"value");
-    assert_eq!(mode(&shared), 0o755, "a directory that is there stays as it is");
+    assert_eq!(mode(&shared), 0o755, "an existing directory keeps its permissions");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn foreign_files_are_left_alone() {
 }
 
 #[test]
-fn what_dead_writers_left_is_removed_after_an_hour() {
+fn temporary_files_of_dead_writers_are_removed_after_an_hour() {
     let directory = tempfile::tempdir().unwrap();
     let backend = open(&directory);
     set(&backend, "key", b"value");
@@ -132,18 +132,18 @@ fn a_damaged_file_is_an_error_or_a_miss_and_never_another_answer() {
         match block_on(backend.get(key)) {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "bit {bit}: {error}"),
             Ok(None) => {}
-            // Only the time when it expires can be another one and still mean something; the caller's value has its own.
+            // Only the two times can change without being noticed here.
             Ok(Some(found)) => assert!(found == b"the value" && (16..32).contains(&(bit / 8)), "bit {bit}: {found:?}"),
         }
     }
-    // A miss, and no mistaken answer, even where the name is right.
+    // A file with the right name and another key is a miss.
     let mut others = whole.clone();
     others[header - 1] = b'2';
     fs::write(&file, &others).unwrap();
     assert_eq!(get(&backend, key), None);
 
     assert!(!block_on(backend.delete(key)).unwrap());
-    assert!(!file.exists(), "a useless file is removed");
+    assert!(!file.exists(), "a corrupt file is removed");
     fs::write(&file, &whole[..10]).unwrap();
     set(&backend, key, b"new");
     assert_eq!(get(&backend, key).unwrap(), b"new");

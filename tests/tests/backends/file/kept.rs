@@ -1,4 +1,4 @@
-//! What is kept, for how long, and what takes its place.
+//! How long an answer is kept, and what replaces it.
 
 use std::{fs, future::Future, path::PathBuf, pin::Pin, time::Duration};
 
@@ -45,11 +45,11 @@ fn a_value_of_a_writer_whose_clock_was_ahead_lived_too_long() {
     assert_eq!(get(&reader, "key"), None);
     assert!(block_on(reader.add("key", b"new", Some(HOUR))).unwrap());
     assert_eq!(get(&reader, "key").unwrap(), b"new");
-    // A touch begins a timeout as a write does.
+    // A touch stores a new time, like a write.
     block_on(reader.set("key", b"new", None)).unwrap();
     assert!(block_on(writer.touch("key", Some(HOUR))).unwrap());
     assert_eq!(get(&reader, "key"), None);
-    // Clocks differ by a little.
+    // A difference of 5 seconds is tolerated.
     right.advance(HOUR - Duration::from_secs(5));
     block_on(writer.set("key", b"value", None)).unwrap();
     assert_eq!(get(&reader, "key").unwrap(), b"value");
@@ -59,7 +59,7 @@ fn a_value_of_a_writer_whose_clock_was_ahead_lived_too_long() {
 }
 
 #[test]
-fn what_has_expired_is_removed_when_it_is_asked_for() {
+fn an_expired_answer_is_removed_when_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::mock();
     let backend = timed(&directory, &clock);
@@ -81,9 +81,9 @@ fn a_zero_timeout_leaves_no_file() {
     assert_eq!(answers(&directory), [] as [PathBuf; 0]);
 }
 
-/// Readers find values expired while a writer replaces them: what the writer put there stays.
+/// Readers remove an expired answer while a writer replaces it: the new answer stays.
 #[test]
-fn removing_what_has_expired_spares_what_replaced_it() {
+fn removing_an_expired_answer_spares_its_replacement() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::mock();
     let backend = &timed(&directory, &clock);
@@ -100,9 +100,9 @@ fn removing_what_has_expired_spares_what_replaced_it() {
     }
 }
 
-/// What is left of an answer is nothing, be it expired, cut short, another program's or of a later version.
+/// A file that is expired, incomplete, foreign or of a later version is not an answer.
 #[test]
-fn add_takes_the_place_of_what_is_no_answer() {
+fn add_replaces_a_file_that_is_not_an_answer() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::mock();
     let backend = timed(&directory, &clock);
@@ -122,9 +122,9 @@ fn add_takes_the_place_of_what_is_no_answer() {
     assert_eq!(files(directory.path()).iter().filter(|file| !is_tally(file) && !is_lock(file)).count(), 0);
 }
 
-/// The future of a call is dropped while its thread works. A `delete` that returns after that is the last word.
+/// The future of a call is dropped while its thread works. After a later `delete`, the key has no answer.
 #[test]
-fn what_is_dropped_does_not_outlive_a_later_delete() {
+fn a_dropped_call_does_not_undo_a_later_delete() {
     let directory = tempfile::tempdir().unwrap();
     let backend = open(&directory);
     let large = vec![b'v'; 200_000];
@@ -163,7 +163,7 @@ fn any_executor_will_do() {
 }
 
 #[test]
-fn it_says_where_it_is() {
+fn name_display_and_debug() {
     let directory = tempfile::tempdir().unwrap();
     let backend = open(&directory);
     assert_eq!(backend.name(), "file");

@@ -1,4 +1,4 @@
-//! How large a directory becomes.
+//! The limits of a directory.
 
 use cache_request::{
     Clock, ErrorKind,
@@ -21,10 +21,10 @@ fn the_directory_stays_within_its_limit() {
         }
     }
     assert!(most <= 4 * MIB, "{most} bytes");
-    assert!(most > 3 * MIB, "{most} bytes: what fits should stay");
-    assert!(on_disk(&directory) > 5 * MIB / 2, "culling leaves four fifths");
-    assert_eq!(get(&backend, "key0"), None, "the oldest go");
-    assert!(get(&backend, "key3999").is_some(), "the newest stay");
+    assert!(most > 3 * MIB, "{most} bytes: too much was removed");
+    assert!(on_disk(&directory) > 5 * MIB / 2, "a sweep leaves four fifths");
+    assert_eq!(get(&backend, "key0"), None, "the oldest was kept");
+    assert!(get(&backend, "key3999").is_some(), "the newest was removed");
 }
 
 #[test]
@@ -42,9 +42,9 @@ fn the_directory_stays_within_its_number_of_answers() {
     }
 }
 
-/// Overwriting takes no more room, so it must not drive out the rest.
+/// Overwriting takes no more room, so it must not evict other answers.
 #[test]
-fn overwriting_one_key_drives_out_no_other() {
+fn overwriting_one_key_evicts_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let backend = FileBackend::builder(directory.path()).max_bytes(MIB).build().unwrap();
     for number in 0..100 {
@@ -59,7 +59,7 @@ fn overwriting_one_key_drives_out_no_other() {
 }
 
 #[test]
-fn what_has_expired_goes_first() {
+fn expired_answers_are_evicted_first() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::mock();
     let backend = FileBackend::builder(directory.path()).clock(&clock).max_bytes(MIB).build().unwrap();
@@ -78,7 +78,7 @@ fn what_has_expired_goes_first() {
         old += usize::from(get(&backend, &format!("old{number}")).is_some());
         new += usize::from(get(&backend, &format!("new{number}")).is_some());
     }
-    assert_eq!((old, new), (60, 60), "what is good stays while there is something expired to remove");
+    assert_eq!((old, new), (60, 60), "an answer was evicted while there were expired ones");
 }
 
 #[test]
@@ -89,12 +89,12 @@ fn a_value_larger_than_the_limit_is_refused() {
     set(&backend, "key", b"older");
     let error = block_on(backend.set("key", &vec![0; MIB as usize], None)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    assert_eq!(get(&backend, "key"), None, "the older value must not outlive the one that was to replace it");
-    assert_eq!(get(&backend, "other").unwrap(), b"value", "what is refused drives out nothing");
+    assert_eq!(get(&backend, "key"), None, "the older value outlived the failed write of a newer one");
+    assert_eq!(get(&backend, "other").unwrap(), b"value", "a refused value evicted another");
 }
 
 #[test]
-fn add_refuses_what_exceeds_the_limit_and_leaves_what_is_there() {
+fn add_refuses_a_value_larger_than_the_limit_and_keeps_the_stored_one() {
     let directory = tempfile::tempdir().unwrap();
     let backend = FileBackend::builder(directory.path()).max_bytes(MIB).build().unwrap();
     let large = vec![b'v'; MIB as usize];
@@ -104,9 +104,9 @@ fn add_refuses_what_exceeds_the_limit_and_leaves_what_is_there() {
     assert_eq!(get(&backend, "key").unwrap(), b"value");
 }
 
-/// To touch takes no more room, and what was added counts.
+/// A touch takes no more room, and an added value counts.
 #[test]
-fn what_is_added_and_touched_stays_within_the_limit() {
+fn adding_and_touching_stay_within_the_limit() {
     let directory = tempfile::tempdir().unwrap();
     let backend = FileBackend::builder(directory.path()).max_bytes(MIB).build().unwrap();
     for number in 0..1000 {
@@ -115,7 +115,7 @@ fn what_is_added_and_touched_stays_within_the_limit() {
         assert!(block_on(backend.touch(&key, Some(HOUR))).unwrap());
         assert!(on_disk(&directory) <= MIB, "{} bytes after {number}", on_disk(&directory));
     }
-    assert!(on_disk(&directory) > MIB / 2, "what fits should stay");
+    assert!(on_disk(&directory) > MIB / 2, "too much was removed");
 }
 
 #[test]

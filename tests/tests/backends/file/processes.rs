@@ -1,4 +1,4 @@
-//! Processes that share a directory, and die over it.
+//! Processes that share a directory, and that are killed while they write.
 
 use std::{
     fs::File,
@@ -26,9 +26,9 @@ fn processes_that_share_a_directory_stay_within_its_limit_together() {
     while writers.iter_mut().any(Writer::is_running) {
         most = most.max(on_disk(&directory));
     }
-    // Each process may have one value of 64 KiB under way.
+    // Each process may be writing one value of 64 KiB.
     assert!(most <= limit + 4 * (MIB / 16 + 4096), "{most} bytes");
-    assert!(all_is_whole(&open(&directory)) > 0);
+    assert!(count_whole_values(&open(&directory)) > 0);
 }
 
 #[test]
@@ -38,22 +38,22 @@ fn processes_that_write_the_same_keys_leave_whole_values() {
     let backend = open(&directory);
     loop {
         let is_over = !writers.iter_mut().any(Writer::is_running);
-        assert!(all_is_whole(&backend) > 0);
+        assert!(count_whole_values(&backend) > 0);
         if is_over {
             break;
         }
     }
 }
 
-/// Each key's place is empty, or holds what has expired or what a power cut left. The processes start together, and each
-/// tries to add all keys, and reads each before, which removes what has expired. Tried again while they run one after the other.
+/// A key has no file, an expired one, or one that a power cut left incomplete. The processes start together. Each reads every
+/// key, which removes expired files, and then adds it. The test repeats until they have run at the same time.
 #[test]
 fn of_processes_that_add_one_key_one_wins() {
     let run_at_once = (0..20).any(|_| processes_that_add_the_same_keys() > 1);
     assert!(run_at_once, "they did not run at once");
 }
 
-/// How many of them have added something.
+/// How many of the processes have added a key.
 fn processes_that_add_the_same_keys() -> usize {
     const ADDED: u64 = 300;
     let directory = tempfile::tempdir().unwrap();
@@ -80,7 +80,7 @@ fn processes_that_add_the_same_keys() -> usize {
         process.0.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
         assert_eq!(&begun, b"begun\n");
     }
-    // They wait for its end.
+    // They wait for the end of their input.
     processes.iter_mut().for_each(|(_, process)| drop(process.0.stdin.take()));
     let mut winners: Vec<Vec<u64>> = vec![Vec::new(); ADDED as usize];
     for (salt, process) in &mut processes {
@@ -98,7 +98,7 @@ fn processes_that_add_the_same_keys() -> usize {
     (1..=6).filter(|salt| each(*salt) > 0).count()
 }
 
-/// Other processes touch what this one replaces and removes: they neither undo it nor tear it.
+/// Other processes touch the keys that this one replaces and removes. They must not undo its changes.
 #[test]
 fn processes_that_touch_do_not_bring_back_older_values() {
     let directory = tempfile::tempdir().unwrap();
@@ -114,10 +114,13 @@ fn processes_that_touch_do_not_bring_back_older_values() {
             let (key, value) = (key(number), value(number, round));
             set(&backend, &key, &value);
             for _ in 0..3 {
-                assert!(get(&backend, &key) == Some(value.clone()), "of what was set, in round {round}");
+                assert!(
+                    get(&backend, &key) == Some(value.clone()),
+                    "the value that was set is missing, in round {round}"
+                );
             }
             assert!(block_on(backend.delete(&key)).unwrap(), "in round {round}");
-            assert!(get(&backend, &key).is_none(), "what was deleted came back, in round {round}");
+            assert!(get(&backend, &key).is_none(), "a deleted value came back, in round {round}");
         }
     }
     drop(touching);
@@ -129,20 +132,20 @@ fn a_writer_killed_at_any_moment_leaves_whole_values() {
     let backend = open(&directory);
     for round in 0..20_u32 {
         let writer = writer(&directory, 1 << 30, u64::from(round) * 1_000_003, None);
-        // Some moment within what a write takes: the scheduler makes it another one each time.
+        // It is killed at another moment of a write in each round.
         for _ in 0..round * 37 % 16 {
-            all_is_whole(&backend);
+            count_whole_values(&backend);
         }
         // `SIGKILL`, on Unix.
         drop(writer);
-        assert!(all_is_whole(&backend) > 0, "in round {round}");
+        assert!(count_whole_values(&backend) > 0, "in round {round}");
         set(&backend, &key(0), &value(0, 1));
     }
     let left = files(directory.path()).iter().filter(|file| file.to_str().unwrap().ends_with("-tmp")).count();
-    assert!(left <= 20, "at most one half-written file for each that was killed");
+    assert!(left <= 20, "each killed process leaves at most one temporary file");
 }
 
-/// A process at work. It does not outlive its test, even one that fails.
+/// A process that writes. It is killed when its test ends.
 struct Writer(Child);
 
 impl Writer {
@@ -159,7 +162,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // It has ended already, as a rule.
+        // An error means that it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -181,8 +184,8 @@ fn begun(command: &mut Command) -> Writer {
     writer
 }
 
-/// Reads what the writers write, and says how many values there are.
-fn all_is_whole(backend: &FileBackend) -> usize {
+/// Checks that each value is complete, and returns how many there are.
+fn count_whole_values(backend: &FileBackend) -> usize {
     let whole = |number: &u64| {
         let found = get(backend, &key(*number));
         assert!(

@@ -1,4 +1,4 @@
-//! Whose clock timeouts go by, and what becomes of rows that a wrong clock has written.
+//! The clock by which timeouts go, and rows that a wrong clock has stored.
 
 use std::time::Duration;
 

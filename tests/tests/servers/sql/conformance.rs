@@ -1,4 +1,4 @@
-//! The suite, in time that passes and in time that a test moves.
+//! The suite that every backend runs, by the machine's clock and by a mock clock.
 
 use std::{
     sync::{
@@ -17,11 +17,11 @@ use cache_request_tests::servers::postgres::Postgres;
 use tempfile::TempDir;
 
 cache_request::conformance! { name: sqlite, harness: Namespaces::of_sqlite(Clock::system()) }
-cache_request::conformance! { name: sqlite_to_the_millisecond, harness: Standing::new(Namespaces::of_sqlite) }
+cache_request::conformance! { name: sqlite_to_the_millisecond, harness: MockTime::new(Namespaces::of_sqlite) }
 cache_request::conformance! { name: postgres, harness: Namespaces::of_postgres(Clock::system()) }
 cache_request::conformance! {
     name: postgres_to_the_millisecond,
-    harness: Standing::new(Namespaces::of_postgres)
+    harness: MockTime::new(Namespaces::of_postgres)
 }
 
 /// Namespaces of one table.
@@ -50,7 +50,7 @@ impl<P: Sync> Namespaces<P> {
         static NAMESPACE: AtomicU64 = AtomicU64::new(0);
 
         let namespace = format!("suite{}", NAMESPACE.fetch_add(1, Ordering::Relaxed));
-        // Tests run at once: each with a few connections.
+        // Many tests run at the same time, so each uses few connections.
         (self.begin)(&self.place)
             .namespace(namespace)
             .max_connections(3)
@@ -69,20 +69,20 @@ impl<P: Sync> Harness for Namespaces<P> {
     }
 }
 
-/// Time moves when a test says so.
-struct Standing<P> {
+/// A harness with a mock clock.
+struct MockTime<P> {
     namespaces: Namespaces<P>,
     clock: MockClock,
 }
 
-impl<P> Standing<P> {
+impl<P> MockTime<P> {
     fn new(namespaces: impl FnOnce(Clock) -> Namespaces<P>) -> Self {
         let clock = Clock::mock();
         Self { namespaces: namespaces((&clock).into()), clock }
     }
 }
 
-impl<P: Sync> Harness for Standing<P> {
+impl<P: Sync> Harness for MockTime<P> {
     type Backend = SqlBackend;
 
     async fn backend(&self) -> SqlBackend {

@@ -43,7 +43,7 @@ fn a_server_that_is_killed_under_load_and_restarted() {
     outages::is_killed_and_restarted(&postgres.url(), &mut postgres.server);
 }
 
-/// With all of the processes that serve its connections.
+/// The processes that serve the connections are stopped too.
 #[test]
 fn a_server_that_is_stopped_and_goes_on() {
     let postgres = Postgres::start(&[]);
@@ -73,7 +73,7 @@ fn a_table_that_is_locked() {
     figures.are_good();
 }
 
-/// A table that counts the values that it is to store.
+/// A backend that counts its writes.
 struct Counting(SqlBackend, AtomicU32);
 
 impl Backend for Counting {
@@ -100,7 +100,7 @@ fn each_cold_call_waited_for_a_file_that_others_keep_locked() {
     let file = directory.path().join("cache.db");
     let sqlite = SqlBackend::builder(&format!("sqlite://{}", file.display())).connect(Connect::Now).build().unwrap();
     let backend = Arc::new(Counting(sqlite, AtomicU32::default()));
-    // Time stands still, so that the breaker stays open.
+    // The mock clock never advances, so the breaker stays open.
     let cache = Cache::builder()
         .backend(Arc::clone(&backend))
         .clock(Clock::mock())
@@ -127,7 +127,7 @@ fn each_cold_call_waited_for_a_file_that_others_keep_locked() {
 }
 
 #[test]
-fn a_file_that_is_none_is_an_error_each_time() {
+fn a_file_that_is_not_a_database_is_an_error_each_time() {
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("garbage.db");
     fs::write(&garbage, "no database ".repeat(1000)).unwrap();
@@ -152,7 +152,7 @@ fn a_file_that_is_none_is_an_error_each_time() {
 
 /// Its pages are overwritten while it is open.
 #[test]
-fn a_file_that_is_spoilt_is_never_a_panic() {
+fn a_damaged_file_never_causes_a_panic() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cache.db");
     let cache = Cache::from_url(&format!("sqlite://{}", file.display())).unwrap();
@@ -161,9 +161,9 @@ fn a_file_that_is_spoilt_is_never_a_panic() {
         thread::sleep(Duration::from_millis(300));
         for entry in fs::read_dir(directory.path()).unwrap() {
             let path = entry.unwrap().path();
-            // To shorten what is mapped (`-shm`) would be the end of the process.
+            // The process maps `-shm`, and would be killed if that became shorter.
             if !path.display().to_string().ends_with("-shm") {
-                // Who closes it may take its journal away.
+                // The journal may have been removed when a connection was closed.
                 if let Ok(length) = fs::metadata(&path).map(|metadata| metadata.len()) {
                     fs::write(&path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
                 }
@@ -171,12 +171,11 @@ fn a_file_that_is_spoilt_is_never_a_panic() {
         }
         thread::sleep(Duration::from_secs(1));
     });
-    println!("spoilt: {figures}");
+    println!("damaged: {figures}");
     figures.are_good();
 }
 
-/// No file may be longer than 2 MB, so that SQLite cannot write on, as if there were no room: bodies run, nothing older is
-/// left, and what fits is kept.
+/// A limit of 2 MB on the size of files acts like a full disk: bodies run, no older value is left, and what fits is stored.
 #[test]
 fn a_full_disk() {
     let directory = tempfile::tempdir().unwrap();
@@ -194,7 +193,7 @@ fn a_full_disk() {
     assert!(told.contains("bodies 10, ") && !told.contains(" 0 faults"), "{told}");
 }
 
-/// No file may be longer than the table is: nothing can be added to it.
+/// A limit on the size of files keeps the table from growing.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_whose_disk_is_full() {
@@ -204,7 +203,7 @@ fn a_server_whose_disk_is_full() {
         "full disk of the server",
         &cache,
         || {
-            // The log that it writes first has files of 16 MB, and if it could not write those it would end.
+            // The table must be larger than a file of the write-ahead log, 16 MB: the server ends if it cannot write that.
             let longer = "INSERT INTO cache_request SELECT 'other', number::text, repeat('x', 1900)::bytea, 0, NULL \
                           FROM generate_series(1, 10000) number; CHECKPOINT";
             let _ = postgres.ask(longer);

@@ -1,4 +1,4 @@
-//! What is wrong with one row is wrong with its key alone.
+//! A faulty row fails its own key alone.
 
 use cache_request::{
     Cache, ErrorKind,
@@ -79,7 +79,7 @@ fn a_value_that_the_table_refuses_was_a_fault_of_the_backend() {
         backend.set("key", b"older", None).await.unwrap();
         let error = backend.set("key", &[b'v'; 100], None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:#}");
-        assert_eq!(backend.get("key").await.unwrap(), None, "the older value outlived the one that was to replace it");
+        assert_eq!(backend.get("key").await.unwrap(), None, "the older value outlived the failed write of a newer one");
         let error = backend.add("key", &[b'v'; 100], None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:#}");
         let item = Item { key: "key", value: &[b'v'; 100], timeout: None };

@@ -1,10 +1,10 @@
-//! Certificates.
+//! Encrypted connections and certificates.
 
 use std::{path::Path, process::Command};
 
 use cache_request_tests::{certificates::Certificates, servers::postgres::Postgres};
 
-/// What two calls come to in a process that trusts this authority, if any, beside those that the system trusts.
+/// The output of a process that makes two calls. It trusts the given authority besides those that the system trusts.
 fn two_calls(url: &str, authority: Option<&Path>) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_child"));
     command.args(["two_calls", url]).env_remove("PGSSLROOTCERT");
@@ -23,7 +23,7 @@ fn connections_are_encrypted_and_strangers_are_not_trusted() {
     let authority = certificates.authority();
     let options = "connect=now&connect_limit=60s&soft_limit=60s&cull_every=1h";
     let url = |postgres: &Postgres, mode: &str| format!("{}?sslmode={mode}&namespace={mode}&{options}", postgres.url());
-    // Whether the connection is encrypted is what the server says of those that are there.
+    // A trigger records what the server says of the connection that writes: whether it is encrypted.
     let _ = postgres.ask(
         "CREATE TABLE seen (mode text, ssl bool); \
          CREATE TABLE cache_request (namespace TEXT NOT NULL, key TEXT NOT NULL, value BYTEA NOT NULL, \
@@ -47,7 +47,7 @@ fn connections_are_encrypted_and_strangers_are_not_trusted() {
         let refused = two_calls(&url(&postgres, mode), None);
         assert!(refused.starts_with("Backend: ") && refused.contains("certificate"), "{mode}: {refused}");
     }
-    // Who wants encryption does not go on without.
+    // With these modes, there is no fallback to a connection without encryption.
     for mode in ["require", "verify-full"] {
         let refused = two_calls(&url(&plain, mode), Some(&authority));
         assert!(refused.starts_with("Backend: "), "{mode}: {refused}");

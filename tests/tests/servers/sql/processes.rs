@@ -1,4 +1,4 @@
-//! Several processes, and several threads, at one table.
+//! Processes and threads that share a table.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ fn process(kind: &str, address: &str, command: &str, namespace: &str, count: u32
     process
 }
 
-/// What four processes print that do the same at once.
+/// The numbers that four processes print, which run the same command at the same time.
 fn four(kind: &str, address: &str, command: &str, count: u32) -> Vec<u32> {
     let started: Vec<_> = (0..4).map(|_| process(kind, address, command, "shared", count).spawn().unwrap()).collect();
     let ended = started.into_iter().map(|process| process.wait_with_output().unwrap());
@@ -50,7 +50,7 @@ fn processes_share_a_server() {
     add_and_set("postgres", &postgres.url());
 }
 
-/// In a namespace of this file, which a slow machine has all the time to open.
+/// A backend on `file`, with a limit for opening it that no slow machine reaches.
 fn backend(file: &Path) -> SqlBackend {
     let url = format!("sqlite://{}", file.display());
     SqlBackend::builder(&url).namespace("shared").connect_limit(Duration::from_secs(60)).build().unwrap()
@@ -65,14 +65,14 @@ fn of_threads_that_add_one_wins() {
         let winners = thread::scope(|threads| {
             let add = move || block_on(backend.add(key, b"", None)).unwrap();
             let adding: Vec<_> = (0..8).map(|_| threads.spawn(add)).collect();
-            adding.into_iter().filter(|_| true).map(|thread| thread.join().unwrap()).filter(|won| *won).count()
+            adding.into_iter().map(|thread| thread.join().unwrap()).filter(|won| *won).count()
         });
         assert_eq!(winners, 1);
     }
 }
 
 #[test]
-fn a_killed_process_leaves_it_usable() {
+fn a_killed_process_leaves_a_usable_file() {
     let directory = tempfile::tempdir().unwrap();
     let file: PathBuf = directory.path().join("cache.db");
     for round in 0..5 {
@@ -80,11 +80,11 @@ fn a_killed_process_leaves_it_usable() {
         thread::sleep(Duration::from_millis(100 + 37 * round));
         writer.kill().unwrap();
         writer.wait().unwrap();
-        look(&file);
+        check_usable(&file);
     }
 }
 
-fn look(file: &Path) {
+fn check_usable(file: &Path) {
     let backend = backend(file);
     block_on(async {
         if let Some(found) = backend.get("set").await.unwrap() {
@@ -95,12 +95,12 @@ fn look(file: &Path) {
     });
 }
 
-/// Root may write everywhere, so another user has to try.
+/// Root may write everywhere, so the test process runs as another user.
 #[test]
-fn who_may_only_read_gets_errors() {
+fn a_file_that_may_only_be_read_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cache.db");
-    look(&file);
+    check_usable(&file);
     let set_mode = |path: &Path, mode| {
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     };
@@ -117,5 +117,5 @@ fn who_may_only_read_gets_errors() {
     set_mode(directory.path(), 0o755);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(told.starts_with("(true, "), "to write is an error: {told}");
+    assert!(told.starts_with("(true, "), "writing is an error: {told}");
 }

@@ -1,9 +1,9 @@
-//! Every kind of caller.
+//! Callers on every kind of runtime, and on none.
 
 use cache_request::Cache;
 use cache_request_tests::{callers, servers::postgres::Postgres};
 
-/// Runtimes end, also while something is under way, and the connections stay.
+/// The connections survive the end of a caller's runtime, even during a call.
 fn every_caller(url: &str) {
     let cache = Cache::from_url(&format!("{url}?soft_limit=60s&connect=now&connect_limit=60s")).unwrap();
     callers::every_caller_gets_its_answer(&cache);

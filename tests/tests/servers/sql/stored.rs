@@ -1,4 +1,4 @@
-//! What stands in the table, for how long, and whose it is.
+//! The rows of the table: their content, their lifetime and their namespaces.
 
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ fn an_annotated_function_keeps_its_answers_there() {
     assert_eq!(postgres.ask(&row), "cache-request|paint..colour?name=red|t");
 }
 
-/// Namespaces and tables are apart, also when one is cleared of more rows than go at once.
-fn are_apart(begin: impl Fn() -> SqlBackendBuilder) {
+/// Namespaces and tables are separate, even when one is cleared of more rows than one statement removes.
+fn namespaces_are_separate(begin: impl Fn() -> SqlBackendBuilder) {
     let slowly = || begin().connect_limit(PATIENCE);
     block_on(async {
         let backends = [
@@ -68,8 +68,8 @@ fn are_apart(begin: impl Fn() -> SqlBackendBuilder) {
     }
 }
 
-/// Batches of several callers that concern the same keys in different orders wait for no circle.
-fn batches_cross(begin: impl Fn() -> SqlBackendBuilder) {
+/// Batches that have the same keys in different orders do not deadlock.
+fn batches_do_not_deadlock(begin: impl Fn() -> SqlBackendBuilder) {
     let backends = [begin().build().unwrap(), begin().build().unwrap()];
     let keys: Vec<String> = (0..300).map(|number| format!("key{number}")).collect();
     std::thread::scope(|threads| {
@@ -90,8 +90,8 @@ fn batches_cross(begin: impl Fn() -> SqlBackendBuilder) {
     });
 }
 
-/// What has expired is removed in the background, of all namespaces; what has not, is not.
-fn is_culled(begin: impl Fn() -> SqlBackendBuilder, rows: impl Fn() -> String) {
+/// Expired rows of all namespaces are removed in the background, and no others.
+fn expired_rows_are_removed(begin: impl Fn() -> SqlBackendBuilder, rows: impl Fn() -> String) {
     let clock = Clock::mock();
     let backend = begin().clock(&clock).cull_every(Duration::from_millis(50)).build().unwrap();
     let other = begin().clock(&clock).namespace("another").build().unwrap();
@@ -100,7 +100,7 @@ fn is_culled(begin: impl Fn() -> SqlBackendBuilder, rows: impl Fn() -> String) {
         let timeout = Some(Duration::from_secs(60));
         let items: Vec<_> = keys.iter().map(|key| Item { key, value: b"v", timeout }).collect();
         assert!(other.set_many(&items).await.iter().all(Result::is_ok));
-        backend.set("for ever".replace(' ', "-").as_str(), b"v", None).await.unwrap();
+        backend.set("for-ever", b"v", None).await.unwrap();
         backend.set("longer", b"v", Some(Duration::from_secs(61))).await.unwrap();
     });
     assert_eq!(rows(), "2502");
@@ -114,15 +114,15 @@ fn rows_of_sqlite() {
     let at = |name: &str| {
         SqlBackend::builder(&format!("sqlite://{}/{name}", directory.path().display())).connect_limit(PATIENCE)
     };
-    are_apart(|| at("apart.db"));
-    batches_cross(|| at("cross.db"));
+    namespaces_are_separate(|| at("apart.db"));
+    batches_do_not_deadlock(|| at("cross.db"));
 }
 
 #[test]
 fn expired_rows_of_sqlite_are_culled() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/cache.db", directory.path().display());
-    // Who goes by another clock, at the beginning of time, sees all that is there.
+    // Backends with a mock clock at its start see the rows as not yet expired.
     let keys: Vec<String> = (0..2500).map(|number| format!("key{number}")).collect();
     let begin = || SqlBackend::builder(&url).connect_limit(PATIENCE);
     let early = begin().clock(Clock::mock()).namespace("another").build().unwrap();
@@ -133,20 +133,20 @@ fn expired_rows_of_sqlite_are_culled() {
         let found = found.into_iter().chain(block_on(own.get_many(&["for-ever", "longer"])));
         found.filter(|found| found.as_ref().unwrap().is_some()).count().to_string()
     };
-    is_culled(begin, rows);
+    expired_rows_are_removed(begin, rows);
 }
 
 #[test]
 fn rows_of_postgres() {
     let postgres = Postgres::start(&[]);
-    are_apart(|| SqlBackend::builder(&postgres.url()));
-    batches_cross(|| SqlBackend::builder(&postgres.url()).connect_limit(PATIENCE));
-    // No process deletes these any more.
+    namespaces_are_separate(|| SqlBackend::builder(&postgres.url()));
+    batches_do_not_deadlock(|| SqlBackend::builder(&postgres.url()).connect_limit(PATIENCE));
+    // Every row was removed.
     assert_eq!(postgres.ask("SELECT count(*) FROM cache_request"), "0");
     let begin = || SqlBackend::builder(&postgres.url()).connect_limit(PATIENCE);
-    is_culled(begin, || postgres.ask("SELECT count(*) FROM cache_request"));
+    expired_rows_are_removed(begin, || postgres.ask("SELECT count(*) FROM cache_request"));
 
-    // A table that is taken away is made again, and one that is there is enough for who may make none.
+    // A dropped table is made again. A user who may not make tables can use an existing one.
     let backend = begin().build().unwrap();
     block_on(async {
         backend.set("key", b"value", None).await.unwrap();
