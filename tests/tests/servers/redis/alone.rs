@@ -147,7 +147,11 @@ fn an_error_that_the_server_answers_ends_no_connection() {
         redis.ask::<u64>(&["DEL", &key]);
         redis.ask::<u64>(&["RPUSH", &key, "a list"]);
         call(&cache, 1);
-        assert_eq!(cache.stats().faults(), round);
+        assert_eq!((cache.stats().faults(), cache.stats().functions[0].faults.corrupt), (round, round));
+        // The value has taken the list's place.
+        let before = hits(&cache);
+        call(&cache, 1);
+        assert_eq!(hits(&cache) - before, 1);
     }
     let by_this_test = 3 * 2 + 1;
     assert_eq!((redis.connections_received() - before, alone(&redis)), (by_this_test, Some(number)));

@@ -14,7 +14,7 @@ use cache_request_tests::{
     load::{during, until_it_works},
     outages,
     servers::{
-        redis::{Cluster, Namespaces, Redis},
+        redis::{Cluster, Namespaces, Redis, ask},
         run, wait_until,
     },
 };
@@ -50,6 +50,14 @@ fn it_passes_the_suite_and_spreads_what_it_keeps() {
         let twice = [b"1", b"2", b"3"].map(|value| Item { key: "twice", value, timeout: None });
         assert!(backend.set_many(&twice).await.iter().all(Result::is_ok));
         assert_eq!(backend.get("twice").await.unwrap().as_deref(), Some(&b"3"[..]));
+        // A key of another type fails by itself, until it is replaced. Only the node that has its slot takes the command.
+        let push = |node: &Redis| ask::<u64>(node.server.port, &["RPUSH", "many:list", "x"]).is_ok();
+        assert!(cluster.nodes.iter().any(push));
+        let found = backend.get_many(&["list", "twice"]).await;
+        assert_eq!(found[0].as_ref().unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(found[1].as_ref().unwrap().as_deref(), Some(&b"3"[..]));
+        backend.set("list", b"value", None).await.unwrap();
+        assert_eq!(backend.get("list").await.unwrap().as_deref(), Some(&b"value"[..]));
         backend.clear().await.unwrap();
     });
     assert_eq!(sizes(), before);
