@@ -2,10 +2,12 @@
 
 mod alone;
 mod blocking_connection;
+mod cluster;
 mod conformance;
 mod faults;
 mod keys;
 mod login;
 mod runtimes;
 mod scripted;
+mod sentinels;
 mod stored;
