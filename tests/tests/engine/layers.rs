@@ -44,11 +44,11 @@ fn imports_go_down_and_never_in_a_circle() {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// Whether both files are of one server's backend. Inside `file/`, `memcached/`, `redis/` and `sql/`, some types still know one
+/// Whether both files are of one server's backend. Inside `file/` and `sql/`, some types still know one
 /// another across files; outside of these folders, no circle is allowed.
 fn in_one_backend(one: &Module, other: &Module) -> bool {
     let folder = |module: &Module| module.get(..2).map(<[_]>::to_vec);
-    let backend = folder(one).filter(|folder| ["file", "memcached", "redis", "sql"].contains(&&*folder[1]));
+    let backend = folder(one).filter(|folder| ["file", "sql"].contains(&&*folder[1]));
     backend.is_some_and(|backend| backend[0] == "backend" && Some(backend) == folder(other))
 }
 

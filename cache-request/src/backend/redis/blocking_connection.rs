@@ -22,7 +22,7 @@ use redis::{
     io::tcp::socket2::Socket, parse_redis_value,
 };
 
-use super::{MAX_VALUE_BYTES, link::Live, multiplexed::configure, server::Server};
+use super::{live::Live, multiplexed::configure, server::Server, wire::MAX_VALUE_BYTES};
 use crate::base::{
     clock::{Nanos, coarse_now, nanos},
     runtime::own,
@@ -97,7 +97,7 @@ impl BlockingConnection {
         let answer = match open.exchange(&command().get_packed_command(), 1, begun, limit) {
             Ok(answer) => answer.into_iter().next().unwrap_or(Value::Nil).extract_error(),
             Err(error) if error.is_timeout() => {
-                shared.health().gave_up(begun.elapsed());
+                shared.health.gave_up(begun.elapsed());
                 return Some(Err(Failure::TimedOut));
             }
             Err(error) => return (begun.elapsed() >= limit / RETRY_WITHIN).then_some(Err(Failure::Failed(error))),

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use super::{
     address::Place,
-    link::Health,
+    health::Health,
     multiplexed::Multiplexed,
     sentinels::Sentinels,
     server::{ANSWER_LIMIT, Pushes, Server},

@@ -8,7 +8,7 @@ use std::{
 
 use redis::ConnectionAddr;
 
-use super::{link::Health, topology::Id};
+use super::{health::Health, topology::Id};
 use crate::base::sync::{Mutex, lock};
 
 #[derive(Default)]

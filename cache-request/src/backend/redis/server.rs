@@ -14,7 +14,7 @@ use redis::{
 
 use super::{
     address::{Address, Login, Place},
-    link::Health,
+    health::Health,
     multiplexed::Multiplexed,
     readers::Readers,
     tls::Tls,

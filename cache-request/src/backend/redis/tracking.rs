@@ -22,7 +22,8 @@ use tokio::{
 };
 
 use super::{
-    link::{Health, pause},
+    health::Health,
+    link::pause,
     masters::{Masters, Tracker},
     server::{Pushes, Server},
 };
