@@ -1,7 +1,7 @@
 //! One Redis server: the whole suite, and what is peculiar to it.
 
-mod alone;
 mod blocking_connection;
+mod blocking_reads;
 mod cluster;
 mod conformance;
 mod faults;

@@ -1,9 +1,9 @@
 //! Timeouts to the millisecond, on servers that count seconds.
 //!
-//! The server is told a timeout in seconds from now, rounded up, and so drops an item by its own clock. The millisecond of the end is in the
-//! item's flags, by the writer's clock: the lowest 32 bits of the milliseconds since 1970. A reader gets both the flags and the time that
-//! the server has left for the item. If they agree, the flags say when the item ends. If they do not, the clock of writer or reader
-//! is wrong, and the item ends early, at the first moment that the server's time allows.
+//! The server is told a timeout in seconds from now, rounded up, and drops an item by its own clock. The item's flags hold the millisecond of
+//! its end by the writer's clock: the lowest 32 bits of the milliseconds since 1970. A reader gets the flags and the time that the
+//! server has left for the item. If they agree, the flags say when the item ends. If they do not, the clock of writer or reader is
+//! wrong, and the item ends early, at the first moment at which it can end by the server's clock.
 
 use std::{
     ops::RangeInclusive,

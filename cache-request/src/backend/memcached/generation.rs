@@ -1,7 +1,7 @@
 //! Clears a namespace, whose keys memcached cannot list: every key contains a generation, and `clear` begins another one.
 //!
-//! Each server keeps the generation, and the latest of all servers counts. A generation is the date at which it began, in nanoseconds. If all
-//! servers have lost it, by a restart or for want of room, the next one is later than the lost one. So a cleared value never comes back.
+//! Each server keeps the generation, and the latest of all servers counts. A generation is the date at which it began, in
+//! nanoseconds. If all servers have lost it, by a restart or for want of room, the next one is later than the lost one. So a cleared value never comes back.
 
 use std::{
     sync::{

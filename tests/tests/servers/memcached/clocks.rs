@@ -9,7 +9,7 @@ use memcache::exp::Set;
 
 const HOUR_IN_MILLIS: u32 = 60 * 60 * 1000;
 
-/// Stores a value with a timeout of a minute as a writer does whose clock is wrong, of which the server has `seconds` left.
+/// Stores a value as a writer does whose clock is wrong: `wrong` changes the end, and the server has `seconds` left.
 fn written(memcached: &Memcached, backend: &MemcachedBackend, wrong: impl Fn(u32) -> u32, seconds: u32) {
     block_on(backend.set("key", b"value", Some(Duration::from_secs(60)))).unwrap();
     let stored = format!("clocks:{:x}:key", memcached.generation("clocks"));
@@ -27,7 +27,7 @@ fn a_value_of_a_writer_whose_clock_was_ahead_outlived_its_timeout() {
     let memcached = Memcached::start(&[]);
     let backend = backend(&memcached);
     for ahead in [HOUR_IN_MILLIS, 24 * HOUR_IN_MILLIS, 24 * 24 * HOUR_IN_MILLIS] {
-        // As late as the server keeps it, it may have ended.
+        // The server keeps a value for up to 3 seconds after its end.
         written(&memcached, &backend, |end| end.wrapping_add(ahead), 3);
         assert_eq!(block_on(backend.get("key")).unwrap(), None, "{ahead} ms ahead");
         assert!(!block_on(backend.touch("key", None)).unwrap());

@@ -46,7 +46,7 @@ fn it_passes_the_suite_and_spreads_what_it_keeps() {
             assert_eq!(found.unwrap().as_deref(), Some(key.as_bytes()));
         }
         assert!(backend.delete_many(&names[..100]).await.into_iter().all(Result::unwrap));
-        // The later one of two stays.
+        // The last item of a key stays.
         let twice = [b"1", b"2", b"3"].map(|value| Item { key: "twice", value, timeout: None });
         assert!(backend.set_many(&twice).await.iter().all(Result::is_ok));
         assert_eq!(backend.get("twice").await.unwrap().as_deref(), Some(&b"3"[..]));
@@ -156,7 +156,7 @@ fn a_late_write_does_not_undo_a_deletion() {
     assert_eq!(kept, 0, "of {} that were deleted", keys.len());
 }
 
-/// Every slot has a master that a client of its own reaches.
+/// Waits until a new client reaches a master for every slot.
 fn until_all_work(cluster: &Cluster) {
     wait_until("all slots are served", || {
         let backend = RedisBackend::builder(&cluster.url()).namespace("probe").build().unwrap();
@@ -177,7 +177,7 @@ fn nodes_may_be_encrypted_and_strangers_are_not_trusted() {
     let cluster = Cluster::encrypted(&certificates);
     let url = format!("{}?connect=now&connect_limit=60s&soft_limit=60s&tls=true", cluster.url());
     let cache = Cache::from_url(&format!("{url}&tls_ca={}", certificates.authority().display())).unwrap();
-    // On all nodes.
+    // Enough keys for all nodes.
     scoped_sync(&cache, || (0..200).for_each(|number| assert_eq!([double(number), double(number)], [number * 2; 2])));
     assert_eq!((cache.stats().hits(), cache.stats().faults()), (200, 0), "{}", cache.stats());
     let masters = cluster.masters();
