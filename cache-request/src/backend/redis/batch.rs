@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{Error, backend::Item};
 
-/// The keys of one `MGET`, while which the server answers no other client.
+/// The most keys of one `MGET`, during which the server answers no other client.
 const KEYS_AT_ONCE: usize = 500;
 
 /// The most bytes of one pipeline.
