@@ -35,21 +35,10 @@ fn imports_go_down_and_never_in_a_circle() {
     for (module, targets) in &imports {
         let upward = targets.iter().filter(|target| layer(target) > layer(module));
         faults.extend(upward.map(|target| format!("{} imports {}", module.join("::"), target.join("::"))));
-        let around = targets
-            .iter()
-            .filter(|target| !in_one_backend(module, target))
-            .filter(|target| ***target != **module && reaches(target, module, &imports));
+        let around = targets.iter().filter(|target| ***target != **module && reaches(target, module, &imports));
         faults.extend(around.map(|target| format!("circle: {} imports {}", module.join("::"), target.join("::"))));
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
-}
-
-/// Whether both files are of one server's backend. Inside `memcached/` and `redis/`, some types still know one
-/// another across files; outside of these folders, no circle is allowed.
-fn in_one_backend(one: &Module, other: &Module) -> bool {
-    let folder = |module: &Module| module.get(..2).map(<[_]>::to_vec);
-    let backend = folder(one).filter(|folder| ["memcached", "redis"].contains(&&*folder[1]));
-    backend.is_some_and(|backend| backend[0] == "backend" && Some(backend) == folder(other))
 }
 
 /// Reads the modules below a folder, tests and models left out.

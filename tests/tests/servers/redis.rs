@@ -1,11 +1,13 @@
 //! One Redis server: the whole suite, and what is peculiar to it.
 
-mod alone;
 mod blocking_connection;
+mod blocking_reads;
+mod cluster;
 mod conformance;
 mod faults;
 mod keys;
 mod login;
 mod runtimes;
 mod scripted;
+mod sentinels;
 mod stored;

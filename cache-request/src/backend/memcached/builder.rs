@@ -1,18 +1,35 @@
-//! Makes a backend on memcached.
+//! Builds a backend.
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
-use super::{MemcachedBackend, Store, address, fleet::Fleet, generation::Generation};
+use super::{address, backend::MemcachedBackend, fleet::Fleet, generation::Generation, session::Store};
 use crate::{
     Error,
     base::{block_on::block_on, runtime::PerRuntime},
     options::{address::of_backend, checks::Checks, defaults, kind::Connect, scheme::Service, table},
 };
 
-/// Makes a [`MemcachedBackend`].
+impl MemcachedBackend {
+    /// A backend on the servers at `address`, with the defaults of [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MemcachedBackendBuilder::build`].
+    pub fn new(address: &str) -> Result<Self, Error> {
+        Self::builder(address).build()
+    }
+
+    /// A builder for a backend on the servers at `address`: `memcached://a:11211,b:11211,c`, or `memcached://[::1]:11211`. The
+    /// default port is 11211.
+    pub fn builder(address: &str) -> MemcachedBackendBuilder {
+        MemcachedBackendBuilder::new(address)
+    }
+}
+
+/// Builds a [`MemcachedBackend`].
 ///
 /// Its methods have the names of the options of [`Config`](crate::Config), and refuse the same values: [`build`](Self::build)
 /// returns the first error.
@@ -28,12 +45,12 @@ pub struct MemcachedBackendBuilder {
 }
 
 impl MemcachedBackendBuilder {
-    /// Begins at an address that is percent-encoded and has no options.
-    pub(super) fn new(address: &str) -> Self {
+    /// A builder for a percent-encoded address without options.
+    fn new(address: &str) -> Self {
         Self::of(of_backend(address, &[Service::Memcached]).and_then(|(_, rest)| address::parse(&rest)))
     }
 
-    /// Begins at an address without its scheme, which is decoded already.
+    /// A builder for a decoded address without its scheme.
     pub(crate) fn at(rest: &str) -> Self {
         Self::of(address::parse(rest))
     }
@@ -49,10 +66,10 @@ impl MemcachedBackendBuilder {
         }
     }
 
-    /// What keys begin with on the servers: 1 to 100 characters of printable ASCII, without spaces and colons. Default:
+    /// The first part of all keys on the servers: 1 to 100 characters of printable ASCII, without spaces and colons. Default:
     /// [`defaults::NAMESPACE`](crate::defaults::NAMESPACE).
     ///
-    /// Backends of different namespaces never see one another's keys.
+    /// Backends with different namespaces do not see each other's keys.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self.checks.check(&table::NAMESPACE, &self.namespace);
@@ -65,26 +82,26 @@ impl MemcachedBackendBuilder {
         self
     }
 
-    /// How long a server may take to answer, or to connect. Then it counts as lost, until it answers again. Default:
+    /// How long a server may take to answer or to connect. A server that takes longer counts as lost until it answers again. Default:
     /// [`defaults::ANSWER_LIMIT`](crate::defaults::ANSWER_LIMIT); in an address, 0.8 of the soft limit.
     ///
-    /// It should be less than the soft limit of the cache, which knows nothing of servers: if that is over first too often, the
-    /// circuit breaker opens, and no server is asked any more.
+    /// It should be less than the soft limit of the cache, which does not tell servers apart: if the soft limit passes first too often,
+    /// the circuit breaker opens, and the other servers are not asked either.
     pub fn answer_limit(mut self, limit: Duration) -> Self {
         self.checks.check(&table::ANSWER_LIMIT, &limit);
         self.answer_limit = limit;
         self
     }
 
-    /// How many connections the callers of one runtime may have to each server. Further callers wait for one. Gets are sent
-    /// together, and need few. Default: [`defaults::MEMCACHED_MAX_CONNECTIONS`](crate::defaults::MEMCACHED_MAX_CONNECTIONS).
+    /// The most connections of one runtime to each server. Further callers wait for a free one. Gets share connections and need
+    /// few. Default: [`defaults::MEMCACHED_MAX_CONNECTIONS`](crate::defaults::MEMCACHED_MAX_CONNECTIONS).
     pub fn max_connections(mut self, connections: u64) -> Self {
         self.checks.check(&table::MEMCACHED_MAX_CONNECTIONS, &connections);
         self.max_connections = connections;
         self
     }
 
-    /// Makes the backend.
+    /// Builds the backend.
     ///
     /// # Errors
     ///
@@ -94,18 +111,19 @@ impl MemcachedBackendBuilder {
     pub fn build(self) -> Result<MemcachedBackend, Error> {
         let servers = self.servers?;
         self.checks.finish()?;
+        let fleet = Fleet::new(servers, self.answer_limit);
         let backend = MemcachedBackend {
-            store: Arc::new(Store {
-                generation: Generation::of(&self.namespace),
+            store: Store {
+                generation: Generation::of(&self.namespace, Arc::clone(&fleet)),
                 namespace: self.namespace,
-                fleet: Fleet::new(servers, self.answer_limit),
+                fleet,
                 max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
                 largest: AtomicUsize::new(usize::MAX),
-            }),
+            },
             links: PerRuntime::default(),
         };
         if self.connect == Connect::Now {
-            // On the library's own runtime: this thread waits.
+            // This thread waits, so the library's own runtime connects.
             block_on(async { backend.store.fleet.all_answer(&*backend.link()?).await })?;
         }
         Ok(backend)

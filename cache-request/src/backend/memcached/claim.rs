@@ -1,55 +1,58 @@
-//! Writes that are done in time or not at all.
+//! Writes that the server executes in time or not at all.
 //!
-//! Whoever gives up leaves behind what was sent, and the server comes to it when it may: after what somebody has asked over
-//! another connection meanwhile. A `set` after a later deletion would bring back what was deleted. To close its connection
-//! does not help, as the server does what it finds there all the same; nor to wait for an answer, as the runtime that
-//! would have to read it may be one that nobody drives.
+//! A caller that gives up leaves its command on the way, and the server may execute it later than a command that was sent after it over
+//! another connection. A `set` that comes after a later deletion would bring back what was deleted. To close the connection does not help:
+//! the server executes what it has received. To wait for the answer does not help either: the runtime that would read it may not run.
 //!
-//! So nothing is written blindly. A first round trip asks for the number that the server gave to the item (its CAS, which no
-//! other item ever has), and puts an item that has ended already where there is none. The second one writes in the place of
-//! that very item. Whatever happens to the key in between, a deletion as well as a newer value, the write is not done any
-//! more. That costs a write a second trip, and a look nothing.
+//! So every write takes two round trips. The first one reads the item's CAS number, which the server never gives to another item, and
+//! adds an ended item if there is none. The second one writes if the item still has that number. If the key was deleted or written in
+//! between, the number is another one, and the server drops the write.
 //!
-//! A server without CAS (`memcached -C`) has no such numbers. There, writes may come late.
+//! A server without CAS (`memcached -C`) has no such numbers, and may execute a write late.
 
 use memcache::exp::{Get, Meta, MutationStatus, Op, Set};
 
-use super::{Outcome, expiry, fleet::Failure};
+use super::{
+    expiry,
+    failure::{Failure, Outcome},
+};
 
 /// An item as it was when a write began.
 pub(super) struct Claim {
     cas: u64,
-    /// Whether there was one, that had not ended.
+    /// Whether there was an item that had not ended.
     pub(super) is_there: bool,
 }
 
-/// What a server without CAS says that the number of every item is.
+/// The number of every item on a server without CAS.
 const NO_CAS: u64 = 0;
 
 impl Claim {
-    /// What to ask: for the item, and for the one that is put there if there is none.
+    /// The operations of the first round trip. Their outcomes are for [`of`](Self::of).
     pub(super) fn ask(stored: &str) -> [Op; 2] {
         let look = Get::new(stored).meta(Meta::NONE.ttl().cas()).without_value();
         [look.into(), expiry::ended(stored).add().return_cas().into()]
     }
 
-    /// `None` if the item came or went while it was looked for.
-    pub(super) fn of(looked: Outcome, put: Outcome) -> Result<Option<Self>, Failure> {
-        let (looked, put) = (looked?, put?);
-        let (Some(looked), Some(put)) = (looked.as_get(), put.as_mutation()) else { return Err(Failure::nonsense()) };
-        match put.status {
-            MutationStatus::Applied => Ok(put.cas.map(|cas| Self { cas, is_there: false })),
+    /// `None` if the item came or went between the two operations.
+    pub(super) fn of(looked: Outcome, added: Outcome) -> Result<Option<Self>, Failure> {
+        let (looked, added) = (looked?, added?);
+        let (Some(looked), Some(added)) = (looked.as_get(), added.as_mutation()) else {
+            return Err(Failure::unexpected_answer());
+        };
+        match added.status {
+            MutationStatus::Applied => Ok(added.cas.map(|cas| Self { cas, is_there: false })),
             _ => Ok(looked.item.cas.map(|cas| Self { cas, is_there: expiry::is_there(looked) })),
         }
     }
 
-    /// A write that is done only in the place of this item.
+    /// Restricts a write to this item.
     pub(super) fn replace(&self, set: Set) -> Set {
         replace(self.cas, set)
     }
 }
 
-/// A write that is done only in the place of the item of this number.
+/// Restricts a write to the item with this number.
 pub(super) fn replace(cas: u64, set: Set) -> Set {
     if cas == NO_CAS { set } else { set.compare_cas(cas) }
 }

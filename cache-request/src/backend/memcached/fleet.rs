@@ -1,10 +1,9 @@
-//! Which server has a key, and which of them answer.
+//! The servers: which one has a key, and which of them answer.
 
 use std::{
     fmt, io,
-    pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,12 +11,9 @@ use std::{
 
 use futures_util::future::join_all;
 use memcache::exp::{self, AsyncMetaClient, MetaClientBuilder, Operation};
-use tokio::{
-    runtime::Handle,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
-use super::get_batch::GetBatch;
+use super::{failure::Failure, link::Link};
 use crate::{
     Error, ErrorKind,
     base::{
@@ -29,16 +25,16 @@ use crate::{
 /// Pauses between attempts to reach a lost server double from the first to the last of these.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
-/// How long such an attempt may take.
+/// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(1);
 
-/// Who gives up later than this did so because there was no answer.
+/// A caller that gives up after this time did so because the server did not answer.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// So many connections in a row may be lost before their server counts as lost: it may have ended those that nobody used.
-const CUTS: u32 = 4;
+/// How many connections in a row may be closed before their server counts as lost. A server that is well closes idle ones.
+const CLOSED: u32 = 4;
 
-/// All servers.
+/// The servers among which the keys are divided.
 pub(super) struct Fleet {
     servers: Vec<Server>,
     answer_limit: Duration,
@@ -48,11 +44,11 @@ struct Server {
     /// `host:port`
     address: String,
     hash: u64,
-    /// It did not answer, and is asked by a task of the library's own runtime until it does. Nobody else asks it meanwhile.
+    /// It did not answer. A task of the library's own runtime asks it until it does; calls do not ask it.
     lost: AtomicBool,
-    /// How many connections were lost since one had an answer.
-    cuts: AtomicU32,
-    /// Connections of earlier epochs are not used any more.
+    /// How many connections were closed since the last answer.
+    closed: AtomicU32,
+    /// Connections of earlier epochs are not used.
     epoch: AtomicU64,
 }
 
@@ -62,7 +58,7 @@ impl Fleet {
             hash: hash(&address),
             address,
             lost: AtomicBool::new(false),
-            cuts: AtomicU32::new(0),
+            closed: AtomicU32::new(0),
             epoch: AtomicU64::new(0),
         });
         Arc::new(Self { servers: servers.collect(), answer_limit })
@@ -76,18 +72,18 @@ impl Fleet {
         self.servers.len()
     }
 
-    /// Rendezvous hashing: of all servers, the one that this key likes most. Whatever happens to others, and in whichever order they
-    /// are named, it is the same one.
+    /// The server that has this key, by rendezvous hashing: the one with the highest score for the key. Neither the order of the
+    /// servers nor the loss of another one changes it.
     pub(super) fn server_of(&self, key: &str) -> usize {
         if self.servers.len() == 1 {
             return 0;
         }
         let key = hash(key);
-        let liked = |server: usize| mix(key ^ self.servers[server].hash);
-        (0..self.servers.len()).max_by_key(|server| liked(*server)).unwrap_or(0)
+        let score = |server: usize| mix(key ^ self.servers[server].hash);
+        (0..self.servers.len()).max_by_key(|server| score(*server)).unwrap_or(0)
     }
 
-    /// Asks one server something, through the connections of the caller's runtime. At once an error, if the server is lost.
+    /// Runs an operation on one server. Fails at once if the server is lost.
     pub(super) async fn ask<T>(
         self: &Arc<Self>,
         link: &Link,
@@ -104,20 +100,23 @@ impl Fleet {
         number: usize,
         operation: impl AsyncFnOnce(AsyncMetaClient) -> exp::Result<T>,
     ) -> Result<T, Failure> {
-        self.is_there(number)?;
+        self.check(number)?;
         let server = &self.servers[number];
         let waiting = self.waiting(number);
         let outcome = link
             .drive(async {
-                let conversation = async { operation(link.client(number, server).await?).await };
-                timeout(limit, conversation).await
+                let operation = async {
+                    let epoch = server.epoch.load(Ordering::Relaxed);
+                    operation(link.client(number, &server.address, epoch).await?).await
+                };
+                timeout(limit, operation).await
             })
             .await;
         waiting.end();
         match outcome {
             Ok(Ok(answer)) => {
-                if server.cuts.load(Ordering::Relaxed) != 0 {
-                    server.cuts.store(0, Ordering::Relaxed);
+                if server.closed.load(Ordering::Relaxed) != 0 {
+                    server.closed.store(0, Ordering::Relaxed);
                 }
                 Ok(answer)
             }
@@ -129,21 +128,21 @@ impl Fleet {
         }
     }
 
-    /// An error, if the server is lost.
-    pub(super) fn is_there(&self, number: usize) -> Result<(), Failure> {
+    /// Fails if the server is lost.
+    pub(super) fn check(&self, number: usize) -> Result<(), Failure> {
         if self.servers[number].lost.load(Ordering::Relaxed) {
-            return Err(self.unreachable(number, ErrorKind::Backend, "is not there"));
+            return Err(self.unreachable(number, ErrorKind::Backend, "is lost and not asked until it answers again"));
         }
         Ok(())
     }
 
-    /// To be held while a call waits for the server.
+    /// Returns what a call must hold while it waits for the server.
     pub(super) fn waiting(self: &Arc<Self>, number: usize) -> Waiting<'_> {
-        Waiting { fleet: self, number, since: coarse_now(), is_over: false }
+        Waiting { fleet: self, number, since: coarse_now(), has_ended: false }
     }
 
-    /// Half the usual time, for what comes before what the caller wants.
-    pub(super) async fn ask_shortly<T>(
+    /// As [`ask`](Self::ask), within half the time: for what has to be known before the caller's own operation.
+    pub(super) async fn ask_first<T>(
         self: &Arc<Self>,
         link: &Link,
         server: usize,
@@ -152,8 +151,8 @@ impl Fleet {
         self.ask_within(self.answer_limit / 2, link, server, operation).await
     }
 
-    /// Some operations in one round trip. As many outcomes as operations. A connection that is lost counts as one, however many
-    /// had no answer over it.
+    /// Runs some operations in one round trip, and returns one outcome for each. A connection that is closed counts once, however
+    /// many operations failed with it.
     pub(super) async fn exchange<O: Operation>(
         self: &Arc<Self>,
         link: &Link,
@@ -163,7 +162,7 @@ impl Fleet {
         let count = operations.len();
         let asked = async move |client: AsyncMetaClient| {
             let outcomes = client.run_many(operations).await?;
-            // If there are none, it is the whole that has failed.
+            // Without any answer, the round trip itself has failed.
             let has_answers = outcomes.iter().any(|outcome| !outcome.as_ref().is_err_and(is_of_connection));
             if has_answers {
                 Ok(outcomes)
@@ -173,30 +172,30 @@ impl Fleet {
         };
         let outcomes = match self.ask(link, server, asked).await {
             Ok(outcomes) => outcomes,
-            Err(failure) => return (0..count).map(|_| Err(failure.again())).collect(),
+            Err(failure) => return (0..count).map(|_| Err(failure.copy())).collect(),
         };
         let mut lost: Option<Failure> = None;
         let mut failed = |error| match &lost {
-            Some(failure) if is_of_connection(&error) => failure.again(),
-            None if is_of_connection(&error) => lost.insert(self.failed(server, error)).again(),
+            Some(failure) if is_of_connection(&error) => failure.copy(),
+            None if is_of_connection(&error) => lost.insert(self.failed(server, error)).copy(),
             _ => self.failed(server, error),
         };
         outcomes.into_iter().map(|outcome| outcome.map_err(&mut failed)).collect()
     }
 
-    /// An error if one of them does not answer.
+    /// Fails if one of the servers does not answer.
     pub(super) async fn all_answer(self: &Arc<Self>, link: &Link) -> Result<(), Error> {
         let answers = (0..self.len()).map(|server| self.ask(link, server, async |client| client.noop().await));
         join_all(answers).await.into_iter().collect::<Result<(), _>>().map_err(Failure::error)
     }
 
-    /// What went wrong at one server. The texts of the client's errors quote keys, and with them arguments.
+    /// The failure for an error of the client. Texts of the client's own are not shown: they quote keys, which hold arguments.
     pub(super) fn failed(self: &Arc<Self>, number: usize, error: exp::Error) -> Failure {
         match error {
             exp::Error::Ambiguous { source, .. } => self.failed(number, *source),
             exp::Error::Io(cause) => {
                 let server = &self.servers[number];
-                let is_cut = matches!(
+                let is_closed = matches!(
                     cause.kind(),
                     io::ErrorKind::UnexpectedEof
                         | io::ErrorKind::ConnectionReset
@@ -204,13 +203,13 @@ impl Fleet {
                         | io::ErrorKind::BrokenPipe
                         | io::ErrorKind::NotConnected
                 );
-                // Connections that were not used for a while may all be gone, and the next one may work.
+                // Other idle connections may be closed as well, and a new one may work.
                 server.epoch.fetch_add(1, Ordering::Relaxed);
-                if !is_cut || server.cuts.fetch_add(1, Ordering::Relaxed) + 1 >= CUTS {
+                if !is_closed || server.closed.fetch_add(1, Ordering::Relaxed) + 1 >= CLOSED {
                     self.lose(number);
                 }
                 let why = self.unreachable(number, ErrorKind::Backend, &format!("cannot be reached: {cause}"));
-                if is_cut { Failure::Cut(why.error()) } else { why }
+                if is_closed { Failure::Closed(why.error()) } else { why }
             }
             exp::Error::Timeout { .. } => {
                 self.lose(number);
@@ -221,26 +220,26 @@ impl Fleet {
                 Failure::Other(Error::backend(format!("memcached rejects a command: {message}")))
             }
             exp::Error::Usage(message) => {
-                Failure::Other(Error::backend(format!("no command for memcached: {message}")))
+                Failure::Other(Error::backend(format!("the client sends no such command to memcached: {message}")))
             }
-            _ => Failure::nonsense(),
+            _ => Failure::unexpected_answer(),
         }
     }
 
-    /// The error of the keys of one server, of this kind where it is the backend's: not if others go on, as the guard would leave
-    /// all of them alone.
+    /// The failure of one server. It is of the given kind if no other server works. Else it is [`ErrorKind::Unavailable`], as the
+    /// guard would stop asking the others.
     #[cold]
     fn unreachable(&self, number: usize, kind: ErrorKind, why: &str) -> Failure {
-        let others_go_on = self
+        let others_work = self
             .servers
             .iter()
             .enumerate()
             .any(|(other, server)| other != number && !server.lost.load(Ordering::Relaxed));
-        let kind = if others_go_on { ErrorKind::Unavailable } else { kind };
+        let kind = if others_work { ErrorKind::Unavailable } else { kind };
         Failure::Other(Error::new(kind, format!("memcached at {} {why}", self.servers[number].address)))
     }
 
-    /// Nobody asks this server any more, until it answers again.
+    /// Marks a server as lost, and begins to ask it until it answers.
     #[cold]
     fn lose(self: &Arc<Self>, number: usize) {
         let server = &self.servers[number];
@@ -251,7 +250,7 @@ impl Fleet {
             Ok(runtime) => {
                 runtime.spawn(find_again(Arc::downgrade(self), number, server.address.clone()));
             }
-            // Nobody would find it again.
+            // Without a runtime, nothing would find it again.
             Err(_) => server.lost.store(false, Ordering::Relaxed),
         }
     }
@@ -259,12 +258,12 @@ impl Fleet {
     fn found(&self, number: usize) {
         let server = &self.servers[number];
         server.epoch.fetch_add(1, Ordering::Relaxed);
-        server.cuts.store(0, Ordering::Relaxed);
+        server.closed.store(0, Ordering::Relaxed);
         server.lost.store(false, Ordering::Relaxed);
     }
 }
 
-/// Asks a lost server until it answers, or nobody wants to know any more.
+/// Asks a lost server until it answers or the fleet is dropped.
 async fn find_again(fleet: Weak<Fleet>, number: usize, address: String) {
     let mut pause = PAUSES[0];
     loop {
@@ -283,98 +282,30 @@ async fn find_again(fleet: Weak<Fleet>, number: usize, address: String) {
     }
 }
 
-/// A call that waits for a server. If it gives up, after a while, that is for want of an answer.
+/// A call that waits for a server. If it is dropped after [`PATIENCE`] without an end, the server is lost.
 pub(super) struct Waiting<'a> {
     fleet: &'a Arc<Fleet>,
     number: usize,
-    /// By the coarse clock: it is read for every call.
+    /// By the coarse clock, as it is read for every call.
     since: Nanos,
-    is_over: bool,
+    has_ended: bool,
 }
 
 impl Waiting<'_> {
     pub(super) fn end(mut self) {
-        self.is_over = true;
+        self.has_ended = true;
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.is_over && coarse_since(self.since) >= PATIENCE {
+        if !self.has_ended && coarse_since(self.since) >= PATIENCE {
             self.fleet.lose(self.number);
         }
     }
 }
 
-/// The connections of one runtime: a client for each server, made when it is needed.
-pub(super) struct Link {
-    runtime: Handle,
-    clients: Vec<Mutex<Option<(u64, AsyncMetaClient)>>>,
-    get_batch: Vec<GetBatch>,
-    max_connections: usize,
-}
-
-impl Link {
-    pub(super) fn new(runtime: &Handle, servers: usize, max_connections: usize) -> Self {
-        Self {
-            runtime: runtime.clone(),
-            clients: (0..servers).map(|_| Mutex::default()).collect(),
-            get_batch: (0..servers).map(|_| GetBatch::default()).collect(),
-            max_connections,
-        }
-    }
-
-    /// Those who wait for a server.
-    pub(super) fn get_batch(&self, server: usize) -> &GetBatch {
-        &self.get_batch[server]
-    }
-
-    pub(super) fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
-    async fn client(&self, number: usize, server: &Server) -> exp::Result<AsyncMetaClient> {
-        let epoch = server.epoch.load(Ordering::Relaxed);
-        if let Some((of, client)) = &*self.slot(number)
-            && *of == epoch
-        {
-            return Ok(client.clone());
-        }
-        // It resolves the name, and connects when it is asked something. How long that may take is our own concern.
-        let client = MetaClientBuilder::new()
-            .max_idle(self.max_connections)
-            .max_connections(Some(self.max_connections))
-            .connect_timeout(None)
-            .io_timeout(None)
-            .connect_async(server.address.as_str())
-            .await?;
-        let mut slot = self.slot(number);
-        match &*slot {
-            // Somebody else was as quick.
-            Some((of, client)) if *of >= epoch => Ok(client.clone()),
-            _ => {
-                *slot = Some((epoch, client.clone()));
-                Ok(client)
-            }
-        }
-    }
-
-    fn slot(&self, number: usize) -> MutexGuard<'_, Option<(u64, AsyncMetaClient)>> {
-        self.clients[number].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Drives what uses these connections, whoever polls it: they belong to this runtime, which is not always the caller's.
-    async fn drive<T>(&self, future: impl Future<Output = T>) -> T {
-        let mut future = pin!(future);
-        std::future::poll_fn(|context| {
-            let _entered = self.runtime.enter();
-            future.as_mut().poll(context)
-        })
-        .await
-    }
-}
-
-/// Whether it is one of the connection, and not of one operation.
+/// Whether the error is one of the connection, and not of one operation.
 fn is_of_connection(error: &exp::Error) -> bool {
     match error {
         exp::Error::Ambiguous { source, .. } => is_of_connection(source),
@@ -383,62 +314,13 @@ fn is_of_connection(error: &exp::Error) -> bool {
     }
 }
 
-/// Why there is no answer.
-pub(super) enum Failure {
-    /// The server answers that it will not: it has no room, or takes nothing as large.
-    Refused(String),
-    /// A connection has ended, of which nobody need have known.
-    Cut(Error),
-    Other(Error),
-}
-
-impl Failure {
-    #[cold]
-    pub(super) fn nonsense() -> Self {
-        Self::Other(Error::backend("memcached answers with something that is no answer"))
-    }
-
-    pub(super) fn is_too_large(&self) -> bool {
-        matches!(self, Self::Refused(message) if message.contains("too large"))
-    }
-
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_))
-    }
-
-    pub(super) fn error(self) -> Error {
-        match self {
-            Self::Refused(message) => Error::backend(format!("memcached refuses: {message}")),
-            Self::Cut(error) | Self::Other(error) => error,
-        }
-    }
-
-    pub(super) fn is_cut(&self) -> bool {
-        matches!(self, Self::Cut(_))
-    }
-
-    /// The same failure, of another operation.
-    pub(super) fn again(&self) -> Self {
-        match self {
-            Self::Refused(message) => Self::Refused(message.clone()),
-            Self::Cut(error) => Self::Cut(again(error)),
-            Self::Other(error) => Self::Other(again(error)),
-        }
-    }
-}
-
-/// The same error, of another operation.
-pub(super) fn again(error: &Error) -> Error {
-    Error::new(error.kind(), error.to_string())
-}
-
-/// The same in every process and release: where a key is depends on it.
+/// A hash that is the same in every process and release, as it decides which server has a key.
 fn hash(text: &str) -> u64 {
     let digest = blake3::hash(text.as_bytes());
     digest.as_bytes().iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
-/// The end of `SplitMix64`.
+/// The last step of `SplitMix64`: spreads each bit of the hash over all bits.
 fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,39 +1,21 @@
-//! Gets that are asked together: what many callers want of one server at the same time takes one round trip, and one system
-//! call each way. A caller who is alone asks by itself, and waits for no other task.
+//! Batches gets: those of many callers to one server take one round trip, and one system call each way. A lone caller sends its get
+//! at once, and waits for no other task.
 
 use std::sync::Arc;
 
 use memcache::exp::{Get, GetResult};
 use tokio::{sync::oneshot, task::yield_now};
 
-use super::fleet::{Failure, Fleet, Link};
+use super::{failure::Failure, fleet::Fleet, get_queue::Queued, link::Link};
 use crate::{Error, base::batcher::Batcher};
 
-/// How many rounds may be under way at a time: so few, that those who come meanwhile gather, and so many, that a large value in one of
-/// them does not keep everybody waiting.
-const ROUNDS: usize = 4;
-
-/// The most gets of one round, which has to be over within the time that a server has to answer.
+/// The most gets of one round. All of them must be answered within the time that a server has for one answer.
 const MAX_GETS: usize = 16;
-
-/// Those who wait for one server.
-pub(super) struct GetBatch(Batcher<Queued>);
-
-struct Queued {
-    get: Get,
-    answer: oneshot::Sender<Result<GetResult, Failure>>,
-}
-
-impl Default for GetBatch {
-    fn default() -> Self {
-        Self(Batcher::new(ROUNDS))
-    }
-}
 
 /// Gets one item of one server.
 pub(super) async fn get(fleet: &Arc<Fleet>, link: &Arc<Link>, server: usize, get: Get) -> Result<GetResult, Failure> {
-    fleet.is_there(server)?;
-    let batcher = &link.get_batch(server).0;
+    fleet.check(server)?;
+    let batcher = &link.get_queue(server).0;
     if batcher.begin_alone() {
         let _round = Round { fleet, link, server };
         return fleet.ask(link, server, async move |client| client.run(get).await).await;
@@ -42,11 +24,11 @@ pub(super) async fn get(fleet: &Arc<Fleet>, link: &Arc<Link>, server: usize, get
     if batcher.join(Queued { get, answer }) {
         gather(fleet, link, server);
     }
-    let ended = |_| Err(Failure::Other(Error::backend("nobody is left who would ask memcached")));
+    let ended = |_| Err(Failure::Other(Error::backend("the runtime that would ask memcached has ended")));
     answered.await.unwrap_or_else(ended)
 }
 
-/// A round of one, for a caller who is alone.
+/// The round of a lone caller.
 struct Round<'a> {
     fleet: &'a Arc<Fleet>,
     link: &'a Arc<Link>,
@@ -55,19 +37,19 @@ struct Round<'a> {
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
-        if self.link.get_batch(self.server).0.end() {
+        if self.link.get_queue(self.server).0.end() {
             gather(self.fleet, self.link, self.server);
         }
     }
 }
 
-/// Begins a task for those who wait.
+/// Begins a task for the callers that wait.
 fn gather(fleet: &Arc<Fleet>, link: &Arc<Link>, server: usize) {
-    let gatherer = Gatherer { fleet: Arc::clone(fleet), link: Arc::clone(link), server, stage: Stage::Gathers };
+    let gatherer = Gatherer { fleet: Arc::clone(fleet), link: Arc::clone(link), server, stage: Stage::Gathering };
     link.runtime().spawn(gatherer.run());
 }
 
-/// The task of one round, and of the next ones while there are any.
+/// The task of one round, and of further rounds while callers wait.
 struct Gatherer {
     fleet: Arc<Fleet>,
     link: Arc<Link>,
@@ -77,51 +59,50 @@ struct Gatherer {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Gathers,
-    Asks,
-    IsDone,
+    Gathering,
+    Asking,
+    Done,
 }
 
 impl Gatherer {
     async fn run(mut self) {
-        while self.stage == Stage::Gathers {
-            // So that all who are about to ask come first.
+        while self.stage == Stage::Gathering {
+            // All callers that are ready join first.
             yield_now().await;
             let (round, more) = self.batcher().begin(MAX_GETS);
-            self.stage = Stage::Asks;
+            self.stage = Stage::Asking;
             if more {
                 gather(&self.fleet, &self.link, self.server);
             }
             self.ask(round).await;
-            self.stage = if self.batcher().end() { Stage::Gathers } else { Stage::IsDone };
+            self.stage = if self.batcher().end() { Stage::Gathering } else { Stage::Done };
         }
     }
 
     fn batcher(&self) -> &Batcher<Queued> {
-        &self.link.get_batch(self.server).0
+        &self.link.get_queue(self.server).0
     }
 
     async fn ask(&self, round: Vec<Queued>) {
-        let wanted = round.into_iter().filter(|queued| !queued.answer.is_closed());
-        let (get_batch, answers): (Vec<_>, Vec<_>) = wanted.map(|queued| (queued.get, queued.answer)).unzip();
-        if get_batch.is_empty() {
+        let open = round.into_iter().filter(|queued| !queued.answer.is_closed());
+        let (gets, answers): (Vec<_>, Vec<_>) = open.map(|queued| (queued.get, queued.answer)).unzip();
+        if gets.is_empty() {
             return;
         }
-        for (answer, outcome) in answers.into_iter().zip(self.fleet.exchange(&self.link, self.server, get_batch).await)
-        {
-            // Whoever has given up meanwhile needs none.
+        for (answer, outcome) in answers.into_iter().zip(self.fleet.exchange(&self.link, self.server, gets).await) {
+            // A caller that has given up drops its end.
             let _ = answer.send(outcome);
         }
     }
 }
 
-/// Of a task that has not come to its end: the client has panicked, or the runtime is gone, and with it whoever would gather next.
+/// Passes on the gatherer's duty if its task ends early: the client panicked, or the runtime was dropped.
 impl Drop for Gatherer {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Gathers => drop(self.batcher().give_up()),
-            Stage::Asks if self.batcher().end() => gather(&self.fleet, &self.link, self.server),
-            Stage::Asks | Stage::IsDone => {}
+            Stage::Gathering => drop(self.batcher().give_up()),
+            Stage::Asking if self.batcher().end() => gather(&self.fleet, &self.link, self.server),
+            Stage::Asking | Stage::Done => {}
         }
     }
 }

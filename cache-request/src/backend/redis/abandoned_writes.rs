@@ -1,14 +1,15 @@
-//! Writes that nobody waits for any more, and that a server may still come to.
+//! Abandoned writes: the caller gave up, and the server may still execute them.
 //!
-//! Over one connection commands are done in their order, so that a later one is never overtaken. Over two they are not: a
-//! `SET` that its caller gave up could be done after another connection's `UNLINK`, and bring back what was deleted. So
-//! whoever writes first sees to it that nothing is under way over any other connection.
+//! A server executes the commands of one connection in order, but not those of two connections. An abandoned `SET` could be executed after
+//! an `UNLINK` that was sent later over another connection, and would bring back what was deleted. So before a connection writes, it makes
+//! sure that no other connection has abandoned writes left: it waits until that connection has answered a later command, or has the
+//! server close it.
 //!
-//! A cluster's client has connections to the nodes that nobody else can see. But it sends what is asked about one slot in
-//! order, over one of them, and what was given up before it was sent, or would have to be sent again, it drops. So all
-//! writes to a cluster take the client of one runtime, the library's own. What remains is a connection that the client replaces
-//! while its node has yet to read what was sent over it: the node has stood still for `server::ANSWER_LIMIT`, and somebody has
-//! waited for as long; or the network between has ended it. Then it is the node's affair which of the two it reads first.
+//! The connections of a cluster's client to its nodes are not visible here. The client sends the commands for one slot in order, over one
+//! connection, and drops commands that were abandoned before it sent them or that it would have to send again. So all writes to a cluster
+//! use the client of one runtime, the library's own. One case remains: the client replaces a connection whose node has not yet read all of
+//! it, because the node stood still for `server::ANSWER_LIMIT` or the network ended the connection. Then the node may read the old
+//! connection last.
 
 use std::sync::{
     Arc,
@@ -19,7 +20,7 @@ use futures_lite::FutureExt;
 use redis::{RedisError, RedisResult, cmd};
 
 use super::{
-    link::{Health, Live, PATIENCE},
+    health::{Health, PATIENCE},
     server::{Connection, Identity},
 };
 use crate::base::{
@@ -27,10 +28,10 @@ use crate::base::{
     timer::sleep,
 };
 
-/// The late writes of all connections of a backend.
+/// The abandoned writes of all connections of a backend.
 #[derive(Default)]
 pub(super) struct AbandonedWrites {
-    /// How many connections have some: what everybody looks at.
+    /// How many connections have some. Every write reads it.
     count: AtomicUsize,
     known: Mutex<Known>,
 }
@@ -38,16 +39,15 @@ pub(super) struct AbandonedWrites {
 #[derive(Default)]
 struct Known {
     next: Number,
-    abandoned_writes: Vec<AbandonedWrite>,
+    connections: Vec<AbandonedWrite>,
 }
 
-/// Orders late writes and what was asked after them.
+/// Orders abandoned writes and later commands.
 type Number = u64;
 
-/// A connection with late writes.
+/// The last abandoned write of one connection.
 #[derive(Clone)]
 struct AbandonedWrite {
-    /// Of the last of them.
     number: Number,
     connection: Connection,
     health: Arc<Health>,
@@ -55,86 +55,85 @@ struct AbandonedWrite {
 }
 
 impl AbandonedWrites {
-    /// A write over this connection was given up.
-    pub(super) fn note(&self, live: &Live) {
+    /// Notes a write that was abandoned over this connection.
+    pub(super) fn note(&self, connection: &Connection, health: &Arc<Health>, identity: Option<&Identity>) {
         let mut known = lock(&self.known);
         let number = known.next;
         known.next += 1;
-        let (connection, identity) = (live.connection(), live.identity().cloned());
-        let abandoned_writes = AbandonedWrite { number, connection, health: Arc::clone(live.health()), identity };
-        match known.abandoned_writes.iter_mut().find(|known| Arc::ptr_eq(&known.health, live.health())) {
-            Some(known) => *known = abandoned_writes,
-            None => known.abandoned_writes.push(abandoned_writes),
+        let write = AbandonedWrite {
+            number,
+            connection: connection.clone(),
+            health: Arc::clone(health),
+            identity: identity.cloned(),
+        };
+        match known.connections.iter_mut().find(|known| Arc::ptr_eq(&known.health, health)) {
+            Some(known) => *known = write,
+            None => known.connections.push(write),
         }
-        self.count.store(known.abandoned_writes.len(), Ordering::Release);
+        self.count.store(known.connections.len(), Ordering::Release);
     }
 
-    /// What a connection is asked from now on comes after all that was noted before this.
+    /// The number of a command that is sent now: that of every write noted before is smaller.
     pub(super) fn now(&self) -> Number {
         lock(&self.known).next
     }
 
-    /// The connection has answered something that it was asked at `asked` or later.
+    /// Forgets the abandoned writes of a connection that has answered a command of number `asked`.
     pub(super) fn settle(&self, health: &Arc<Health>, asked: Number) {
         let mut known = lock(&self.known);
-        known.abandoned_writes.retain(|abandoned_writes| {
-            !Arc::ptr_eq(&abandoned_writes.health, health) || abandoned_writes.number >= asked
-        });
-        self.count.store(known.abandoned_writes.len(), Ordering::Release);
+        known.connections.retain(|write| !Arc::ptr_eq(&write.health, health) || write.number >= asked);
+        self.count.store(known.connections.len(), Ordering::Release);
     }
 
-    /// Waits until nothing is under way over any other connection than this one.
-    pub(super) async fn wait(&self, live: &Live) -> RedisResult<()> {
+    /// Waits until no connection other than this one has abandoned writes.
+    pub(super) async fn wait(&self, connection: &Connection, health: &Arc<Health>) -> RedisResult<()> {
         if self.count.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
         let (asked, others) = {
             let known = lock(&self.known);
-            let others = known
-                .abandoned_writes
-                .iter()
-                .filter(|abandoned_writes| !Arc::ptr_eq(&abandoned_writes.health, live.health()));
+            let others = known.connections.iter().filter(|write| !Arc::ptr_eq(&write.health, health));
             (known.next, others.cloned().collect::<Vec<_>>())
         };
-        for mut abandoned_writes in others {
-            if abandoned_writes.health.is_lost() || !abandoned_writes.answers().await {
-                abandoned_writes.end(live).await?;
+        for write in others {
+            if write.health.is_lost() || !write.answers().await {
+                write.end(connection).await?;
             }
-            self.settle(&abandoned_writes.health, asked);
+            self.settle(&write.health, asked);
         }
         Ok(())
     }
 }
 
 impl AbandonedWrite {
-    /// Whether the server answers soon. If it does not, the cause may also be a runtime that nobody drives at the moment:
-    /// then the connection's task has yet to send what is late.
-    async fn answers(&mut self) -> bool {
-        let in_vain = async {
+    /// Whether the server answers over the connection within [`PATIENCE`]. It may not because the connection's runtime is not driven
+    /// at the moment, and then the write is not even sent.
+    async fn answers(&self) -> bool {
+        let too_late = async {
             sleep(PATIENCE).await;
             false
         };
-        self.connection.answers().or(in_vain).await
+        self.connection.answers().or(too_late).await
     }
 
-    /// Has the server drop a connection that we have dropped, with all that it has not read of it.
-    async fn end(&self, live: &Live) -> RedisResult<()> {
+    /// Gives up the connection, and has the server close it over `other`, with all commands that it has not read.
+    async fn end(&self, other: &Connection) -> RedisResult<()> {
         self.health.lose();
         let Some(Identity { number, address }) = &self.identity else { return Ok(()) };
-        // By address, too: on another server, somebody else may have the number.
+        // By address, too: on another server, another client may have the number.
         let mut command = cmd("CLIENT");
         command.arg("KILL").arg("ID").arg(number).arg("ADDR").arg(address);
-        let killed = live.connection().ask(&command).await;
+        let killed = other.ask(&command).await;
         match killed {
-            // Whoever may not is told so, and has to do without.
+            // Without the permission, the write may be executed late.
             Err(error) if is_refusal(&error) => Ok(()),
             killed => killed.map(drop),
         }
     }
 }
 
-/// Whether the server will never do it: the user may not, or it knows no such command. While it loads its data, or has lost its
-/// master, it may do so later.
+/// Whether the server always refuses: the user lacks the permission, or there is no such command. Other errors, such as while it loads
+/// its data, may pass.
 fn is_refusal(error: &RedisError) -> bool {
     matches!(error.code(), Some("NOPERM" | "ERR"))
 }
@@ -144,7 +143,7 @@ mod tests {
     use redis::parse_redis_value;
 
     #[test]
-    fn what_a_server_does_not_do_at_the_moment_it_does_not_refuse() {
+    fn errors_that_may_pass_are_no_refusal() {
         for (answer, refuses) in [
             ("NOPERM User cache has no permissions to run the 'client|kill' command", true),
             ("ERR unknown command 'CLIENT', with args beginning with: 'KILL' ", true),

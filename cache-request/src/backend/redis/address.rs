@@ -1,4 +1,4 @@
-//! What an address says: where the servers are, who we are there, and which database is ours.
+//! Parses an address: the servers, the login, and the database.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ impl Scheme {
 
     pub(super) fn of(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|scheme| scheme.name() == name);
-        found.ok_or_else(|| Error::config(format!("`{name}://` is no scheme of Redis")))
+        found.ok_or_else(|| Error::config(format!("`{name}://` is not a scheme of Redis")))
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -36,7 +36,7 @@ impl Scheme {
     }
 }
 
-/// Who we are at a server. It has no `Debug`: it holds the password.
+/// User and password at a server. It has no `Debug`, so that no password is shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) user: Option<String>,
@@ -52,7 +52,7 @@ pub(super) enum Place {
     Sentinels { hosts: Vec<(String, u16)>, master: String },
 }
 
-/// What stands behind the scheme, percent-decoded.
+/// An address without its scheme, percent-decoded.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) login: Login,
@@ -61,9 +61,10 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Errors show nothing of the address but its scheme: the rest may hold a password.
+    /// Errors show only the scheme of the address, as the rest may contain a password.
     pub(super) fn parse(scheme: Scheme, rest: &str) -> Result<Self, Error> {
-        // A host has no `@`, and a password may. A path may, so that nobody logs in where it begins at once.
+        // A password may contain `@` and a host does not, so the last one counts. A path may contain it, too: if the address begins with
+        // the path, there is no login.
         let (login, rest) = match rest.rsplit_once('@') {
             Some((login, rest)) if scheme != Scheme::Unix || !is_path(login) => (Login::parse(login), rest),
             _ => (Login::default(), rest),

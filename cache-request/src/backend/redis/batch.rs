@@ -1,30 +1,24 @@
-//! What asks for many keys at once: one round trip to each server.
-//!
-//! One server gets pipelines. In a cluster every key goes its own way, all of them at once, and the connections to the nodes
-//! put together what goes to one of them.
+//! Operations on many keys of one server, by pipelines: one round trip for each.
 
-use std::{collections::HashSet, ops::Range};
+use std::{ops::Range, sync::Arc};
 
-use futures_util::future::join_all;
 use redis::{Pipeline, RedisResult, Value, cmd};
 
-use super::{Expiry, Live, RedisBackend, bytes, was_there};
-use crate::{
-    Error,
-    backend::{Backend, Item},
+use super::{
+    backend::RedisBackend,
+    live::Live,
+    wire::{Expiry, bytes, was_there},
 };
+use crate::{Error, backend::Item};
 
-/// The keys of one `MGET`. The server answers nobody else meanwhile.
+/// The most keys of one `MGET`, during which the server answers no other client.
 const KEYS_AT_ONCE: usize = 500;
 
-/// What is gathered before it is sent.
+/// The most bytes of one pipeline.
 const BYTES_AT_ONCE: usize = 32 << 20;
 const COMMANDS_AT_ONCE: usize = 20_000;
 
 pub(super) async fn get(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
-    if backend.server.is_cluster() {
-        return join_all(keys.iter().map(|key| backend.get(key))).await;
-    }
     let live = match live(backend, keys.len()).await {
         Ok(live) => live,
         Err(failed) => return failed,
@@ -55,18 +49,6 @@ pub(super) async fn get(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<Opt
 }
 
 pub(super) async fn set(backend: &RedisBackend, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
-    if backend.server.is_cluster() {
-        let mut seen = HashSet::with_capacity(items.len());
-        if items.iter().all(|item| seen.insert(item.key)) {
-            return join_all(items.iter().map(|item| backend.set(item.key, item.value, item.timeout))).await;
-        }
-        // Those of one key have to go one after the other.
-        let mut outcomes = Vec::with_capacity(items.len());
-        for item in items {
-            outcomes.push(backend.set(item.key, item.value, item.timeout).await);
-        }
-        return outcomes;
-    }
     let live = match live(backend, items.len()).await {
         Ok(live) => live,
         Err(failed) => return failed,
@@ -76,7 +58,7 @@ pub(super) async fn set(backend: &RedisBackend, items: &[Item<'_>]) -> Vec<Resul
         let items = &items[range];
         let mut pipeline = Pipeline::with_capacity(items.len());
         for item in items {
-            // What is not to be kept, or cannot be, leaves nothing older behind.
+            // Even if the new value is not stored, the older one must not stay.
             pipeline.add_command(match (Expiry::of(item.timeout), backend.too_large(item.value)) {
                 (Some(expiry), None) => backend.setting(item.key, item.value, expiry),
                 _ => backend.about("UNLINK", item.key),
@@ -89,9 +71,9 @@ pub(super) async fn set(backend: &RedisBackend, items: &[Item<'_>]) -> Vec<Resul
                 (Ok(_), Some(error)) if Expiry::of(item.timeout).is_some() => Err(error),
                 (Ok(_), _) => Ok(()),
                 (Err(why), _) => {
-                    // It was to replace what is there. Its own error says more than a second one would.
+                    // The older value must not stay. The error of the write says more than one of the removal.
                     if why.contains(": OOM ") {
-                        let _ = backend.delete(item.key).await;
+                        let _ = backend.change(&backend.about("UNLINK", item.key)).await;
                     }
                     Err(Error::backend(why))
                 }
@@ -102,9 +84,6 @@ pub(super) async fn set(backend: &RedisBackend, items: &[Item<'_>]) -> Vec<Resul
 }
 
 pub(super) async fn delete(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<bool, Error>> {
-    if backend.server.is_cluster() {
-        return join_all(keys.iter().map(|key| backend.delete(key))).await;
-    }
     let live = match live(backend, keys.len()).await {
         Ok(live) => live,
         Err(failed) => return failed,
@@ -124,12 +103,12 @@ pub(super) async fn delete(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<
     outcomes
 }
 
-/// The connection, or what each of so many has to say where there is none.
-async fn live<T>(backend: &RedisBackend, count: usize) -> Result<std::sync::Arc<Live>, Vec<Result<T, Error>>> {
+/// The connection, or its error once for each of `count` operations.
+async fn live<T>(backend: &RedisBackend, count: usize) -> Result<Arc<Live>, Vec<Result<T, Error>>> {
     backend.live().await.map_err(|error| (0..count).map(|_| Err(Error::backend(error.to_string()))).collect())
 }
 
-/// As many answers as there are commands: where they fail all together, each of them does.
+/// One answer for each command of a pipeline. If the pipeline fails, each command does.
 async fn all(
     backend: &RedisBackend,
     asked: impl Future<Output = RedisResult<Vec<Value>>>,
@@ -145,7 +124,7 @@ async fn all(
     }
 }
 
-/// Parts of which each may be in memory once more.
+/// Divides items into pipelines, each of which copies its items.
 fn portions(items: &[Item<'_>]) -> Vec<Range<usize>> {
     let mut portions = Vec::new();
     let (mut start, mut gathered) = (0, 0);

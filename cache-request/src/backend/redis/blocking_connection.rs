@@ -1,7 +1,7 @@
-//! The connection over which a plain function's thread reads by itself, with blocking system calls.
+//! The connection over which the thread of a plain function reads by itself, with blocking system calls.
 //!
-//! To be woken by another thread costs as much as a server on the same machine takes to answer. So a thread that waits
-//! anyway writes its request and reads the answer without one.
+//! To be woken by another thread takes as long as an answer from a server on the same machine. So a thread that waits anyway writes its
+//! request and reads the answer itself.
 //!
 //! It is a second connection, beside the shared one that the library's own threads drive. It is used for reading only, by one
 //! caller at a time, and while the shared one is up. Every other caller takes the shared one, and so does this caller when
@@ -22,7 +22,7 @@ use redis::{
     io::tcp::socket2::Socket, parse_redis_value,
 };
 
-use super::{MAX_VALUE_BYTES, link::Live, multiplexed::configure, server::Server};
+use super::{live::Live, multiplexed::configure, server::Server, wire::MAX_VALUE_BYTES};
 use crate::base::{
     clock::{Nanos, coarse_now, nanos},
     runtime::own,
@@ -57,7 +57,7 @@ pub(super) struct BlockingConnection {
 pub(super) enum Failure {
     /// The server answered with an error, or the connection broke.
     Failed(RedisError),
-    /// The answer is none to the request.
+    /// The answer does not fit the command.
     UnexpectedAnswer,
     TimedOut,
 }
@@ -97,7 +97,7 @@ impl BlockingConnection {
         let answer = match open.exchange(&command().get_packed_command(), 1, begun, limit) {
             Ok(answer) => answer.into_iter().next().unwrap_or(Value::Nil).extract_error(),
             Err(error) if error.is_timeout() => {
-                shared.health().gave_up(begun.elapsed());
+                shared.health.gave_up(begun.elapsed());
                 return Some(Err(Failure::TimedOut));
             }
             Err(error) => return (begun.elapsed() >= limit / RETRY_WITHIN).then_some(Err(Failure::Failed(error))),
@@ -156,8 +156,8 @@ impl Open {
         self.beside.as_ptr() == Arc::as_ptr(shared)
     }
 
-    /// Whether nothing has come since the last answer: neither the end of the connection, nor an answer to no request. It is
-    /// looked only after a while, as that takes as many system calls as a request.
+    /// Whether nothing was received since the last answer, neither the end of the connection nor a further answer. A connection that was
+    /// just used is not checked, as a check takes as many system calls as a request.
     fn is_usable(&mut self) -> bool {
         let now = coarse_now();
         let is_idle = now.saturating_sub(self.used) >= nanos(IDLE);
@@ -179,7 +179,7 @@ impl Open {
         let mut received = BufReader::with_capacity(READ_BYTES, timed);
         let answers = (0..answers).map(|_| read_answer(&mut received)).collect::<Result<_, _>>()?;
         if !received.buffer().is_empty() {
-            // The server has understood more than one request, and which answer is whose is not known.
+            // There are more answers than requests, so which one belongs to which is not known.
             return Err(io::Error::from(ErrorKind::InvalidData).into());
         }
         Ok(answers)
@@ -215,7 +215,7 @@ fn connect(info: &ConnectionInfo, limit: Duration) -> io::Result<Socket> {
             let mut outcome = Err(ErrorKind::NotFound.into());
             for address in (host.as_str(), *port).to_socket_addrs()? {
                 let left = limit.saturating_sub(begun.elapsed());
-                // There is no attempt without time.
+                // `connect_timeout` does not take zero.
                 if left.is_zero() {
                     return Err(ErrorKind::TimedOut.into());
                 }
@@ -251,7 +251,7 @@ fn setup(settings: &RedisConnectionInfo) -> (Pipeline, usize) {
     (setup, required)
 }
 
-/// The socket, for what has to be over within a limit, however many reads and writes it takes.
+/// The socket, with one limit for all reads and writes of a request.
 struct Timed<'a> {
     open: &'a mut Open,
     begun: Instant,
@@ -259,8 +259,8 @@ struct Timed<'a> {
 }
 
 impl Timed<'_> {
-    /// Tells the system when to end the next read or write. That takes two system calls, so it is done only where what it was
-    /// told last is wrong by more than a thirty-second of the limit.
+    /// Sets the timeouts of the next read or write. That takes two system calls, so timeouts that are too long by at most a
+    /// thirty-second of the limit are kept.
     fn arm(&mut self) -> io::Result<()> {
         let left = self.limit.saturating_sub(self.begun.elapsed());
         if left.is_zero() {
@@ -282,7 +282,7 @@ impl Read for Timed<'_> {
         loop {
             self.arm()?;
             match (&self.open.socket).read(buffer) {
-                // A signal, that need not be the end of anything.
+                // A signal interrupted the read.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 outcome => return outcome,
             }

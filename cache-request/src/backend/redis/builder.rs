@@ -1,4 +1,4 @@
-//! Makes a backend on Redis.
+//! Builds a backend.
 
 use std::{
     fmt, fs,
@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{
-    MAX_VALUE_BYTES, RedisBackend,
     abandoned_writes::AbandonedWrites,
     address::{self, Address, Login, wrong},
+    backend::RedisBackend,
     blocking_connection::BlockingConnection,
-    link::Shared,
+    live::Shared,
     server::Server,
     tls::Tls,
+    wire::MAX_VALUE_BYTES,
 };
 use crate::{
     Error,
@@ -30,7 +31,33 @@ use crate::{
     },
 };
 
-/// Makes a [`RedisBackend`].
+impl RedisBackend {
+    /// A backend on the server at `address`, with the defaults of [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RedisBackendBuilder::build`].
+    pub fn new(address: &str) -> Result<Self, Error> {
+        Self::builder(address).build()
+    }
+
+    /// A builder for a backend on the server at `address`, which is percent-encoded and has no options.
+    ///
+    /// | address | what it is |
+    /// | --- | --- |
+    /// | `redis://user:password@host:6379/2` | one server, and the number of a database |
+    /// | `rediss://user:password@host:6379/2` | the same, encrypted (feature `redis-tls`) |
+    /// | `redis+unix:///run/redis.sock` | one server, by its socket; `redis+unix://user:password@/run/redis.sock` |
+    /// | `redis-cluster://user:password@a:6379,b:6379` | a cluster, of which these are some nodes |
+    /// | `redis-sentinel://user:password@a:26379,b:26379/mymaster/2` | the master that these sentinels name |
+    ///
+    /// User, password, port and database may be left out. Behind sentinels, user and password are the master's.
+    pub fn builder(address: &str) -> RedisBackendBuilder {
+        RedisBackendBuilder::new(address)
+    }
+}
+
+/// Builds a [`RedisBackend`].
 ///
 /// Its methods have the names of the options of [`Config`](crate::Config), and refuse the same values: [`build`](Self::build)
 /// returns the first error.
@@ -48,12 +75,12 @@ pub struct RedisBackendBuilder {
 }
 
 impl RedisBackendBuilder {
-    /// Begins at an address that is percent-encoded and has no options.
-    pub(super) fn new(address: &str) -> Self {
+    /// A builder for a percent-encoded address without options.
+    fn new(address: &str) -> Self {
         Self::of(of_backend(address, &[Service::Redis]))
     }
 
-    /// Begins at an address that is decoded already.
+    /// A builder for a decoded address.
     pub(crate) fn at(scheme: &'static Scheme, rest: &str) -> Self {
         Self::of(Ok((scheme, rest.to_owned())))
     }
@@ -76,10 +103,10 @@ impl RedisBackendBuilder {
         }
     }
 
-    /// What keys begin with on the server: 1 to 100 characters of printable ASCII, without spaces and colons. Default:
+    /// The first part of all keys on the server: 1 to 100 characters of printable ASCII, without spaces and colons. Default:
     /// [`defaults::NAMESPACE`](crate::defaults::NAMESPACE).
     ///
-    /// Backends of different namespaces never see one another's keys.
+    /// Backends with different namespaces do not see each other's keys.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self.checks.check(&table::NAMESPACE, &self.namespace);
@@ -148,7 +175,7 @@ impl RedisBackendBuilder {
         self.checks.check(option, value);
     }
 
-    /// Makes the backend.
+    /// Builds the backend.
     ///
     /// # Errors
     ///
@@ -190,7 +217,7 @@ impl RedisBackendBuilder {
             }),
         };
         if self.connect == Connect::Now {
-            // On the library's own runtime: this thread waits.
+            // This thread waits, so the library's own runtime connects.
             block_on(async { backend.live().await.map(drop) })?;
         }
         Ok(backend)
@@ -200,5 +227,26 @@ impl RedisBackendBuilder {
 impl fmt::Debug for RedisBackendBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackendBuilder").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{ErrorKind, RedisError};
+
+    use super::*;
+    use crate::Backend;
+
+    #[test]
+    fn nothing_shows_a_password() {
+        let builder = RedisBackend::builder("redis://user:secret@localhost/2");
+        assert!(!format!("{builder:?}").contains("secret"));
+        let backend = builder.build().unwrap();
+        assert!(!format!("{backend:?} {}", backend.name()).contains("secret"));
+        let quoted = "unknown command `AUTH`, with args beginning with: `user`, `secret`";
+        for (code, detail) in [(ErrorKind::Extension, quoted), (ErrorKind::Client, "secret is wrong")] {
+            let error = RedisError::from((code, "no", detail.to_owned()));
+            assert!(!backend.failed(&error).to_string().contains("secret"));
+        }
     }
 }

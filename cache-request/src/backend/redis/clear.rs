@@ -1,4 +1,4 @@
-//! How a namespace is emptied: with `SCAN` and `UNLINK`, a page at a time, so that the server answers others in between.
+//! Clears a namespace, by `SCAN` and `UNLINK`, a page at a time, so that the server answers other clients in between.
 
 use std::{collections::BTreeSet, pin::pin};
 
@@ -10,22 +10,22 @@ use redis::{
 };
 
 use super::{
-    link::Live,
+    live::Live,
     server::Connection,
     topology::{self, cluster_slots},
 };
 
-/// How many keys the server looks at for one page.
+/// How many keys the server visits for one page.
 const PAGE: usize = 1000;
 
-/// A page: where the next one begins, which is zero after the last, and the keys.
+/// A page: the cursor of the next one, which is zero after the last, and the keys.
 type Page = (u64, Vec<Vec<u8>>);
 
 pub(super) async fn clear(live: &Live, namespace: &str) -> RedisResult<()> {
     let pattern = pattern(namespace);
-    // Also where there is nothing yet to be removed.
-    live.wait_for_late_writes().await?;
-    match live.connection() {
+    // Even if no key is found: an abandoned write may still store one.
+    live.wait_for_abandoned_writes().await?;
+    match live.connection.clone() {
         Connection::One(_) => {
             let mut cursor = 0;
             loop {
@@ -48,7 +48,7 @@ pub(super) async fn clear(live: &Live, namespace: &str) -> RedisResult<()> {
     }
 }
 
-/// All masters of which one of those knows that the client knows, and where it finds them.
+/// The addresses of all masters, by the answers of all masters that the client knows.
 async fn masters(live: &Live, cluster: &mut ClusterConnection) -> RedisResult<BTreeSet<(String, u16)>> {
     let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
     let answers = live.watched(pin!(cluster.route_command(cluster_slots(), all))).await?;
@@ -73,7 +73,7 @@ async fn clear_node(
         let page = live.watched(asked).await?;
         let (next, keys) = Page::from_redis_value(page)?;
         if !keys.is_empty() {
-            // One command for the caller, and one for each slot on its way.
+            // The client divides it into one command for each slot.
             live.change(cmd("UNLINK").arg(keys)).await?;
         }
         if next == 0 {
@@ -89,7 +89,7 @@ fn scan(cursor: u64, pattern: &str) -> Cmd {
     command
 }
 
-/// What matches the keys of a namespace, and no others.
+/// The pattern that matches the keys of a namespace and no others.
 fn pattern(namespace: &str) -> String {
     let mut pattern = String::with_capacity(namespace.len() + 2);
     for character in namespace.chars() {

@@ -1,18 +1,17 @@
-//! The servers that have keys, each of which tells of changes over a connection of its own, and whether those are all.
+//! Connections to all masters, over which they tell of changes, and checks that these are all masters.
 //!
-//! No change may be missed only as long as each server that a value may be read from, and none but those, is one of them. So
-//! each of these is a doubt, for which nothing may be in front:
+//! A near cache misses no change only if values are read from exactly these masters. So it must be empty while a check fails:
 //!
-//! - one of them does not answer;
-//! - of a cluster, they do not all see the same: whose each slot is. Where a node was cut off from the others, or has yet to
-//!   hear of a change, it answers for slots that are another one's;
-//! - of a cluster, one of them is another node than it was taken for, or has no slots any more, or another one has some, or is
-//!   being given its first, keys of which it may have already;
-//! - the sentinels name another master, or different ones, or none of them answers. The master is not asked: one that was cut
-//!   off from them takes itself for it.
+//! - a master does not answer;
+//! - the nodes of a cluster do not agree on the owners of the slots. A node that is cut off, or has not yet heard of a change, answers for
+//!   slots of another node;
+//! - a node of a cluster is another one than before, has lost its slots, or is new to slots. A node that is being given its first slots may
+//!   already have keys;
+//! - the sentinels name another master, or different ones, or none of them answers. The master itself is not asked: if it is cut off, it
+//!   still takes itself for the master.
 //!
-//! That one sentinel does not answer is none, as long as another one does. Before anything is in front, connections of calls that
-//! may lead to other masters are ended (`readers`).
+//! One sentinel that does not answer is no failure if another one does. Before the near cache is filled, connections of calls that may lead
+//! to other masters are ended (see `readers`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,20 +26,20 @@ use tokio::time::timeout;
 
 use super::{
     address::Place,
-    link::Health,
+    health::Health,
     multiplexed::Multiplexed,
     sentinels::Sentinels,
     server::{ANSWER_LIMIT, Pushes, Server},
     topology::{self, Id, View, cluster_nodes, cluster_slots},
 };
 
-/// How connections are made that tell of changes.
+/// How to make the connections that tell of changes.
 pub(super) struct Tracker<'a> {
     pub(super) server: &'a Server,
-    /// Of the keys to tell of.
+    /// The first part of the keys to tell of.
     pub(super) prefix: &'a str,
     pub(super) pushes: Pushes,
-    /// Hears of the loss of any of them.
+    /// Is lost with any of the connections.
     pub(super) health: Arc<Health>,
 }
 
@@ -48,7 +47,7 @@ impl Tracker<'_> {
     async fn connect(&self, address: ConnectionAddr) -> RedisResult<Multiplexed> {
         let connection = self.server.connect(address, &self.health, Some(Arc::clone(&self.pushes))).await?;
         let mut command = cmd("CLIENT");
-        // `BCAST`: the server need not remember who has read what.
+        // With `BCAST`, the server need not remember which client has read which key.
         command.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(self.prefix);
         command.query_async::<()>(&mut connection.sender()).await?;
         Ok(connection)
@@ -59,7 +58,7 @@ impl Tracker<'_> {
     }
 }
 
-/// Connections that tell of changes, to all servers that had keys when somebody was asked.
+/// Connections to all servers that were masters when they were made, over which those tell of changes.
 pub(super) enum Masters {
     One(Multiplexed),
     Cluster(BTreeMap<Id, Multiplexed>),
@@ -67,13 +66,13 @@ pub(super) enum Masters {
 }
 
 impl Masters {
-    /// `limit` is for all of it. Whoever calls this sees to that.
+    /// Connects to all masters. The caller enforces `limit` for all of it.
     pub(super) async fn connect(tracker: &Tracker<'_>, limit: Duration) -> RedisResult<Self> {
         match tracker.server.place() {
             Place::Host(host, port) => tracker.connect_to(host, *port).await.map(Self::One),
             Place::Socket(path) => tracker.connect(ConnectionAddr::Unix(path.clone())).await.map(Self::One),
             Place::Cluster(nodes) => {
-                // So that there is time left if one of them says nothing.
+                // Half the time at most, so that some is left if a node does not answer.
                 let limit = ANSWER_LIMIT.min(limit / 2);
                 let masters = find_masters(tracker.server, nodes, limit).await?;
                 let connections = masters.into_iter().map(|(id, (host, port))| async move {
@@ -90,8 +89,11 @@ impl Masters {
         }
     }
 
-    /// What speaks against it that they are all. Nobody is waited for longer than `limit`. If nothing does, none but these are
-    /// read from.
+    /// Checks that these are all masters, and if so ends connections of calls to others. Waits at most `limit` for each server.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the near cache must be empty.
     pub(super) async fn check(&mut self, server: &Server, limit: Duration) -> Result<(), String> {
         match self {
             Self::One(connection) => ask(server, connection, cmd("PING"), limit).await,
@@ -115,8 +117,8 @@ async fn check_nodes(server: &Server, nodes: &BTreeMap<Id, Multiplexed>, limit: 
         let answer: String = ask(server, connection, cluster_nodes(), limit).await?;
         match View::parse(&answer) {
             Some(view) if view.myself == *id => Ok(view),
-            Some(_) => Err("another node of the cluster answers than was meant to"),
-            None => Err("a node does not say what it knows of its cluster"),
+            Some(_) => Err("another node of the cluster answers at a known address"),
+            None => Err("a node gives no answer to `CLUSTER NODES`"),
         }
         .map_err(str::to_owned)
     });
@@ -129,7 +131,7 @@ async fn check_nodes(server: &Server, nodes: &BTreeMap<Id, Multiplexed>, limit: 
     if !masters.iter().eq(nodes.keys()) {
         return Err("the cluster has other masters now".to_owned());
     }
-    if views.iter().flat_map(|view| &view.heirs).any(|heir| !masters.contains(heir)) {
+    if views.iter().flat_map(|view| &view.receivers).any(|receiver| !masters.contains(receiver)) {
         return Err("a node of the cluster is being given its first slots".to_owned());
     }
     server.readers().keep_to_all(masters);
@@ -148,7 +150,7 @@ async fn ask<T: FromRedisValue>(
     }
 }
 
-/// All masters that any of these nodes knows, and where they are. One that is down knows nothing.
+/// The addresses of all masters, by all of these nodes that answer.
 async fn find_masters(
     server: &Server,
     nodes: &[(String, u16)],
@@ -161,8 +163,8 @@ async fn find_masters(
         };
         timeout(limit, answer)
     });
-    let nobody = (ErrorKind::ClusterConnectionNotFound, "no node of the cluster answers");
-    let mut all: RedisResult<BTreeMap<_, _>> = Err(RedisError::from(nobody));
+    let unreachable = (ErrorKind::ClusterConnectionNotFound, "no node of the cluster answers");
+    let mut all: RedisResult<BTreeMap<_, _>> = Err(RedisError::from(unreachable));
     for answer in join_all(asked).await.into_iter().flatten() {
         match (&mut all, answer) {
             (Ok(masters), Ok(more)) => masters.extend(more),

@@ -1,9 +1,8 @@
-//! The connection to one server that all callers share, and the task that drives it.
+//! A connection to one server that all callers share, and the task that drives it.
 //!
-//! The client writes whatever it has been asked for when its task runs, and tokio runs a task that was just woken before
-//! those that were ready earlier. So when many callers go on at once, the first of them would have its question written by
-//! itself, with a system call of its own and a packet for the server. Our task lets the others come first: each time it is
-//! woken it goes once to the end of the line, and then writes what all of them have asked.
+//! The client's task writes all queued commands when it runs, and tokio runs a task that was just woken before tasks that were ready
+//! earlier. So when many callers are ready at once, the command of the first one would be written alone, with a system call and a packet of
+//! its own. Our task yields once each time it is woken, and so writes the commands of all ready callers together.
 
 use std::{
     future::poll_fn,
@@ -29,7 +28,7 @@ use tokio::{
 #[derive(Clone)]
 pub(super) struct Multiplexed {
     connection: MultiplexedConnection,
-    /// Of an encrypted connection, which the client makes, it is the client's own.
+    /// Drives the connection. Empty for an encrypted one, which the client drives by itself.
     _driver: Arc<JoinSet<()>>,
 }
 
@@ -44,16 +43,16 @@ impl Multiplexed {
         Ok(Self { connection, _driver: Arc::default() })
     }
 
-    /// What asks the server, for as long as the connection is kept elsewhere.
+    /// A handle that sends commands. It works as long as a clone of `self` exists.
     pub(super) fn sender(&self) -> MultiplexedConnection {
         self.connection.clone()
     }
 }
 
-/// What has to be polled for the connection to write and to read.
+/// The future that writes and reads.
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Connects, unless that is to be encrypted.
+/// Connects without encryption. `None` if the address needs encryption.
 async fn open(client: &Client, config: AsyncConnectionConfig) -> RedisResult<Option<(MultiplexedConnection, Driver)>> {
     let info = client.get_connection_info();
     let stream: Pin<Box<dyn AsyncStream + Send + Sync>> = match info.addr() {
@@ -66,7 +65,7 @@ async fn open(client: &Client, config: AsyncConnectionConfig) -> RedisResult<Opt
     Ok(Some((connection, Box::pin(driver))))
 }
 
-/// Whichever of the host's addresses answers first.
+/// Connects to the first of the host's addresses that answers.
 async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
     if addresses.is_empty() {
@@ -87,7 +86,7 @@ pub(super) fn configure(socket: &SockRef<'_>, settings: &TcpSettings) -> io::Res
     Ok(())
 }
 
-/// Runs `driver`, each time it is woken, when those have run that are ready by then.
+/// Runs `driver`, and each time it is woken lets all ready tasks run first.
 async fn after_others(driver: impl Future<Output = ()>) {
     let mut driver = pin!(driver);
     let mut others_have_run = true;
@@ -111,9 +110,9 @@ mod tests {
 
     use super::*;
 
-    /// Where a runtime has several threads, a task runs as soon as it is woken: before those that are ready already.
+    /// In a runtime with several threads, a task that was just woken runs before tasks that were ready earlier.
     #[test]
-    fn all_who_are_ready_are_served_at_once() {
+    fn all_ready_callers_are_served_at_once() {
         let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let rounds = runtime.block_on(async {
             let (ask, mut asked) = mpsc::unbounded_channel::<oneshot::Sender<()>>();

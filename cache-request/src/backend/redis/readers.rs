@@ -1,5 +1,5 @@
-//! The connections that calls go over, as far as they may lead to a master that was replaced and knows nothing of that: it was
-//! cut off from those who decide. What is read there may not be in front, while it is another one that tells of changes.
+//! Ends connections that may lead to a replaced master. A master that is cut off from the cluster or the sentinels does not know that it
+//! was replaced, and still answers. A near cache must not keep what is read there, as the new master tells of the changes.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
 
 use redis::ConnectionAddr;
 
-use super::{link::Health, topology::Id};
+use super::{health::Health, topology::Id};
 use crate::base::sync::{Mutex, lock};
 
 #[derive(Default)]
@@ -16,16 +16,16 @@ pub(super) struct Readers(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// The master behind sentinels that tells at the moment.
+    /// The master behind sentinels that tells of changes at the moment.
     master: Option<ConnectionAddr>,
-    /// A cluster's masters that have told last.
+    /// The masters of a cluster that told of changes last.
     masters: Option<BTreeSet<Id>>,
-    /// To a master behind sentinels, or to a cluster.
+    /// The connections of calls, with their address behind sentinels, and without one to a cluster.
     connections: Vec<(Option<ConnectionAddr>, Weak<Health>)>,
 }
 
 impl Readers {
-    /// A connection is about to be made, to a cluster where there is no address.
+    /// Notes a connection that is about to be made. One to a cluster has no address.
     pub(super) fn note(&self, to: Option<&ConnectionAddr>, health: &Arc<Health>) {
         let mut known = lock(&self.0);
         known.connections.retain(|(_, health)| health.strong_count() > 0);
@@ -33,19 +33,19 @@ impl Readers {
         known.end_others();
     }
 
-    /// None but this master is read from, until it tells no more.
+    /// Ends all connections that do not lead to this master, now and until [`release`](Self::release).
     pub(super) fn keep_to(&self, master: &ConnectionAddr) {
         let mut known = lock(&self.0);
         known.master = Some(master.clone());
         known.end_others();
     }
 
-    /// No master tells at the moment.
+    /// Notes that no master tells of changes at the moment.
     pub(super) fn release(&self) {
         lock(&self.0).master = None;
     }
 
-    /// A cluster's client that has heard of other masters than these has to ask again.
+    /// Ends all connections to a cluster if it has other masters than before, so that its clients learn of them.
     pub(super) fn keep_to_all(&self, masters: BTreeSet<Id>) {
         let mut known = lock(&self.0);
         if known.masters.as_ref().is_some_and(|before| *before != masters) {

@@ -1,4 +1,4 @@
-//! Which master the sentinels name.
+//! Asks the sentinels for the master.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::timeout;
 
 use super::{multiplexed::Multiplexed, server::Server};
 
-/// Those of one address, each of which is asked by itself.
+/// The sentinels of one address, each with a connection of its own.
 pub(super) struct Sentinels {
     sentinels: Vec<Sentinel>,
-    /// Its name.
+    /// The name under which they know the master.
     master: String,
 }
 
@@ -29,14 +29,14 @@ impl Sentinels {
         Ok(Self { sentinels, master: master.to_owned() })
     }
 
-    /// The master that the first one names who answers.
+    /// The address of the master, by the first sentinel that answers.
     pub(super) async fn first_named(&mut self, server: &Server) -> RedisResult<ConnectionAddr> {
         let Self { sentinels, master } = self;
         let asked = sentinels.iter_mut().map(|sentinel| Box::pin(sentinel.ask(server, master)));
         select_ok(asked).await.map(|(named, _)| named)
     }
 
-    /// The master that all name who answer within this time. One of them has to.
+    /// The address of the master, by all sentinels that answer within `limit`. Fails if none answers or they differ.
     pub(super) async fn all_named(&mut self, server: &Server, limit: Duration) -> Result<ConnectionAddr, String> {
         let Self { sentinels, master } = self;
         let asked = sentinels.iter_mut().map(|sentinel| timeout(limit, sentinel.ask(server, master)));
@@ -60,7 +60,7 @@ impl Sentinel {
         let mut question = cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
         let kept = match &self.connection {
-            // It may have been closed since.
+            // It may be closed by now.
             Some(connection) => question.query_async(&mut connection.sender()).await.ok(),
             None => None,
         };

@@ -1,4 +1,4 @@
-//! One server, a cluster, or the master that sentinels name: how a connection to it is made, and what is said when not.
+//! Connects to one server, a cluster, or the master that sentinels name.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -14,22 +14,22 @@ use redis::{
 
 use super::{
     address::{Address, Login, Place},
-    link::Health,
+    health::Health,
     multiplexed::Multiplexed,
     readers::Readers,
     tls::Tls,
 };
 
-/// How long a server may leave the simplest question unanswered before its connection is given up.
+/// How long a server may take to answer `PING` before its connection is given up.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// How many calls may stand in line for a connection's writer before the next one waits for room there.
+/// The most commands in the queue of a connection. Further callers wait.
 const QUEUE: usize = 1024;
 
-/// How many bytes a connection gathers before it writes them.
+/// The most bytes that a connection collects before it writes.
 const GATHERED_BYTES: usize = 64 << 10;
 
-/// Where connections lead to. It has no `Debug`: it holds passwords.
+/// The server or servers to connect to. It has no `Debug`, so that no password is shown.
 #[derive(Clone)]
 pub(super) struct Server {
     place: Place,
@@ -57,7 +57,7 @@ impl Server {
         matches!(self.place, Place::Cluster(_))
     }
 
-    /// Where one server is and how to log in there, if connections to it are not encrypted.
+    /// Address and login, if it is one server without encryption.
     pub(super) fn plain(&self) -> Option<ConnectionInfo> {
         let address = match &self.place {
             Place::Host(host, port) if self.tls.is_none() => ConnectionAddr::Tcp(host.clone(), *port),
@@ -79,8 +79,7 @@ impl Server {
         address(host, port, self.tls.as_ref())
     }
 
-    /// Connects to one of its servers. `pushes` hears of what that says unasked: one that speaks RESP2 only, which says nothing
-    /// unasked, is an error.
+    /// Connects to one of its servers. `pushes` is called for each push message; for that the server must speak RESP3.
     pub(super) async fn connect(
         &self,
         address: ConnectionAddr,
@@ -96,7 +95,7 @@ impl Server {
         one(Client::open(info(address, &at)?)?, &at, &Arc::new(Health::new()), None).await
     }
 
-    /// What `error` says, without what it may know of passwords.
+    /// The text of an error, without passwords.
     pub(super) fn explain(&self, error: &RedisError) -> String {
         if error.kind() == ErrorKind::AuthenticationFailed {
             return "the server refuses the user or the password".to_owned();
@@ -105,7 +104,7 @@ impl Server {
             (Some(code), Some(detail)) => format!("{code} {detail}"),
             _ => error.to_string(),
         };
-        // What a server does not understand it quotes, and that may have been the attempt to log in.
+        // A server quotes a command that it does not know, which may be `AUTH` or `HELLO` with a password.
         if let Some(quoted) = text.find(", with args beginning with") {
             text.truncate(quoted);
         }
@@ -118,13 +117,13 @@ impl Server {
     }
 }
 
-/// What hears of all that the server says unasked.
+/// Called for each push message of a server.
 pub(super) type Pushes = Arc<dyn Fn(&PushInfo) + Send + Sync>;
 
-/// Makes the connections of one link.
+/// Connects for one link.
 pub(super) struct Connector {
     server: Server,
-    /// It keeps its own connections to the sentinels.
+    /// It keeps connections to the sentinels.
     sentinels: Option<SentinelClient>,
 }
 
@@ -137,12 +136,12 @@ impl Connector {
         &self.server
     }
 
-    /// Tries once. Whoever calls this limits how long.
+    /// Tries to connect once. The caller limits the time.
     pub(super) async fn connect(&mut self, health: &Arc<Health>) -> RedisResult<Connection> {
         let outcome = self.try_to_connect(health).await;
         match outcome {
             Err(error) if self.server.at.protocol() != ProtocolVersion::RESP2 && speaks_only_resp2(&error) => {
-                // An old server, or a proxy: it will not learn until it is replaced.
+                // An old server or a proxy. It gets RESP2 from now on.
                 self.server.at = self.server.at.clone().set_protocol(ProtocolVersion::RESP2);
                 self.sentinels = None;
                 self.try_to_connect(health).await
@@ -185,14 +184,14 @@ async fn one(
     health: &Arc<Health>,
     pushes: Option<Pushes>,
 ) -> RedisResult<Multiplexed> {
-    // The soft limit bounds what is asked, and whoever connects bounds that.
+    // The soft limit limits commands, and the caller limits the time to connect.
     let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
         .set_response_timeout(None)
         .set_pipeline_buffer_size(QUEUE)
         .set_write_backpressure_boundary(GATHERED_BYTES);
     if at.protocol() == ProtocolVersion::RESP3 {
-        // So that the loss of a connection that nobody uses at the moment is noticed, too.
+        // The loss of an unused connection is noticed as well.
         let health = Arc::clone(health);
         config = config.set_push_sender(move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
@@ -217,7 +216,7 @@ fn cluster(hosts: &[(String, u16)], at: &RedisConnectionInfo, tls: Option<&Tls>)
         .overall_response_timeout(None)
         .tcp_settings(tcp())
         .write_backpressure_boundary(GATHERED_BYTES)
-        // Redirections count as well. Whoever waits goes on without after the soft limit.
+        // Redirections count as retries. The soft limit ends the wait of a call.
         .retries(4)
         .retry_wait_formula(10, 2)
         .min_retry_wait(5)
@@ -270,8 +269,7 @@ fn info(address: ConnectionAddr, at: &RedisConnectionInfo) -> RedisResult<Connec
     Ok(address.into_connection_info()?.set_redis_settings(at.clone()).set_tcp_settings(tcp()))
 }
 
-/// Nothing waits to be sent together with what comes next, and a peer that went away without a word is found out, also
-/// while nothing is asked of it.
+/// Sends each packet at once, and detects a peer that has vanished, even while the connection is unused.
 fn tcp() -> TcpSettings {
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
     let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
@@ -290,20 +288,20 @@ fn with_login(mut at: RedisConnectionInfo, login: &Login) -> RedisConnectionInfo
     at
 }
 
-/// Of those that know no `HELLO`, some say so in words, and some in words of their own.
+/// Whether the server does not know `HELLO`. Some servers and proxies answer with errors of their own.
 fn speaks_only_resp2(error: &RedisError) -> bool {
     error.kind() == ErrorKind::RESP3NotSupported || matches!(error.code(), Some("ERR" | "NOPROTO"))
 }
 
-/// What a server tells.
+/// What a server tells about itself and a new connection, as far as the user has the permission to ask.
 #[derive(Default)]
 pub(super) struct Greeting {
     pub(super) identity: Option<Identity>,
-    /// The most bytes of a value.
+    /// The largest value that it takes, in bytes.
     pub(super) largest: Option<usize>,
 }
 
-/// By what a server knows a connection.
+/// How a server identifies a connection.
 #[derive(Clone)]
 pub(super) struct Identity {
     pub(super) number: String,
@@ -325,7 +323,7 @@ impl Connection {
         }
     }
 
-    /// The answers to all commands of the pipeline, of which each may be an error. In a cluster they are all about one slot.
+    /// One answer for each command of the pipeline, which may be an error. In a cluster, all commands must be about one slot.
     pub(super) async fn ask_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         match self {
             Self::One(connection) => connection.sender().send_packed_commands(pipeline, 0, pipeline.len()).await,
@@ -333,7 +331,7 @@ impl Connection {
         }
     }
 
-    /// What the server tells of itself and of this connection, as far as we may ask.
+    /// Asks the server about itself and this connection. A cluster is not asked.
     pub(super) async fn greet(&self) -> RedisResult<Greeting> {
         let Self::One(connection) = self else { return Ok(Greeting::default()) };
         let mut pipeline = Pipeline::with_capacity(2);
@@ -349,7 +347,7 @@ impl Connection {
         })
     }
 
-    /// Whether there is an answer to this question, and not to another one. Who may not ask is told so, which is one.
+    /// Whether the server answers `PING`, with `PONG` or with an error such as a missing permission.
     pub(super) async fn answers(&self) -> bool {
         match self {
             Self::One(connection) => match connection.sender().send_packed_command(&redis::cmd("PING")).await {
@@ -357,7 +355,7 @@ impl Connection {
                 Ok(answer) => matches!(answer, Value::ServerError(_)),
                 Err(_) => false,
             },
-            // It looks after the connections to its nodes by itself.
+            // The client watches the connections to the nodes by itself.
             Self::Cluster(_) => true,
         }
     }

@@ -11,7 +11,7 @@ mod enabled {
 
     use crate::Error;
 
-    /// Whom to trust: whom the system trusts, or only who bears the signature of this certificate.
+    /// The certificates to trust: those of the system, or one authority alone.
     #[derive(Clone)]
     pub(crate) struct Tls {
         certificates: TlsCertificates,
@@ -20,7 +20,7 @@ mod enabled {
     impl Tls {
         pub(crate) fn new(authority: Option<Vec<u8>>) -> Result<Self, Error> {
             if CryptoProvider::get_default().is_none() {
-                // A program that wants another one installs that first. Whoever was quicker is right.
+                // A program that wants another provider installs it first, and then this fails.
                 let _ = ring::default_provider().install_default();
             }
             let tls = Self { certificates: TlsCertificates { client_tls: None, root_cert: authority } };
@@ -68,7 +68,7 @@ mod disabled {
 
     use crate::Error;
 
-    /// There is none.
+    /// Never exists.
     #[derive(Clone)]
     pub(crate) struct Tls(Infallible);
 

@@ -1,10 +1,10 @@
-//! What a cluster's nodes say of it: who has which slots, and where those nodes are.
+//! What the nodes of a cluster say about it: which node has which slots, and the addresses of the nodes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, Value, cmd};
 
-/// By what a cluster's nodes know one another, whatever their addresses are.
+/// The identifier of a node, which does not change with its address.
 pub(super) type Id = String;
 
 pub(super) fn cluster_nodes() -> Cmd {
@@ -19,19 +19,19 @@ pub(super) fn cluster_slots() -> Cmd {
     command
 }
 
-/// Who has which slots, as one node sees it.
+/// Which node has which slots, as one node sees it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct View {
     /// The node itself.
     pub(super) myself: Id,
-    /// Whose each range of slots is. All nodes that agree write the ranges alike.
+    /// The owner of each range of slots. Nodes that agree write the same ranges.
     pub(super) owners: BTreeMap<String, Id>,
-    /// To whom it is handing over slots, which may have keys of them already.
-    pub(super) heirs: BTreeSet<Id>,
+    /// The nodes to which it is moving slots. They may already have some of the keys.
+    pub(super) receivers: BTreeSet<Id>,
 }
 
 impl View {
-    /// Of the answer to `CLUSTER NODES`, if that is one.
+    /// Parses the answer to `CLUSTER NODES`. `None` if it is malformed.
     pub(super) fn parse(nodes: &str) -> Option<Self> {
         let mut view = Self::default();
         for line in nodes.lines() {
@@ -40,12 +40,12 @@ impl View {
             if flags.split(',').any(|flag| flag == "myself") {
                 id.clone_into(&mut view.myself);
             }
-            // Its master, two times, its epoch, and whether it is linked stand before its slots.
+            // Five fields come before the slots: the master, two times, the epoch and the state of the link.
             for slots in fields.skip(5) {
                 if !slots.starts_with('[') {
                     view.owners.insert(slots.to_owned(), id.to_owned());
-                } else if let Some((_, heir)) = slots.trim_end_matches(']').split_once("->-") {
-                    view.heirs.insert(heir.to_owned());
+                } else if let Some((_, receiver)) = slots.trim_end_matches(']').split_once("->-") {
+                    view.receivers.insert(receiver.to_owned());
                 }
             }
         }
@@ -53,7 +53,7 @@ impl View {
     }
 }
 
-/// Where the masters of all slots are, of the answer to `CLUSTER SLOTS` by the node at `host`.
+/// The addresses of the masters of all slots, by the answer to `CLUSTER SLOTS` of the node at `host`.
 pub(super) fn masters(slots: Value, host: &str) -> RedisResult<BTreeMap<Id, (String, u16)>> {
     let mut masters = BTreeMap::new();
     for range in Vec::<Vec<Value>>::from_redis_value(slots)? {
@@ -63,9 +63,9 @@ pub(super) fn masters(slots: Value, host: &str) -> RedisResult<BTreeMap<Id, (Str
         let named = Option::<String>::from_redis_value(next())?.unwrap_or_default();
         let (port, id) = (u16::from_redis_value(next())?, Id::from_redis_value(next())?);
         let host = match named.as_str() {
-            // It is where we found this one.
+            // An empty host means the host of the node that answers.
             "" => host.to_owned(),
-            // It is known by a name, and has none.
+            // The node prefers a name, and none is configured.
             "?" => {
                 let also = HashMap::<String, String>::from_redis_value(next()).unwrap_or_default();
                 let ip = also.get("ip").filter(|ip| !ip.is_empty());
@@ -98,7 +98,7 @@ e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca 127.0.0.1:30001@31001 myself,master - 0
         assert!(view.myself.starts_with("e7d1"));
         let owners: Vec<_> = view.owners.iter().map(|(slots, id)| (slots.as_str(), &id[..4])).collect();
         assert_eq!(owners, [("0-5460", "e7d1"), ("10923-16382", "292f"), ("16383", "292f"), ("5461-10922", "67ed")]);
-        assert_eq!(view.heirs.iter().map(|id| &id[..4]).collect::<Vec<_>>(), ["824f"]);
+        assert_eq!(view.receivers.iter().map(|id| &id[..4]).collect::<Vec<_>>(), ["824f"]);
         for answer in ["", "garbage", "a b c", &NODES.replace("myself,", "")] {
             assert_eq!(View::parse(answer), None, "{answer}");
         }

@@ -1,8 +1,8 @@
-//! How the memory in front of a server hears of changes: by `CLIENT TRACKING` of all keys of the namespace, over a connection
-//! of its own to each server that has some (<https://redis.io/docs/latest/develop/reference/client-side-caching/>).
+//! Tells a near cache of changes, by `CLIENT TRACKING` of all keys of the namespace, over a connection of its own to each master
+//! (<https://redis.io/docs/latest/develop/reference/client-side-caching/>).
 //!
-//! Where a connection is lost, or it is in doubt whether these are the servers that have keys (`masters`), something may have
-//! been missed. Then all are made anew.
+//! If a connection is lost, or a check of the masters fails (see `masters`), a change may have been missed. Then the near cache is
+//! emptied and all connections are made again.
 
 use std::{
     convert::Infallible,
@@ -22,16 +22,17 @@ use tokio::{
 };
 
 use super::{
-    link::{Health, pause},
+    health::Health,
+    link::pause,
     masters::{Masters, Tracker},
     server::{Pushes, Server},
 };
 use crate::{Error, backend::Changes, base::runtime::own};
 
-/// How often it is looked whether nothing can be missed, and how long an answer to that may take.
+/// The time between two checks of the masters, and the most time for one answer to a check.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Tells of all changes to keys that begin with `prefix`, which it takes away, from a task of the library's own runtime.
+/// Tells `changes` of all changes to keys that begin with `prefix`, without the prefix, from a task of the library's own runtime.
 pub(super) fn track(server: Server, prefix: String, connect_limit: Duration, changes: Changes) {
     match own() {
         Ok(runtime) => drop(runtime.spawn(async move {
@@ -50,7 +51,7 @@ async fn keep_tracking(server: &Server, prefix: &str, connect_limit: Duration, t
         let tracker = Tracker { server, prefix, pushes: Arc::clone(&pushes), health: Arc::clone(&health) };
         let why = match timeout(connect_limit, Masters::connect(&tracker, connect_limit)).await {
             Ok(Ok(mut masters)) => {
-                let in_doubt = async {
+                let check_fails = async {
                     masters.check(server, EVERY).await?;
                     failures = 0;
                     teller.tell(News::Begun);
@@ -63,7 +64,7 @@ async fn keep_tracking(server: &Server, prefix: &str, connect_limit: Duration, t
                     health.until_lost().await;
                     Err::<Infallible, _>("the connection was lost".to_owned())
                 };
-                let Err(why) = lost.or(in_doubt).await;
+                let Err(why) = lost.or(check_fails).await;
                 why
             }
             Ok(Err(error)) => server.explain(&error),
@@ -76,7 +77,7 @@ async fn keep_tracking(server: &Server, prefix: &str, connect_limit: Duration, t
     }
 }
 
-/// What the front is to hear.
+/// An event that the near cache is told of.
 enum News {
     Begun,
     Changed(String),
@@ -84,15 +85,15 @@ enum News {
     Lost(Error),
 }
 
-/// Tells the front, in order, from a thread that may be blocked: what goes from there runs the destructors of the user's
-/// values, which may wait for what the library's own runtime drives.
+/// Tells the near cache of events, in order, from a thread that may be blocked: to drop its entries runs destructors of the user's values,
+/// which may wait for something that the library's own runtime drives.
 #[derive(Clone)]
 struct Teller {
     news: mpsc::Sender<News>,
 }
 
 impl Teller {
-    /// Begins a thread, which ends when nobody has news any more, or nobody is there to hear them: that is waited for.
+    /// Begins the thread, which ends with the last teller or with the near cache. The future waits for the latter.
     fn begin(changes: Changes) -> (Self, impl Future<Output = ()>) {
         let (news, heard) = mpsc::channel();
         let (listens, gone) = oneshot::channel::<Infallible>();
@@ -116,12 +117,12 @@ impl Teller {
     }
 
     fn tell(&self, news: News) {
-        // Whoever would hear it may be gone, and then so is the front.
+        // It fails if the near cache is gone.
         let _ = self.news.send(news);
     }
 }
 
-/// Takes what the server says unasked.
+/// Reads the push messages of the servers.
 fn pushes(prefix: String, teller: Teller) -> Pushes {
     Arc::new(move |push: &PushInfo| {
         if push.kind != PushKind::Invalidate {
@@ -135,13 +136,13 @@ fn pushes(prefix: String, teller: Teller) -> Pushes {
                         Value::SimpleString(key) => Some(key.as_str()),
                         _ => None,
                     };
-                    // Keys that are no text are none of ours.
+                    // A key that is not text is not of this library.
                     if let Some(key) = key.and_then(|key| key.strip_prefix(&prefix)) {
                         teller.tell(News::Changed(key.to_owned()));
                     }
                 }
             }
-            // After `FLUSHALL` or `FLUSHDB`, and whatever else it may come to mean.
+            // After `FLUSHALL` or `FLUSHDB`, or of an unknown form.
             _ => teller.tell(News::AllChanged),
         }
     })

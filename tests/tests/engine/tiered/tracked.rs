@@ -142,7 +142,7 @@ fn changes_by_others_are_seen() {
 fn each_change_is_seen(redis: &Redis, cache: &Cache) {
     let another = other(&redis.url());
     let key = |question| stored(cache, question);
-    let changes: [(&str, &dyn Fn()); 9] = [
+    let changes: [(&str, &dyn Fn()); 10] = [
         ("put", &|| put(&another, 0, 2)),
         ("refresh", &|| assert_eq!(scoped_sync(&another, || lasting_cache(0).refresh()), 2)),
         ("invalidate", &|| assert!(scoped_sync(&another, || lasting_cache(0).invalidate()).unwrap())),
@@ -151,6 +151,10 @@ fn each_change_is_seen(redis: &Redis, cache: &Cache) {
         ("DEL", &|| assert_eq!(redis.ask::<u64>(&["DEL", &key(0)]), 1)),
         ("RENAME", &|| redis.ask(&["RENAME", &key(0), "elsewhere"])),
         ("expiry", &|| assert_eq!(redis.ask::<u64>(&["PEXPIRE", &key(0), "300"]), 1)),
+        ("another type", &|| {
+            redis.ask::<u64>(&["DEL", &key(0)]);
+            assert_eq!(redis.ask::<u64>(&["RPUSH", &key(0), "x"]), 1);
+        }),
         ("FLUSHALL", &|| redis.ask(&["FLUSHALL"])),
     ];
     for (what, change) in changes {

@@ -1,4 +1,4 @@
-//! What went wrong, as it is counted.
+//! How faults are counted.
 
 use cache_request::{Cache, cache_request, scoped_sync};
 use cache_request_tests::servers::{memcached::Memcached, wait_until};
@@ -8,7 +8,7 @@ fn double(number: u32) -> u32 {
     number * 2
 }
 
-/// It is to be answered sooner than the soft limit is over: that the server is slow is known all the same.
+/// The answer limit passes before the soft limit, and the fault still counts as a timeout.
 #[test]
 fn a_server_that_does_not_answer_takes_too_long() {
     let memcached = Memcached::start(&[]);
@@ -22,7 +22,7 @@ fn a_server_that_does_not_answer_takes_too_long() {
     memcached.server.stop();
     scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
     let faults = &cache.stats().functions[0].faults;
-    // The second one did not ask.
+    // The second call did not ask the server.
     assert_eq!((faults.timeout, faults.backend, faults.total()), (1, 1, 2), "{}", cache.stats());
     memcached.server.go_on();
 }

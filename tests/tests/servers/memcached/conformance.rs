@@ -11,7 +11,7 @@ use cache_request_tests::servers::{PATIENCE, memcached::Memcached};
 cache_request::conformance! { name: one, harness: Namespaces::of(Memcached::shared()) }
 cache_request::conformance! { name: three, harness: Namespaces::of(Fleet::shared()) }
 
-/// Three servers, which all tests share that ask for them at the same time.
+/// Three servers, which tests that run at the same time share.
 struct Fleet {
     _servers: Vec<Memcached>,
     url: String,
@@ -66,7 +66,7 @@ impl Harness for Namespaces {
         static NAMESPACE: AtomicU64 = AtomicU64::new(0);
 
         let namespace = format!("suite{}", NAMESPACE.fetch_add(1, Ordering::Relaxed));
-        // Longer than a call would wait: many tests run at the same time, and 20 MB are sent.
+        // A long limit, as many tests run at the same time, and send 20 MB.
         let builder = MemcachedBackend::builder(&self.servers.url()).answer_limit(PATIENCE);
         builder.namespace(namespace).build().unwrap()
     }

@@ -1,4 +1,4 @@
-//! What happens to servers, while calls go on. Each test prints its figures: `--nocapture` shows them.
+//! Faults of servers under load. Each test prints its figures, which `--nocapture` shows.
 
 use std::{
     cell::Cell,
@@ -41,7 +41,7 @@ fn a_server_that_is_stopped_and_goes_on() {
     outages::is_stopped_and_goes_on(&memcached.url(), &memcached.server);
 }
 
-/// It refuses what is new instead of forgetting what is old.
+/// The server refuses new values instead of evicting old ones.
 #[test]
 fn a_server_that_has_no_memory_left() {
     let memcached = Memcached::start(&["-m", "2", "-M"]);
@@ -66,7 +66,7 @@ fn a_server_that_has_no_memory_left() {
     );
 }
 
-/// How long a server may take to answer that does: longer than on the slowest machine.
+/// The answer limit for servers that answer, longer than the slowest machine takes.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Keys of the first server and of others.
@@ -78,13 +78,13 @@ fn keys_of(fleet: &[Memcached], backend: &MemcachedBackend) -> (Vec<String>, Vec
     })
 }
 
-/// Takes the first of three servers away, under load, and brings it back.
+/// Takes the first of three servers away under load, and brings it back.
 fn loses_one(how: &str, lose: impl FnOnce(&mut Memcached), bring_back: impl FnOnce(&mut Memcached)) {
     let (mut fleet, url) = Memcached::fleet(3);
     let backend = MemcachedBackend::builder(&url).answer_limit(LIMIT).build().unwrap();
     let (lost, others) = keys_of(&fleet, &backend);
     assert!(lost.len() > 15 && others.len() > 30, "{} and {}", lost.len(), others.len());
-    // The server's own limit is to end each wait.
+    // The answer limit ends each wait, and not the soft limit.
     let cache = Cache::from_url(&format!("{url}?soft_limit=60s&answer_limit={}s", LIMIT.as_secs())).unwrap();
     let mut recovered = Duration::ZERO;
     let (mut asked, mut rounds, mut slowest) = (0, 0, Duration::ZERO);
@@ -150,7 +150,7 @@ fn a_fleet_is_cleared_while_one_is_away() {
         assert_eq!(block_on(backend.get(key)).unwrap(), None);
     }
     fleet[0].server.go_on();
-    // It has kept its values, and the generation that they are of.
+    // It has kept its values and their generation.
     cache_request_tests::servers::wait_until("it is asked again", || block_on(backend.get(&away[0])).is_ok());
     for key in &away {
         assert_eq!(block_on(backend.get(key)).unwrap(), None);

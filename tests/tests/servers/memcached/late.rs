@@ -7,7 +7,7 @@ use cache_request_tests::servers::{PATIENCE, delay::Delay, memcached::Memcached}
 use futures_lite::FutureExt;
 use tokio::{runtime::Runtime, time::sleep};
 
-/// Nothing tells the items of such a server apart, and all the same they are stored, replaced and found.
+/// The items of such a server have no numbers, and are still stored, replaced and found.
 #[test]
 fn a_server_without_cas_is_good_enough() {
     let memcached = Memcached::start(&["-C"]);
@@ -46,7 +46,7 @@ fn a_write_that_was_only_begun_is_nothing() {
     }
 }
 
-/// What may be given up.
+/// The writes that a caller may abandon.
 #[derive(Debug, Clone, Copy)]
 enum Write {
     Set,
@@ -71,10 +71,10 @@ impl Write {
     }
 }
 
-/// What a key holds in the end, if a write of it is given up after so many trips, `newer` is done, and only then the server
-/// gets what was sent before. `None` if the write takes no more trips than that.
+/// Abandons a write after so many round trips, runs `newer`, and then lets the server receive the abandoned command. Returns the value of the
+/// key after that, or `None` if the write takes no more round trips than that.
 ///
-/// Tried again where the write was given up before it was sent, while something else was held up.
+/// Tries again if the write was abandoned before it was sent, because another command was held up.
 fn late(
     write: Write,
     trips: usize,
@@ -107,7 +107,7 @@ fn late_or_not(
             while !delay.holds() {
                 sleep(Duration::from_millis(5)).await;
             }
-            // As late as makes the server one that does not answer.
+            // Long enough for the server to count as lost.
             sleep(Duration::from_millis(150)).await;
             false
         };
@@ -119,7 +119,7 @@ fn late_or_not(
             return Ok(None);
         }
         delay.hold_no_more();
-        // As soon as the server is asked again.
+        // Until the server is asked again.
         while backend.get("key").await.is_err() {
             sleep(Duration::from_millis(5)).await;
         }
@@ -136,7 +136,7 @@ fn late_or_not(
     })
 }
 
-/// Gives a write up after each of its trips.
+/// Abandons a write after each of its round trips.
 fn always_late(write: Write, older: Option<&[u8]>, newer: &impl AsyncFn(&MemcachedBackend), left: Option<&[u8]>) {
     let mut trips = 0;
     while let Some(found) = late(write, trips, older, newer) {

@@ -9,7 +9,7 @@ use cache_request_tests::{
 };
 use futures_lite::future::block_on;
 
-/// A cache whose every call has to be answered by the server.
+/// A cache whose calls wait for the server's answer, however slow the machine is.
 fn cache(memcached: &Memcached) -> Cache {
     Cache::from_url(&format!("{}?soft_limit=60s&answer_limit=60s", memcached.url())).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Gets that are asked together, and who gives up meanwhile.
+//! Batched gets, and callers that give up meanwhile.
 
 use std::{
     io::{Read, Write},
@@ -23,7 +23,7 @@ fn keys() -> Vec<String> {
     (0..KEYS).map(|number| format!("key{number}")).collect()
 }
 
-/// A backend that holds each key's own text.
+/// A backend that holds each key as its own value.
 async fn filled(memcached: &Memcached) -> MemcachedBackend {
     let backend = MemcachedBackend::builder(&memcached.url()).answer_limit(PATIENCE).build().unwrap();
     for key in keys() {
@@ -56,12 +56,12 @@ fn many_take_few_connections() {
         let backend = filled(&memcached).await;
         let before = connections(&memcached);
         all_are_found(&backend).await;
-        // Each would take one of 32, if it asked by itself.
+        // Unbatched, each get would take one of 32 connections.
         assert!(connections(&memcached) - before <= 6);
     });
 }
 
-/// Also if it is asked for many, and more than may be lost in a row before their server counts as lost.
+/// Also if the connection serves many gets, and more of them than connections may be closed in a row before the server counts as lost.
 #[test]
 fn a_lost_connection_costs_no_caller_the_answer() {
     let memcached = Memcached::start(&[]);
@@ -90,7 +90,7 @@ fn each_gets_its_own() {
     });
 }
 
-/// The first asks by itself, the second has a task ask for it, and the others are asked for together with the second.
+/// The first get is sent alone, the second by a task, and the others together with the second.
 #[test]
 fn a_caller_that_is_never_polled_again_holds_no_other_up() {
     let memcached = Memcached::start(&[]);
@@ -104,7 +104,7 @@ fn a_caller_that_is_never_polled_again_holds_no_other_up() {
             stuck.push(get);
             all_are_found(&backend).await;
         }
-        // They may go on, or not.
+        // One of the stuck callers gives up, and the others go on.
         drop(stuck.pop());
         for (key, get) in ["key0", "key1"].into_iter().zip(stuck) {
             assert_eq!(get.await.unwrap().as_deref(), Some(key.as_bytes()));
@@ -129,13 +129,13 @@ fn a_caller_that_gives_up_in_a_batch_takes_no_other_along() {
             for get in &mut gets {
                 assert!(matches!(pin!(get).poll(&mut context), Poll::Pending));
             }
-            // Also the one that asks by itself.
+            // Also the get that is sent alone.
             gets.drain(..given_up);
             let took = begun.elapsed();
             for (key, found) in keys[given_up..].iter().zip(join_all(gets).await) {
                 match found {
                     Ok(found) => assert_eq!(found.as_deref(), Some(key.as_bytes())),
-                    // On a slow machine, it gave up so late that the server does not seem to answer.
+                    // On a slow machine, a caller gives up so late that the server counts as lost.
                     Err(error) => assert!(took >= LATE, "{error}"),
                 }
             }

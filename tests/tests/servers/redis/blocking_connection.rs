@@ -24,7 +24,7 @@ thread_local! {
     static PANICS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// How many panics of this thread the hook has seen from now on.
+/// Counts the panics of this thread from now on.
 fn count_panics() -> impl Fn() -> u32 {
     static HOOK: Once = Once::new();
 
@@ -39,8 +39,8 @@ fn count_panics() -> impl Fn() -> u32 {
     move || PANICS.get() - before
 }
 
-/// A server that answers `reply` to each `GET` over a blocking connection from the next call on, and has nothing else; and a
-/// cache that has such a connection, and has used it.
+/// A cache that has used its blocking connection, and its server, which has no values and answers `reply` to each later `GET` over such
+/// a connection.
 fn begin(reply: Reply, options: &str) -> (Scripted, Cache) {
     let begun = Arc::new(AtomicBool::new(false));
     let begins = Arc::clone(&begun);
@@ -78,8 +78,8 @@ fn a_connection_that_ends_with_its_answer_is_not_polled_again() {
     assert_eq!((panics(), cache.stats().faults()), (0, 0), "{}", cache.stats());
 }
 
-/// A call has one limit for all that it asks: what took that long is not asked again over another connection, and the body's value
-/// is not sent.
+/// A call has one limit for all its requests. If the first one takes that long, it is not repeated over another connection, and the body's
+/// value is not sent.
 #[test]
 fn a_call_that_has_waited_in_vain_asks_no_more() {
     let (server, cache) = begin(Nothing, "soft_limit=100ms&breaker_faults=1000");
@@ -93,7 +93,7 @@ fn timeouts(cache: &Cache) -> u64 {
     cache.stats().functions.iter().map(|function| function.faults.timeout).sum()
 }
 
-/// The limit is that of the whole answer, not of each of its bytes.
+/// The limit is for the whole answer, and not for each of its bytes.
 #[test]
 fn an_answer_that_trickles_in_is_not_waited_for() {
     let (server, cache) = begin(Trickle, "soft_limit=100ms&breaker_faults=1000");
@@ -102,7 +102,7 @@ fn an_answer_that_trickles_in_is_not_waited_for() {
     assert_eq!((&server.gets()[asked..], timeouts(&cache)), (&[Over::Blocking][..], 1), "{}", cache.stats());
 }
 
-/// The second answer would be taken for that to the next request.
+/// The second answer would become that to the next request.
 #[test]
 fn two_answers_to_one_request_end_the_connection() {
     let (server, cache) = begin(Bytes(b"$-1\r\n-ERR unknown command\r\n"), "soft_limit=10s");

@@ -1,4 +1,4 @@
-//! What happens to a server, while calls go on. Each test prints its figures: `--nocapture` shows them.
+//! Faults of a server under load. Each test prints its figures, which `--nocapture` shows.
 
 use std::{
     thread,
@@ -49,7 +49,7 @@ fn connections_that_the_server_ends_are_replaced() {
     });
 }
 
-/// Calls go on without what cannot be stored. What is there is found.
+/// Values that cannot be stored do not stop calls, and stored values are found.
 #[test]
 fn a_server_that_has_no_memory_left() {
     let redis = Redis::start(&["--maxmemory-policy", "noeviction"]);
@@ -149,7 +149,7 @@ fn a_late_write_does_not_undo_a_deletion() {
                 &keys,
             );
             assert_eq!(redis.ask::<Vec<String>>(&["KEYS", "*"]), [""; 0], "after {stopped:?} and {moment:?}");
-            // A connection that does not answer is ended, by those who came while the server was stopped.
+            // Callers that came while the server was stopped have ended the connection.
             if redis.ask::<String>(&["INFO", "commandstats"]).contains("client|kill") {
                 break;
             }
@@ -159,7 +159,7 @@ fn a_late_write_does_not_undo_a_deletion() {
     }
 }
 
-/// The same, where the write's connection is driven by a runtime that is not entered again for a while.
+/// The same, if the runtime that drives the write's connection is not entered for a while.
 #[test]
 fn a_write_that_a_runtime_has_not_sent_is_never_done() {
     let redis = Redis::start(&[]);
@@ -167,7 +167,7 @@ fn a_write_that_a_runtime_has_not_sent_is_never_done() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         backend.get("key").await.unwrap();
-        // Begun, and left behind: the connection's task has it, and does not run any more.
+        // The connection's task has the command and does not run any more.
         let mut set = Box::pin(backend.set("key", b"late", None));
         assert!(futures_lite::future::poll_once(&mut set).await.is_none());
     });
@@ -183,8 +183,8 @@ fn a_write_that_a_runtime_has_not_sent_is_never_done() {
     assert_eq!(block_on(backend.get("key")).unwrap().as_deref(), Some(&b"value"[..]));
 }
 
-/// One answer was lost on the way, and each question was given the answer to the one before it, for as long as there was
-/// another one: no value was wrong, as each is stored with its key, and no value was found any more.
+/// One answer was lost on the way, and each later request got the answer to another one. No value was wrong, as each is stored with its
+/// key, but no value was found any more.
 #[test]
 fn a_connection_that_is_out_of_step_is_replaced() {
     /// How long each caller waits.
@@ -224,7 +224,7 @@ fn a_connection_that_is_out_of_step_is_replaced() {
             }))
             .await;
         };
-        // Whose answer it is given, and whether there is one left for it, is a matter of luck.
+        // Which answer it gets, if any, is not determined.
         let _ = futures_util::future::join(tokio::time::timeout(LIMIT, lost), losing).await;
     });
 }

@@ -20,7 +20,7 @@ fn double(number: u32) -> u32 {
     number * 2
 }
 
-/// A user who may do what a cache needs, and no more.
+/// A server with a user that has only the permissions that a cache needs.
 fn with_user() -> Redis {
     let redis = Redis::start(&[]);
     #[rustfmt::skip]
@@ -47,7 +47,7 @@ fn a_user_of_few_rights_is_enough() {
         backend.clear().await.unwrap();
         assert_eq!(backend.get("key").await.unwrap(), None);
 
-        // What is forbidden is an error, and no end of the connection.
+        // A missing permission is an error and does not end the connection.
         let other = RedisBackend::builder(&url).namespace("yours").build().unwrap();
         for _ in 0..2 {
             let error = other.set("key", b"value", None).await.unwrap_err();
@@ -81,7 +81,7 @@ fn a_wrong_password_breaks_no_call_and_is_not_shown() {
     }
 }
 
-/// A server that understands neither `HELLO` nor `AUTH` quotes what it was sent, and with it the password.
+/// A server that knows neither `HELLO` nor `AUTH` quotes the command, and with it the password.
 #[test]
 fn what_a_server_quotes_is_not_shown() {
     let redis = Redis::start(&["--rename-command", "AUTH", "", "--rename-command", "HELLO", ""]);
@@ -89,7 +89,7 @@ fn what_a_server_quotes_is_not_shown() {
     let error = Cache::from_url(&url).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
 
-    // Without a password it is just an older server, that knows RESP2 only.
+    // Without a password it works as an older server, which knows only RESP2.
     let cache = Cache::from_url(&format!("{}?connect=now&connect_limit=60s&soft_limit=60s", redis.url())).unwrap();
     scoped_sync(&cache, || assert_eq!([double(1), double(1)], [2, 2]));
     assert_eq!(cache.stats().hits(), 1);

@@ -8,7 +8,7 @@ use cache_request_tests::{
     servers::{redis::Redis, wait_until},
 };
 
-/// A cache whose every call has to be answered by the server.
+/// A cache whose calls wait for the server's answer, however slow the machine is.
 fn cache(redis: &Redis) -> Cache {
     Cache::from_url(&format!("{}?soft_limit=60s&connect_limit=60s", redis.url())).unwrap()
 }
@@ -24,9 +24,9 @@ fn a_runtime_may_end_and_another_one_goes_on() {
     let redis = Redis::start(&[]);
     let cache = cache(&redis);
     callers::a_runtime_may_end_and_another_one_goes_on(&cache);
-    // Each had a connection of its own, and took it along.
+    // Each runtime had a connection, which ended with it.
     wait_until("the connections are closed", || {
-        // The library's own, the one that a thread drives itself, and this one that asks.
+        // The connection of the library's own runtime, the blocking connection, and the one that asks here.
         redis.ask::<String>(&["CLIENT", "LIST"]).lines().count() <= 3
     });
 }

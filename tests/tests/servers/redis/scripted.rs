@@ -1,4 +1,4 @@
-//! A server of the test's own: it speaks as much RESP2 as the client needs, and answers each `GET` as the test says.
+//! A scripted server: it speaks as much RESP2 as the client needs, and answers each `GET` as the test says.
 
 use std::{
     io::Write,
@@ -42,7 +42,7 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    /// Starts it. `reply` says what becomes of a `GET`.
+    /// Starts the server. `reply` says how to answer a `GET`.
     pub(super) fn start(reply: impl Fn(Over) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -61,12 +61,12 @@ impl Scripted {
         format!("redis://127.0.0.1:{}?{options}", self.port)
     }
 
-    /// All that were received, in their order.
+    /// All received `GET`s, in order.
     pub(super) fn gets(&self) -> Vec<Over> {
         self.gets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many came over such a connection.
+    /// How many `GET`s came over such a connection.
     pub(super) fn count(&self, over: Over) -> usize {
         self.gets().into_iter().filter(|get| *get == over).count()
     }
@@ -80,7 +80,7 @@ fn serve(mut client: &TcpStream, reply: &impl Fn(Over) -> Reply, gets: &Mutex<Ve
         let words: Vec<_> = command.iter().map(|word| str::from_utf8(word).unwrap_or_default()).collect();
         let answer: &[u8] = match words[..] {
             ["CLIENT", "SETINFO", ..] | ["SET", ..] => b"+OK\r\n",
-            // What the library's own threads ask of the server first.
+            // The library's first commands over a shared connection.
             ["CLIENT", "INFO"] => {
                 over = Over::Shared;
                 b"-ERR unknown command\r\n"

@@ -1,4 +1,4 @@
-//! The master that sentinels name: the whole suite, and another master in its place.
+//! The master that sentinels name: the whole suite, and failovers.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn it_passes_the_suite() {
     let harness = Namespaces::new(&sentinels, |sentinels| sentinels.url());
     assert_eq!(failures(&harness), [""; 0]);
 
-    // The database is the path's second part.
+    // The second part of the path is the database.
     let backend = RedisBackend::new(&format!("{}/5", sentinels.url())).unwrap();
     block_on(backend.set("key", b"value", None)).unwrap();
     assert!(ask::<String>(sentinels.master(), &["INFO", "keyspace"]).unwrap().contains("db5:keys=1"));
@@ -37,7 +37,7 @@ fn it_passes_the_suite() {
     assert!(error.to_string().contains("not found"), "{error}");
 }
 
-/// Takes the master away, under load, until there is another one, and brings it back.
+/// Takes the master away under load, waits for another one, and brings it back.
 fn is_replaced(how: &str, lose: impl FnOnce(&mut Sentinels), bring_back: impl FnOnce(&mut Sentinels)) {
     let mut sentinels = Sentinels::new();
     let cache = Cache::from_url(&sentinels.url()).unwrap();
@@ -74,7 +74,7 @@ fn a_master_that_is_stopped_is_replaced_and_then_left_alone() {
     );
 }
 
-/// Nothing is lost but the role: the connection to the old master goes on, and refuses to write.
+/// The connection to the old master stays open, but refuses writes.
 #[test]
 fn a_master_that_steps_down_is_left() {
     let sentinels = Sentinels::new();

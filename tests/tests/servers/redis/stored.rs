@@ -1,4 +1,4 @@
-//! What stands on the server, and for how long.
+//! The keys, values and timeouts on the server.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn backend(redis: &Redis, namespace: &str) -> RedisBackend {
     RedisBackend::builder(&redis.url()).namespace(namespace).build().unwrap()
 }
 
-/// The milliseconds that are left, and how many may be gone already: as many as it took to ask.
+/// The milliseconds that are left, and how many may have passed while the server was asked.
 fn assert_left(redis: &Redis, key: &str, milliseconds: i64, begun: std::time::Instant) {
     let left: i64 = redis.ask(&["PTTL", key]);
     let gone = i64::try_from(begun.elapsed().as_millis()).unwrap() + 1;
@@ -58,7 +58,7 @@ fn timeouts_are_exact_to_the_millisecond() {
         }
         for timeout in [Duration::from_nanos(1), Duration::from_millis(1)] {
             backend.set("short", b"", Some(timeout)).await.unwrap();
-            // It has one millisecond, or is gone by now. For ever would be -1.
+            // It has one millisecond or is gone. -1 would mean that it has no timeout.
             let left: i64 = redis.ask(&["PTTL", "exact:short"]);
             assert!([1, 0, -2].contains(&left), "{left}");
         }
@@ -114,7 +114,7 @@ fn namespaces_and_databases_are_apart() {
         assert_each_clears_its_own(&backends).await;
         assert_eq!(redis.ask::<u64>(&["DBSIZE"]), 2);
     });
-    // Where a colon ends the namespace, two of them could share a key.
+    // If a namespace could end in a colon, two of them could share a key.
     for namespace in ["", "a:b", "a b", "ä", "a\n"] {
         let error = RedisBackend::builder("redis://h").namespace(namespace).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -158,7 +158,7 @@ fn a_value_over_the_servers_limit_is_too_large_and_leaves_nothing() {
             let error = backend.add("key", &large, None).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
         }
-        // The limit is known now: others do not suffer for it.
+        // The limit is known now, so larger values no longer end the connection of other callers.
         let item = |key, value| Item { key, value, timeout: None };
         let outcomes = backend.set_many(&[item("a", &small), item("key", &large), item("b", &small)]).await;
         assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");

@@ -1,4 +1,4 @@
-//! The connection that a plain function's thread drives, if it is alone.
+//! The blocking connection, over which the thread of a plain function reads by itself.
 
 use std::{cell::RefCell, thread};
 
@@ -17,30 +17,30 @@ fn call(cache: &Cache, number: u32) {
     assert_eq!(scoped_sync(cache, || double(number)), number * 2);
 }
 
-/// What the server says of its clients, but for the one that asks.
+/// The lines of `CLIENT LIST`, without that of the connection that asks.
 fn clients(redis: &Redis) -> Vec<String> {
     let clients: String = redis.ask(&["CLIENT", "LIST"]);
     clients.lines().filter(|line| !line.contains(" cmd=client|list ")).map(str::to_owned).collect()
 }
 
-/// The number by which the server knows that connection, if it was used. All others of ours speak RESP3.
-fn alone(redis: &Redis) -> Option<String> {
+/// The identifier of the blocking connection, if it was used. The other connections of the library speak RESP3.
+fn blocking_id(redis: &Redis) -> Option<String> {
     let line = clients(redis).into_iter().find(|line| line.contains(" resp=2") && line.contains(" cmd=get "))?;
     line.split_whitespace().find_map(|field| field.strip_prefix("id=")).map(str::to_owned)
 }
 
-/// What the library's own threads have last asked.
+/// The last command of the connection that the library's own threads drive.
 fn last_of_others(redis: &Redis) -> String {
     let line = clients(redis).into_iter().find(|line| line.contains(" resp=3")).expect("they have a connection");
     line.split_whitespace().find_map(|field| field.strip_prefix("cmd=")).expect("a command").to_owned()
 }
 
-/// Calls until it is used, and returns its number.
-fn call_until_alone(redis: &Redis, cache: &Cache) -> String {
+/// Calls until the blocking connection is used, and returns its identifier.
+fn call_until_blocking(redis: &Redis, cache: &Cache) -> String {
     let mut number = None;
     wait_until("a call takes a connection of its own", || {
         call(cache, 1);
-        number = alone(redis);
+        number = blocking_id(redis);
         number.is_some()
     });
     number.unwrap()
@@ -54,32 +54,32 @@ fn hits(cache: &Cache) -> u64 {
 fn it_is_used_for_all_that_is_read_and_ends_with_the_cache() {
     let redis = Redis::start(&[]);
     let cache = cache(&redis, "soft_limit=60s&connect_limit=60s");
-    let number = call_until_alone(&redis, &cache);
+    let number = call_until_blocking(&redis, &cache);
     scoped_sync(&cache, || double_cache(1).put(&2)).unwrap();
     let before = hits(&cache);
     for _ in 0..100 {
         call(&cache, 1);
     }
     assert_eq!((hits(&cache) - before, cache.stats().faults()), (100, 0));
-    assert_eq!((alone(&redis), last_of_others(&redis)), (Some(number), "set".to_owned()));
-    // A runtime must not be dropped where another one runs: this one is.
+    assert_eq!((blocking_id(&redis), last_of_others(&redis)), (Some(number), "set".to_owned()));
+    // A runtime must not be dropped within another one, and the cache is dropped within one.
     current_thread().block_on(async { drop(cache) });
-    wait_until("it is closed", || alone(&redis).is_none());
+    wait_until("it is closed", || blocking_id(&redis).is_none());
 }
 
 #[test]
 fn what_ends_it_costs_no_answer() {
     let redis = Redis::start(&[]);
     let cache = cache(&redis, "soft_limit=60s&connect_limit=60s");
-    let number = call_until_alone(&redis, &cache);
+    let number = call_until_blocking(&redis, &cache);
     redis.ask::<u64>(&["CLIENT", "KILL", "ID", &number]);
     let before = hits(&cache);
     call(&cache, 1);
     assert_eq!((hits(&cache) - before, cache.stats().faults()), (1, 0));
-    assert_ne!(call_until_alone(&redis, &cache), number);
+    assert_ne!(call_until_blocking(&redis, &cache), number);
 }
 
-/// An answer that comes too late is dropped. It must not be taken for the answer to the next question.
+/// An answer that comes too late is dropped. It must not become the answer to the next request.
 #[test]
 fn a_server_that_stands_still_is_not_waited_for() {
     let redis = Redis::start(&[]);
@@ -88,7 +88,7 @@ fn a_server_that_stands_still_is_not_waited_for() {
         call(&cache, number);
     }
     for round in 0..5 {
-        let before = call_until_alone(&redis, &cache);
+        let before = call_until_blocking(&redis, &cache);
         redis.server.stop();
         let faults = cache.stats().faults();
         call(&cache, 2 + round);
@@ -97,7 +97,7 @@ fn a_server_that_stands_still_is_not_waited_for() {
         for number in 1..10 {
             call(&cache, number);
         }
-        assert_ne!(call_until_alone(&redis, &cache), before);
+        assert_ne!(call_until_blocking(&redis, &cache), before);
     }
     assert!(cache.stats().functions[0].faults.timeout > 0, "{}", cache.stats());
 }
@@ -107,7 +107,7 @@ fn a_server_that_stands_still_is_not_waited_for() {
 fn in_a_runtime_it_is_used_as_well() {
     let redis = Redis::start(&[]);
     let cache = cache(&redis, "soft_limit=60s&connect_limit=60s");
-    call_until_alone(&redis, &cache);
+    call_until_blocking(&redis, &cache);
     scoped_sync(&cache, || double_cache(1).put(&2)).unwrap();
     let before = hits(&cache);
     current_thread().block_on(async { call(&cache, 1) });
@@ -115,21 +115,21 @@ fn in_a_runtime_it_is_used_as_well() {
     assert_eq!(last_of_others(&redis), "set");
 }
 
-/// What runs in a plain function's body is not that function: it may have other things to do.
+/// An asynchronous call in the body of a plain function does not block its thread, which may have other tasks.
 #[test]
 fn an_asynchronous_function_within_a_plain_one_does_not_block() {
     #[cache_request(timeout = 60)]
     async fn within() -> u32 {
         3
     }
-    // It is not kept, so that what the body asks is the last that is asked.
+    // The outer value is not stored, so the last request is that of the inner call.
     #[cache_request(timeout = 60, when = |_| false)]
     fn around() -> u32 {
         block_on(within())
     }
     let redis = Redis::start(&[]);
     let cache = cache(&redis, "soft_limit=60s&connect_limit=60s");
-    call_until_alone(&redis, &cache);
+    call_until_blocking(&redis, &cache);
     assert_eq!(block_on(scoped(&cache, within())), 3);
     assert_eq!(last_of_others(&redis), "set");
     assert_eq!(scoped_sync(&cache, around), 3);
@@ -140,20 +140,24 @@ fn an_asynchronous_function_within_a_plain_one_does_not_block() {
 fn an_error_that_the_server_answers_ends_no_connection() {
     let redis = Redis::start(&[]);
     let cache = cache(&redis, "soft_limit=60s&connect_limit=60s");
-    let number = call_until_alone(&redis, &cache);
+    let number = call_until_blocking(&redis, &cache);
     let key = format!("cache-request:{}", scoped_sync(&cache, || double_cache(1).key()).unwrap());
     let before = redis.connections_received();
     for round in 1..4 {
         redis.ask::<u64>(&["DEL", &key]);
         redis.ask::<u64>(&["RPUSH", &key, "a list"]);
         call(&cache, 1);
-        assert_eq!(cache.stats().faults(), round);
+        assert_eq!((cache.stats().faults(), cache.stats().functions[0].faults.corrupt), (round, round));
+        // The value has replaced the list.
+        let before = hits(&cache);
+        call(&cache, 1);
+        assert_eq!(hits(&cache) - before, 1);
     }
     let by_this_test = 3 * 2 + 1;
-    assert_eq!((redis.connections_received() - before, alone(&redis)), (by_this_test, Some(number)));
+    assert_eq!((redis.connections_received() - before, blocking_id(&redis)), (by_this_test, Some(number)));
 }
 
-/// What tokio needs of a thread may be gone before what we need of it.
+/// The thread-locals of tokio may be dropped before those of the library.
 #[test]
 fn a_thread_that_ends_may_call() {
     struct Calls(RefCell<Option<Cache>>);
@@ -170,13 +174,13 @@ fn a_thread_that_ends_may_call() {
 
     let redis = Redis::start(&[]);
     let cache = cache(&redis, "soft_limit=60s&connect_limit=60s");
-    call_until_alone(&redis, &cache);
+    call_until_blocking(&redis, &cache);
     let memory = Cache::memory();
     call(&memory, 1);
     let before = hits(&cache);
     let ours = cache.clone();
     let ends = thread::spawn(move || {
-        // Each of these makes thread-locals, which go in the reverse order.
+        // Each of these makes thread-locals, which are dropped in reverse order.
         call(&memory, 1);
         AT_THE_END.with(|calls| calls.0.replace(Some(ours.clone())));
         call(&ours, 1);
