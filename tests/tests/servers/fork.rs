@@ -94,3 +94,14 @@ fn a_forked_child_opens_a_sqlite_file_that_its_parent_had_not_opened() {
     let directory = tempfile::tempdir().unwrap();
     all_hit("unused", &format!("sqlite://{}/cache.db", directory.path().display()), "&connect_limit=60s");
 }
+
+#[test]
+fn a_forked_child_waited_for_a_body_that_only_its_parent_ran() {
+    run(&["led"]);
+}
+
+#[test]
+fn a_forked_child_kept_what_changed_after_the_fork() {
+    let redis = Redis::start(&[]);
+    run(&["told", &format!("tiered+{}?soft_limit=60s&connect_limit=60s&near_timeout=1h", redis.url())]);
+}

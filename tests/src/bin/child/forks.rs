@@ -4,10 +4,19 @@
 //! - `shared <url>`: parent and child ask the backend at `url` for different keys at the same time.
 //! - `unused <url>`: the same, but no call is made before the fork.
 //! - `dropped <url>`: the child drops the parent's backend, and only then does the parent use it again.
+//! - `led`: another thread of the parent runs a body at the fork, and the child calls the same function.
+//! - `told <url>`: the parent changes a value at `url` after the fork, which parent and child have in their near caches.
 //!
 //! The child's process exits with 0 if all its calls came back, and so does the parent's then.
 
-use std::{future::pending, process, thread, time::Duration};
+use std::{
+    future::pending,
+    io::{Read as _, Write as _, pipe},
+    process,
+    sync::Barrier,
+    thread,
+    time::Duration,
+};
 
 use cache_request::{
     Cache, Error,
@@ -63,7 +72,9 @@ pub(crate) fn main(arguments: &[&str]) {
             return drop_in_child(MemcachedBackend::new(url).expect("an address"));
         }
         ["dropped", url] => return drop_in_child(SqlBackend::new(url).expect("an address")),
-        _ => panic!("one of: timeout, shared <url>, unused <url>, dropped <url>"),
+        ["led"] => return fork_while_a_body_runs(),
+        ["told", url] => return change_after_the_fork(url),
+        _ => panic!("one of: timeout, shared <url>, unused <url>, dropped <url>, led, told <url>"),
     };
     install(cache).expect("it is the first cache");
     if arguments[0] != "unused" {
@@ -71,12 +82,7 @@ pub(crate) fn main(arguments: &[&str]) {
     }
     match fork().expect("a second process") {
         Fork::Child => {
-            // Its parent does not end it.
-            thread::spawn(|| {
-                thread::sleep(Duration::from_secs(50));
-                eprintln!("the child's calls do not come back");
-                process::abort();
-            });
+            end_if_stuck();
             calls(1000);
             // Without the destructors of what the parent's threads use.
             process::exit(0);
@@ -87,6 +93,15 @@ pub(crate) fn main(arguments: &[&str]) {
             assert_eq!(status, 0, "the child failed");
         }
     }
+}
+
+/// Ends a child whose calls do not come back: its parent does not.
+fn end_if_stuck() {
+    thread::spawn(|| {
+        thread::sleep(Duration::from_secs(50));
+        eprintln!("the child's calls do not come back");
+        process::abort();
+    });
 }
 
 fn drop_in_child(backend: impl Backend) {
@@ -101,6 +116,69 @@ fn drop_in_child(backend: impl Backend) {
             assert_eq!(status, 0, "the child failed");
             let value = block_on(backend.get("key")).expect("the connection is still open");
             assert_eq!(value.as_deref(), Some(&b"value"[..]));
+        }
+    }
+}
+
+static BEGUN: Barrier = Barrier::new(2);
+static FORKED: Barrier = Barrier::new(2);
+
+#[cache_request]
+fn led() -> u32 {
+    if thread::current().name() == Some("leader") {
+        BEGUN.wait();
+        FORKED.wait();
+    }
+    process::id()
+}
+
+fn fork_while_a_body_runs() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    install(Cache::builder().wait_limit(day).build().expect("a cache")).expect("it is the first cache");
+    let leader = thread::Builder::new().name("leader".to_owned()).spawn(led).expect("a thread");
+    BEGUN.wait();
+    match fork().expect("a second process") {
+        Fork::Child => {
+            end_if_stuck();
+            process::exit(i32::from(led() != process::id()))
+        }
+        Fork::Parent(child) => {
+            let status = waitpid(child).expect("the child's status");
+            assert_eq!(status, 0, "the child failed");
+            FORKED.wait();
+            assert_eq!(leader.join().expect("its answer"), process::id());
+        }
+    }
+}
+
+#[cache_request(timeout = 3600)]
+fn told(key: u32) -> u32 {
+    key
+}
+
+fn change_after_the_fork(url: &str) {
+    install(Cache::from_url(url).expect("an address")).expect("it is the first cache");
+    let hits = || cache_request::stats().function("told").map_or(0, |told| told.hits);
+    // Until the near cache has it: it opens when the server tells of changes.
+    while cache_request::stats().entries == 0 {
+        assert_eq!(told(1), 1);
+        thread::yield_now();
+    }
+    let (mut changed, mut tell) = pipe().expect("a pipe");
+    match fork().expect("a second process") {
+        Fork::Child => {
+            end_if_stuck();
+            changed.read_exact(&mut [0]).expect("the parent's word");
+            assert_eq!(told(2), 2);
+            let before = hits();
+            let is_changed = told(1) == 10 && hits() == before + 1;
+            process::exit(i32::from(!is_changed));
+        }
+        Fork::Parent(child) => {
+            told_cache(1).put(&10).expect("it is stored");
+            tell.write_all(&[1]).expect("the child listens");
+            let status = waitpid(child).expect("the child's status");
+            assert_eq!(status, 0, "the child failed");
         }
     }
 }
