@@ -132,9 +132,9 @@ where
     let mut response = service.call(request).await?.map(PageBody::inner);
     if invalidates(&method, response.status()) {
         let further = further_targets(&target.scheme, &target.authority, &target.path_and_query, response.headers());
-        settings.invalidate(&shelf, &target.key(&settings.name)).await;
+        settings.try_invalidate(&shelf, &target.key(&settings.name)).await;
         for path in further {
-            settings.invalidate(&shelf, &target.with_path(&path, &settings.query).key(&settings.name)).await;
+            settings.try_invalidate(&shelf, &target.with_path(&path, &settings.query).key(&settings.name)).await;
         }
     }
     Handling::forwarded(Forward::Method).append_to(response.headers_mut());

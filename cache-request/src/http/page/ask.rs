@@ -142,7 +142,7 @@ impl Ask {
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let same_length = length.is_none_or(|length: usize| length == page.body.len());
         if !is_about(headers, &page.headers) || !same_length {
-            self.settings.invalidate(&self.shelf, &self.key).await;
+            self.settings.try_invalidate(&self.shelf, &self.key).await;
         }
     }
 }

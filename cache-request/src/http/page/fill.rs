@@ -22,6 +22,7 @@ use super::{
     },
     body::Spool,
     entry::Page,
+    key::overrides,
 };
 use crate::{
     engine::Engine,
@@ -82,7 +83,9 @@ impl Shared {
     pub(super) fn is_for(&self, request: &HeaderMap, directives: &Directives, now: SystemTime) -> bool {
         let Vary::Names(fields) = Vary::of(&self.headers) else { return false };
         let matches = fields.iter().all(|name| selecting(request, name) == selecting(&self.request, name));
-        matches && self.freshness.reuse(directives, now) == Reuse::Fresh
+        matches
+            && overrides(request) == overrides(&self.request)
+            && self.freshness.reuse(directives, now) == Reuse::Fresh
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use ::http::{HeaderMap, header::HOST, request::Parts, uri::Authority};
+use ::http::{HeaderMap, Uri, header::HOST, request::Parts, uri::Authority};
 
 use serde::Serialize;
 
@@ -25,8 +25,7 @@ pub(super) struct QueryRules {
 
 const FORWARDED: &str = "forwarded";
 
-/// Fields with which proxies and frameworks override the target of a request. A page that was made from one of them is no page for
-/// requests without it.
+/// Fields with which proxies and frameworks override the target of a request.
 const OVERRIDES: [&str; 9] = [
     FORWARDED,
     "x-forwarded-host",
@@ -44,7 +43,6 @@ pub(super) struct Target {
     pub(super) scheme: String,
     pub(super) authority: Authority,
     pub(super) path_and_query: String,
-    overrides: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Target {
@@ -67,28 +65,31 @@ impl Target {
         if authority.as_str().contains('@') {
             return None;
         }
+        Some(Self::new(uri, authority, rules))
+    }
+
+    /// The target that an absolute URI names.
+    pub(super) fn of_uri(uri: &Uri, rules: &QueryRules) -> Option<Self> {
+        Some(Self::new(uri, uri.authority()?.clone(), rules))
+    }
+
+    fn new(uri: &Uri, authority: Authority, rules: &QueryRules) -> Self {
         let scheme = uri.scheme_str().unwrap_or("http").to_ascii_lowercase();
         let path = normalised(uri.path());
         let path_and_query = match uri.query().map(|query| rules.apply(query)) {
             Some(query) => format!("{path}?{query}"),
             None => path.into_owned(),
         };
-        let overrides = overrides(&request.headers);
-        Some(Self { scheme, authority, path_and_query, overrides })
+        Self { scheme, authority, path_and_query }
     }
 
-    /// The same origin and overrides with another path.
+    /// The same origin with another path.
     pub(super) fn with_path(&self, path_and_query: &str, rules: &QueryRules) -> Self {
         let path_and_query = match path_and_query.split_once('?') {
             Some((path, query)) => format!("{}?{}", normalised(path), rules.apply(query)),
             None => normalised(path_and_query).into_owned(),
         };
-        Self {
-            scheme: self.scheme.clone(),
-            authority: self.authority.clone(),
-            path_and_query,
-            overrides: self.overrides.clone(),
-        }
+        Self { scheme: self.scheme.clone(), authority: self.authority.clone(), path_and_query }
     }
 
     /// Its path, without the query.
@@ -112,13 +113,13 @@ impl Target {
             key.part(&self.scheme);
             key.part(&self.authority.as_str().to_ascii_lowercase());
             key.part(&self.path_and_query);
-            key.part(&self.overrides);
             key.part(variant);
         })
     }
 }
 
-fn overrides(headers: &HeaderMap) -> Vec<(&'static str, Vec<u8>)> {
+/// What overrides the target of a request. A page that may have been made from it is for requests with the same overrides only.
+pub(super) fn overrides(headers: &HeaderMap) -> Vec<(&'static str, Vec<u8>)> {
     let present = OVERRIDES.into_iter().filter(|name| headers.contains_key(*name));
     // No value has a line feed, so it separates lines.
     let lines = |name| {

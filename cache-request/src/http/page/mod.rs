@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{HeaderName, Request, Response};
+use ::http::{HeaderName, Request, Response, Uri};
 use bytes::Bytes;
 use http_body::Body;
 use tower_layer::Layer;
@@ -33,8 +33,11 @@ pub use self::{
     future::PageFuture,
     site::PageTimeout,
 };
-use self::{key::QueryRules, settings::Settings};
-use crate::Cache;
+use self::{
+    key::{QueryRules, Target},
+    settings::Settings,
+};
+use crate::{Cache, Error, ErrorKind};
 
 /// How long a stale page is kept to be validated.
 const KEEP_STALE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -160,6 +163,22 @@ impl CachePage {
     /// Whether `Cache-Status` names the key. Default: no.
     pub fn show_key(self, show: bool) -> Self {
         self.set(|settings| settings.shows_key = show)
+    }
+}
+
+impl CachePage {
+    /// Removes what is stored for an absolute URI, with all variants. Returns whether there was anything. Pages that are being made at
+    /// this moment are not stored.
+    ///
+    /// It removes them from the cache that is in force here, as of [`CachePage`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Key`] if the URI has no authority. Else if the backend fails.
+    pub async fn purge(&self, uri: &Uri) -> Result<bool, Error> {
+        let target = Target::of_uri(uri, &self.settings.query)
+            .ok_or_else(|| Error::new(ErrorKind::Key, format!("`{uri}` names no host")))?;
+        self.settings.invalidate(&self.settings.shelf(), &target.key(&self.settings.name)).await
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     site::Site,
 };
 use crate::{
-    Cache,
+    Cache, Error,
     cache::{installed, scoped},
     key::Key,
 };
@@ -55,12 +55,20 @@ impl Settings {
         if validators(headers).is_empty() { useful } else { useful.saturating_add(self.keep_stale) }
     }
 
-    pub(super) async fn invalidate(&self, shelf: &Shelf, key: &Key) {
+    /// Removes what is stored under a key, and keeps fills that are under way from storing theirs.
+    pub(super) async fn invalidate(&self, shelf: &Shelf, key: &Key) -> Result<bool, Error> {
         let fill_key = FillKey::of(shelf.engine(), key);
         self.fills.part(&fill_key);
-        if let Err(error) = shelf.invalidate(key).await {
+        let removed = shelf.invalidate(key).await;
+        // A fill that began meanwhile may have asked before.
+        self.fills.part(&fill_key);
+        removed
+    }
+
+    /// [`invalidate`](Self::invalidate) on behalf of a request, which goes on if it fails.
+    pub(super) async fn try_invalidate(&self, shelf: &Shelf, key: &Key) {
+        if let Err(error) = self.invalidate(shelf, key).await {
             shelf.fault(&error);
         }
-        self.fills.part(&fill_key);
     }
 }

@@ -14,7 +14,7 @@ use ::http::{HeaderMap, HeaderName};
 use super::super::rules::vary::{Vary, selecting};
 use super::{
     entry::{Digest, Entry, Page, Variants},
-    key::Target,
+    key::{Target, overrides},
 };
 use crate::{
     Cache, Error,
@@ -36,7 +36,7 @@ static DESCRIPTION: Description = Description {
     file: file!(),
     line: line!(),
     column: 0,
-    parts: Parts { names: &["layer", "scheme", "host", "target", "by", "variant"], template: None },
+    parts: Parts { names: &["layer", "scheme", "host", "target", "variant"], template: None },
     name: Some("page"),
     version: None,
     prefix: None,
@@ -118,7 +118,8 @@ impl Shelf {
     pub(super) async fn find(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up(place.key).await {
             None => return Found::Nothing,
-            Some(Entry::Page(page)) => return Found::Page(page),
+            Some(Entry::Page(page)) if overrides(place.request).is_empty() => return Found::Page(page),
+            Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
         };
         for key in place.variants(&variants) {
@@ -133,7 +134,8 @@ impl Shelf {
     pub(super) fn find_in_memory(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up_in_memory(place.key) {
             None => return Found::Nothing,
-            Some(Entry::Page(page)) => return Found::Page(page),
+            Some(Entry::Page(page)) if overrides(place.request).is_empty() => return Found::Page(page),
+            Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
         };
         let mut found = place.variants(&variants).filter_map(|key| self.look_up_in_memory(&key));
@@ -179,11 +181,11 @@ impl Shelf {
         most_variants: usize,
     ) -> Result<(), Error> {
         let Some(call) = self.call(place.key) else { return Ok(()) };
-        let fields = match Vary::of(&page.headers) {
-            Vary::Any => return Ok(()),
-            Vary::Names(fields) if fields.is_empty() => return call.store_led(leader, &Entry::Page(page), took).await,
-            Vary::Names(fields) => fields,
-        };
+        let Vary::Names(fields) = Vary::of(&page.headers) else { return Ok(()) };
+        let is_for_all = fields.is_empty() && overrides(place.request).is_empty();
+        if is_for_all && !matches!(call.peek_in_memory(), Some(Entry::Variants(_))) {
+            return call.store_led(leader, &Entry::Page(page), took).await;
+        }
         let mut variants = match call.peek().await {
             Some(Entry::Variants(variants)) => Variants::clone(&variants),
             _ => Variants { generation: new_generation(), ..Variants::default() },
@@ -214,10 +216,13 @@ impl Shelf {
     }
 }
 
-/// Identifies a variant, by the selecting fields and what the request has in them.
+/// Identifies a variant, by the selecting fields, what the request has in them, and what overrides the request's target.
 fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
     let values: Vec<_> = fields.iter().map(|name| (name.as_str(), selecting(request, name))).collect();
-    let key = Key::build(|key| key.part(&values));
+    let key = Key::build(|key| {
+        key.part(&values);
+        key.part(&overrides(request));
+    });
     let mut hasher = blake3::Hasher::new();
     key.words().iter().for_each(|word| _ = hasher.update(&word.to_le_bytes()));
     hasher.finalize().into()
