@@ -42,6 +42,7 @@ macro_rules! page {
         /// [options]: crate::docs::options
         /// [own backend]: crate::docs::backends#a-backend-of-your-own
         /// [`own_backend.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/own_backend.rs
+        /// [`pages.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/pages.rs
         /// [`RedisBackend`]: ../../backend/struct.RedisBackend.html
         /// [`scoped`]: crate::scoped
         /// [`scoped_sync`]: crate::scoped_sync
@@ -52,6 +53,7 @@ macro_rules! page {
         /// [`Stats`]: crate::Stats
         /// [`stats()`]: crate::stats()
         /// [`SyncHandle`]: crate::SyncHandle
+        /// [`tests/data/http-cache-tests.known`]: https://github.com/cache-request/cache-request/blob/main/tests/data/http-cache-tests.known
         /// [testing]: crate::docs::testing
         /// [`testing.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/testing.rs
         /// [the companion]: crate::docs::attribute#the-companion
@@ -71,6 +73,7 @@ page!(keys);
 page!(limits);
 page!(near_cache);
 page!(options);
+page!(pages);
 page!(statistics);
 page!(testing);
 page!(trust);

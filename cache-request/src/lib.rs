@@ -15,6 +15,7 @@
 //! [limits]: docs::limits
 //! [near cache]: docs::near_cache
 //! [options]: docs::options
+//! [pages]: docs::pages
 //! [statistics]: docs::statistics
 //! [testing]: docs::testing
 //! [the benchmarks]: https://github.com/cache-request/cache-request/blob/main/benches/README.md
@@ -40,6 +41,7 @@
 //! - `memcached`: `memcached://` and `backend::MemcachedBackend`, on a pinned version of an experimental client.
 //! - `zstd`: large values are compressed in a backend, if the options say so.
 //! - `detach`: the argument `detach`, on tokio.
+//! - `http`: whole pages, `http::CachePage`. See [pages](docs::pages).
 //! - `conformance`: the tests that every backend has to pass, as the macro `conformance!`.
 //!
 //! `zstd`, `sqlite`, `redis-tls` and `postgres-tls` need a C compiler for the target. The others do not.

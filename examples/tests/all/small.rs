@@ -121,3 +121,27 @@ fn own_backend() {
 fn testing() {
     prints(env!("CARGO_BIN_EXE_testing"), &["1.17", "1.17, cached"]);
 }
+
+#[test]
+fn pages() {
+    prints(
+        env!("CARGO_BIN_EXE_pages"),
+        &[
+            "  rendering /offers",
+            "GET /offers: Oranges 100 (cache-request; fwd=uri-miss; ttl=60; stored)",
+            "GET /offers: Oranges 100 (cache-request; hit; ttl=60)",
+            "POST /offers: raised (cache-request; fwd=method)",
+            "  rendering /offers",
+            "GET /offers: Oranges 110 (cache-request; fwd=uri-miss; ttl=60; stored)",
+            "  asked for /logo",
+            "GET /logo: <svg/> (cache-request; fwd=uri-miss; ttl=10; stored)",
+            "  asked for /logo",
+            "GET /logo: <svg/> (cache-request; fwd=stale; fwd-status=304; ttl=10; stored)",
+            "GET /logo: <svg/> (cache-request; hit; ttl=10)",
+            "  rendering /account",
+            "GET /account: yours (cache-request; fwd=bypass; detail=user)",
+            "  rendering /account",
+            "GET /account: yours (cache-request; fwd=bypass; detail=user)",
+        ],
+    );
+}

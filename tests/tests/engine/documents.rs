@@ -66,12 +66,63 @@ fn the_table_has_each_argument_of_the_attribute() {
 
 #[test]
 fn the_one_who_acts_is_named() {
-    for document in documents() {
-        let text = fs::read_to_string(&document).unwrap().to_lowercase();
+    let comments = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_source = path.extension().is_some_and(|extension| extension == "rs");
+        let lines = text.lines().filter(|line| !is_source || line.trim_start().starts_with("//"));
+        (path, lines.collect::<Vec<_>>().join("\n").to_lowercase())
+    };
+    for (path, text) in documents().into_iter().chain(sources()).map(comments) {
         for word in ["nobody", "whoever", "somebody", "nought"] {
-            assert!(!text.contains(word), "{}: {word}", document.display());
+            assert!(!text.contains(word), "{}: {word}", path.display());
         }
     }
+}
+
+/// Eleven tests did not run for a while: no file declared their modules.
+#[test]
+fn every_file_of_tests_is_declared_as_a_module() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").canonicalize().unwrap();
+    let tests: Vec<_> = sources().into_iter().filter(|path| path.starts_with(&root)).collect();
+    assert!(tests.len() > 100, "only {} files found", tests.len());
+    for path in tests {
+        let folder = path.parent().unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        // Programs of their own, files that the compiler is to refuse, and a module that several programs name by its path.
+        let is_apart = name == "main" || folder == root || folder.starts_with(root.join("ui"));
+        if is_apart || folder.ends_with("support") {
+            continue;
+        }
+        let (name, folder) = match name {
+            "mod" => (folder.file_name().unwrap().to_str().unwrap(), folder.parent().unwrap()),
+            name => (name, folder),
+        };
+        let declares = |file: PathBuf| {
+            let declaration = format!("mod {name};");
+            fs::read_to_string(file).is_ok_and(|text| text.lines().any(|line| line.ends_with(&declaration)))
+        };
+        let parents = [folder.join("main.rs"), folder.join("mod.rs"), folder.with_extension("rs")];
+        assert!(parents.into_iter().any(declares), "{} is no module", path.display());
+    }
+}
+
+/// All sources of the workspace.
+fn sources() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+    let mut folders: Vec<_> = ["benches", "cache-request", "cache-request-macros", "examples", "fuzz", "tests"]
+        .map(|folder| root.join(folder))
+        .into();
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() && !entry.ends_with("target") {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                sources.push(entry);
+            }
+        }
+    }
+    sources
 }
 
 /// The text without blocks and pieces of code, in which brackets are no links.

@@ -111,7 +111,9 @@ impl Filling {
         let settings = &self.ask.settings;
         let mut headers = page.headers.clone();
         if is_about(new, &page.headers) {
-            update(&mut headers, new, &Control::of(new, &settings.targets).directives);
+            let mut new = new.clone();
+            add_date(&mut new, arrival.received);
+            update(&mut headers, &new, &Control::of(&new, &settings.targets).directives);
         }
         let control = Control::of(&headers, &settings.targets);
         let freshness = Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
@@ -144,11 +146,7 @@ impl Filling {
         let control = Control::of(&head.headers, &settings.targets);
         let mut stored = head.headers.clone();
         remove_unstored(&mut stored, &control.directives);
-        if !stored.contains_key(DATE)
-            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(arrival.received))
-        {
-            stored.insert(DATE, date);
-        }
+        add_date(&mut stored, arrival.received);
         let freshness = Freshness::of(&control, head.status, &stored, arrival.requested, arrival.received);
         let kept_for = settings.kept_for(&freshness, &stored, arrival.received);
         let hint = body.size_hint();
@@ -217,6 +215,13 @@ impl Drop for Filling {
     /// However it ends, also by a panic of the service, no request waits for it any more.
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Records when a message without a `Date` was received (RFC 9110, section 6.6.1).
+fn add_date(headers: &mut HeaderMap, received: SystemTime) {
+    if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(received)) {
+        headers.entry(DATE).or_insert(date);
     }
 }
 
