@@ -237,7 +237,7 @@ async fn run(test: &Value) -> Outcome {
     for (at, config) in requests.iter().enumerate() {
         let request = request(test, config, at, answers.last(), unix(&clock));
         let response = match pages.call(request).await {
-            Ok(response) => response.map(|body| body.boxed_unsync()),
+            Ok(response) => response.map(BodyExt::boxed_unsync),
             Err(Disconnected) => {
                 let body = Full::from("bad gateway").map_err(|never: Infallible| match never {}).boxed_unsync();
                 Response::builder().status(502).body(body).unwrap()
