@@ -32,17 +32,17 @@ use super::{
 use crate::{base::context, stats::Count};
 
 /// What the cache does with a request.
-enum Plan {
+enum Plan<'a> {
     /// It passes, and the cache does nothing but say why.
     Pass(Handling),
     /// It passes, and may change what is stored for its target.
-    Change(Target),
+    Change(Target<'a>),
     /// It asks for a page.
-    Ask(Target),
+    Ask(Target<'a>),
 }
 
-impl Plan {
-    fn of(settings: &Settings, parts: &Parts) -> Self {
+impl<'a> Plan<'a> {
+    fn of(settings: &Settings, parts: &'a Parts) -> Self {
         let bypass = |detail| Self::Pass(Handling::forwarded(Forward::Bypass).because(detail));
         let Some(target) = Target::of(parts, &settings.query) else { return bypass("target") };
         if !is_safe(&parts.method) {
@@ -61,8 +61,12 @@ impl Plan {
     }
 }
 
-/// Answers a request from the cache or by the wrapped service, which is ready.
-pub(super) fn answer<S, B, R>(settings: &Arc<Settings>, service: S, request: Request<B>) -> PageFuture<S::Error>
+/// Answers a request from the cache, or by the service that `service` returns, which is ready.
+pub(super) fn answer<S, B, R>(
+    settings: &Arc<Settings>,
+    service: impl FnOnce() -> S,
+    request: Request<B>,
+) -> PageFuture<S::Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
@@ -75,16 +79,17 @@ where
     let shelf = settings.shelf();
     match Plan::of(settings, &parts) {
         Plan::Pass(handling) => {
-            PageFuture::later(pass(Arc::clone(settings), shelf, service, Request::from_parts(parts, body), handling))
+            PageFuture::later(pass(Arc::clone(settings), shelf, service(), Request::from_parts(parts, body), handling))
         }
         Plan::Change(target) => {
-            PageFuture::later(change(Arc::clone(settings), shelf, service, Request::from_parts(parts, body), target))
+            let target = target.into_owned();
+            PageFuture::later(change(Arc::clone(settings), shelf, service(), Request::from_parts(parts, body), target))
         }
         Plan::Ask(target) => {
             let ask = Ask::new(settings, shelf, target, &parts);
             match ask.hit(&parts.headers) {
                 Some(response) => PageFuture::now(response),
-                None => PageFuture::later(make(ask, service, parts, body)),
+                None => PageFuture::later(make(ask.into_owned(), service(), parts, body)),
             }
         }
     }
@@ -121,7 +126,7 @@ async fn change<S, B, R>(
     shelf: Shelf,
     mut service: S,
     request: Request<B>,
-    target: Target,
+    target: Target<'static>,
 ) -> Result<Response<PageBody>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>>,
@@ -131,9 +136,12 @@ where
     let method = request.method().clone();
     let mut response = service.call(request).await?.map(PageBody::inner);
     if invalidates(&method, response.status()) {
-        let further = further_targets(&target.scheme, &target.authority, &target.path_and_query, response.headers());
+        let further = target
+            .authority
+            .parse()
+            .map(|authority| further_targets(&target.scheme, &authority, &target.path_and_query, response.headers()));
         settings.try_invalidate(&shelf, &target.key(&settings.name)).await;
-        for path in further {
+        for path in further.into_iter().flatten() {
             settings.try_invalidate(&shelf, &target.with_path(&path, &settings.query).key(&settings.name)).await;
         }
     }
@@ -142,12 +150,12 @@ where
 }
 
 /// Whether the response to a request is for no other one, so that it is asked for as it is and not stored.
-fn is_for_itself(ask: &Ask, headers: &HeaderMap) -> bool {
+fn is_for_itself(ask: &Ask<'_>, headers: &HeaderMap) -> bool {
     ask.directives.no_store || [RANGE, IF_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
 }
 
 /// Answers a request for a page that memory does not have.
-async fn make<S, B, R>(ask: Ask, mut service: S, parts: Parts, body: B) -> Result<Response<PageBody>, S::Error>
+async fn make<S, B, R>(ask: Ask<'static>, mut service: S, parts: Parts, body: B) -> Result<Response<PageBody>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Send + 'static,
     S::Future: Send,

@@ -23,10 +23,10 @@ use super::{
 use crate::{key::Key, stats::Count};
 
 /// A request with GET or HEAD that the cache may answer.
-pub(super) struct Ask {
+pub(super) struct Ask<'a> {
     pub(super) settings: Arc<Settings>,
     pub(super) shelf: Shelf,
-    pub(super) target: Target,
+    pub(super) target: Target<'a>,
     pub(super) key: Arc<Key>,
     pub(super) method: Method,
     pub(super) directives: Directives,
@@ -39,16 +39,21 @@ pub(super) struct Miss {
     pub(super) stale: Option<Arc<Page>>,
 }
 
-impl Ask {
-    pub(super) fn new(settings: &Arc<Settings>, shelf: Shelf, target: Target, parts: &Parts) -> Self {
+impl<'a> Ask<'a> {
+    pub(super) fn new(settings: &Arc<Settings>, shelf: Shelf, target: Target<'a>, parts: &Parts) -> Self {
         let obeys = settings.obeys_clients;
         let directives = if obeys { Directives::of_request(&parts.headers) } else { Directives::default() };
         let key = Arc::new(target.key(&settings.name));
         Self { settings: Arc::clone(settings), shelf, target, key, method: parts.method.clone(), directives }
     }
 
+    pub(super) fn into_owned(self) -> Ask<'static> {
+        let Self { settings, shelf, target, key, method, directives } = self;
+        Ask { settings, shelf, target: target.into_owned(), key, method, directives }
+    }
+
     /// Where the page is, for a request with these fields.
-    pub(super) fn place<'a>(&'a self, request: &'a HeaderMap) -> Place<'a> {
+    pub(super) fn place<'b>(&'b self, request: &'b HeaderMap) -> Place<'b> {
         Place { layer: &self.settings.name, target: &self.target, key: &self.key, request }
     }
 

@@ -27,23 +27,24 @@ pub struct PageBody(Kind);
 
 enum Kind {
     /// Bytes that are complete.
-    Whole(VecDeque<Bytes>),
+    Whole(Option<Bytes>),
+    Parts(VecDeque<Bytes>),
     Reader(Reader),
     Inner(Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>),
 }
 
 impl PageBody {
     pub(super) fn empty() -> Self {
-        Self(Kind::Whole(VecDeque::new()))
+        Self(Kind::Whole(None))
     }
 
     pub(super) fn of(bytes: Bytes) -> Self {
-        Self::of_parts([bytes])
+        Self(Kind::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
     /// Several pieces, one frame each.
     pub(super) fn of_parts(parts: impl IntoIterator<Item = Bytes>) -> Self {
-        Self(Kind::Whole(parts.into_iter().filter(|part| !part.is_empty()).collect()))
+        Self(Kind::Parts(parts.into_iter().filter(|part| !part.is_empty()).collect()))
     }
 
     pub(super) fn inner<B>(body: B) -> Self
@@ -82,7 +83,8 @@ impl Body for PageBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
-            Kind::Whole(parts) => Poll::Ready(parts.pop_front().map(|part| Ok(Frame::data(part)))),
+            Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Parts(parts) => Poll::Ready(parts.pop_front().map(|part| Ok(Frame::data(part)))),
             Kind::Reader(reader) => reader.poll(context),
             Kind::Inner(body) => body.as_mut().poll_frame(context),
         }
@@ -90,7 +92,8 @@ impl Body for PageBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Whole(parts) => parts.is_empty(),
+            Kind::Whole(bytes) => bytes.is_none(),
+            Kind::Parts(parts) => parts.is_empty(),
             Kind::Reader(_) => false,
             Kind::Inner(body) => body.is_end_stream(),
         }
@@ -98,7 +101,8 @@ impl Body for PageBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(parts) => SizeHint::with_exact(parts.iter().map(|part| part.len() as u64).sum()),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Parts(parts) => SizeHint::with_exact(parts.iter().map(|part| part.len() as u64).sum()),
             Kind::Reader(reader) => reader.spool.hint,
             Kind::Inner(body) => body.size_hint(),
         }

@@ -34,7 +34,7 @@ use crate::{engine::flight::Leader, stats::Count};
 
 /// A request to the wrapped service whose response may be stored.
 pub(super) struct Filling {
-    ask: Ask,
+    ask: Ask<'static>,
     /// The fields of the client's request.
     request: HeaderMap,
     miss: Miss,
@@ -55,7 +55,7 @@ struct Arrival<'a> {
 }
 
 impl Filling {
-    pub(super) fn new(ask: Ask, request: HeaderMap, miss: Miss, leads: Option<(FillKey, Arc<Fill>)>) -> Self {
+    pub(super) fn new(ask: Ask<'static>, request: HeaderMap, miss: Miss, leads: Option<(FillKey, Arc<Fill>)>) -> Self {
         Self { ask, request, miss, leads }
     }
 

@@ -6,7 +6,6 @@ use std::{
 };
 
 use ::http::{HeaderMap, Uri, header::HOST, request::Parts, uri::Authority};
-
 use serde::Serialize;
 
 use super::{super::rules::lists::trim, entry::Digest};
@@ -38,58 +37,64 @@ const OVERRIDES: [&str; 9] = [
     "x-method-override",
 ];
 
-/// The target of a request, as the key has it.
-pub(super) struct Target {
-    pub(super) scheme: String,
-    pub(super) authority: Authority,
-    pub(super) path_and_query: String,
+/// The target of a request, in the form that is equal for equal targets.
+pub(super) struct Target<'a> {
+    pub(super) scheme: Cow<'a, str>,
+    pub(super) authority: Cow<'a, str>,
+    pub(super) path_and_query: Cow<'a, str>,
 }
 
-impl Target {
+impl<'a> Target<'a> {
     /// The target of a request, or `None` if it cannot be told: it has no host, or several that differ.
-    pub(super) fn of(request: &Parts, rules: &QueryRules) -> Option<Self> {
-        let uri = &request.uri;
+    pub(super) fn of(request: &'a Parts, rules: &QueryRules) -> Option<Self> {
         let mut hosts = request.headers.get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
-            (Some(host), None) => Some(host.to_str().ok()?.parse::<Authority>().ok()?),
+            (Some(host), None) => Some(host.to_str().ok()?),
             (None, None) => None,
             _ => return None,
         };
-        let authority = match (uri.authority(), host) {
-            (Some(target), Some(host)) if *target != host => return None,
-            (Some(target), _) => target.clone(),
-            (None, Some(host)) => host,
+        let authority = match (request.uri.authority().map(Authority::as_str), host) {
+            (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => return None,
+            (Some(authority), _) | (None, Some(authority)) => authority,
             (None, None) => return None,
         };
-        // A host with a password in front names a user.
-        if authority.as_str().contains('@') {
-            return None;
-        }
-        Some(Self::new(uri, authority, rules))
+        Self::new(&request.uri, authority, rules)
     }
 
     /// The target that an absolute URI names.
-    pub(super) fn of_uri(uri: &Uri, rules: &QueryRules) -> Option<Self> {
-        Some(Self::new(uri, uri.authority()?.clone(), rules))
+    pub(super) fn of_uri(uri: &'a Uri, rules: &QueryRules) -> Option<Self> {
+        Self::new(uri, uri.authority()?.as_str(), rules)
     }
 
-    fn new(uri: &Uri, authority: Authority, rules: &QueryRules) -> Self {
-        let scheme = uri.scheme_str().unwrap_or("http").to_ascii_lowercase();
-        let path = normalised(uri.path());
-        let path_and_query = match uri.query().map(|query| rules.apply(query)) {
-            Some(query) => format!("{path}?{query}"),
-            None => path.into_owned(),
-        };
-        Self { scheme, authority, path_and_query }
+    fn new(uri: &'a Uri, authority: &'a str, rules: &QueryRules) -> Option<Self> {
+        // One with a user's name and password is a user's own, and no host has other characters.
+        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&byte);
+        if authority.is_empty() || !authority.bytes().all(is_host) {
+            return None;
+        }
+        Some(Self {
+            scheme: uri.scheme_str().map_or(Cow::Borrowed("http"), lower),
+            authority: lower(authority),
+            path_and_query: rules.normalised(uri.path_and_query()?.as_str()),
+        })
     }
 
     /// The same origin with another path.
-    pub(super) fn with_path(&self, path_and_query: &str, rules: &QueryRules) -> Self {
-        let path_and_query = match path_and_query.split_once('?') {
-            Some((path, query)) => format!("{}?{}", normalised(path), rules.apply(query)),
-            None => normalised(path_and_query).into_owned(),
-        };
-        Self { scheme: self.scheme.clone(), authority: self.authority.clone(), path_and_query }
+    pub(super) fn with_path<'b>(&'b self, path_and_query: &'b str, rules: &QueryRules) -> Target<'b> {
+        Target {
+            scheme: Cow::Borrowed(&self.scheme),
+            authority: Cow::Borrowed(&self.authority),
+            path_and_query: rules.normalised(path_and_query),
+        }
+    }
+
+    pub(super) fn into_owned(self) -> Target<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Target {
+            scheme: owned(self.scheme),
+            authority: owned(self.authority),
+            path_and_query: owned(self.path_and_query),
+        }
     }
 
     /// Its path, without the query.
@@ -111,10 +116,18 @@ impl Target {
         Key::build(|key| {
             key.part(layer);
             key.part(&self.scheme);
-            key.part(&self.authority.as_str().to_ascii_lowercase());
+            key.part(&self.authority);
             key.part(&self.path_and_query);
             key.part(variant);
         })
+    }
+}
+
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -171,13 +184,25 @@ fn normalised(text: &str) -> Cow<'_, str> {
     Cow::Owned(normal)
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.path_and_query)
     }
 }
 
 impl QueryRules {
+    /// A path with its query, in normal form and without the parameters that do not count.
+    fn normalised<'a>(&self, path_and_query: &'a str) -> Cow<'a, str> {
+        match path_and_query.split_once('?') {
+            Some((path, query)) if self.is_any() => Cow::Owned(format!("{}?{}", normalised(path), self.apply(query))),
+            _ => normalised(path_and_query),
+        }
+    }
+
+    fn is_any(&self) -> bool {
+        self.sorted || self.only.is_some() || !self.without.is_empty()
+    }
+
     fn apply(&self, query: &str) -> String {
         let name = |parameter: &str| parameter.split('=').next().unwrap_or_default().to_owned();
         let counts = |parameter: &&str| {

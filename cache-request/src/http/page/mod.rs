@@ -17,7 +17,7 @@ mod status;
 use std::{
     fmt, mem,
     panic::Location,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -79,12 +79,15 @@ impl CachePage {
                 most_variants: MOST_VARIANTS,
                 shows_key: false,
                 fills: Arc::default(),
+                settled: OnceLock::new(),
             }),
         }
     }
 
     fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
-        set(Arc::make_mut(&mut self.settings));
+        let settings = Arc::make_mut(&mut self.settings);
+        set(settings);
+        settings.settled = OnceLock::new();
         self
     }
 
@@ -234,8 +237,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service that is ready goes, and its clone stays.
-        let clone = self.service.clone();
-        answer::answer(&self.settings, mem::replace(&mut self.service, clone), request)
+        let ready = || {
+            // The service that is ready goes, and its clone stays.
+            let clone = self.service.clone();
+            mem::replace(&mut self.service, clone)
+        };
+        answer::answer(&self.settings, ready, request)
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn page_response(page: &Page, method: &Method, request: &HeaderMap, n
                 }
             };
             let length: usize = body.iter().map(Bytes::len).sum();
-            headers.insert(CONTENT_LENGTH, value(&length.to_string()));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
             let body = PageBody::of_parts(body);
             with_head(StatusCode::PARTIAL_CONTENT, headers, page, now, body)
         }
@@ -74,7 +74,7 @@ fn with_head(
     now: SystemTime,
     body: PageBody,
 ) -> Response<PageBody> {
-    headers.insert(AGE, value(&page.freshness.age(now).as_secs().to_string()));
+    headers.insert(AGE, HeaderValue::from(page.freshness.age(now).as_secs()));
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -1,7 +1,7 @@
 //! The settings of a [`CachePage`](super::CachePage).
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -33,6 +33,8 @@ pub(super) struct Settings {
     pub(super) most_variants: usize,
     pub(super) shows_key: bool,
     pub(super) fills: Arc<Fills>,
+    /// The pages of the cache, once one is in force.
+    pub(super) settled: OnceLock<Shelf>,
 }
 
 impl Settings {
@@ -44,9 +46,15 @@ impl Settings {
         })
     }
 
+    /// The pages of the cache that is in force here.
     pub(super) fn shelf(&self) -> Shelf {
-        let cache = scoped::cache().or_else(|| self.cache.clone()).unwrap_or_else(installed::current);
-        Shelf::of(cache)
+        match scoped::cache() {
+            Some(cache) => Shelf::of(cache),
+            None => {
+                let settle = || Shelf::of(self.cache.clone().unwrap_or_else(installed::current));
+                self.settled.get_or_init(settle).clone()
+            }
+        }
     }
 
     /// How long a page is kept: while it may be reused, and longer if it can be validated.

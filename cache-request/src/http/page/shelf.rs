@@ -60,7 +60,7 @@ pub(super) struct Shelf {
 /// A request's page in the cache.
 pub(super) struct Place<'a> {
     pub(super) layer: &'a str,
-    pub(super) target: &'a Target,
+    pub(super) target: &'a Target<'a>,
     pub(super) key: &'a Key,
     pub(super) request: &'a HeaderMap,
 }
