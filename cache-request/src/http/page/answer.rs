@@ -29,7 +29,7 @@ use super::{
     shelf::Shelf,
     status::{Forward, Handling},
 };
-use crate::{base::context, stats::Count};
+use crate::base::context;
 
 /// What the cache does with a request.
 enum Plan<'a> {
@@ -116,6 +116,7 @@ where
     if let Some(site) = settings.site.as_ref().filter(|_| is_cacheable) {
         site.complete(&path, is_of_a_user, &mut head, shelf.now());
     }
+    shelf.record(&handling);
     handling.append_to(&mut head.headers);
     Ok(Response::from_parts(head, PageBody::inner(body)))
 }
@@ -186,10 +187,7 @@ where
         Join::Waiter(receiver) => match verdict(receiver).await {
             Verdict::Shared(shared) if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) => {
                 match ask.share(&shared, &parts.headers, miss.forward) {
-                    Some(response) => {
-                        ask.shelf.count(Count::Coalesced);
-                        return Ok(response);
-                    }
+                    Some(response) => return Ok(response),
                     None => None,
                 }
             }

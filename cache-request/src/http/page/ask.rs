@@ -20,7 +20,7 @@ use super::{
     site::Site,
     status::{Forward, Handling},
 };
-use crate::{key::Key, stats::Count};
+use crate::key::Key;
 
 /// A request with GET or HEAD that the cache may answer.
 pub(super) struct Ask<'a> {
@@ -80,7 +80,6 @@ impl<'a> Ask<'a> {
             Reuse::Validate(Reason::Request) => Forward::Request,
             Reuse::Fresh | Reuse::Stale if is_for_origin() => Forward::Request,
             Reuse::Fresh | Reuse::Stale => {
-                self.shelf.count(Count::Hit);
                 return Ok(self.stored(&page, request, Handling { hit: true, ..Handling::default() }));
             }
         };
@@ -133,6 +132,7 @@ impl<'a> Ask<'a> {
     /// Adds to an answer what the cache says of it.
     pub(super) fn finish(&self, mut response: Response<PageBody>, mut handling: Handling) -> Response<PageBody> {
         handling.key = self.settings.shows_key.then(|| self.target.to_string());
+        self.shelf.record(&handling);
         handling.append_to(response.headers_mut());
         if self.settings.site.is_some() {
             let control = Control::of(response.headers(), &[]);

@@ -15,6 +15,7 @@ use super::super::rules::vary::{Vary, selecting};
 use super::{
     entry::{Digest, Entry, Page, Variants},
     key::{Target, overrides},
+    status::Handling,
 };
 use crate::{
     Cache, Error,
@@ -103,6 +104,14 @@ impl Shelf {
         if let Some(function) = self.function() {
             function.counters.increment(count);
         }
+    }
+
+    /// Counts and traces how a request was handled.
+    pub(super) fn record(&self, handling: &Handling) {
+        if let Some(count) = handling.count() {
+            self.count(count);
+        }
+        tracing::trace!(hit = handling.hit, forward = ?handling.forward, detail = handling.detail, "a page was asked for");
     }
 
     fn function(&self) -> Option<&Function<Entry>> {

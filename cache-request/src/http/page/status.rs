@@ -4,6 +4,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::stats::Count;
+
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The name of the cache in the field.
@@ -71,6 +73,18 @@ impl Handling {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         self.ttl = Some(left.map_or_else(|staleness| -seconds(staleness), seconds));
         self
+    }
+
+    /// What the statistics count.
+    pub(super) fn count(&self) -> Option<Count> {
+        match self.forward {
+            _ if self.hit => Some(Count::Hit),
+            _ if self.collapsed => Some(Count::Coalesced),
+            Some(Forward::UriMiss | Forward::VaryMiss) => Some(Count::NeverSeen),
+            Some(Forward::Stale | Forward::Request) => Some(Count::Expired),
+            Some(Forward::Bypass) => Some(Count::Uncached),
+            Some(Forward::Method) | None => None,
+        }
     }
 
     /// Appends the field. Members of caches nearer to the origin come first.
