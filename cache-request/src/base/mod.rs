@@ -6,7 +6,6 @@ pub(crate) mod block_on;
 pub(crate) mod clock;
 pub(crate) mod context;
 pub(crate) mod panic;
-#[cfg(not(shuttle))]
 pub(crate) mod process;
 #[cfg(feature = "_connections")]
 #[cfg_attr(

@@ -1,5 +1,8 @@
 //! Bodies of answers: stored bytes, a body that other requests read as well, or the body of the wrapped service.
 
+#[cfg(all(test, shuttle))]
+mod model;
+
 use std::{
     collections::VecDeque,
     error::Error as StdError,
