@@ -6,7 +6,7 @@ use futures_lite::future::block_on;
 
 use super::{
     harness::{HOUR, Harness},
-    steps::{all, clear, deletes, drop_after, get, holds, missing, noise, on_another_thread, set},
+    steps::{all, clear, deletes, deletes_or_not, drop_after, get, holds, missing, noise, on_another_thread, set},
 };
 use crate::backend::contract::Backend;
 
@@ -86,6 +86,22 @@ pub async fn writers_of_one_key_leave_whole_values(harness: &impl Harness) {
     }
     let last = get(backend, "key").await.expect("nothing is left of what several writers set");
     assert!(values.iter().any(|values| values.last() == Some(&last)), "no writer's last value is left");
+}
+
+/// A dropped `set` takes effect before what begins afterwards, or not at all: what is deleted after it stays deleted. A value that came
+/// late would be an old one, which was invalidated meanwhile.
+pub async fn a_dropped_set_never_comes_after_a_delete(harness: &impl Harness) {
+    let backend = &harness.backend().await;
+    let (small, large) = (noise(5, 100), noise(6, 200_000));
+    for (polls, value) in (0..=5).cycle().take(36).zip([&small, &large].into_iter().cycle()) {
+        drop_after(polls, backend, backend.set("key", value, None)).await;
+        deletes_or_not(backend, "key").await;
+        missing(backend, "key").await;
+        // Not either when other operations have let it through.
+        set(backend, "other", &large, None).await;
+        on_another_thread(holds(backend, "other", &large));
+        missing(backend, "key").await;
+    }
 }
 
 /// Futures may be dropped after any number of polls. Their operations may still happen or not, but a value is never stored in part,

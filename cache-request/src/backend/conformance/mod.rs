@@ -56,8 +56,8 @@ pub use self::{
         deletes_may_be_repeated, each_item_of_a_batch_has_its_own_timeout, every_key_and_byte_survives_a_batch,
     },
     crowds::{
-        a_thousand_keys_at_once, dropped_futures_leave_it_usable, every_thread_sees_what_was_set,
-        writers_of_one_key_leave_whole_values,
+        a_dropped_set_never_comes_after_a_delete, a_thousand_keys_at_once, dropped_futures_leave_it_usable,
+        every_thread_sees_what_was_set, writers_of_one_key_leave_whole_values,
     },
     harness::Harness,
     storing::{
@@ -135,6 +135,7 @@ macro_rules! conformance {
             every_thread_sees_what_was_set
             writers_of_one_key_leave_whole_values
             dropped_futures_leave_it_usable
+            a_dropped_set_never_comes_after_a_delete
         }
     };
     (@tests ($harness:expr) $($behaviour:ident)+) => {

@@ -85,6 +85,8 @@ pub(crate) struct WrongBackend {
     under_way: AtomicU64,
     /// All keys that were ever added.
     added: Mutex<BTreeSet<String>>,
+    /// What dropped `set`s have still to store.
+    late: Mutex<Vec<((u64, String), Stored)>>,
 }
 
 impl WrongBackend {
@@ -98,6 +100,7 @@ impl WrongBackend {
             broken: AtomicBool::new(false),
             under_way: AtomicU64::new(0),
             added: Mutex::default(),
+            late: Mutex::default(),
         }
     }
 
@@ -186,6 +189,20 @@ impl WrongBackend {
     }
 }
 
+/// A `set` that is stored late if it is dropped, by a backend with that fault.
+struct LateWrite<'a> {
+    backend: &'a WrongBackend,
+    entry: Option<((u64, String), Stored)>,
+}
+
+impl Drop for LateWrite<'_> {
+    fn drop(&mut self) {
+        if self.backend.is(Fault::DroppedSetsComeLate) {
+            self.backend.late.lock().unwrap().extend(self.entry.take());
+        }
+    }
+}
+
 impl Backend for WrongBackend {
     fn name(&self) -> &'static str {
         "wrong"
@@ -206,7 +223,10 @@ impl Backend for WrongBackend {
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        let stored = Stored { value: value.to_owned(), end: self.end(timeout) };
+        let mut dropped = LateWrite { backend: self, entry: Some((self.key(key), stored)) };
         self.wait().await?;
+        dropped.entry = None;
         let key = self.key(key);
         if timeout == Some(Duration::ZERO) && !self.is(Fault::ZeroIsForEver) {
             if !self.is(Fault::ZeroKeepsTheOld) {
@@ -354,6 +374,7 @@ impl Backend for WrongBackend {
         self.wait().await?;
         let key = self.key(key);
         let old = self.store().remove(&key);
+        self.store().extend(self.late.lock().unwrap().drain(..));
         if self.is(Fault::DeletesByPrefix) {
             self.store()
                 .retain(|(prefix, other), _| *prefix != key.0 || !other.starts_with(key.1.trim_end_matches('*')));
