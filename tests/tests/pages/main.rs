@@ -1,3 +1,5 @@
 //! Whole pages: `CachePage`.
 
+mod faults;
 mod public_suite;
+mod support;

@@ -9,7 +9,7 @@ use ::http::{HeaderMap, header::HOST, request::Parts, uri::Authority};
 
 use serde::Serialize;
 
-use super::{super::rules::lists::trim, entry::Digest};
+use super::super::rules::lists::trim;
 use crate::key::Key;
 
 /// How a query becomes part of the key.
@@ -38,6 +38,9 @@ const OVERRIDES: [&str; 9] = [
     "x-http-method-override",
     "x-method-override",
 ];
+
+/// Those of them that name the method. In an unsafe request they change nothing of what its target is.
+const METHOD_OVERRIDES: [&str; 2] = ["x-http-method-override", "x-method-override"];
 
 /// The target of a request, as the key has it.
 pub(super) struct Target {
@@ -68,11 +71,7 @@ impl Target {
             return None;
         }
         let scheme = uri.scheme_str().unwrap_or("http").to_ascii_lowercase();
-        let path = normalised(uri.path());
-        let path_and_query = match uri.query().map(|query| rules.apply(query)) {
-            Some(query) => format!("{path}?{query}"),
-            None => path.into_owned(),
-        };
+        let path_and_query = rules.join(uri.path(), uri.query());
         let overrides = overrides(&request.headers);
         Some(Self { scheme, authority, path_and_query, overrides })
     }
@@ -80,8 +79,8 @@ impl Target {
     /// The same origin and overrides with another path.
     pub(super) fn with_path(&self, path_and_query: &str, rules: &QueryRules) -> Self {
         let path_and_query = match path_and_query.split_once('?') {
-            Some((path, query)) => format!("{}?{}", normalised(path), rules.apply(query)),
-            None => normalised(path_and_query).into_owned(),
+            Some((path, query)) => rules.join(path, Some(query)),
+            None => rules.join(path_and_query, None),
         };
         Self {
             scheme: self.scheme.clone(),
@@ -89,6 +88,12 @@ impl Target {
             path_and_query,
             overrides: self.overrides.clone(),
         }
+    }
+
+    /// The page that an unsafe request changes.
+    pub(super) fn of_change(mut self) -> Self {
+        self.overrides.retain(|(name, _)| !METHOD_OVERRIDES.contains(name));
+        self
     }
 
     /// Its path, without the query.
@@ -102,8 +107,8 @@ impl Target {
     }
 
     /// The key of a variant of the page.
-    pub(super) fn variant(&self, layer: &str, generation: u128, variant: &Digest) -> Key {
-        self.key_with(layer, &(generation, variant))
+    pub(super) fn variant(&self, layer: &str, number: u128) -> Key {
+        self.key_with(layer, &number)
     }
 
     fn key_with<T: Serialize>(&self, layer: &str, variant: &T) -> Key {
@@ -177,21 +182,54 @@ impl fmt::Display for Target {
 }
 
 impl QueryRules {
+    /// A path with the part of the query that counts. A query of which nothing counts is none.
+    fn join(&self, path: &str, query: Option<&str>) -> String {
+        let path = normalised(path);
+        match query.map(|query| (query, self.apply(query))) {
+            Some((query, counting)) if query.is_empty() || !counting.is_empty() => format!("{path}?{counting}"),
+            _ => path.into_owned(),
+        }
+    }
+
     fn apply(&self, query: &str) -> String {
-        let name = |parameter: &str| parameter.split('=').next().unwrap_or_default().to_owned();
         let counts = |parameter: &&str| {
-            let name = name(parameter);
-            let chosen = self.only.as_ref().is_none_or(|only| only.contains(&name));
+            // Some services begin another parameter here, which may count.
+            if parameter.contains(';') {
+                return true;
+            }
+            let name = name_of(parameter);
+            let is = |text: &str| text.as_bytes() == name;
+            let chosen = self.only.as_ref().is_none_or(|only| only.iter().any(|text| is(text)));
             chosen && !self.without.iter().any(|dropped| stands_for(dropped, &name))
         };
         let mut parameters: Vec<_> = query.split('&').filter(counts).map(normalised).collect();
         if self.sorted {
-            parameters.sort_by_key(|parameter| name(parameter));
+            parameters.sort_by_key(|parameter| name_of(parameter));
         }
         parameters.join("&")
     }
 }
 
-fn stands_for(pattern: &str, name: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+/// The name of a parameter as a service decodes it.
+fn name_of(parameter: &str) -> Vec<u8> {
+    let name = parameter.split('=').next().unwrap_or_default();
+    let mut bytes = name.as_bytes().iter();
+    let mut decoded = Vec::with_capacity(name.len());
+    while let Some(&byte) = bytes.next() {
+        let digits = bytes.as_slice().first_chunk::<2>().and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        decoded.push(match (byte, code.and_then(|code| u8::from_str_radix(code, 16).ok())) {
+            (b'%', Some(code)) => {
+                bytes.nth(1);
+                code
+            }
+            (b'+', _) => b' ',
+            (byte, _) => byte,
+        });
+    }
+    decoded
+}
+
+fn stands_for(pattern: &str, name: &[u8]) -> bool {
+    pattern.strip_suffix('*').map_or(pattern.as_bytes() == name, |start| name.starts_with(start.as_bytes()))
 }
