@@ -593,8 +593,8 @@ impl Model {
         }
         let new = Kept::of(id, asked, Told::of(&step.scripted, exchange.received), exchange);
         if new.may_be_stored() && asked.wish != Wish::NoStore {
-            if !asked.range && (new.lifetime() > new.age(exchange.received) || new.told.etag.is_some()) {
-                self.expected.retain(|(path, _)| *path != asked.path);
+            self.expected.retain(|(path, _)| *path != asked.path);
+            if !asked.range && new.lifetime() > new.age(exchange.received) {
                 self.expected.push((asked.path, id));
             }
             self.kept.push(new);
