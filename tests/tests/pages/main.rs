@@ -3,4 +3,6 @@
 mod faults;
 mod model;
 mod public_suite;
+mod sharing;
+mod site;
 mod support;

@@ -14,7 +14,7 @@ use ::http::{
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 use tower_service::Service;
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
         fields::remove_unstored,
         freshness::{Control, Freshness},
         storable::{Refusal, storable},
+        vary::Vary,
     },
     ask::{Ask, Miss},
     body::{BodyError, PageBody, Spool},
@@ -117,10 +118,17 @@ impl Filling {
         let control = Control::of(&headers, &settings.targets);
         let freshness = Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
         let kept_for = settings.kept_for(&freshness, &headers, arrival.received);
+        let varies_as_before = Vary::of(&headers) == Vary::of(&page.headers);
         let page = Arc::new(Page { status: page.status, headers, body: page.body.clone(), freshness, kept_for });
         let forward_status = Some(StatusCode::NOT_MODIFIED);
         let mut handling = Handling { forward_status, ..Handling::forwarded(self.miss.forward) };
         match storable(&self.ask.method, &self.request, page.status, &page.headers, &control) {
+            // It is found by other fields now, and must not be by those of before.
+            Ok(()) if !varies_as_before => {
+                self.end();
+                handling.detail = Some("vary");
+                settings.invalidate(&self.ask.shelf, &self.ask.key).await;
+            }
             Ok(()) => {
                 handling.stored = true;
                 self.store(&mut arrival, Arc::clone(&page)).await;
@@ -171,6 +179,10 @@ impl Filling {
             Err(refusal) => Some(refusal.detail()),
             Ok(()) if sets_cookie && settings.site.is_some() => Some("set-cookie"),
             Ok(()) if is_event_stream(&head.headers) => Some("event-stream"),
+            // Without a runtime no task fills the body while the client reads it, so all of it must fit.
+            Ok(()) if Handle::try_current().is_err() && hint.upper().is_none_or(|most| most > settings.max_body) => {
+                Some("too-large")
+            }
             Ok(()) if hint.lower() > settings.max_body => Some("too-large"),
             Ok(()) if kept_for.is_zero() => Some(Refusal::NotCacheable.detail()),
             Ok(()) => None,
