@@ -1,5 +1,6 @@
 //! Whole pages: `CachePage`.
 
+mod backends;
 mod faults;
 mod model;
 mod public_suite;

@@ -146,7 +146,7 @@ impl Shelf {
     }
 
     async fn look_up(&self, key: &Key) -> Option<Entry> {
-        self.call(key)?.peek().await
+        self.call(key)?.find().await
     }
 
     fn look_up_in_memory(&self, key: &Key) -> Option<Entry> {
