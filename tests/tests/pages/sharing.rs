@@ -206,7 +206,7 @@ async fn a_fill_goes_on_without_the_client_that_began_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_waits_and_leaves_stops_nobody() {
+async fn a_client_that_waits_and_leaves_stops_the_others() {
     let gate = Gate::closed();
     let bench = Bench::new(gated(&gate, |number| Ok(ok(&[FRESH], number.to_string()))));
     let mut clients = begin_all(&bench).await;
