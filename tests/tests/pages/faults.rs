@@ -9,7 +9,9 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use tower_layer::Layer as _;
 
-use super::support::{Bench, FRESH, Failed, Gate, Origin, Script, data, numbered, ok, request, response, settle};
+use super::support::{
+    Answer, Bench, FRESH, Failed, Gate, Origin, Script, data, numbered, ok, request, response, settle,
+};
 
 #[tokio::test]
 async fn a_hit_replaces_the_date() {
@@ -410,7 +412,7 @@ async fn an_unsafe_method_leaves_its_page_or_empties_others() {
     bench.post("/form").await;
     let hits: Vec<_> = [bench.get("/list").await, bench.get("/made?b=1").await, bench.get("/form").await]
         .iter()
-        .map(|answer| answer.is_hit())
+        .map(Answer::is_hit)
         .collect();
     assert_eq!(hits, [false; 3]);
     for path in ["/made", "/other", "/form/below"] {

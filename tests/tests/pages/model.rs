@@ -311,8 +311,7 @@ impl Kept {
             return false;
         }
         match wish {
-            Wish::None | Wish::OnlyIfCached => is_fresh,
-            Wish::NoStore => is_fresh,
+            Wish::None | Wish::OnlyIfCached | Wish::NoStore => is_fresh,
             Wish::NoCache => false,
             Wish::MaxAge(seconds) => is_fresh && age <= seconds * 1000,
             Wish::MinFresh(seconds) => is_fresh && lifetime - age >= seconds * 1000,

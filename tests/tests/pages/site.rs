@@ -211,7 +211,7 @@ async fn a_null_cache_keeps_nothing() {
 
 /// The parameters of the layer's member, in words.
 fn parsed(answer: &Answer) -> Vec<(String, String)> {
-    let lines: Vec<_> = answer.headers.get_all("cache-status").iter().map(|line| line.as_bytes()).collect();
+    let lines: Vec<_> = answer.headers.get_all("cache-status").iter().map(http::HeaderValue::as_bytes).collect();
     let list: List = Parser::new(&lines.join(&b',')).parse().expect("a structured list");
     let Some(ListEntry::Item(item)) = list.last() else { panic!("{answer:?}") };
     assert_eq!(item.bare_item, BareItem::Token("cache-request".to_owned().try_into().unwrap()));

@@ -236,7 +236,7 @@ impl Answer {
 
     /// What the layer says of it.
     pub(super) fn cache_status(&self) -> &str {
-        self.headers.get_all("cache-status").iter().last().expect("the layer says what it did").to_str().unwrap()
+        self.headers.get_all("cache-status").iter().next_back().expect("the layer says what it did").to_str().unwrap()
     }
 
     pub(super) fn is_hit(&self) -> bool {
