@@ -148,6 +148,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.look_up(None, &mut self.budget()).await.ok().map(|(answer, _)| answer)
     }
 
+    /// The answer, if the cache has one, which a near cache then keeps. Counts only faults.
+    #[cfg(feature = "http")]
+    pub(crate) async fn find(&self) -> Option<R> {
+        let leader = self.engine.near().map(|_| self.lead_alone());
+        self.look_up(leader.as_ref(), &mut self.budget()).await.ok().map(|(answer, _)| answer)
+    }
+
     /// The answer, if memory has it. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) fn peek_in_memory(&self) -> Option<R> {

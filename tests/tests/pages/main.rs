@@ -1,3 +1,9 @@
 //! Whole pages: `CachePage`.
 
+mod backends;
+mod faults;
+mod model;
 mod public_suite;
+mod sharing;
+mod site;
+mod support;

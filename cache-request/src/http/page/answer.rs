@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ::http::{
     HeaderMap, Method, Request, Response,
-    header::{IF_MATCH, IF_UNMODIFIED_SINCE, RANGE, UPGRADE},
+    header::{CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 use bytes::Bytes;
@@ -54,11 +54,19 @@ impl<'a> Plan<'a> {
         if parts.headers.contains_key(UPGRADE) {
             return bypass("upgrade");
         }
+        if has_body(&parts.headers) {
+            return bypass("body");
+        }
         if settings.site.as_ref().is_some_and(|site| site.is_of_a_user(&parts.headers)) {
             return bypass("user");
         }
         Self::Ask(target)
     }
+}
+
+/// Whether a request declares a body. A service may read it although it means nothing in GET, and the key does not have it.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0")
 }
 
 /// Answers a request from the cache, or by the service that `service` returns, which is ready.

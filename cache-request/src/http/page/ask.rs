@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use ::http::{HeaderMap, Method, Response, StatusCode, header::CONTENT_LENGTH, request::Parts};
+use ::http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    header::{AGE, CONTENT_LENGTH},
+    request::Parts,
+};
 
 use super::{
     super::rules::{
@@ -101,7 +105,10 @@ impl<'a> Ask<'a> {
         match &shared.body {
             SharedBody::Page(page) => Some(self.stored(page, request, handling)),
             SharedBody::Arriving(spool) => {
-                self.arriving(request, shared.status, &shared.headers, shared.freshness, spool, handling)
+                let age = shared.freshness.age(self.shelf.now()).as_secs();
+                let mut headers = shared.headers.clone();
+                headers.insert(AGE, HeaderValue::from(age));
+                self.arriving(request, shared.status, &headers, shared.freshness, spool, handling)
             }
         }
     }

@@ -33,14 +33,17 @@ pub(super) struct Page {
 /// The variants of a page, whose responses have a `Vary`.
 #[derive(Clone, Default)]
 pub(super) struct Variants {
-    /// Part of the variants' keys. A page that was invalidated gets a new one, so the variants of the old one are not found.
-    pub(super) generation: u128,
     /// The `Vary` fields that its responses have had, the newest first. Each is sorted.
     pub(super) fields: VecDeque<Vec<HeaderName>>,
     /// The stored variants, the newest first.
-    pub(super) stored: VecDeque<Digest>,
+    pub(super) stored: VecDeque<Variant>,
     pub(super) kept_for: Duration,
 }
+
+/// A stored variant, and the number in its key.
+///
+/// Each response gets a number of its own. One that comes too late, after an invalidation, is in no list and so is never found.
+pub(super) type Variant = (Digest, u128);
 
 /// A BLAKE3 hash of the selecting fields and their values in a request.
 pub(super) type Digest = [u8; 32];
@@ -49,14 +52,17 @@ pub(super) type Digest = [u8; 32];
 const MOST_FIELDS: usize = 4;
 
 impl Variants {
-    /// Adds a variant. Returns those that are too many now.
-    pub(super) fn add(&mut self, fields: Vec<HeaderName>, variant: Digest, most: usize) -> Vec<Digest> {
+    /// Adds a variant. Returns the numbers of those that it replaces, and of those that are too many now.
+    pub(super) fn add(&mut self, fields: Vec<HeaderName>, variant: Variant, most: usize) -> Vec<u128> {
         self.fields.retain(|known| *known != fields);
         self.fields.push_front(fields);
         self.fields.truncate(MOST_FIELDS);
-        self.stored.retain(|known| *known != variant);
-        self.stored.push_front(variant);
-        self.stored.split_off(most.max(1).min(self.stored.len())).into()
+        let (replaced, mut stored): (VecDeque<_>, VecDeque<_>) =
+            self.stored.drain(..).partition(|known| known.0 == variant.0);
+        stored.push_front(variant);
+        let oldest = stored.split_off(most.max(1).min(stored.len()));
+        self.stored = stored;
+        replaced.into_iter().chain(oldest).map(|(_, number)| number).collect()
     }
 }
 
@@ -80,7 +86,7 @@ impl Entry {
                     page.body.len() + fields.sum::<usize>()
                 }
                 Self::Variants(variants) => {
-                    variants.stored.len() * size_of::<Digest>()
+                    variants.stored.len() * size_of::<Variant>()
                         + variants.fields.iter().map(Vec::len).sum::<usize>() * 64
                 }
             }
@@ -89,7 +95,7 @@ impl Entry {
 
 type Fields = Vec<(String, Blob)>;
 type Stored = (u16, Fields, Blob, [u64; 6], u8);
-type Listed = (u128, Vec<Vec<String>>, Vec<Digest>, u64);
+type Listed = (Vec<Vec<String>>, Vec<Variant>, u64);
 
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -106,7 +112,7 @@ impl Serialize for Entry {
             Self::Variants(variants) => {
                 let fields: Vec<Vec<_>> =
                     variants.fields.iter().map(|names| names.iter().map(HeaderName::as_str).collect()).collect();
-                let listed = (variants.generation, fields, &variants.stored, millis(variants.kept_for));
+                let listed = (fields, &variants.stored, millis(variants.kept_for));
                 (None::<Stored>, Some(listed)).serialize(serializer)
             }
         }
@@ -131,12 +137,11 @@ impl<'de> Deserialize<'de> for Entry {
                     kept_for: Duration::from_millis(kept_for),
                 })))
             }
-            (None, Some((generation, fields, stored, kept_for))) => {
+            (None, Some((fields, stored, kept_for))) => {
                 let names = |names: Vec<String>| {
                     names.iter().map(|name| HeaderName::from_bytes(name.as_bytes())).collect::<Result<Vec<_>, _>>()
                 };
                 Ok(Self::Variants(Arc::new(Variants {
-                    generation,
                     fields: fields.into_iter().map(names).collect::<Result<_, _>>().map_err(D::Error::custom)?,
                     stored: stored.into(),
                     kept_for: Duration::from_millis(kept_for),

@@ -8,13 +8,13 @@ use std::{
 
 use ::http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, DATE, SET_COOKIE},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, SET_COOKIE},
     request, response,
 };
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 use tower_service::Service;
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
         fields::remove_unstored,
         freshness::{Control, Freshness},
         storable::{Refusal, storable},
+        vary::Vary,
     },
     ask::{Ask, Miss},
     body::{BodyError, PageBody, Spool},
@@ -97,39 +98,63 @@ impl Filling {
         };
         shelf.count(Count::Bodies);
         let arrival = Arrival { requested, received: shelf.now(), begun, leader };
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         match stale {
             Some(page) if head.status == StatusCode::NOT_MODIFIED => {
-                self.validated(&page, &head.headers, arrival, reply).await;
+                self.validated(&page, &mut head.headers, arrival, reply).await;
             }
             _ => self.made(head, body, arrival, reply).await,
         }
     }
 
     /// The stored response is valid (RFC 9111, section 4.3.4).
-    async fn validated<E>(&self, page: &Page, new: &HeaderMap, mut arrival: Arrival<'_>, reply: Reply<E>) {
+    async fn validated<E>(&self, page: &Page, new: &mut HeaderMap, mut arrival: Arrival<'_>, reply: Reply<E>) {
         let settings = &self.ask.settings;
+        add_date(new, arrival.received);
         let mut headers = page.headers.clone();
         if is_about(new, &page.headers) {
-            let mut new = new.clone();
-            add_date(&mut new, arrival.received);
-            update(&mut headers, &new, &Control::of(&new, &settings.targets).directives);
+            update(&mut headers, new, &Control::of(new, &settings.targets).directives);
         }
         let control = Control::of(&headers, &settings.targets);
         let freshness = Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
         let kept_for = settings.kept_for(&freshness, &headers, arrival.received);
+        let varies_as_before = Vary::of(&headers) == Vary::of(&page.headers);
         let page = Arc::new(Page { status: page.status, headers, body: page.body.clone(), freshness, kept_for });
-        self.store(&mut arrival, Arc::clone(&page)).await;
-        self.share(Shared {
-            request: self.request.clone(),
-            status: page.status,
-            headers: page.headers.clone(),
-            freshness,
-            body: SharedBody::Page(Arc::clone(&page)),
-        });
         let forward_status = Some(StatusCode::NOT_MODIFIED);
-        let handling = Handling { forward_status, stored: true, ..Handling::forwarded(self.miss.forward) };
-        _ = reply.send(Ok(self.ask.stored(&page, &self.request, handling)));
+        let mut handling = Handling { forward_status, ..Handling::forwarded(self.miss.forward) };
+        match storable(&self.ask.method, &self.request, page.status, &page.headers, &control) {
+            // It is found by other fields now, and must not be by those of before.
+            Ok(()) if !varies_as_before => {
+                self.end();
+                handling.detail = Some("vary");
+                settings.invalidate(&self.ask.shelf, &self.ask.key).await;
+            }
+            Ok(()) => {
+                handling.stored = true;
+                self.store(&mut arrival, Arc::clone(&page)).await;
+                self.share(Shared {
+                    request: self.request.clone(),
+                    status: page.status,
+                    headers: page.headers.clone(),
+                    freshness,
+                    body: SharedBody::Page(Arc::clone(&page)),
+                });
+            }
+            Err(refusal) => {
+                self.end();
+                handling.detail = Some(refusal.detail());
+                // What the response itself now forbids is not kept for others. What concerns this request only says nothing of it.
+                if ![Refusal::Authorization, Refusal::RequestNoStore].contains(&refusal) {
+                    settings.invalidate(&self.ask.shelf, &self.ask.key).await;
+                }
+            }
+        }
+        let mut response = self.ask.stored(&page, &self.request, handling);
+        // They are for this client, as all that a 304 sets.
+        for cookie in new.get_all(SET_COOKIE) {
+            response.headers_mut().append(SET_COOKIE, cookie.clone());
+        }
+        _ = reply.send(Ok(response));
     }
 
     /// There is a new response.
@@ -153,6 +178,11 @@ impl Filling {
         let refusal = match storable(&self.ask.method, &self.request, head.status, &head.headers, &control) {
             Err(refusal) => Some(refusal.detail()),
             Ok(()) if sets_cookie && settings.site.is_some() => Some("set-cookie"),
+            Ok(()) if is_event_stream(&head.headers) => Some("event-stream"),
+            // Without a runtime no task fills the body while the client reads it, so all of it must fit.
+            Ok(()) if Handle::try_current().is_err() && hint.upper().is_none_or(|most| most > settings.max_body) => {
+                Some("too-large")
+            }
             Ok(()) if hint.lower() > settings.max_body => Some("too-large"),
             Ok(()) if kept_for.is_zero() => Some(Refusal::NotCacheable.detail()),
             Ok(()) => None,
@@ -218,11 +248,19 @@ impl Drop for Filling {
     }
 }
 
-/// Records when a message without a `Date` was received (RFC 9110, section 6.6.1).
+/// Adds when a response came, if it does not say when it was made (RFC 9110, section 6.6.1).
 fn add_date(headers: &mut HeaderMap, received: SystemTime) {
-    if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(received)) {
-        headers.entry(DATE).or_insert(date);
+    if !headers.contains_key(DATE)
+        && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(received))
+    {
+        headers.insert(DATE, date);
     }
+}
+
+/// Whether the body has no end, and is for its own client.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()?.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
 /// Passes a body on as it arrives. Returns it if it is complete, has no trailers, and is not too large.

@@ -8,7 +8,7 @@ use std::{
 use ::http::{HeaderMap, Uri, header::HOST, request::Parts, uri::Authority};
 use serde::Serialize;
 
-use super::{super::rules::lists::trim, entry::Digest};
+use super::super::rules::lists::trim;
 use crate::key::Key;
 
 /// How a query becomes part of the key.
@@ -108,8 +108,8 @@ impl<'a> Target<'a> {
     }
 
     /// The key of a variant of the page.
-    pub(super) fn variant(&self, layer: &str, generation: u128, variant: &Digest) -> Key {
-        self.key_with(layer, &(generation, variant))
+    pub(super) fn variant(&self, layer: &str, number: u128) -> Key {
+        self.key_with(layer, &number)
     }
 
     fn key_with<T: Serialize>(&self, layer: &str, variant: &T) -> Key {
@@ -194,7 +194,7 @@ impl QueryRules {
     /// A path with its query, in normal form and without the parameters that do not count.
     fn normalised<'a>(&self, path_and_query: &'a str) -> Cow<'a, str> {
         match path_and_query.split_once('?') {
-            Some((path, query)) if self.is_any() => Cow::Owned(format!("{}?{}", normalised(path), self.apply(query))),
+            Some((path, query)) if self.is_any() => Cow::Owned(self.join(path, query)),
             _ => normalised(path_and_query),
         }
     }
@@ -203,21 +203,51 @@ impl QueryRules {
         self.sorted || self.only.is_some() || !self.without.is_empty()
     }
 
+    /// A path with the part of the query that counts. A query of which nothing counts is none.
+    fn join(&self, path: &str, query: &str) -> String {
+        let (path, counting) = (normalised(path), self.apply(query));
+        if query.is_empty() || !counting.is_empty() { format!("{path}?{counting}") } else { path.into_owned() }
+    }
+
     fn apply(&self, query: &str) -> String {
-        let name = |parameter: &str| parameter.split('=').next().unwrap_or_default().to_owned();
         let counts = |parameter: &&str| {
-            let name = name(parameter);
-            let chosen = self.only.as_ref().is_none_or(|only| only.contains(&name));
+            // Some services begin another parameter here, which may count.
+            if parameter.contains(';') {
+                return true;
+            }
+            let name = name_of(parameter);
+            let is = |text: &str| text.as_bytes() == name;
+            let chosen = self.only.as_ref().is_none_or(|only| only.iter().any(|text| is(text)));
             chosen && !self.without.iter().any(|dropped| stands_for(dropped, &name))
         };
         let mut parameters: Vec<_> = query.split('&').filter(counts).map(normalised).collect();
         if self.sorted {
-            parameters.sort_by_key(|parameter| name(parameter));
+            parameters.sort_by_key(|parameter| name_of(parameter));
         }
         parameters.join("&")
     }
 }
 
-fn stands_for(pattern: &str, name: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+/// The name of a parameter as a service decodes it.
+fn name_of(parameter: &str) -> Vec<u8> {
+    let name = parameter.split('=').next().unwrap_or_default();
+    let mut bytes = name.as_bytes().iter();
+    let mut decoded = Vec::with_capacity(name.len());
+    while let Some(&byte) = bytes.next() {
+        let digits = bytes.as_slice().first_chunk::<2>().and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        decoded.push(match (byte, code.and_then(|code| u8::from_str_radix(code, 16).ok())) {
+            (b'%', Some(code)) => {
+                bytes.nth(1);
+                code
+            }
+            (b'+', _) => b' ',
+            (byte, _) => byte,
+        });
+    }
+    decoded
+}
+
+fn stands_for(pattern: &str, name: &[u8]) -> bool {
+    pattern.strip_suffix('*').map_or(pattern.as_bytes() == name, |start| name.starts_with(start.as_bytes()))
 }

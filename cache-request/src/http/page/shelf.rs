@@ -69,11 +69,13 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     /// The keys of the variants that may answer the request, the newest first.
     fn variants(&self, variants: &Variants) -> impl Iterator<Item = Key> {
-        variants.fields.iter().map(|fields| self.variant(variants, &variant_of(self.request, fields)))
+        let own: Vec<_> = variants.fields.iter().map(|fields| variant_of(self.request, fields)).collect();
+        let matching = variants.stored.iter().filter(move |(variant, _)| own.contains(variant));
+        matching.map(|(_, number)| self.variant(*number))
     }
 
-    fn variant(&self, variants: &Variants, variant: &Digest) -> Key {
-        self.target.variant(self.layer, variants.generation, variant)
+    fn variant(&self, number: u128) -> Key {
+        self.target.variant(self.layer, number)
     }
 }
 
@@ -155,7 +157,7 @@ impl Shelf {
     }
 
     async fn look_up(&self, key: &Key) -> Option<Entry> {
-        self.call(key)?.peek().await
+        self.call(key)?.find().await
     }
 
     fn look_up_in_memory(&self, key: &Key) -> Option<Entry> {
@@ -197,17 +199,20 @@ impl Shelf {
         }
         let mut variants = match call.peek().await {
             Some(Entry::Variants(variants)) => Variants::clone(&variants),
-            _ => Variants { generation: new_generation(), ..Variants::default() },
+            _ => Variants::default(),
         };
         variants.kept_for = variants.kept_for.max(page.kept_for);
-        let variant = variant_of(place.request, &fields);
-        if let Some(call) = self.call(&place.variant(&variants, &variant)) {
+        let number = new_number();
+        if let Some(call) = self.call(&place.variant(number)) {
             call.put(&Entry::Page(page)).await?;
         }
-        for oldest in variants.add(fields, variant, most_variants) {
-            self.invalidate(&place.variant(&variants, &oldest)).await?;
+        let variant = (variant_of(place.request, &fields), number);
+        let removed = variants.add(fields, variant, most_variants);
+        call.store_led(leader, &Entry::Variants(Arc::new(variants)), took).await?;
+        for number in removed {
+            self.invalidate(&place.variant(number)).await?;
         }
-        call.store_led(leader, &Entry::Variants(Arc::new(variants)), took).await
+        Ok(())
     }
 
     /// Removes what is stored for a target, with all its variants. Returns whether there was anything.
@@ -238,7 +243,7 @@ fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
 }
 
 /// A number that no other process has made.
-fn new_generation() -> u128 {
+fn new_number() -> u128 {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut hasher = blake3::Hasher::new();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

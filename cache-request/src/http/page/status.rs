@@ -108,7 +108,7 @@ impl Handling {
             }
         }
         if let Some(key) = &self.key {
-            _ = write!(member, "; key={key:?}");
+            _ = write!(member, "; key=\"{}\"", escaped(key));
         }
         if let Some(detail) = self.detail {
             _ = write!(member, "; detail={detail}");
@@ -117,4 +117,17 @@ impl Handling {
             headers.append(CACHE_STATUS, value);
         }
     }
+}
+
+/// The contents of a structured string, which is ASCII (RFC 9651, section 3.3.3). Other bytes are percent-encoded.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => escaped.extend(['\\', byte.into()]),
+            0x20..=0x7e => escaped.push(byte.into()),
+            _ => _ = write!(escaped, "%{byte:02X}"),
+        }
+    }
+    escaped
 }

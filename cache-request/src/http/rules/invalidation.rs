@@ -52,7 +52,8 @@ fn resolve(scheme: &str, authority: &Authority, path: &str, reference: &str) -> 
 fn same_origin(absolute: &str, scheme: &str, authority: &Authority) -> Option<String> {
     let uri: Uri = absolute.parse().ok()?;
     let is_same = uri.scheme_str()?.eq_ignore_ascii_case(scheme) && uri.authority()? == authority;
-    is_same.then(|| uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string))
+    let path = remove_dot_segments(uri.path());
+    is_same.then(|| uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}")))
 }
 
 /// RFC 3986, section 5.2.4, for a path that begins with a slash.
