@@ -24,9 +24,9 @@ use crate::{
 /// pub fn f<T: Load>(mut id: u32, Query(q): Query<T>) -> R { body }
 ///
 /// // output
-/// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { site; key; hit; __f_cache::<T>(id, __arg1, site, key).answer() }
-/// pub fn f_cache<T: Load>(id: u32, __arg1: Query<T>) -> SyncHandle<…> { site; key; __f_cache::<T>(id, __arg1, site, key) }
-/// fn __f_cache<T: Load>(mut id: u32, __arg1: Query<T>, site: &'static Site, key: Key) -> SyncHandle<…> { handle }
+/// pub fn f<T: Load>(id: u32, __arg1: Query<T>) -> R { site; key; hit; __f_cache_body::<T>(id, __arg1, site, key).answer() }
+/// pub fn f_cache<T: Load>(id: u32, __arg1: Query<T>) -> SyncHandle<…> { site; key; __f_cache_body::<T>(id, __arg1, site, key) }
+/// fn __f_cache_body<T: Load>(mut id: u32, __arg1: Query<T>, site: &'static Site, key: Key) -> SyncHandle<…> { handle }
 ///
 /// // output if an argument is an `impl Trait`, so that no function with it can be named as a value
 /// pub fn f(id: u32, __arg1: impl Load) -> R { f_cache(id, __arg1).call() }
@@ -200,7 +200,7 @@ fn companion_name(signature: &Signature) -> Ident {
 /// The function that holds the body, which the annotated one and its companion call.
 fn hidden_name(signature: &Signature) -> Ident {
     let name = &signature.function.sig.ident;
-    format_ident!("__{}", names::companion(name), span = name.span())
+    format_ident!("{}", names::hidden(name), span = name.span())
 }
 
 /// ```text

@@ -15,6 +15,12 @@ pub(crate) fn companion(function: &Ident) -> String {
     format!("{}_cache", if stem.is_empty() { &name } else { stem })
 }
 
+/// The name of the hidden function that holds a function's body. No companion has it, as theirs end in `_cache`: that of `__f`
+/// is `__f_cache`. The library replaces it in the compiler's names of functions, so the two must agree.
+pub(crate) fn hidden(function: &Ident) -> String {
+    format!("__{}_body", companion(function))
+}
+
 /// "`a`, `b` and `c`".
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();

@@ -45,7 +45,7 @@ pub(super) fn prepared(plan: &Plan) -> TokenStream {
 /// ```text
 /// {
 ///     let body = move || -> R { body };
-///     let instance = Instance::of(&__f_cache);
+///     let instance = Instance::of(&__f_cache_body);
 ///     let policy = …;
 ///     SyncHandle::new(site, instance, policy, key, body)
 /// }
@@ -84,7 +84,7 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
 /// The look-up in memory, which stands in front of everything else: a hit makes no handle and no body.
 ///
 /// ```text
-/// if let Some(answer) = policy.hit(site, Instance::of(&__f_cache), &key) {
+/// if let Some(answer) = policy.hit(site, Instance::of(&__f_cache_body), &key) {
 ///     return answer;
 /// }
 /// ```

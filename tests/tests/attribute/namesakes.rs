@@ -228,3 +228,74 @@ fn a_program_that_stores_other_values_under_the_same_keys_went_unnoticed() {
     let (_, lines) = logs::of(|| program.run(|| (worker::total(1), worker::total(2))));
     assert_eq!(lines, [""; 0]);
 }
+
+/// Names of which one looks like another's companion, or like the function that holds its body.
+mod alike {
+    use super::ran;
+
+    macro_rules! functions {
+        ($($name:ident => $answer:literal, $companion:ident;)*) => {
+            $(
+                #[cache_request::cache_request]
+                pub(super) fn $name() -> u32 {
+                    ran($answer)
+                }
+            )*
+
+            pub(super) struct Method;
+
+            impl Method {
+                $(
+                    #[cache_request::cache_request(skip(self))]
+                    pub(super) fn $name(&self) -> u32 {
+                        ran($answer + 100)
+                    }
+                )*
+            }
+
+            pub(super) fn all() -> Vec<u32> {
+                vec![$($name(), Method.$name()),*]
+            }
+
+            pub(super) fn keys() -> Vec<String> {
+                let keys = [$($companion().key(), Method.$companion().key()),*];
+                keys.into_iter().map(|key| key.unwrap()).collect()
+            }
+        };
+    }
+
+    functions! {
+        f => 1, f_cache;
+        __f => 2, __f_cache;
+        ____f => 3, ____f_cache;
+        __f_cache_body_ => 4, __f_cache_body_cache;
+        f_body => 5, f_body_cache;
+        __f_body => 6, __f_body_cache;
+        __ => 7, ___cache;
+        r#type => 8, type_cache;
+        __type => 9, __type_cache;
+        type_ns_ => 10, type_ns_cache;
+    }
+}
+
+#[test]
+fn a_function_s_companion_had_the_name_of_another_one_s_hidden_function() {
+    let program = Program::new();
+    let answers: Vec<u32> = (1..=10).flat_map(|answer| [answer, answer + 100]).collect();
+    assert_eq!(program.run(alike::all), (answers.clone(), 20));
+    assert_eq!(program.run(alike::all), (answers, 0));
+    let (mut keys, _) = program.run(alike::keys);
+    assert_eq!(
+        keys[..4],
+        [
+            "attribute..namesakes.alike.f",
+            "attribute..namesakes.alike.Method.f",
+            "attribute..namesakes.alike.__f",
+            "attribute..namesakes.alike.Method.__f",
+        ]
+    );
+    assert_eq!(keys[14], "attribute..namesakes.alike.type");
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 20);
+}

@@ -221,15 +221,14 @@ fn path(own: &str) -> String {
     readable(own.split_once("::").map_or(own, |(_crate, path)| path))
 }
 
-/// Replaces the companion's name, in which the body stands, with the function's. Only the last segment can be the
-/// function, as modules and types may have names like a companion's.
+/// Replaces the name of the function that holds the body, `__f_cache_body` or the companion `f_cache`, with the annotated one's.
+/// Only the last segment can be the function, as modules and types may have names like a companion's.
 fn without_companion(path: &str, function: &str) -> String {
     let function = function.trim_start_matches("r#");
     let stem = Some(function.trim_end_matches('_')).filter(|stem| !stem.is_empty()).unwrap_or(function);
     let (outer, own) = path.split_at(last_segment(path));
-    let own = own.strip_prefix("__").filter(|own| own.starts_with(stem)).unwrap_or(own);
-    let rest = own.strip_prefix(stem).and_then(|rest| rest.strip_prefix("_cache"));
-    match rest.filter(|rest| rest.is_empty() || rest.starts_with(['<', ':'])) {
+    let after = |name: &str| own.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(['<', ':']));
+    match after(&format!("__{stem}_cache_body")).or_else(|| after(&format!("{stem}_cache"))) {
         Some(rest) => format!("{outer}{function}{rest}"),
         None => path.to_owned(),
     }
