@@ -127,7 +127,7 @@ impl Filling {
             Ok(()) if !varies_as_before => {
                 self.end();
                 handling.detail = Some("vary");
-                settings.invalidate(&self.ask.shelf, &self.ask.key).await;
+                settings.try_invalidate(&self.ask.shelf, &self.ask.key).await;
             }
             Ok(()) => {
                 handling.stored = true;
@@ -145,7 +145,7 @@ impl Filling {
                 handling.detail = Some(refusal.detail());
                 // What the response itself now forbids is not kept for others. What concerns this request only says nothing of it.
                 if ![Refusal::Authorization, Refusal::RequestNoStore].contains(&refusal) {
-                    settings.invalidate(&self.ask.shelf, &self.ask.key).await;
+                    settings.try_invalidate(&self.ask.shelf, &self.ask.key).await;
                 }
             }
         }

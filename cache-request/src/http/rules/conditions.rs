@@ -93,10 +93,10 @@ pub(crate) fn evaluate(
     }
     if request.contains_key(IF_NONE_MATCH) {
         let tag = EntityTag::of(response);
-        let matches = |member: &[u8]| {
-            member == b"*" || EntityTag::parse(member).zip(tag).is_some_and(|(member, tag)| member.matches_weakly(tag))
-        };
-        let found = members(request, &IF_NONE_MATCH).any(matches);
+        let matches =
+            |member| EntityTag::parse(member).zip(tag).is_some_and(|(member, tag)| member.matches_weakly(tag));
+        let is_any = members(request, &IF_NONE_MATCH).eq([b"*"]);
+        let found = is_any || members(request, &IF_NONE_MATCH).any(matches);
         // `If-Modified-Since` is ignored beside it.
         return if found { Condition::NotModified } else { Condition::Passed };
     }
@@ -108,7 +108,8 @@ pub(crate) fn evaluate(
 
 /// The fields that validate a stored response (RFC 9111, section 4.3.1). Empty if it has no validator.
 pub(crate) fn validators(response: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let tag = response.get(ETAG).map(|tag| (IF_NONE_MATCH, tag.clone()));
+    let tag = response.get(ETAG).filter(|_| EntityTag::of(response).is_some());
+    let tag = tag.map(|tag| (IF_NONE_MATCH, tag.clone()));
     let modified = response.get(LAST_MODIFIED).map(|date| (IF_MODIFIED_SINCE, date.clone()));
     tag.into_iter().chain(modified).collect()
 }
@@ -155,6 +156,8 @@ pub(crate) fn update(stored: &mut HeaderMap, new: &HeaderMap, directives: &Direc
     for (name, value) in &new {
         stored.append(name, value.clone());
     }
+    // Those that the new directives name.
+    remove_unstored(stored, directives);
 }
 
 /// The fields of a 304 (RFC 9110, section 15.4.5): what a client needs to update what it has.

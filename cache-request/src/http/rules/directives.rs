@@ -50,6 +50,8 @@ pub(crate) struct Directives {
     pub(crate) stale_if_error: Option<Seconds>,
     /// Whether there is any directive at all, known or not.
     pub(crate) any: bool,
+    /// A part of a field cannot be read. It may hide any directive, so the response is not stored.
+    pub(crate) is_malformed: bool,
 }
 
 /// How stale a response may be for a request.
@@ -61,6 +63,9 @@ pub(crate) enum MaxStale {
 
 /// The directives whose argument is a number of seconds.
 const TAKES_SECONDS: [&str; 4] = ["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"];
+
+/// The directives that allow more than none would.
+const PERMISSIVE: [&str; 3] = ["public", "must-understand", "immutable"];
 
 impl Directives {
     /// The directives of a request. `Pragma: no-cache` counts if there is no `Cache-Control` (section 5.4).
@@ -84,17 +89,19 @@ impl Directives {
         lines.peek()?;
         let mut directives = Self::default();
         for (name, argument) in dictionary(lines.map(HeaderValue::as_bytes))? {
-            // A value of the wrong type makes the field malformed.
+            directives.any = true;
             let takes_seconds = TAKES_SECONDS.contains(&&*name);
+            // A restrictive directive counts whatever its value is, and a permissive one only with the value that it should have.
             match argument {
-                Argument::Flag(true) if !takes_seconds => directives.add(name.as_bytes(), None),
                 Argument::Integer(seconds) if takes_seconds => {
                     directives.add(name.as_bytes(), Some(seconds.to_string().as_bytes()));
                 }
-                Argument::Text(fields) if !takes_seconds => directives.add(name.as_bytes(), Some(fields.as_bytes())),
-                // `?0` switches a directive off, and no other directive of this field takes a number.
-                Argument::Flag(false) | Argument::Integer(_) if !takes_seconds => directives.any = true,
-                _ => return None,
+                _ if takes_seconds => directives.add(name.as_bytes(), None),
+                Argument::Flag(false) => {}
+                Argument::Text(fields) => directives.add(name.as_bytes(), Some(fields.as_bytes())),
+                Argument::Flag(true) => directives.add(name.as_bytes(), None),
+                Argument::Integer(_) | Argument::Other if PERMISSIVE.contains(&&*name) => {}
+                Argument::Integer(_) | Argument::Other => directives.add(name.as_bytes(), None),
             }
         }
         directives.any.then_some(directives)
@@ -103,10 +110,8 @@ impl Directives {
     fn parse(headers: &HeaderMap, field: &HeaderName) -> Self {
         let mut directives = Self::default();
         for line in headers.get_all(field) {
-            // A directive may hide in the string without an end, so the strictest one is assumed.
-            if is_unterminated(line.as_bytes()) {
-                directives.no_store = true;
-            }
+            // A directive may hide in a string without an end.
+            directives.is_malformed |= is_unterminated(line.as_bytes());
             for member in split(line.as_bytes()) {
                 let (name, argument) = match member.iter().position(|&byte| byte == b'=') {
                     Some(at) => (&member[..at], Some(&member[at + 1..])),
@@ -114,6 +119,8 @@ impl Directives {
                 };
                 if is_token(name) {
                     directives.add(&name.to_ascii_lowercase(), argument);
+                } else {
+                    directives.is_malformed = true;
                 }
             }
         }

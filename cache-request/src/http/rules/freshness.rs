@@ -232,9 +232,9 @@ pub(crate) fn age(headers: &HeaderMap) -> Option<Duration> {
     delta_seconds(members(headers, &AGE).next()?)
 }
 
-/// When the response was made, by its `Date`.
+/// When the response was made, by its `Date`. Of several, the oldest counts.
 pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    single_date(headers, &DATE)
+    headers.get_all(DATE).iter().filter_map(|line| http_date(line.as_bytes())).min()
 }
 
 /// `Expires`: `Err` if it cannot be read, which means that the response is stale (section 5.3).
@@ -267,9 +267,13 @@ pub(crate) fn http_date(bytes: &[u8]) -> Option<SystemTime> {
             if begins { character.to_ascii_uppercase() } else { character }
         })
         .collect();
-    // A wrong day of the week makes no date wrong.
+    // The wrong day of the week makes no date wrong, but it has to be a day.
     let rest = date.trim_start_matches(|character: char| character.is_ascii_alphabetic());
-    let is_full = date.len() - rest.len() > 3;
+    let day = &date[..date.len() - rest.len()];
+    let is_full = DAYS.contains(&day);
+    if !is_full && !DAYS.iter().any(|known| known[..3] == *day) {
+        return None;
+    }
     let with_day = |day: &str| parse_http_date(&format!("{}{rest}", if is_full { day } else { &day[..3] })).ok();
     parse_http_date(&date).ok().or_else(|| DAYS.iter().find_map(|day| with_day(day)))
 }

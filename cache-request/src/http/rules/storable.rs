@@ -68,6 +68,9 @@ pub(crate) fn storable(
     if Directives::of_request(request).no_store {
         return Err(Refusal::RequestNoStore);
     }
+    if directives.is_malformed {
+        return Err(Refusal::NoStore);
+    }
     // With `must-understand`, a cache that understands the status ignores `no-store` (section 5.2.2.3).
     if directives.no_store && !directives.must_understand {
         return Err(Refusal::NoStore);
@@ -76,7 +79,8 @@ pub(crate) fn storable(
         return Err(Refusal::Private);
     }
     // Section 3.5.
-    let shares_authorized = directives.public || directives.must_revalidate || directives.s_maxage.is_some();
+    let shares_authorized =
+        directives.public || directives.must_revalidate || matches!(directives.s_maxage, Some(Ok(_)));
     if request.contains_key(AUTHORIZATION) && !shares_authorized {
         return Err(Refusal::Authorization);
     }

@@ -9,23 +9,24 @@ pub(super) enum Argument {
     Integer(i64),
     /// A token or a string.
     Text(String),
+    /// A value of a type that no directive has.
+    Other,
 }
 
-/// The members of a dictionary over several lines, in their order. `None` if they are no dictionary, or a value is of no type that
-/// a directive has.
+/// The members of a dictionary over several lines, in their order. `None` if they are no dictionary.
 pub(super) fn dictionary<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Vec<(String, Argument)>> {
     let lines: Vec<_> = lines.collect();
     let dictionary: Dictionary = Parser::new(&lines.join(&b',')).parse().ok()?;
-    dictionary.into_iter().map(|(name, entry)| Some((name.as_str().to_owned(), argument(entry)?))).collect()
+    Some(dictionary.into_iter().map(|(name, entry)| (name.as_str().to_owned(), argument(entry))).collect())
 }
 
-fn argument(entry: ListEntry) -> Option<Argument> {
-    let ListEntry::Item(item) = entry else { return None };
-    Some(match item.bare_item {
+fn argument(entry: ListEntry) -> Argument {
+    let ListEntry::Item(item) = entry else { return Argument::Other };
+    match item.bare_item {
         BareItem::Boolean(flag) => Argument::Flag(flag),
         BareItem::Integer(number) => Argument::Integer(number.into()),
         BareItem::String(text) => Argument::Text(text.as_str().to_owned()),
         BareItem::Token(text) => Argument::Text(text.as_str().to_owned()),
-        _ => return None,
-    })
+        _ => Argument::Other,
+    }
 }
