@@ -99,9 +99,8 @@ impl Directives {
                 _ if takes_seconds => directives.add(name.as_bytes(), None),
                 Argument::Flag(false) => {}
                 Argument::Text(fields) => directives.add(name.as_bytes(), Some(fields.as_bytes())),
-                Argument::Flag(true) => directives.add(name.as_bytes(), None),
                 Argument::Integer(_) | Argument::Other if PERMISSIVE.contains(&&*name) => {}
-                Argument::Integer(_) | Argument::Other => directives.add(name.as_bytes(), None),
+                Argument::Flag(true) | Argument::Integer(_) | Argument::Other => directives.add(name.as_bytes(), None),
             }
         }
         directives.any.then_some(directives)
