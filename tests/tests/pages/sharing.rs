@@ -1,12 +1,18 @@
 //! One request to the service for all that ask for the same page at the same time.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
+use cache_request::{Cache, http::CachePage};
 use http::{Method, Response};
 use http_body_util::BodyExt as _;
+use tower_layer::Layer as _;
+use tower_service::Service as _;
 
 use super::support::{Answer, Bench, FRESH, Failed, Gate, Origin, Script, data, ok, request, response, settle};
 
@@ -55,6 +61,35 @@ async fn a_cold_page_is_asked_for_once() {
         cookies += usize::from(is_leader);
     }
     assert_eq!((bench.origin.count(), cookies), (1, 1), "a cookie is for the client whose request was made");
+}
+
+/// As one does that the service itself asks for while it makes the page.
+#[tokio::test]
+async fn a_request_waited_for_ever_for_a_page_that_is_not_made() {
+    let gate = Gate::closed();
+    let origin = Origin::later({
+        let gate = gate.clone();
+        move |_, number| {
+            let gate = gate.clone();
+            async move {
+                if number == 0 {
+                    gate.pass().await;
+                }
+                Ok(ok(&[FRESH], number.to_string()))
+            }
+        }
+    });
+    let cache = Cache::builder().wait_limit(Duration::from_millis(20)).build().unwrap();
+    let pages = CachePage::new().cache(&cache).layer(origin);
+    let ask = || {
+        let mut pages = pages.clone();
+        tokio::spawn(async move { Answer::of(pages.call(get(&[])).await.expect("an answer")).await })
+    };
+    let first = ask();
+    settle().await;
+    assert_eq!(ask().await.unwrap().text(), "1");
+    gate.open(1);
+    assert_eq!(first.await.unwrap().text(), "0");
 }
 
 #[tokio::test]
@@ -246,7 +281,7 @@ async fn requests_that_share_nothing_do_not_wait() {
 /// There is no task to go on with, so the client itself drives the service.
 #[test]
 fn without_a_runtime_a_large_body_blocks_for_ever() {
-    let layer = cache_request::http::CachePage::new().max_body(4);
+    let layer = CachePage::new().max_body(4);
     let origin =
         Origin::new(|_, _| response(200, &[FRESH], Script::frames([data("more "), data("than "), data("four")])));
     let bench = Bench::with(layer, origin);

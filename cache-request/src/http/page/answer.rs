@@ -192,7 +192,7 @@ where
     let fill_key = FillKey::of(ask.shelf.engine(), &ask.key);
     let fill = match ask.settings.fills.join(fill_key.clone()) {
         Join::Leader(fill) => Some(fill),
-        Join::Waiter(receiver) => match verdict(receiver).await {
+        Join::Waiter(receiver) => match verdict(receiver, ask.shelf.engine().wait_limit).await {
             Verdict::Shared(shared) if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) => {
                 match ask.share(&shared, &parts.headers, miss.forward) {
                     Some(response) => return Ok(response),

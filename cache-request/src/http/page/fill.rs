@@ -7,7 +7,7 @@ use std::{
     hash::{BuildHasherDefault, Hash, Hasher},
     ptr,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use ::http::{HeaderMap, StatusCode};
@@ -25,6 +25,7 @@ use super::{
     key::overrides,
 };
 use crate::{
+    base::timer::with_limit,
     engine::Engine,
     key::{Key, OwnedKey, PassThrough},
 };
@@ -135,10 +136,9 @@ impl Fill {
     }
 }
 
-/// The verdict, once there is one. A leader that ended without one leaves all to ask for themselves.
-pub(super) async fn verdict(mut receiver: watch::Receiver<Option<Verdict>>) -> Verdict {
-    match receiver.wait_for(Option::is_some).await {
-        Ok(verdict) => verdict.clone().unwrap_or(Verdict::Apart),
-        Err(_) => Verdict::Apart,
-    }
+/// The verdict, once there is one. If the leader ends without one, or takes longer than `limit`, the requests ask for themselves: the
+/// service that makes a page may ask for the same page.
+pub(super) async fn verdict(mut receiver: watch::Receiver<Option<Verdict>>, limit: Duration) -> Verdict {
+    let verdict = with_limit(limit, receiver.wait_for(Option::is_some)).await;
+    verdict.and_then(|verdict| verdict.ok()?.clone()).unwrap_or(Verdict::Apart)
 }
