@@ -97,6 +97,10 @@ impl Executor {
             None
         };
         let Some((_guards, connection)) = or(begin, given_up).await else { return };
+        // Asked again under the locks: an operation that begins after its caller has given up could come after a later deletion.
+        if result.is_closed() {
+            return;
+        }
         let outcome = match (connection, operation) {
             (Err(error), _) => Err(error),
             (Ok(connection), Operation::Read(statement)) => connection.run(statement).await,
