@@ -38,7 +38,7 @@ macro_rules! argument {
 }
 
 /// All arguments there are.
-const ARGUMENTS: [Argument; 19] = [
+const ARGUMENTS: [Argument; 20] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
     argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
@@ -49,6 +49,7 @@ const ARGUMENTS: [Argument; 19] = [
     argument!("prefix", After::Equals("prefix = \"…\""), prefix, text),
     argument!("cache", After::Equals("cache = \"…\""), cache, text),
     argument!("local", After::Nothing, local, flag),
+    argument!("status", After::Parenthesis("status(200, 404)"), status, status),
     argument!("when", After::Equals("when = |value| …"), when, after_equals),
     argument!("weight", After::Equals("weight = |value| …"), weight, after_equals),
     argument!("max_entries", After::Equals("max_entries = 1000"), max_entries, max_entries),
@@ -105,6 +106,7 @@ pub(crate) struct Args {
     pub(crate) prefix: Slot<String>,
     pub(crate) cache: Slot<String>,
     pub(crate) local: Slot<bool>,
+    pub(crate) status: Slot<Vec<u16>>,
     pub(crate) when: Slot<Expr>,
     pub(crate) weight: Slot<Expr>,
     pub(crate) max_entries: Slot<Expr>,
@@ -126,7 +128,22 @@ pub(crate) enum Timeout {
 /// One part in `vary(…)`.
 pub(crate) struct Extra {
     pub(crate) name: String,
-    pub(crate) value: Expr,
+    pub(crate) value: ExtraValue,
+}
+
+pub(crate) enum ExtraValue {
+    Expression(Expr),
+    /// `header("accept-language")` or `cookie("theme")`: a field of the request, whose name is in the form that it is looked up by.
+    Field {
+        kind: FieldKind,
+        name: LitStr,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldKind {
+    Header,
+    Cookie,
 }
 
 /// `key = …`
@@ -338,13 +355,62 @@ fn vary(input: ParseStream<'_>) -> syn::Result<Vec<Extra>> {
     in_parentheses(input, "expected more parts of the key, such as `lang = lang()`", |input| {
         if input.peek2(Token![=]) && !input.peek2(Token![==]) {
             let name = input.call(Ident::parse_any)?;
-            return Ok(Extra { name: names::plain(&name), value: after_equals(input)? });
+            return Ok(Extra { name: names::plain(&name), value: ExtraValue::Expression(after_equals(input)?) });
         }
         let value = input.parse()?;
+        if let Some(field) = field(&value) {
+            return field;
+        }
         let name = dotted(&value).ok_or_else(|| {
             syn::Error::new(value.span(), "this part of the key needs a name; write `vary(name = …)`")
         })?;
-        Ok(Extra { name, value })
+        Ok(Extra { name, value: ExtraValue::Expression(value) })
+    })
+}
+
+/// `header("…")` or `cookie("…")` without a name of its own: a field of the request. With a name, it is a call of the user's function.
+fn field(value: &Expr) -> Option<syn::Result<Extra>> {
+    let Expr::Call(call) = value else { return None };
+    let Expr::Path(function) = &*call.func else { return None };
+    let kind = match function.path.get_ident()?.to_string().as_str() {
+        "header" => FieldKind::Header,
+        "cookie" => FieldKind::Cookie,
+        _ => return None,
+    };
+    let Some(Expr::Lit(ExprLit { lit: Lit::Str(name), .. })) = call.args.first().filter(|_| call.args.len() == 1)
+    else {
+        return None;
+    };
+    let text = name.value();
+    if text.is_empty() || !text.bytes().all(is_token) {
+        let message = "expected the name of a header field or a cookie, such as `header(\"accept-language\")`";
+        return Some(Err(syn::Error::new(name.span(), message)));
+    }
+    let (text, prefix) = match kind {
+        FieldKind::Header => (text.to_ascii_lowercase(), "header"),
+        FieldKind::Cookie => (text, "cookie"),
+    };
+    let name = LitStr::new(&text, name.span());
+    Some(Ok(Extra { name: format!("{prefix}.{text}"), value: ExtraValue::Field { kind, name } }))
+}
+
+/// The characters of names (RFC 9110, section 5.6.2; RFC 6265, section 4.1.1).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn status(input: ParseStream<'_>) -> syn::Result<Vec<u16>> {
+    in_parentheses(input, "expected the status codes that are cached, such as `status(200, 404)`", |input| {
+        let code: LitInt =
+            input.parse().map_err(|error| syn::Error::new(error.span(), "expected a status code, such as `404`"))?;
+        match code.base10_parse() {
+            Ok(206 | 304) => Err(syn::Error::new(
+                code.span(),
+                "a response with this status answers a condition or a range of one request, so it cannot be cached",
+            )),
+            Ok(status @ 200..=599) => Ok(status),
+            _ => Err(syn::Error::new(code.span(), "expected a status code from 200 to 599")),
+        }
     })
 }
 

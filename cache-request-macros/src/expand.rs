@@ -5,15 +5,16 @@
 
 mod body;
 mod handle;
+mod key;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote};
 use syn::{FnArg, GenericParam, Pat, Type, spanned::Spanned};
 
 use self::handle::{handle, hit, nameable, prepared, prepared_names};
 use crate::{
     names,
-    plan::Plan,
+    plan::{self, Plan},
     signature::{self, Kind, Signature},
 };
 
@@ -318,11 +319,5 @@ fn private(plan: &Plan) -> TokenStream {
 }
 
 fn private_at(plan: &Plan, place: Span) -> TokenStream {
-    match &plan.args.krate {
-        Some(krate) => {
-            let path = &krate.value;
-            quote_spanned!(place=> #path::__private)
-        }
-        None => quote_spanned!(place=> ::cache_request::__private),
-    }
+    plan::private(&plan.args, place)
 }

@@ -1,11 +1,11 @@
 //! Joins the attribute's arguments with the function: what the key is made of, and what does not go together.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, Type, spanned::Spanned};
 
 use crate::{
-    args::{Args, Extra, Given, HandleArg, OwnKey, is_set},
+    args::{Args, Extra, ExtraValue, FieldKind, Given, HandleArg, OwnKey, is_set},
     errors::Errors,
     names,
     signature::{Argument, Binding, Kind, Signature, mentions},
@@ -32,15 +32,31 @@ pub(crate) enum KeyPlan {
 /// One part of the key.
 pub(crate) struct Part {
     pub(crate) name: String,
-    /// A reference to it.
+    /// A reference to it, or the name of a field.
     pub(crate) value: TokenStream,
+    pub(crate) origin: Origin,
     /// Where an error about it belongs.
     pub(crate) span: Span,
     pub(crate) cfg: Vec<Attribute>,
 }
 
+/// Where a part of the key comes from.
+pub(crate) enum Origin {
+    /// An argument of this type.
+    Argument(Type),
+    /// A name in the pattern of this argument.
+    Binding(Ident),
+    /// The attribute names it, so that it is a part whatever it is.
+    Named,
+    /// A field of the request that is among the arguments.
+    Field(FieldKind),
+}
+
 /// Finds what the key is made of and what does not go together.
-pub(crate) fn join(mut args: Args, signature: Signature, errors: &mut Errors) -> Plan {
+pub(crate) fn join(mut args: Args, mut signature: Signature, errors: &mut Errors) -> Plan {
+    let place = signature.answer.span();
+    let private = private(&args, place);
+    signature.respond(&syn::parse_quote_spanned!(place=> #private::Response));
     unknown_skips(&args, &signature, errors);
     written_arguments(&args, &signature, errors);
     receiver(&args, &signature, errors);
@@ -53,6 +69,17 @@ pub(crate) fn join(mut args: Args, signature: Signature, errors: &mut Errors) ->
     };
     let companion = has_companion(&args, &signature);
     Plan { args, signature, key, companion }
+}
+
+/// The library's module for the expansion, at a place.
+pub(crate) fn private(args: &Args, place: Span) -> TokenStream {
+    match &args.krate {
+        Some(krate) => {
+            let path = &krate.value;
+            quote_spanned!(place=> #path::__private)
+        }
+        None => quote_spanned!(place=> ::cache_request::__private),
+    }
 }
 
 fn has_companion(args: &Args, signature: &Signature) -> bool {
@@ -145,8 +172,10 @@ fn detached(args: &Args, signature: &Signature, errors: &mut Errors) {
 /// A `self` that is not thought of is seldom meant to be left out, and never as a whole in the key.
 fn receiver(args: &Args, signature: &Signature, errors: &mut Errors) {
     let Some(receiver) = signature.receiver() else { return };
-    let varied =
-        args.vary.iter().flat_map(|vary| &vary.value).any(|extra| mentions(&extra.value.to_token_stream(), "self"));
+    let varied = args.vary.iter().flat_map(|vary| &vary.value).any(|extra| match &extra.value {
+        ExtraValue::Expression(value) => mentions(&value.to_token_stream(), "self"),
+        ExtraValue::Field { .. } => false,
+    });
     let written = types::is_writable_self(receiver);
     if args.key.is_none() && !skips(args, "self") && !varied && !written {
         errors.at(
@@ -195,15 +224,21 @@ fn parts(args: &Args, signature: &Signature, errors: &mut Errors) -> Vec<Part> {
         parts.extend(kept.map(|binding| part(argument, binding)));
     }
     for Extra { name, value } in args.vary.iter().flat_map(|vary| &vary.value) {
+        let (value, origin, span) = match value {
+            ExtraValue::Expression(value) => {
+                if skips(args, name) && value.to_token_stream().to_string() == *name {
+                    errors.at(value, format!("`{name}` is skipped and varied on; keep one of the two"));
+                }
+                (quote_spanned!(value.span()=> &(#value)), Origin::Named, value.span())
+            }
+            ExtraValue::Field { kind, name } => (quote!(#name), Origin::Field(*kind), name.span()),
+        };
         if parts.iter().any(|part| part.name == *name) {
             let message =
                 format!("`{name}` is part of the key already; give this part another name, or skip the first");
-            errors.at(value, message);
-        } else if skips(args, name) && value.to_token_stream().to_string() == *name {
-            errors.at(value, format!("`{name}` is skipped and varied on; keep one of the two"));
+            errors.push(syn::Error::new(span, message));
         }
-        let span = value.span();
-        parts.push(Part { name: name.clone(), value: quote_spanned!(span=> &(#value)), span, cfg: Vec::new() });
+        parts.push(Part { name: name.clone(), value, origin, span, cfg: Vec::new() });
     }
     parts
 }
@@ -212,42 +247,11 @@ fn part(argument: &Argument, binding: &Binding) -> Part {
     let ident = &binding.ident;
     let span = ident.span();
     let value = if binding.reference { quote!(#ident) } else { quote_spanned!(span=> &#ident) };
-    let value = match argument.pattern {
-        // At the argument's place, though no code of the user's, so that no lint looks at it.
-        None => serialisable(&argument.ty, value, Span::mixed_site().located_at(span)),
-        Some(_) => value,
+    let origin = match argument.pattern {
+        None => Origin::Argument(argument.ty.clone()),
+        Some(_) => Origin::Binding(argument.name.clone()),
     };
-    Part { name: binding.name.clone(), value, span, cfg: argument.cfg.clone() }
-}
-
-/// A reference to a value of a type, with slices in place of arrays, as serde serialises arrays of up to 32 elements only. A
-/// short array and its slice are the same key.
-fn serialisable(ty: &Type, reference: TokenStream, span: Span) -> TokenStream {
-    if !types::has_array(ty) {
-        return reference;
-    }
-    match types::without_parens(ty) {
-        Type::Array(array) if types::has_array(&array.elem) => {
-            let element = serialisable(&array.elem, quote_spanned!(span=> element), span);
-            quote_spanned!(span=> &(#reference).iter().map(|element| #element).collect::<::std::vec::Vec<_>>())
-        }
-        Type::Array(_) => quote_spanned!(span=> &(#reference)[..]),
-        Type::Reference(inner) => serialisable(&inner.elem, reference, span),
-        Type::Tuple(tuple) => {
-            let fields = tuple.elems.iter().enumerate().map(|(index, ty)| {
-                let index = syn::Index { index: index as u32, span };
-                serialisable(ty, quote_spanned!(span=> &(#reference).#index), span)
-            });
-            quote_spanned!(span=> &(#(#fields,)*))
-        }
-        ty => match types::optional(ty) {
-            Some(some) => {
-                let some = serialisable(some, quote_spanned!(span=> some), span);
-                quote_spanned!(span=> &(#reference).as_ref().map(|some| #some))
-            }
-            None => reference,
-        },
-    }
+    Part { name: binding.name.clone(), value, origin, span, cfg: argument.cfg.clone() }
 }
 
 fn template_key(template: Template, signature: &Signature, errors: &mut Errors) -> KeyPlan {
@@ -275,6 +279,7 @@ fn filled(placeholder: &Placeholder, signature: &Signature) -> Option<Part> {
         return Some(Part {
             name: text.clone(),
             value: quote_spanned!(*span=> &#this #(.#fields)*),
+            origin: Origin::Named,
             span: *span,
             cfg: Vec::new(),
         });
@@ -285,7 +290,7 @@ fn filled(placeholder: &Placeholder, signature: &Signature) -> Option<Part> {
                 let ident = &binding.ident;
                 let whole = part(argument, binding);
                 let value = if fields.is_empty() { whole.value } else { quote_spanned!(*span=> &#ident #(.#fields)*) };
-                return Some(Part { name: text.clone(), value, ..whole });
+                return Some(Part { name: text.clone(), value, origin: Origin::Named, ..whole });
             }
         }
     }
@@ -297,7 +302,7 @@ fn references(args: &Args, signature: &Signature) -> Vec<Part> {
     let receiver = signature.receiver().filter(|_| !skips(args, "self")).map(|receiver| {
         let this = receiver.self_token;
         let value = if types::is_reference_to_self(receiver) { quote!(#this) } else { quote!(&#this) };
-        Part { name: "self".to_owned(), value, span: this.span(), cfg: Vec::new() }
+        Part { name: "self".to_owned(), value, origin: Origin::Named, span: this.span(), cfg: Vec::new() }
     });
     let arguments = signature.arguments.iter().flat_map(|argument| {
         let kept = argument.bindings.iter().filter(|binding| !skips(args, &binding.name));

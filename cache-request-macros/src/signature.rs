@@ -10,15 +10,23 @@ use syn::{
     visit::{self, Visit},
 };
 
-use crate::{errors::Errors, names, pattern, types};
+use crate::{
+    errors::Errors,
+    names, pattern,
+    types::{self, Responds},
+};
 
 /// A function as the expansion needs it.
 pub(crate) struct Signature {
     pub(crate) function: ItemFn,
     pub(crate) kind: Kind,
     pub(crate) arguments: Vec<Argument>,
-    /// What one call answers, which for a future is its output.
+    /// What one call answers, which for a future is its output. A response in place of `impl IntoResponse`.
     pub(crate) answer: Type,
+    /// The same as the user wrote it.
+    pub(crate) written_answer: Type,
+    /// The answer is made a response.
+    pub(crate) responds: Option<Responds>,
     /// The `impl Trait` in it, which only the body can name.
     pub(crate) opaque: Option<syn::TypeImplTrait>,
     /// `#[async_trait]` has been here: this is an `impl` of a trait.
@@ -42,6 +50,15 @@ pub(crate) enum Kind {
 impl Signature {
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
         self.function.sig.receiver()
+    }
+
+    /// Makes the answer of an async function that returns `impl IntoResponse` the type `response`, which has a name.
+    pub(crate) fn respond(&mut self, response: &Type) {
+        self.responds = types::responds(&self.answer).filter(|_| self.kind != Kind::Plain);
+        if self.responds.is_some() {
+            self.answer = types::replaced(&self.answer, response);
+            self.opaque = None;
+        }
     }
 
     /// All names that the arguments bind, `self` aside.
@@ -112,7 +129,17 @@ pub(crate) fn read(function: ItemFn, attribute_mentions_self: bool, errors: &mut
     let arguments = arguments(&function, errors);
     let associated = attribute_mentions_self || function.sig.receiver().is_some() || is_associated(&function);
     let opaque = types::opaque(&answer);
-    Signature { function, kind, arguments, answer, opaque, async_trait, associated }
+    Signature {
+        function,
+        kind,
+        arguments,
+        written_answer: answer.clone(),
+        answer,
+        responds: None,
+        opaque,
+        async_trait,
+        associated,
+    }
 }
 
 fn reject_qualifiers(function: &ItemFn, errors: &mut Errors) {

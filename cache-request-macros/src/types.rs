@@ -139,6 +139,40 @@ pub(crate) fn is_certainly_no_result(ty: &Type) -> bool {
     }
 }
 
+/// Whether a type may be a response with a body to read, as far as its name says. An alias may be one.
+pub(crate) fn may_be_response(ty: &Type) -> bool {
+    match (without_parens(ty), last_segment(ty)) {
+        (Type::Path(_), Some(last)) if last.ident == "Result" => first_argument(last).is_none_or(may_be_response),
+        (Type::Path(_), _) => !is_certainly_no_result(ty),
+        (Type::Macro(_) | Type::Verbatim(_), _) => true,
+        _ => false,
+    }
+}
+
+/// How a type holds an `impl IntoResponse`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Responds {
+    /// It is one.
+    Always,
+    /// It is a `Result` of one.
+    IfOk,
+}
+
+/// Whether the type is an `impl IntoResponse` or a `Result` of one.
+pub(crate) fn responds(ty: &Type) -> Option<Responds> {
+    let is_response = |ty: &Type| match without_parens(ty) {
+        Type::ImplTrait(opaque) => opaque.bounds.iter().any(|bound| match bound {
+            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "IntoResponse"),
+            _ => false,
+        }),
+        _ => false,
+    };
+    if is_response(ty) {
+        return Some(Responds::Always);
+    }
+    inner(ty, "Result").filter(|ok| is_response(ok)).map(|_| Responds::IfOk)
+}
+
 /// The reference with a lifetime shorter than `'static` that a cache would have to hold.
 pub(crate) fn borrowed(ty: &Type) -> Option<TypeReference> {
     let mut found = FindReference { matches: |reference| !is_static(reference.lifetime.as_ref()), found: None };
@@ -185,19 +219,13 @@ pub(crate) fn borrows(ty: &Type) -> Option<proc_macro2::TokenStream> {
     reference.found.map(|found| quote::quote!(#found)).or_else(|| lifetime.found.map(|found| quote::quote!(#found)))
 }
 
-/// The array that a key part is, or contains: serde itself serialises arrays of up to 32 elements only.
-pub(crate) fn has_array(ty: &Type) -> bool {
+/// The elements of a tuple, or of a reference to one.
+pub(crate) fn tuple(ty: &Type) -> Option<impl Iterator<Item = &Type>> {
     match without_parens(ty) {
-        Type::Array(_) => true,
-        Type::Reference(reference) => has_array(&reference.elem),
-        Type::Tuple(tuple) => tuple.elems.iter().any(has_array),
-        ty => optional(ty).is_some_and(has_array),
+        Type::Tuple(tuple) if !tuple.elems.is_empty() => Some(tuple.elems.iter()),
+        Type::Reference(reference) => tuple(&reference.elem),
+        _ => None,
     }
-}
-
-/// `T` of `Option<T>`.
-pub(crate) fn optional(ty: &Type) -> Option<&Type> {
-    inner(ty, "Option")
 }
 
 /// What of an answer a cache would have to hold: of a `Result`, what its `Ok` holds.
@@ -281,18 +309,23 @@ pub(crate) fn opaque(ty: &Type) -> Option<TypeImplTrait> {
 
 /// The type with `_` for each `impl Trait`, as an expression may name it.
 pub(crate) fn inferred(ty: &Type) -> Type {
-    struct Infer;
-    impl VisitMut for Infer {
+    replaced(ty, &Type::Infer(syn::TypeInfer { attrs: Vec::new(), underscore_token: <syn::Token![_]>::default() }))
+}
+
+/// The type with another one for each `impl Trait`.
+pub(crate) fn replaced(ty: &Type, other: &Type) -> Type {
+    struct Replace<'a>(&'a Type);
+    impl VisitMut for Replace<'_> {
         fn visit_type_mut(&mut self, ty: &mut Type) {
             if let Type::ImplTrait(_) = ty {
-                *ty = Type::Infer(syn::TypeInfer { attrs: Vec::new(), underscore_token: <syn::Token![_]>::default() });
+                *ty = self.0.clone();
             } else {
                 visit_mut::visit_type_mut(self, ty);
             }
         }
     }
     let mut ty = ty.clone();
-    Infer.visit_type_mut(&mut ty);
+    Replace(other).visit_type_mut(&mut ty);
     ty
 }
 

@@ -38,6 +38,7 @@ pub(super) fn find(args: &Args, errors: &mut Errors) {
     );
     if matches!(&args.timeout, Some(Given { value: Timeout::Fixed(Duration::ZERO), .. })) {
         let idle = [
+            name_of(&args.status),
             name_of(&args.when),
             name_of(&args.weight),
             name_of(&args.max_entries),

@@ -20,8 +20,8 @@ use crate::{
 /// move || -> R { let _ = &__arg1; let _ = &a; match __arg1 { (x, y) => { body } } }
 /// ```
 pub(super) fn body(plan: &Plan) -> TokenStream {
-    let Signature { function, kind, answer, .. } = &plan.signature;
-    let answer = types::inferred(answer);
+    let Signature { function, kind, written_answer, .. } = &plan.signature;
+    let answer = types::inferred(written_answer);
     let answer = (!matches!(answer, Type::Infer(_))).then_some(answer);
     let captured = captured(&plan.signature);
     match kind {

@@ -4,13 +4,13 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
-use super::{body::body, companion_path, hidden_name, located_at, place, private, private_at};
+use super::{body::body, companion_path, hidden_name, key::fill, place, private, private_at};
 use crate::{
     args::{Timeout, is_set},
-    names, pattern,
+    names,
     plan::{KeyPlan, Part, Plan},
     signature::Kind,
-    types,
+    types::{self, Responds},
 };
 
 /// The names of a call's site and key, which no code of the user's sees.
@@ -23,7 +23,7 @@ pub(super) fn prepared_names() -> [Ident; 2] {
 /// ```text
 /// let site = { static SITE: Site = Site::new(…); &SITE };
 /// let mut key = Key::new();
-/// Key::fill(&mut key, |key| { key.part(&id); … });
+/// Key::fill(&mut key, |key| { … });
 /// ```
 ///
 /// The key is made at once, before the body takes the arguments; for an `async fn` that is its first poll, and for a
@@ -51,7 +51,7 @@ pub(super) fn prepared(plan: &Plan) -> TokenStream {
 /// }
 /// ```
 pub(super) fn handle(plan: &Plan) -> TokenStream {
-    let body = body(plan);
+    let body = responding(plan, body(plan));
     let policy = policy(plan);
     let handle = match plan.signature.kind {
         Kind::Plain => quote!(SyncHandle),
@@ -68,17 +68,36 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
     let handle = quote_spanned!(place=> #private::#handle::new(#site_, #instance_, #policy_, #key_, #body_));
     // What has a name goes by its name, so that the function and its companion know one another's values.
     let known_by = nameable(plan).unwrap_or_else(|| body_.to_token_stream());
+    // The body of a response is read before it is cached.
+    let may_respond = types::may_be_response(&plan.signature.answer) && plan.signature.opaque.is_none();
+    let completed = (may_respond && plan.signature.kind != Kind::Plain).then(|| {
+        let completion = probe(plan, &quote!(.__cache_request_completion()));
+        quote!(let #body_ = #completion.complete(#body_, #private::Completing::of(#site_, #instance_));)
+    });
     let mut block = Group::new(
         Delimiter::Brace,
         quote! {
             let #body_ = #body;
             let #instance_ = #private::Instance::of(&#known_by);
+            #completed
             let #policy_ = #policy;
             #handle
         },
     );
     block.set_span(place);
     block.into_token_stream()
+}
+
+/// The body of a function that returns `impl IntoResponse`: it makes the response.
+fn responding(plan: &Plan, body: TokenStream) -> TokenStream {
+    let respond = match plan.signature.responds {
+        None => return body,
+        Some(Responds::Always) => "respond",
+        Some(Responds::IfOk) => "respond_if_ok",
+    };
+    let place = place(&plan.signature);
+    let (private, respond) = (private_at(plan, place), Ident::new(respond, place));
+    quote_spanned!(place=> #private::#respond(#body))
 }
 
 /// The look-up in memory, which stands in front of everything else: a hit makes no handle and no body.
@@ -149,48 +168,6 @@ fn site(plan: &Plan) -> TokenStream {
     }
 }
 
-/// ```text
-/// // input
-/// fn f(id: u32, (x, mut y): (String, String)) with `vary(lang = lang())`
-///
-/// // output
-/// |key| { let (x, y) = &__arg1; key.part(&id); key.part(x); key.part(y); key.part(&(lang())); }
-/// ```
-fn fill(plan: &Plan) -> TokenStream {
-    let key = Ident::new("key", Span::mixed_site());
-    let destructured = plan.signature.arguments.iter().filter_map(|argument| {
-        let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
-        let (cfg, name) = (&argument.cfg, &argument.name);
-        Some(quote!(#(#cfg)* #[allow(unused_variables)] let #pattern = &#name;))
-    });
-    let added = match &plan.key {
-        KeyPlan::Parts { parts, .. } => parts
-            .iter()
-            .map(|Part { value, span, cfg, .. }| {
-                // The whole call stands where the argument is, so that an error about its type does too.
-                let call = quote_spanned!(*span=> .part(#value));
-                quote!(#(#cfg)* #key #call;)
-            })
-            .collect(),
-        KeyPlan::Function { function, references } => {
-            // A call that is partly here and partly there would have the compiler suggest nonsense.
-            let references = references
-                .iter()
-                .map(|Part { value, cfg, .. }| (cfg, located_at(value.clone(), function.span())))
-                .map(|(cfg, value)| quote!(#(#cfg)* #value));
-            let own = quote_spanned!(function.span()=> .own((#function)(#(#references),*)));
-            // The function may be a closure.
-            quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
-        }
-    };
-    let added: TokenStream = added;
-    // A key of no parts uses nothing of its builder.
-    if added.is_empty() {
-        return quote!(|_| {});
-    }
-    quote!(|#key| { #(#destructured)* #added })
-}
-
 /// What of the answer is kept; nothing if only the body knows the answer's type.
 fn answer_policy(plan: &Plan) -> Option<TokenStream> {
     let Plan { args, signature, .. } = plan;
@@ -203,18 +180,25 @@ fn answer_policy(plan: &Plan) -> Option<TokenStream> {
     } else if is_set(&args.cache_err) {
         Some(quote_spanned!(place=> #placed::Policy::<#answer, #answer>::whole_result()))
     } else {
-        // Only the braces: one of the imports goes unused, which would be the user's business if they wrote it.
-        let private = private(plan);
-        let mut probe = Group::new(
-            Delimiter::Brace,
-            quote! {
-                use #private::{AnyAnswer as _, ResultAnswer as _};
-                (&#private::Probe::<#answer>::new()).__cache_request_policy()
-            },
-        );
-        probe.set_span(place);
-        Some(probe.into_token_stream())
+        Some(probe(plan, &quote!(.__cache_request_policy())))
     }
+}
+
+/// Calls a method that the answer's type chooses.
+fn probe(plan: &Plan, call: &TokenStream) -> TokenStream {
+    let (private, answer) = (private(plan), types::inferred(&plan.signature.answer));
+    // One reference for each level of the choice. What is inferred might be a response for all that the compiler knows.
+    let levels = if plan.signature.opaque.is_some() { quote!(&&) } else { quote!(&&&) };
+    let mut probe = Group::new(
+        Delimiter::Brace,
+        quote! {
+            use #private::{AnyAnswer as _, HandlerAnswer as _, ResultAnswer as _};
+            (#levels #private::Probe::<#answer>::new())#call
+        },
+    );
+    // Only the braces: some of the imports go unused, which would be the user's business if they wrote them.
+    probe.set_span(place(&plan.signature));
+    probe.into_token_stream()
 }
 
 /// What of the answer is kept, and for how long.
@@ -243,7 +227,11 @@ fn policy(plan: &Plan) -> TokenStream {
         quote!(.#setter())
     });
     let checked = quote_spanned!(place=> .can_be_kept());
-    let policy = quote!(#policy #checked);
+    let status = args.status.as_ref().map(|status| {
+        let (setter, codes) = (Ident::new("status", status.name.ident.span()), &status.value);
+        quote!(.#setter(&[#(#codes),*]))
+    });
+    let policy = quote!(#policy #checked #status);
     let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
     quote!(#policy #kept #timeout #(#per_value)* #skip_none)
 }

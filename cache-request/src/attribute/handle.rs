@@ -1,6 +1,7 @@
 //! Handles: one call of an annotated function, to look at, refresh, invalidate or fill its cached value.
 
 use std::{
+    borrow::Cow,
     fmt,
     pin::{Pin, pin},
     task::{Context, Poll},
@@ -56,7 +57,7 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         let Some(target) = &self.target else { return };
         let Some(function) = target.function::<V>() else { return };
         function.counters.increment(Count::Uncached);
-        if let Some(cause) = self.key.error() {
+        if let Some(cause) = self.key.error().filter(|_| !self.key.is_bypassed()) {
             function.fault("no key could be made of the arguments", &Error::new(ErrorKind::Key, cause));
         }
     }
@@ -90,9 +91,9 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         self.required()?.invalidate().await
     }
 
-    async fn put(&self, value: Option<&V>) -> Result<(), Error> {
-        match value {
-            Some(value) if !self.is_disabled() => self.required()?.put(value).await,
+    async fn put(&self, value: Result<Option<Cow<'_, V>>, Error>) -> Result<(), Error> {
+        match value? {
+            Some(value) if !self.is_disabled() => self.required()?.put(&value).await,
             _ => Ok(()),
         }
     }
@@ -168,6 +169,12 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     #[doc(hidden)]
     #[inline]
     pub fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, body: B) -> Self {
+        const {
+            assert!(
+                !V::READ_BY_AWAITING,
+                "a plain function cannot cache a response, as its body is read by awaiting: make the function `async`"
+            );
+        }
         Self { prepared: Prepared::new(site, instance, policy, key, true), body }
     }
 
@@ -258,7 +265,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     ///
     /// # Errors
     ///
-    /// If the value could not be stored: it cannot be encoded, is too large, or the backend could not be told.
+    /// If the value could not be stored: it cannot be encoded, is too large, or the backend could not be told. Also for a handler that
+    /// returns a whole response, as that response's body can only be read once.
     pub fn put(&self, answer: &R) -> Result<(), Error> {
         block_on(self.prepared.put(V::of(answer)))
     }
@@ -389,7 +397,8 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     ///
     /// # Errors
     ///
-    /// If the value could not be stored: it cannot be encoded, is too large, or the backend could not be told.
+    /// If the value could not be stored: it cannot be encoded, is too large, or the backend could not be told. Also for a handler that
+    /// returns a whole response, as that response's body can only be read once.
     pub fn put(&self, answer: &R) -> impl Future<Output = Result<(), Error>> {
         self.prepared.put(V::of(answer))
     }

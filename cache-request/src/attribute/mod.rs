@@ -1,10 +1,12 @@
 //! What the attribute's expansion uses, and what its users see of it: sites, handles, bounds.
 
+pub(crate) mod answer;
 pub mod bounds;
 #[cfg_attr(feature = "detach", path = "detach/enabled.rs")]
 #[cfg_attr(not(feature = "detach"), path = "detach/disabled.rs")]
 mod detach;
 pub(crate) mod handle;
+pub(crate) mod part;
 pub mod private;
 mod probe;
 mod site;

@@ -1,8 +1,13 @@
 //! The only names the attribute's expansion uses. Nothing here is public API: it changes without notice.
 
 pub use super::{
+    answer::{Answer, Completing, IntoAnswer, Response, respond, respond_if_ok},
     handle::{Handle, SyncHandle},
-    probe::{AnyAnswer, Probe, ResultAnswer, WeighAny, WeighSerialised},
+    part::{
+        Argument, Part,
+        headers::{HeadersIn, NoHeaders, add_cookie, add_header},
+    },
+    probe::{AnyAnswer, HandlerAnswer, Probe, ResultAnswer, WeighAny, WeighSerialised},
     site::Site,
     timeout::Timeout,
 };
@@ -14,3 +19,12 @@ pub use crate::{
     },
     key::Key,
 };
+
+/// The traits whose methods the expansion calls where it makes a key.
+pub mod key_parts {
+    pub use crate::attribute::part::{
+        ArgumentAsWhole as _, ArgumentByBindings as _, PartBySerde as _, PartLeftOut as _, PartOfArray as _,
+        PartOfArrays as _, PartOfCube as _, PartOfExtractor as _, PartUnknown as _,
+        headers::{ArgumentHasHeaders as _, ArgumentWithoutHeaders as _},
+    };
+}

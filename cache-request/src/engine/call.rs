@@ -18,7 +18,7 @@ use super::{
     near_cache::{BackendWrite, NearCache, Reading},
     policy::{Codec, Keep, Policy},
     source::Source,
-    value::ValueOf,
+    value::{Value, ValueOf},
 };
 use crate::{
     Error, ErrorKind,
@@ -53,7 +53,7 @@ pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key
     if key.error().is_some() {
         return None;
     }
-    let answer = read(engine, function, key).ok()?;
+    let answer = read(engine, function, key, V::into_answer).ok()?;
     function.counters.increment(Count::Hit);
     Some(answer)
 }
@@ -64,9 +64,14 @@ enum Absent {
     Expired,
 }
 
-/// Reads memory, and counts nothing.
+/// Reads memory, and counts nothing. Returns what `map` makes of a clone of the value.
 #[inline]
-fn read<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Result<R, Absent> {
+fn read<V: Value, T>(
+    engine: &Engine,
+    function: &Function<V>,
+    key: &Key,
+    map: impl FnOnce(V) -> T,
+) -> Result<T, Absent> {
     interleave();
     let mut answer = Err(Absent::Missing);
     // The closure writes the answer in place: returning it through the closures would copy it once more.
@@ -74,7 +79,7 @@ fn read<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) ->
         &key.lookup(),
         || engine.clock.coarse(),
         |value, freshness| match freshness {
-            Freshness::Fresh => _ = function.guard("the value's `Clone`", || answer = Ok(value.clone().into_answer())),
+            Freshness::Fresh => _ = function.guard("the value's `Clone`", || answer = Ok(map(value.clone()))),
             Freshness::Expired => answer = Err(Absent::Expired),
         },
     );
@@ -145,20 +150,20 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The answer, if memory or the backend has it. Counts only faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_up(None, &mut self.budget()).await.ok().map(|(answer, _)| answer)
+        self.look_up(None, &mut self.budget()).await.ok().map(|(value, _)| value.into_answer())
     }
 
     /// The answer, if the cache has one, which a near cache then keeps. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) async fn find(&self) -> Option<R> {
         let leader = self.engine.near().map(|_| self.lead_alone());
-        self.look_up(leader.as_ref(), &mut self.budget()).await.ok().map(|(answer, _)| answer)
+        self.look_up(leader.as_ref(), &mut self.budget()).await.ok().map(|(value, _)| value.into_answer())
     }
 
     /// The answer, if memory has it. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) fn peek_in_memory(&self) -> Option<R> {
-        read(self.engine, self.function, self.key).ok()
+        read(self.engine, self.function, self.key, V::into_answer).ok()
     }
 
     /// Stores `value` as if a body had just returned it.
@@ -232,10 +237,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok((answer, source)) = self.look_up(None, budget).await
+                && let Ok((value, source)) = self.look_up(None, budget).await
             {
                 self.function.counters.increment(Count::Hit);
-                return Waited::Answered(answer, source);
+                return Waited::Answered(value.into_answer(), source);
             }
             let left = self.engine.wait_limit.saturating_sub(begun.elapsed());
             match with_limit(left, &mut wait).await {
@@ -262,16 +267,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Looks in memory again, where another flight may have left the value, and then in the backend. A value that a leader finds in
     /// the backend goes into the near cache.
-    async fn look_up(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<(R, Source), Count> {
+    async fn look_up(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<(V, Source), Count> {
         match self.backend().zip(self.policy.codec()) {
-            None => self.read_memory().map(|answer| (answer, Source::Memory)),
+            None => self.read_memory().map(|value| (value, Source::Memory)),
             // Boxed, so that the futures of calls without a backend stay small. They nest with the bodies.
             Some((backend, codec)) => Box::pin(self.read_backend(backend, codec, leader, budget)).await,
         }
     }
 
-    fn read_memory(&self) -> Result<R, Count> {
-        read(self.engine, self.function, self.key).map_err(|absent| match absent {
+    fn read_memory(&self) -> Result<V, Count> {
+        read(self.engine, self.function, self.key, |value| value).map_err(|absent| match absent {
             Absent::Expired => Count::Expired,
             Absent::Missing => match self.engine.store.removal_cause(self.function.table.id, self.key.hash()) {
                 Some(RemovalCause::Evicted) => Count::Evicted,
@@ -287,12 +292,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         codec: &Codec<V>,
         leader: Option<&Leader<'_>>,
         budget: &mut TimeBudget,
-    ) -> Result<(R, Source), Count> {
+    ) -> Result<(V, Source), Count> {
         let near = self.engine.near();
         if near.is_some()
-            && let Ok(answer) = read(self.engine, self.function, self.key)
+            && let Ok(value) = read(self.engine, self.function, self.key, |value| value)
         {
-            return Ok((answer, Source::Memory));
+            return Ok((value, Source::Memory));
         }
         let failed = |error: Error| {
             let (fault, miss) = match error.kind().blame() {
@@ -325,7 +330,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                         Err(error) => self.function.fault("a value could not be kept near", &error),
                     }
                 }
-                Ok((value.into_answer(), Source::Backend))
+                Ok((value, Source::Backend))
             }
             Ok(None) => Err(Count::Expired),
             Err(Refused { error, is_foreign }) => {
@@ -345,10 +350,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         budget: &mut TimeBudget,
     ) -> (R, Source) {
         match self.look_up(Some(leader), budget).await {
-            Ok((answer, source)) => {
+            Ok((value, source)) => {
                 self.function.counters.increment(Count::Hit);
-                self.complete(leader, V::of(&answer));
-                return (answer, source);
+                self.complete(leader, Some(&value));
+                return (value.into_answer(), source);
             }
             Err(miss) => self.function.counters.increment(miss),
         }

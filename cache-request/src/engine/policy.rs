@@ -17,9 +17,17 @@ pub struct Policy<R, V> {
     timeout: Timeout<V>,
     when: Option<fn(&V) -> bool>,
     skip: Option<fn(&V) -> bool>,
+    response: Option<ResponseRule<V>>,
     weight: Option<fn(&V) -> usize>,
     codec: Option<Codec<V>>,
     answer: PhantomData<fn() -> R>,
+}
+
+/// Which responses are cached.
+struct ResponseRule<V> {
+    may_be_kept: fn(&V, &'static [u16]) -> bool,
+    /// The status codes that are cached. None for those below 400.
+    statuses: &'static [u16],
 }
 
 enum Timeout<V> {
@@ -67,7 +75,9 @@ impl<R, V> Policy<R, V> {
     ///
     /// Runs the user's code, which may panic.
     pub(crate) fn decide(&self, value: &V, in_memory: bool) -> Option<Keep> {
-        let wanted = self.when.is_none_or(|when| when(value)) && !self.skip.is_some_and(|skip| skip(value));
+        let wanted = self.response.as_ref().is_none_or(|rule| (rule.may_be_kept)(value, rule.statuses))
+            && self.when.is_none_or(|when| when(value))
+            && !self.skip.is_some_and(|skip| skip(value));
         let timeout = match self.timeout {
             _ if !wanted => return None,
             Timeout::Default => DEFAULT_TIMEOUT,
@@ -134,7 +144,31 @@ impl<T, E> Policy<Result<T, E>, T> {
 
 impl<R, V> Policy<R, V> {
     const fn new() -> Self {
-        Self { timeout: Timeout::Default, when: None, skip: None, weight: None, codec: None, answer: PhantomData }
+        Self {
+            timeout: Timeout::Default,
+            when: None,
+            skip: None,
+            response: None,
+            weight: None,
+            codec: None,
+            answer: PhantomData,
+        }
+    }
+
+    /// What a handler's response holds is cached, if `may_be_kept` says so.
+    #[must_use]
+    pub const fn of_handler(may_be_kept: fn(&V, &'static [u16]) -> bool) -> Self {
+        let mut policy = Self::new();
+        policy.response = Some(ResponseRule { may_be_kept, statuses: &[] });
+        policy
+    }
+
+    /// Responses with these status codes are cached.
+    pub(crate) const fn of_statuses(mut self, statuses: &'static [u16]) -> Self {
+        if let Some(rule) = &mut self.response {
+            rule.statuses = statuses;
+        }
+        self
     }
 
     /// Any backend may hold the value.

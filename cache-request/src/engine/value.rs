@@ -1,6 +1,10 @@
 //! Answers and values: what of an answer is cached, and what a backend can hold.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, de::DeserializeOwned};
+
+use crate::Error;
 
 /// Values that a cache can hold.
 #[diagnostic::on_unimplemented(
@@ -13,15 +17,22 @@ pub trait Value: Clone + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> Value for T {}
 
-/// A value that answers of type `R` give to the cache: the answer itself, or the `Ok` value of a `Result`.
+/// A value that answers of type `R` give to the cache: the answer itself, the `Ok` value of a `Result`, or what a response holds.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept in memory",
     label = "this is what the function's cache would hold",
     note = "a kept value is `Clone + Send + Sync + 'static`; an `Arc<…>` of it often is"
 )]
 pub trait ValueOf<R>: Value {
+    /// Whether an answer's value can only be read by awaiting, so that a plain function cannot cache it.
+    const READ_BY_AWAITING: bool = false;
+
     /// The value in an answer, if it has one.
-    fn of(answer: &R) -> Option<&Self>;
+    ///
+    /// # Errors
+    ///
+    /// If an answer can only be taken apart by value, such as a response with its body.
+    fn of(answer: &R) -> Result<Option<Cow<'_, Self>>, Error>;
     /// Turns an answer into its value. An answer without one, such as an `Err`, comes back as the error.
     fn from_answer(answer: R) -> Result<Self, R>;
     /// Turns a value back into an answer.
@@ -30,8 +41,8 @@ pub trait ValueOf<R>: Value {
 
 #[diagnostic::do_not_recommend]
 impl<V: Value> ValueOf<V> for V {
-    fn of(answer: &V) -> Option<&V> {
-        Some(answer)
+    fn of(answer: &V) -> Result<Option<Cow<'_, V>>, Error> {
+        Ok(Some(Cow::Borrowed(answer)))
     }
 
     fn from_answer(answer: V) -> Result<V, V> {
@@ -46,8 +57,8 @@ impl<V: Value> ValueOf<V> for V {
 
 #[diagnostic::do_not_recommend]
 impl<V: Value, E> ValueOf<Result<V, E>> for V {
-    fn of(answer: &Result<V, E>) -> Option<&V> {
-        answer.as_ref().ok()
+    fn of(answer: &Result<V, E>) -> Result<Option<Cow<'_, V>>, Error> {
+        Ok(answer.as_ref().ok().map(Cow::Borrowed))
     }
 
     fn from_answer(answer: Result<V, E>) -> Result<V, Result<V, E>> {

@@ -2,7 +2,9 @@
 //!
 //! [`CachePage`] wraps a service. Its rules are pure functions over header fields and times, in `rules`.
 
+mod handler;
 mod page;
 mod rules;
+mod wire;
 
 pub use self::page::{BodyError, CachePage, CachedPages, PageBody, PageFuture, PageTimeout};

@@ -34,6 +34,7 @@
 //! | `None` below `n` `Some`s | `None n` |
 //! | sequence, struct, map | `Seq`, `Struct` or `Map`, the elements, `End` |
 //! | enum variant | `…Variant length`, the name as after `Text`, then the value, or values and `End` |
+//! | argument that is left out | `LeftOut` |
 //!
 //! This is injective because it is a prefix code: from a value's first word a reader knows how many words follow, or
 //! that it must read values up to `End`, which begins no value. No value's words are the beginning of another's, so parts
@@ -76,8 +77,17 @@ pub struct Key {
     words: Words,
     /// Computed with the words, so that a look-up need not wait for a key that was just moved.
     hash: u64,
-    /// Boxed twice to be one word, because keys are moved.
-    error: Option<Box<Box<str>>>,
+    /// Boxed to be one word, because keys are moved.
+    unusable: Option<Box<Unusable>>,
+}
+
+/// Why a call has no key.
+#[derive(Debug)]
+enum Unusable {
+    /// A `Serialize` impl failed, or the code that makes the key panicked.
+    Fault(Box<str>),
+    /// The arguments say that there is nothing to cache.
+    Bypassed,
 }
 
 impl Key {
@@ -85,7 +95,7 @@ impl Key {
     #[inline]
     #[must_use]
     pub const fn new() -> Self {
-        Self { words: Words::new(), hash: 0, error: None }
+        Self { words: Words::new(), hash: 0, unusable: None }
     }
 
     /// Adds the client of the running task, and the parts that `build` names, in order.
@@ -118,7 +128,15 @@ impl Key {
     #[inline]
     #[must_use]
     pub fn error(&self) -> Option<&str> {
-        self.error.as_deref().map(AsRef::as_ref)
+        self.unusable.as_deref().map(|unusable| match unusable {
+            Unusable::Fault(message) => message,
+            Unusable::Bypassed => "the arguments are of a rejected request",
+        })
+    }
+
+    /// Whether the call has no key because its arguments say so, which is no fault.
+    pub(crate) fn is_bypassed(&self) -> bool {
+        matches!(self.unusable.as_deref(), Some(Unusable::Bypassed))
     }
 
     /// The words of the key.
@@ -137,7 +155,7 @@ impl Key {
 
     /// The key that consists of one text, outside any client.
     pub(crate) fn of_text(text: &str) -> Self {
-        let mut key = Self { words: Words::new(), hash: 0, error: None };
+        let mut key = Self { words: Words::new(), hash: 0, unusable: None };
         key.words.bytes(Tag::Text, text.as_bytes());
         key.hash = owned::hash(key.words());
         key
@@ -152,7 +170,7 @@ impl Key {
     /// Records an error. The first one is kept.
     #[cold]
     fn fail(&mut self, message: Box<str>) {
-        self.error.get_or_insert_with(|| Box::new(message));
+        self.unusable.get_or_insert_with(|| Box::new(Unusable::Fault(message)));
     }
 }
 
@@ -180,6 +198,35 @@ impl KeyBuilder<'_> {
         if let Err(error) = value.serialize(Writer::new(&mut self.key.words)) {
             self.key.fail(error.message());
         }
+    }
+
+    /// Adds a sequence, whose elements `build` adds.
+    #[inline]
+    pub fn sequence(&mut self, build: impl FnOnce(&mut Self)) {
+        self.key.words.push(Tag::Seq.word());
+        build(self);
+        self.key.words.push(Tag::End.word());
+    }
+
+    /// Adds an optional value, which `add` adds if it is there.
+    #[inline]
+    pub fn optional<T>(&mut self, value: Option<T>, add: impl FnOnce(&mut Self, T)) {
+        let Some(value) = value else { return self.key.words.push(Tag::None.word()) };
+        let start = self.key.words.len();
+        add(self, value);
+        writer::count_some(&mut self.key.words, start);
+    }
+
+    /// Adds nothing for a named part, so that the names of the others stay theirs.
+    #[inline]
+    pub fn left_out(&mut self) {
+        self.key.words.push(Tag::LeftOut.word());
+    }
+
+    /// Lets the call run its body without a cache, which is no fault.
+    #[cold]
+    pub fn bypass(&mut self) {
+        self.key.unusable.get_or_insert_with(|| Box::new(Unusable::Bypassed));
     }
 
     /// Makes a program's own text the whole key, except for the client.
@@ -260,7 +307,9 @@ key_text_from_number!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a cache key",
     label = "this argument is part of the key, and is not `serde::Serialize`",
-    note = "derive `serde::Serialize` for `{Self}`, or leave the argument out of the key with `skip(…)`"
+    note = "derive `serde::Serialize` for `{Self}`",
+    note = "or write `skip(…)` with the argument's name if the answer does not depend on it, and `vary(…)` with the part of it on \
+            which the answer does depend, such as `vary(user.id)`"
 )]
 pub trait KeyPart: Serialize {}
 

@@ -117,7 +117,14 @@ fn nested(out: &mut String, reader: &mut Reader<'_>, depth: u32) -> Option<()> {
             variant(out, reader, payload)?;
             pairs(out, reader, depth, '=')?;
         }
-        Tag::None | Tag::ShortText | Tag::Text | Tag::End | Tag::Client | Tag::OwnPath | Tag::OwnText => return None,
+        Tag::None
+        | Tag::ShortText
+        | Tag::Text
+        | Tag::End
+        | Tag::Client
+        | Tag::OwnPath
+        | Tag::OwnText
+        | Tag::LeftOut => return None,
     }
     Some(())
 }

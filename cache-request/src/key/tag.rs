@@ -31,6 +31,8 @@ pub(super) enum Tag {
     OwnPath,
     /// The text of an own key. Nothing follows.
     OwnText,
+    /// An argument that is not part of the key. Its name is in the function's list all the same.
+    LeftOut,
 }
 
 /// The bits that a word's payload has.
@@ -46,7 +48,7 @@ pub(super) const SHORT_TEXT: usize = 6;
 const SHORT_TEXT_BITS: u32 = 8 * SHORT_TEXT as u32;
 
 impl Tag {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Unsigned,
         Self::Negative,
         Self::WideUnsigned,
@@ -70,6 +72,7 @@ impl Tag {
         Self::Client,
         Self::OwnPath,
         Self::OwnText,
+        Self::LeftOut,
     ];
 
     /// This tag over `payload`, which must be at most [`PAYLOAD`].

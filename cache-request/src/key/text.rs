@@ -8,7 +8,8 @@
 //! - Prefix, client, path, version and arguments end at the first dot, the second dot, the `@` or `?`, the `?`, and the
 //!   end. None contains the character that ends it, so they cannot run together. The client's dot is there without a
 //!   client, too.
-//! - Without arguments there is no `?`.
+//! - Without arguments there is no `?`. An argument that is left out has no name here: which ones are is the same in all keys of a
+//!   function.
 //!
 //! The part after the `?` has one of three forms, fixed for each function: the named arguments (no value contains an
 //! `&`), the pieces of an own [template](Parts::template), or the text of an own key function.
@@ -147,16 +148,19 @@ fn client(out: &mut String, reader: &mut Reader<'_>) {
 }
 
 fn arguments(out: &mut String, reader: &mut Reader<'_>, names: &[&str]) {
-    let mut nth = 0;
+    let (mut nth, mut separator) = (0, '?');
     while !reader.is_empty() {
-        out.push(if nth == 0 { '?' } else { '&' });
-        match names.get(nth) {
-            Some(name) => percent::encode(out, name.bytes(), percent::unreserved),
-            // More values than names: a number, as no identifier begins with a digit.
-            None => _ = write!(out, "{nth}"),
+        if reader.take(Tag::LeftOut).is_none() {
+            out.push(separator);
+            match names.get(nth) {
+                Some(name) => percent::encode(out, name.bytes(), percent::unreserved),
+                // More values than names: a number, as no identifier begins with a digit.
+                None => _ = write!(out, "{nth}"),
+            }
+            out.push('=');
+            notation::value(out, reader);
+            separator = '&';
         }
-        out.push('=');
-        notation::value(out, reader);
         nth += 1;
     }
 }

@@ -178,11 +178,7 @@ impl<'a> Serializer for Writer<'a> {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unkeyable> {
         let start = self.words.len();
         value.serialize(Writer::new(self.words))?;
-        // `Some(x)` is written as `x`. A `None` inside counts the `Some`s around it.
-        let first = &mut self.words.as_mut_slice()[start];
-        if Tag::of(*first) == Some(Tag::None) {
-            *first += 1;
-        }
+        count_some(self.words, start);
         Ok(())
     }
 
@@ -268,6 +264,16 @@ impl<'a> Serializer for Writer<'a> {
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Unkeyable> {
         self.words.display(value).map_err(Unkeyable::custom)
+    }
+}
+
+/// Makes the value at `start` that value's `Some`. `Some(x)` is written as `x`, and a `None` inside counts the `Some`s around it.
+#[inline]
+pub(super) fn count_some(words: &mut Words, start: usize) {
+    if let Some(first) = words.as_mut_slice().get_mut(start)
+        && Tag::of(*first) == Some(Tag::None)
+    {
+        *first += 1;
     }
 }
 

@@ -7,6 +7,7 @@ mod behaviour;
 mod companion;
 mod edition_2021;
 mod forms;
+mod handlers;
 mod keys;
 mod max_entries;
 mod namesakes;

@@ -2,14 +2,14 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use ::http::{HeaderMap, HeaderName, StatusCode};
 use bytes::Bytes;
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, Error as _, Visitor},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::super::rules::freshness::Freshness;
+use super::super::{
+    rules::freshness::Freshness,
+    wire::{self, Blob, Fields, Octets},
+};
 
 /// What is stored under a key.
 #[derive(Clone)]
@@ -93,7 +93,6 @@ impl Entry {
     }
 }
 
-type Fields = Vec<(String, Blob)>;
 type Stored = (u16, Fields, Blob, [u64; 6], u8);
 type Listed = (Vec<Vec<String>>, Vec<Variant>, u64);
 
@@ -101,12 +100,13 @@ impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Page(page) => {
-                let fields = page.headers.iter().map(|(name, value)| (name.as_str(), Ref(value.as_bytes())));
                 let (times, flags) = page.freshness.to_numbers();
                 let [received, age, lifetime, revalidate, error] = times;
                 let times = [received, age, lifetime, revalidate, error, millis(page.kept_for)];
-                let fields: Vec<_> = fields.collect();
-                (Some((page.status.as_u16(), fields, Ref(&page.body), times, flags)), None::<Listed>)
+                (
+                    Some((page.status.as_u16(), wire::fields(&page.headers), Octets(&page.body), times, flags)),
+                    None::<Listed>,
+                )
                     .serialize(serializer)
             }
             Self::Variants(variants) => {
@@ -123,11 +123,7 @@ impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match <(Option<Stored>, Option<Listed>)>::deserialize(deserializer)? {
             (Some((status, fields, body, times, flags)), None) => {
-                let mut headers = HeaderMap::with_capacity(fields.len());
-                for (name, value) in fields {
-                    let name = HeaderName::from_bytes(name.as_bytes()).map_err(D::Error::custom)?;
-                    headers.append(name, HeaderValue::from_bytes(&value.0).map_err(D::Error::custom)?);
-                }
+                let headers = wire::read_fields(fields)?;
                 let [received, age, lifetime, revalidate, error, kept_for] = times;
                 Ok(Self::Page(Arc::new(Page {
                     status: StatusCode::from_u16(status).map_err(D::Error::custom)?,
@@ -154,45 +150,4 @@ impl<'de> Deserialize<'de> for Entry {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Bytes that serde shows as bytes, and not as a sequence of numbers.
-struct Blob(Vec<u8>);
-
-struct Ref<'a>(&'a [u8]);
-
-impl Serialize for Ref<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
-
-impl Serialize for Blob {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Blob {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-
-        impl Visitor<'_> for Bytes {
-            type Value = Blob;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("bytes")
-            }
-
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
-                Ok(Blob(bytes.to_vec()))
-            }
-
-            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Blob, E> {
-                Ok(Blob(bytes))
-            }
-        }
-
-        deserializer.deserialize_bytes(Bytes)
-    }
 }

@@ -1,0 +1,117 @@
+//! The closure that makes the key of one call.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Type, spanned::Spanned};
+
+use super::{located_at, private, private_at};
+use crate::{
+    args::FieldKind,
+    pattern,
+    plan::{KeyPlan, Origin, Part, Plan},
+    types,
+};
+
+/// ```text
+/// // input
+/// fn f(id: u32, (x, mut y): (String, String)) with `vary(lang = lang())`
+///
+/// // output
+/// |key| { let (x, y) = &__arg1; part of &id; part of x; part of y; part of &(lang()); }
+/// ```
+///
+/// What a part is in the key hangs on its type, so the library chooses: see `attribute/part` there.
+pub(super) fn fill(plan: &Plan) -> TokenStream {
+    let key = Ident::new("key", Span::mixed_site());
+    let destructured = plan.signature.arguments.iter().filter_map(|argument| {
+        let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
+        let (cfg, name) = (&argument.cfg, &argument.name);
+        Some(quote!(#(#cfg)* #[allow(unused_variables)] let #pattern = &#name;))
+    });
+    let added: TokenStream = match &plan.key {
+        KeyPlan::Parts { parts, .. } => parts.iter().map(|part| add(plan, &key, part)).collect(),
+        KeyPlan::Function { function, references } => {
+            // A call that is partly here and partly there would have the compiler suggest nonsense.
+            let references = references
+                .iter()
+                .map(|Part { value, cfg, .. }| (cfg, located_at(value.clone(), function.span())))
+                .map(|(cfg, value)| quote!(#(#cfg)* #value));
+            let own = quote_spanned!(function.span()=> .own((#function)(#(#references),*)));
+            // The function may be a closure.
+            quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
+        }
+    };
+    // A key of no parts uses nothing of its builder.
+    if added.is_empty() {
+        return quote!(|_| {});
+    }
+    let levels = matches!(plan.key, KeyPlan::Parts { .. }).then(|| {
+        let private = private(plan);
+        quote!(#[allow(unused_imports)] use #private::key_parts::*;)
+    });
+    quote!(|#key| { #levels #(#destructured)* #added })
+}
+
+/// The statement that adds a part.
+fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
+    let Part { value, origin, span, cfg, .. } = part;
+    let private = private_at(plan, *span);
+    let added = match origin {
+        Origin::Argument(_) if has_fields(plan) => {
+            let rest = quote_spanned!(*span=> (&&#private::HeadersIn::of(#value)).__cache_request_rest());
+            add_value(plan, key, &rest, *span, true)
+        }
+        Origin::Argument(ty) => add_argument(plan, key, ty, value, *span),
+        Origin::Binding(argument) => {
+            let value = quote_spanned!(*span=> (&&#private::Argument::of(&#argument)).__cache_request_binding(#value));
+            add_value(plan, key, &value, *span, true)
+        }
+        Origin::Named => add_value(plan, key, value, *span, false),
+        Origin::Field(kind) => {
+            let headers = headers(plan, *span);
+            let add = match kind {
+                FieldKind::Header => quote_spanned!(*span=> add_header),
+                FieldKind::Cookie => quote_spanned!(*span=> add_cookie),
+            };
+            quote_spanned!(*span=> #private::#add(#headers, #value, #key))
+        }
+    };
+    quote!(#(#cfg)* #added;)
+}
+
+/// Whether fields of a request are parts. The argument that has them is no part then.
+fn has_fields(plan: &Plan) -> bool {
+    matches!(&plan.key, KeyPlan::Parts { parts, .. } if parts.iter().any(|part| matches!(part.origin, Origin::Field(_))))
+}
+
+/// The header fields of the first argument that has them.
+fn headers(plan: &Plan, span: Span) -> TokenStream {
+    let private = private_at(plan, span);
+    let none = quote_spanned!(span=> #private::NoHeaders);
+    plan.signature.arguments.iter().filter(|argument| argument.cfg.is_empty()).fold(none, |found, argument| {
+        let name = &argument.name;
+        let reference = if types::is_reference(&argument.ty) { quote!(#name) } else { quote!(&#name) };
+        quote_spanned!(span=> #found.or((&&#private::HeadersIn::of(#reference)).__cache_request_headers()))
+    })
+}
+
+/// The elements of a tuple are parts by themselves, as each may be an array.
+fn add_argument(plan: &Plan, key: &Ident, ty: &Type, value: &TokenStream, span: Span) -> TokenStream {
+    let Some(elements) = types::tuple(ty) else { return add_value(plan, key, value, span, true) };
+    // At the argument's place, though no code of the user's, so that no lint looks at it.
+    let place = Span::mixed_site().located_at(span);
+    let elements = elements.enumerate().map(|(index, ty)| {
+        let index = syn::Index { index: index as u32, span };
+        add_argument(plan, key, ty, &quote_spanned!(place=> &(#value).#index), span)
+    });
+    quote_spanned!(place=> #key.sequence(|#key| { #(#elements;)* }))
+}
+
+/// Whether an argument may be left out is its type's to say; what the attribute names never is.
+fn add_value(plan: &Plan, key: &Ident, value: &TokenStream, span: Span, may_be_left_out: bool) -> TokenStream {
+    let private = private_at(plan, span);
+    // One reference for each level of the choice.
+    let part = quote_spanned!(span=> &&&&&&#private::Part::of(#value));
+    let part = if may_be_left_out { quote_spanned!(span=> &#part) } else { part };
+    quote_spanned!(span=> (#part).__cache_request_part(#key))
+}

@@ -1,0 +1,165 @@
+//! `vary(header("…"))` and `vary(cookie("…"))`: finds the argument that has the request's header fields, by its type.
+
+use serde::{Serialize, Serializer};
+
+use super::extractor::LeftOut;
+use crate::key::KeyBuilder;
+
+/// The header fields of a request.
+pub trait HeaderFields {
+    /// The lines of a field, in order. `name` is in lower case.
+    fn lines(&self, name: &str) -> impl Iterator<Item = &[u8]>;
+}
+
+/// An argument that has the header fields.
+pub trait HasHeaders {
+    /// What holds them.
+    type Fields: HeaderFields;
+    /// The header fields.
+    fn headers(&self) -> &Self::Fields;
+}
+
+/// One argument.
+#[derive(Debug)]
+pub struct HeadersIn<'a, T: ?Sized>(&'a T);
+
+impl<'a, T: ?Sized> HeadersIn<'a, T> {
+    /// The argument `value`.
+    #[inline(always)]
+    pub const fn of(value: &'a T) -> Self {
+        Self(value)
+    }
+}
+
+/// Header fields that were found.
+#[derive(Debug)]
+pub struct Found<'a, F>(&'a F);
+
+/// None of the arguments has the header fields.
+#[derive(Debug)]
+pub struct NoHeaders;
+
+/// The argument has the header fields. It is no part of the key by itself.
+pub trait ArgumentHasHeaders<'a> {
+    /// What holds them.
+    type Fields: HeaderFields;
+    /// The header fields.
+    fn __cache_request_headers(&self) -> Found<'a, Self::Fields>;
+    /// In place of the argument in the key.
+    fn __cache_request_rest(&self) -> &'a Rest;
+}
+
+/// In place of an argument of which only fields are in the key.
+#[derive(Debug)]
+pub struct Rest;
+
+impl LeftOut for Rest {}
+
+impl<'a, T: HasHeaders> ArgumentHasHeaders<'a> for &HeadersIn<'a, T> {
+    type Fields = T::Fields;
+
+    fn __cache_request_headers(&self) -> Found<'a, T::Fields> {
+        Found(self.0.headers())
+    }
+
+    fn __cache_request_rest(&self) -> &'a Rest {
+        &Rest
+    }
+}
+
+/// Any other argument.
+pub trait ArgumentWithoutHeaders<'a> {
+    /// The argument's type.
+    type Argument: ?Sized;
+    /// None.
+    fn __cache_request_headers(&self) -> NoHeaders;
+    /// The argument.
+    fn __cache_request_rest(&self) -> &'a Self::Argument;
+}
+
+impl<'a, T: ?Sized> ArgumentWithoutHeaders<'a> for HeadersIn<'a, T> {
+    type Argument = T;
+
+    fn __cache_request_headers(&self) -> NoHeaders {
+        NoHeaders
+    }
+
+    fn __cache_request_rest(&self) -> &'a T {
+        self.0
+    }
+}
+
+impl NoHeaders {
+    /// What `other` found.
+    pub fn or<T>(self, other: T) -> T {
+        other
+    }
+}
+
+impl<F> Found<'_, F> {
+    /// What was found first.
+    #[must_use]
+    pub fn or<T>(self, _: T) -> Self {
+        self
+    }
+}
+
+/// The header fields of the arguments.
+#[diagnostic::on_unimplemented(
+    message = "`header(…)` and `cookie(…)` need an argument that has the request's header fields",
+    label = "no argument is a `HeaderMap`, a `request::Parts` or a `Request`",
+    note = "add the argument `headers: HeaderMap`",
+    note = "this needs the feature `http` of cache-request, or `axum`"
+)]
+pub trait RequestHeaders {
+    /// Adds the value of a field.
+    fn add_header(self, name: &str, key: &mut KeyBuilder<'_>);
+    /// Adds the value of a cookie.
+    fn add_cookie(self, name: &str, key: &mut KeyBuilder<'_>);
+}
+
+impl<F: HeaderFields> RequestHeaders for Found<'_, F> {
+    /// Several lines are one value (RFC 9110, section 5.3).
+    fn add_header(self, name: &str, key: &mut KeyBuilder<'_>) {
+        let lines: Vec<&[u8]> = self.0.lines(name).collect();
+        let value = (!lines.is_empty()).then(|| lines.join(&b", "[..]));
+        key.part(&value.as_deref().map(Octets));
+    }
+
+    /// All cookies of this name count, in order: which one a program takes is not known (RFC 6265, section 5.4).
+    fn add_cookie(self, name: &str, key: &mut KeyBuilder<'_>) {
+        let pairs = self.0.lines("cookie").flat_map(|line| line.split(|&byte| byte == b';')).filter_map(|pair| {
+            let equals = pair.iter().position(|&byte| byte == b'=')?;
+            let (found, value) = pair.split_at(equals);
+            (found.trim_ascii() == name.as_bytes()).then(|| Octets(value[1..].trim_ascii()))
+        });
+        let values: Vec<Octets<'_>> = pairs.collect();
+        match &values[..] {
+            [] => key.part(&None::<()>),
+            [value] => key.part(value),
+            values => key.part(values),
+        }
+    }
+}
+
+/// A field's value: text where it is UTF-8, so that keys can be read.
+struct Octets<'a>(&'a [u8]);
+
+impl Serialize for Octets<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match str::from_utf8(self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => serializer.serialize_bytes(self.0),
+        }
+    }
+}
+
+/// Adds a header field to the key.
+pub fn add_header(headers: impl RequestHeaders, name: &str, key: &mut KeyBuilder<'_>) {
+    headers.add_header(name, key);
+}
+
+/// Adds a cookie to the key.
+pub fn add_cookie(headers: impl RequestHeaders, name: &str, key: &mut KeyBuilder<'_>) {
+    headers.add_cookie(name, key);
+}

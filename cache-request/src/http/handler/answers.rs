@@ -1,0 +1,214 @@
+//! Answers that are cached as typed values, and become responses at each call.
+
+use std::borrow::Cow;
+
+use ::axum::{
+    Json,
+    response::{Html, Redirect},
+};
+use ::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::{
+    super::wire::{self, Blob, Fields, Octets},
+    response::may_be_kept,
+};
+use crate::{
+    Error,
+    attribute::answer::Answer,
+    engine::value::{Value, ValueOf},
+};
+
+/// What an answer holds, besides what `serde` knows itself.
+macro_rules! answers {
+    ($(
+        [$($generics:tt)*] $answer:ty => $value:ty,
+        of: |$borrowed:ident| $of:expr,
+        from: |$owned:pat_param| $from:expr,
+        into: |$stored:pat_param| $into:expr,
+        head: |$kept:ident| $head:expr;
+    )*) => {$(
+        impl<$($generics)*> ValueOf<$answer> for $value {
+            fn of($borrowed: &$answer) -> Result<Option<Cow<'_, Self>>, Error> {
+                Ok(Some($of))
+            }
+
+            fn from_answer($owned: $answer) -> Result<Self, $answer> {
+                Ok($from)
+            }
+
+            fn into_answer(self) -> $answer {
+                let $stored = self;
+                $into
+            }
+        }
+
+        impl<E, $($generics)*> ValueOf<Result<$answer, E>> for $value {
+            fn of(answer: &Result<$answer, E>) -> Result<Option<Cow<'_, Self>>, Error> {
+                answer.as_ref().map_or(Ok(None), |$borrowed| Ok(Some($of)))
+            }
+
+            fn from_answer(answer: Result<$answer, E>) -> Result<Self, Result<$answer, E>> {
+                answer.map(|$owned| $from).map_err(Err)
+            }
+
+            fn into_answer(self) -> Result<$answer, E> {
+                let $stored = self;
+                Ok($into)
+            }
+        }
+
+        impl<$($generics)*> Answer for $answer {
+            type Value = $value;
+
+            fn may_be_kept($kept: &$value, statuses: &'static [u16]) -> bool {
+                let (status, headers) = $head;
+                may_be_kept(status, headers.unwrap_or(&HeaderMap::new()), statuses)
+            }
+        }
+    )*};
+}
+
+answers! {
+    [T: Value] Json<T> => T,
+    of: |answer| Cow::Borrowed(&answer.0),
+    from: |Json(value)| value,
+    into: |value| Json(value),
+    head: |_value| (StatusCode::OK, None);
+
+    [T: Value] Html<T> => T,
+    of: |answer| Cow::Borrowed(&answer.0),
+    from: |Html(value)| value,
+    into: |value| Html(value),
+    head: |_value| (StatusCode::OK, None);
+
+    [] Bytes => Shared,
+    of: |answer| Cow::Owned(Shared(answer.clone())),
+    from: |bytes| Shared(bytes),
+    into: |Shared(bytes)| bytes,
+    head: |_value| (StatusCode::OK, None);
+
+    [] StatusCode => Status,
+    of: |answer| Cow::Owned(Status(*answer)),
+    from: |status| Status(status),
+    into: |Status(status)| status,
+    head: |value| (value.0, None);
+
+    [] Redirect => (Status, String),
+    of: |answer| Cow::Owned((Status(answer.status_code()), answer.location().to_owned())),
+    from: |redirect| (Status(redirect.status_code()), redirect.location().to_owned()),
+    into: |(Status(status), location)| match status {
+        StatusCode::TEMPORARY_REDIRECT => Redirect::temporary(&location),
+        StatusCode::PERMANENT_REDIRECT => Redirect::permanent(&location),
+        _ => Redirect::to(&location),
+    },
+    head: |value| (value.0.0, None);
+
+    [B: Content] (StatusCode, B) => (Status, B::Value),
+    of: |answer| Cow::Owned((Status(answer.0), answer.1.value())),
+    from: |(status, content)| (Status(status), content.into_value()),
+    into: |(Status(status), content)| (status, B::from_value(content)),
+    head: |value| (value.0.0, None);
+
+    [B: Content] (HeaderMap, B) => (Headers, B::Value),
+    of: |answer| Cow::Owned((Headers(answer.0.clone()), answer.1.value())),
+    from: |(headers, content)| (Headers(headers), content.into_value()),
+    into: |(Headers(headers), content)| (headers, B::from_value(content)),
+    head: |value| (StatusCode::OK, Some(&value.0.0));
+
+    [B: Content] (StatusCode, HeaderMap, B) => (Status, Headers, B::Value),
+    of: |answer| Cow::Owned((Status(answer.0), Headers(answer.1.clone()), answer.2.value())),
+    from: |(status, headers, content)| (Status(status), Headers(headers), content.into_value()),
+    into: |(Status(status), Headers(headers), content)| (status, headers, B::from_value(content)),
+    head: |value| (value.0.0, Some(&value.1.0));
+}
+
+/// What follows a status or header fields in an answer.
+pub trait Content: Sized {
+    /// What is cached of it.
+    type Value: Value;
+    /// A clone of the value.
+    fn value(&self) -> Self::Value;
+    /// The value.
+    fn into_value(self) -> Self::Value;
+    /// The content of a value.
+    fn from_value(value: Self::Value) -> Self;
+}
+
+macro_rules! contents {
+    ($([$($generics:tt)*] $content:ty => $value:ty, $into:expr, |$stored:pat_param| $from:expr;)*) => {$(
+        impl<$($generics)*> Content for $content {
+            type Value = $value;
+
+            fn value(&self) -> $value {
+                self.clone().into_value()
+            }
+
+            fn into_value(self) -> $value {
+                $into(self)
+            }
+
+            fn from_value($stored: $value) -> Self {
+                $from
+            }
+        }
+    )*};
+}
+
+contents! {
+    [] () => (), |()| (), |()| ();
+    [] String => String, |text| text, |text| text;
+    [] Vec<u8> => Shared, |bytes: Vec<u8>| Shared(bytes.into()), |Shared(bytes)| bytes.into();
+    [] Bytes => Shared, Shared, |Shared(bytes)| bytes;
+    [T: Value] Json<T> => T, |json: Json<T>| json.0, |value| Json(value);
+    [T: Value] Html<T> => T, |html: Html<T>| html.0, |value| Html(value);
+}
+
+/// A status code, which `serde` does not know.
+#[derive(Debug, Clone, Copy)]
+pub struct Status(StatusCode);
+
+/// Header fields.
+#[derive(Debug, Clone)]
+pub struct Headers(HeaderMap);
+
+/// Bytes that clones share.
+#[derive(Debug, Clone)]
+pub struct Shared(Bytes);
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_u16().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        StatusCode::from_u16(u16::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Headers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        wire::fields(&self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        wire::read_fields(Fields::deserialize(deserializer)?).map(Self)
+    }
+}
+
+impl Serialize for Shared {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Octets(&self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Shared {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Blob::deserialize(deserializer)?.0.into()))
+    }
+}

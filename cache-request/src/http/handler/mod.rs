@@ -1,0 +1,14 @@
+//! Annotated handlers: what extractors are in a key, and what of a response is cached.
+//!
+//! Nothing here is called by name. The expansion finds the traits of [`attribute`](crate::attribute) by an argument's or an answer's
+//! type, and this module implements them for the types of `http` and axum.
+
+#[cfg(feature = "axum")]
+mod answers;
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(feature = "axum-extra")]
+mod axum_extra;
+mod request;
+#[cfg(feature = "axum")]
+mod response;

@@ -1,0 +1,72 @@
+//! The types of `http` as arguments.
+
+use ::http::{HeaderMap, Method, Request, Uri, request::Parts};
+
+use crate::{
+    attribute::part::{
+        extractor::Extractor,
+        headers::{HasHeaders, HeaderFields},
+    },
+    key::KeyBuilder,
+};
+
+impl Extractor for Method {
+    type Content = ();
+
+    fn add_to(&self, key: &mut KeyBuilder<'_>) {
+        key.part(self.as_str());
+    }
+}
+
+impl Extractor for Uri {
+    type Content = ();
+
+    fn add_to(&self, key: &mut KeyBuilder<'_>) {
+        key.sequence(|key| {
+            key.part(&self.scheme_str());
+            key.part(&self.authority().map(|authority| authority.as_str()));
+            key.part(self.path());
+            add_query(self.query(), key);
+        });
+    }
+}
+
+/// Adds a query, sorted by names, so that the order of the parameters does not split the cache. Repeated names keep their order.
+pub(super) fn add_query(query: Option<&str>, key: &mut KeyBuilder<'_>) {
+    let sorted = query.map(|query| {
+        let mut pairs: Vec<&str> = query.split('&').collect();
+        pairs.sort_by_key(|pair| pair.split('=').next());
+        pairs
+    });
+    key.part(&sorted);
+}
+
+impl HeaderFields for HeaderMap {
+    fn lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.get_all(name).iter().map(|value| value.as_bytes())
+    }
+}
+
+impl HasHeaders for HeaderMap {
+    type Fields = Self;
+
+    fn headers(&self) -> &Self {
+        self
+    }
+}
+
+impl HasHeaders for Parts {
+    type Fields = HeaderMap;
+
+    fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+impl<B> HasHeaders for Request<B> {
+    type Fields = HeaderMap;
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+}

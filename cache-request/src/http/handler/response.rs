@@ -1,0 +1,210 @@
+//! Whole responses.
+
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use ::axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use ::http::{
+    HeaderMap, StatusCode,
+    header::{SET_COOKIE, VARY},
+};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::super::{
+    rules::{directives::Directives, lists::members},
+    wire::{self, Blob, Fields, Octets},
+};
+use crate::{
+    Error, ErrorKind,
+    attribute::answer::{Answer, Completing, IntoAnswer},
+    engine::value::ValueOf,
+};
+
+/// A response whose body is complete. A clone shares the body.
+#[derive(Debug, Clone)]
+pub struct StoredResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Marks a response whose body has been read to its end.
+#[derive(Clone)]
+struct Complete(Bytes);
+
+impl ValueOf<Response> for StoredResponse {
+    const READ_BY_AWAITING: bool = true;
+
+    fn of(_: &Response) -> Result<Option<Cow<'_, Self>>, Error> {
+        Err(unreadable())
+    }
+
+    fn from_answer(answer: Response) -> Result<Self, Response> {
+        let Some(Complete(body)) = answer.extensions().get().cloned() else { return Err(answer) };
+        let (head, _) = answer.into_parts();
+        Ok(Self { status: head.status, headers: head.headers, body })
+    }
+
+    fn into_answer(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+impl<E> ValueOf<Result<Response, E>> for StoredResponse {
+    const READ_BY_AWAITING: bool = true;
+
+    fn of(answer: &Result<Response, E>) -> Result<Option<Cow<'_, Self>>, Error> {
+        if answer.is_ok() { Err(unreadable()) } else { Ok(None) }
+    }
+
+    fn from_answer(answer: Result<Response, E>) -> Result<Self, Result<Response, E>> {
+        answer.map_err(Err).and_then(|response| Self::from_answer(response).map_err(Ok))
+    }
+
+    fn into_answer(self) -> Result<Response, E> {
+        Ok(self.into_answer())
+    }
+}
+
+fn unreadable() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "a response cannot be put, as its body can be read once only: call `refresh`, which runs the handler",
+    )
+}
+
+impl Answer for Response {
+    type Value = StoredResponse;
+
+    fn may_be_kept(value: &StoredResponse, statuses: &'static [u16]) -> bool {
+        may_be_kept(value.status, &value.headers, statuses)
+    }
+
+    /// A body of unknown length, one that is too long, and an upgraded connection pass through.
+    async fn complete(body: impl Future<Output = Self>, call: Completing) -> Self {
+        let (mut head, mut body) = body.await.into_parts();
+        let most = call.max_value_bytes::<StoredResponse>().map_or(0, |bytes| u64::try_from(bytes).unwrap_or(u64::MAX));
+        let is_short = body.size_hint().exact().is_some_and(|length| length <= most);
+        if !is_short || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            call.count_uncached::<StoredResponse>();
+            return Response::from_parts(head, body);
+        }
+        match read(&mut body).await {
+            Ok(bytes) => {
+                head.extensions.insert(Complete(bytes.clone()));
+                Response::from_parts(head, Body::from(bytes))
+            }
+            Err(read) => {
+                call.count_uncached::<StoredResponse>();
+                Response::from_parts(head, Body::new(Replayed { read, rest: body }))
+            }
+        }
+    }
+}
+
+impl<R: IntoResponse> IntoAnswer for R {
+    fn into_answer(self) -> Response {
+        self.into_response()
+    }
+}
+
+/// Whether a response may be cached. Without status codes, those below 400 are that depend on no condition of the request.
+pub(super) fn may_be_kept(status: StatusCode, headers: &HeaderMap, statuses: &[u16]) -> bool {
+    let by_default = (200..400).contains(&status.as_u16())
+        && ![StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    let directives = Directives::of_response(headers);
+    (if statuses.is_empty() { by_default } else { statuses.contains(&status.as_u16()) })
+        && !headers.contains_key(SET_COOKIE)
+        && !directives.no_store
+        && directives.no_cache.is_none()
+        && directives.private.is_none()
+        && !members(headers, &VARY).any(|name| name == b"*")
+}
+
+type Frames = VecDeque<Result<Frame<Bytes>, ::axum::Error>>;
+
+/// The bytes of a body, or the frames that were read of one that fails or has trailers.
+async fn read(body: &mut Body) -> Result<Bytes, Frames> {
+    let mut frames = Frames::new();
+    while let Some(frame) = body.frame().await {
+        let is_data = frame.as_ref().is_ok_and(|frame| frame.is_data());
+        frames.push_back(frame);
+        if !is_data {
+            return Err(frames);
+        }
+    }
+    let mut data = frames.into_iter().filter_map(|frame| frame.ok()?.into_data().ok());
+    let first = data.next().unwrap_or_default();
+    let Some(second) = data.next() else { return Ok(first) };
+    let mut bytes = BytesMut::from(first);
+    bytes.extend_from_slice(&second);
+    data.for_each(|more| bytes.extend_from_slice(&more));
+    Ok(bytes.freeze())
+}
+
+/// A body of which the first frames have been read.
+struct Replayed {
+    read: Frames,
+    rest: Body,
+}
+
+impl http_body::Body for Replayed {
+    type Data = Bytes;
+    type Error = ::axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ::axum::Error>>> {
+        match self.read.pop_front() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let data = self.read.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());
+        let read = data.map(|data| data.len() as u64).sum::<u64>();
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(read.saturating_add(rest.lower()));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(read.saturating_add(upper));
+        }
+        hint
+    }
+}
+
+impl Serialize for StoredResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.status.as_u16(), wire::fields(&self.headers), Octets(&self.body)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredResponse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (status, fields, body) = <(u16, Fields, Blob)>::deserialize(deserializer)?;
+        Ok(Self {
+            status: StatusCode::from_u16(status).map_err(D::Error::custom)?,
+            headers: wire::read_fields(fields)?,
+            body: body.0.into(),
+        })
+    }
+}
