@@ -1,6 +1,6 @@
 //! Names, as they stand in messages and keys.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 
 /// The identifier without its `r#`.
@@ -19,6 +19,12 @@ pub(crate) fn companion(function: &Ident) -> String {
 /// is `__f_cache`. The library replaces it in the compiler's names of functions, so the two must agree.
 pub(crate) fn hidden(function: &Ident) -> String {
     format!("__{}_body", companion(function))
+}
+
+/// A local variable of the expansion. Hygiene hides it from the user's code, but an item of this name would be in its way: a `let`
+/// shadows no unit struct and no constant. So it has a name that no item has.
+pub(crate) fn local(name: &str) -> Ident {
+    Ident::new(&format!("__cache_request_{name}"), Span::mixed_site())
 }
 
 /// "`a`, `b` and `c`".

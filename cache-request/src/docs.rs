@@ -29,6 +29,7 @@ macro_rules! page {
         /// [`FileBackend`]: ../../backend/struct.FileBackend.html
         /// [freshness]: crate::docs::freshness
         /// [`Handle`]: crate::Handle
+        /// [handlers]: crate::docs::handlers
         /// [`install`]: crate::install
         /// [`install_named`]: crate::install_named
         /// [`installed`]: crate::installed()
@@ -69,6 +70,7 @@ page!(backends);
 page!(coming_from);
 page!(faults);
 page!(freshness);
+page!(handlers);
 page!(keys);
 page!(limits);
 page!(near_cache);

@@ -11,6 +11,7 @@
 //! [examples]: https://github.com/cache-request/cache-request/blob/main/examples/README.md
 //! [faults]: docs::faults
 //! [freshness]: docs::freshness
+//! [handlers]: docs::handlers
 //! [keys]: docs::keys
 //! [limits]: docs::limits
 //! [near cache]: docs::near_cache
@@ -41,7 +42,8 @@
 //! - `memcached`: `memcached://` and `backend::MemcachedBackend`, on a pinned version of an experimental client.
 //! - `zstd`: large values are compressed in a backend, if the options say so.
 //! - `detach`: the argument `detach`, on tokio.
-//! - `http`: whole pages, `http::CachePage`. See [pages](docs::pages).
+//! - `http`: whole pages, `http::CachePage`. See [pages](docs::pages). Types of `http` as arguments.
+//! - `axum`: annotated handlers of axum 0.8. See [handlers](docs::handlers). `axum-extra` adds the extractors of axum-extra 0.12.
 //! - `conformance`: the tests that every backend has to pass, as the macro `conformance!`.
 //!
 //! `zstd`, `sqlite`, `redis-tls` and `postgres-tls` need a C compiler for the target. The others do not.

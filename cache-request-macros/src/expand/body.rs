@@ -5,6 +5,7 @@ use quote::{ToTokens, quote};
 use syn::{Pat, Type};
 
 use crate::{
+    names,
     plan::Plan,
     signature::{Kind, Signature},
     types,
@@ -33,10 +34,11 @@ pub(super) fn body(plan: &Plan) -> TokenStream {
         Kind::Async => {
             // An async block has no return type: the first `return` tells it, so that `?` and coercions in the body
             // find the type that they would find in the function.
+            let returned_ = names::local("answer");
             let typed = answer.map(|answer| {
                 quote! {
-                    if let ::core::option::Option::Some(answer) = ::core::option::Option::None::<#answer> {
-                        return answer;
+                    if let ::core::option::Option::Some(#returned_) = ::core::option::Option::None::<#answer> {
+                        return #returned_;
                     }
                 }
             });

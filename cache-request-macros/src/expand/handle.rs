@@ -15,7 +15,7 @@ use crate::{
 
 /// The names of a call's site and key, which no code of the user's sees.
 pub(super) fn prepared_names() -> [Ident; 2] {
-    ["site", "key"].map(|name| Ident::new(name, Span::mixed_site()))
+    ["site", "key"].map(names::local)
 }
 
 /// The site and the key of one call, as statements.
@@ -60,9 +60,10 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
     let place = place(&plan.signature);
     // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last
     // one, that is, which comes after all that the user wrote.
-    let [body_, instance_] = ["body", "instance"].map(|name| Ident::new(name, Span::mixed_site()));
+    let [body_, instance_] = ["body", "instance"].map(names::local);
     let [site_, key_] = prepared_names();
-    let policy_ = Ident::new("policy", place);
+    let mut policy_ = names::local("policy");
+    policy_.set_span(place);
     // One place for all that asks something of the kept type: of errors at one place the compiler shows the first.
     let private = private_at(plan, place);
     let handle = quote_spanned!(place=> #private::#handle::new(#site_, #instance_, #policy_, #key_, #body_));
@@ -113,7 +114,7 @@ pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     let hidden = nameable(plan)?;
     let private = private_at(plan, place(&plan.signature));
     let policy = answer_policy(plan)?;
-    let answer_ = Ident::new("answer", Span::mixed_site());
+    let answer_ = names::local("answer");
     let [site_, key_] = prepared_names();
     // At the place of all errors about the kept type.
     let hit = quote_spanned!(place(&plan.signature)=> .can_be_kept().hit);
@@ -207,7 +208,7 @@ fn policy(plan: &Plan) -> TokenStream {
     let place = place(signature);
     let policy = answer_policy(plan).unwrap_or_else(|| {
         let placed = private_at(plan, place);
-        let body = Ident::new("body", Span::mixed_site());
+        let body = names::local("body");
         match signature.kind {
             Kind::Plain => quote_spanned!(place=> #placed::Policy::of_body(&#body)),
             _ => quote_spanned!(place=> #placed::Policy::of_future(&#body)),
@@ -239,7 +240,7 @@ fn policy(plan: &Plan) -> TokenStream {
 /// The same, of values that weigh what serde finds in them, if it knows them.
 fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
     let private = private(plan);
-    let [policy_, weigh_] = ["policy", "weigh"].map(|name| Ident::new(name, Span::mixed_site()));
+    let [policy_, weigh_] = ["policy", "weigh"].map(names::local);
     quote! {
         {
             use #private::{WeighAny as _, WeighSerialised as _};

@@ -7,7 +7,7 @@ use syn::{Type, spanned::Spanned};
 use super::{located_at, private, private_at};
 use crate::{
     args::FieldKind,
-    pattern,
+    names, pattern,
     plan::{KeyPlan, Origin, Part, Plan},
     types,
 };
@@ -22,7 +22,7 @@ use crate::{
 ///
 /// What a part is in the key hangs on its type, so the library chooses: see `attribute/part` there.
 pub(super) fn fill(plan: &Plan) -> TokenStream {
-    let key = Ident::new("key", Span::mixed_site());
+    let key = names::local("key");
     let destructured = plan.signature.arguments.iter().filter_map(|argument| {
         let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
         let (cfg, name) = (&argument.cfg, &argument.name);

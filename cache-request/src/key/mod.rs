@@ -309,7 +309,7 @@ key_text_from_number!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
     label = "this argument is part of the key, and is not `serde::Serialize`",
     note = "derive `serde::Serialize` for `{Self}`",
     note = "or write `skip(…)` with the argument's name if the answer does not depend on it, and `vary(…)` with the part of it on \
-            which the answer does depend, such as `vary(user.id)`"
+            which the answer does depend, such as `vary(user.id)` or `vary(header(\"accept-language\"))`"
 )]
 pub trait KeyPart: Serialize {}
 

@@ -16,15 +16,26 @@ use super::{
     words::Words,
 };
 
+/// How deep a value may be nested. Each level takes some of the caller's stack, so a list of linked nodes would overflow it.
+const DEEPEST: u32 = 256;
+
 /// Writes one value.
 pub(super) struct Writer<'a> {
     words: &'a mut Words,
+    /// How many values this one is in.
+    depth: u32,
 }
 
 impl<'a> Writer<'a> {
     #[inline]
     pub(super) fn new(words: &'a mut Words) -> Self {
-        Self { words }
+        Self { words, depth: 0 }
+    }
+
+    /// The depth of the values in this one.
+    #[inline]
+    fn deeper(&self) -> Result<u32, Unkeyable> {
+        if self.depth < DEEPEST { Ok(self.depth + 1) } else { Err(Unkeyable::too_deep()) }
     }
 
     /// An integer that fits a word: one word if it fits a payload, and the same for every width.
@@ -60,14 +71,16 @@ impl<'a> Writer<'a> {
 
     #[inline]
     fn begin(self, tag: Tag) -> Result<Elements<'a>, Unkeyable> {
+        let depth = self.deeper()?;
         self.words.push(tag.word());
-        Ok(Elements::new(self.words))
+        Ok(Elements { words: self.words, depth })
     }
 
     #[inline]
     fn begin_variant(self, tag: Tag, name: &str) -> Result<Elements<'a>, Unkeyable> {
+        let depth = self.deeper()?;
         self.words.bytes(tag, name.as_bytes());
-        Ok(Elements::new(self.words))
+        Ok(Elements { words: self.words, depth })
     }
 }
 
@@ -176,8 +189,8 @@ impl<'a> Serializer for Writer<'a> {
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unkeyable> {
-        let start = self.words.len();
-        value.serialize(Writer::new(self.words))?;
+        let (start, depth) = (self.words.len(), self.deeper()?);
+        value.serialize(Writer { words: self.words, depth })?;
         count_some(self.words, start);
         Ok(())
     }
@@ -242,8 +255,9 @@ impl<'a> Serializer for Writer<'a> {
 
     #[inline]
     fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, Unkeyable> {
+        let depth = self.deeper()?;
         self.words.push(Tag::Map.word());
-        Ok(Entries::new(self.words))
+        Ok(Entries { words: self.words, depth, marks: Pooled::take() })
     }
 
     #[inline]
@@ -280,17 +294,13 @@ pub(super) fn count_some(words: &mut Words, start: usize) {
 /// The elements or fields of one value, up to their `End`.
 pub(super) struct Elements<'a> {
     words: &'a mut Words,
+    depth: u32,
 }
 
-impl<'a> Elements<'a> {
-    #[inline]
-    pub(super) fn new(words: &'a mut Words) -> Self {
-        Self { words }
-    }
-
+impl Elements<'_> {
     #[inline]
     pub(super) fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unkeyable> {
-        value.serialize(Writer::new(self.words))
+        value.serialize(Writer { words: self.words, depth: self.depth })
     }
 
     #[inline]
@@ -342,15 +352,9 @@ elements! {
 /// The entries of one map, sorted at its end.
 pub(super) struct Entries<'a> {
     words: &'a mut Words,
+    depth: u32,
     /// For each entry: the start of its key, the start of its value, and its end.
     marks: Pooled,
-}
-
-impl<'a> Entries<'a> {
-    #[inline]
-    pub(super) fn new(words: &'a mut Words) -> Self {
-        Self { words, marks: Pooled::take() }
-    }
 }
 
 impl ser::SerializeMap for Entries<'_> {
@@ -362,7 +366,7 @@ impl ser::SerializeMap for Entries<'_> {
             return Err(Unkeyable::custom("a map has a key without a value"));
         }
         self.marks.push(self.words.len() as u64);
-        key.serialize(Writer::new(self.words))
+        key.serialize(Writer { words: self.words, depth: self.depth })
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unkeyable> {
@@ -370,7 +374,7 @@ impl ser::SerializeMap for Entries<'_> {
             return Err(Unkeyable::custom("a map has a value without a key"));
         }
         self.marks.push(self.words.len() as u64);
-        value.serialize(Writer::new(self.words))?;
+        value.serialize(Writer { words: self.words, depth: self.depth })?;
         self.marks.push(self.words.len() as u64);
         Ok(())
     }
@@ -407,6 +411,11 @@ fn sort_entries(words: &mut [u64], entries: &mut [[u64; 3]]) {
 pub(super) struct Unkeyable(Box<str>);
 
 impl Unkeyable {
+    #[cold]
+    fn too_deep() -> Self {
+        Self(format!("a value is nested in more than {DEEPEST} others").into())
+    }
+
     pub(super) fn message(self) -> Box<str> {
         self.0
     }

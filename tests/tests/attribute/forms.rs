@@ -11,6 +11,7 @@ mod functions;
 mod futures;
 mod generated;
 mod methods;
+mod names;
 mod neighbours;
 mod patterns;
 mod timeouts;
