@@ -34,6 +34,7 @@ mod types;
 /// The guide pages [attribute], [keys], [freshness] and [limits] show how it is used, and what to know.
 ///
 /// [attribute]: ../cache_request/docs/attribute/index.html
+/// [handlers]: ../cache_request/docs/handlers/index.html
 /// [keys]: ../cache_request/docs/keys/index.html
 /// [freshness]: ../cache_request/docs/freshness/index.html
 /// [limits]: ../cache_request/docs/limits/index.html
