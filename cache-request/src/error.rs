@@ -42,7 +42,8 @@ pub enum ErrorKind {
     Codec,
     /// Code of the program panicked while the cache ran it: a clone, a condition, a serialiser.
     Panic,
-    /// No key could be made of the arguments of a call.
+    /// No key could be made of the arguments of a call. Or a backend that is used by itself refuses a key, as memcached does if it is
+    /// too long: see [`Backend::max_key_bytes`](crate::Backend::max_key_bytes).
     Key,
 }
 

@@ -7,7 +7,8 @@ use std::{
 };
 
 use cache_request::{
-    Cache, Config, cache_request, current, install, install_named, installed, named, scoped, scoped_sync, stats,
+    Cache, Config, ErrorKind, cache_request, current, install, install_named, installed, named, scoped, scoped_sync,
+    stats,
 };
 use cache_request_tests::logs;
 use futures_lite::future::block_on;
@@ -99,6 +100,9 @@ fn installing_twice_names_the_first_place() {
         assert!(error.contains(&place) && error.contains("`sessions`"), "{error}");
         assert_eq!([session(), session()], [2, 2]);
         install_named("others", Cache::null()).unwrap();
+        // No function can name it.
+        let error = install_named("", Cache::null()).unwrap_err();
+        assert_eq!((error.kind(), installed().len()), (ErrorKind::Config, 3), "{error}");
     });
 }
 

@@ -229,7 +229,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
         block_on(self.prepared.peek())
     }
 
-    /// Runs the body in any case, and caches its value in place of the present one. An `Err` leaves that in place.
+    /// Runs the body in any case, and caches its value in place of the present one. An `Err` leaves that in place, unless
+    /// `cache_err` makes it a value.
     ///
     /// A value that is not cached, because of the attribute's conditions or a fault, leaves no older one behind. However, a backend that
     /// can neither store the new value nor delete the older one goes on returning that until its timeout.
@@ -359,7 +360,8 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
         self.prepared.peek()
     }
 
-    /// Runs the body in any case, and caches its value in place of the present one. An `Err` leaves that in place.
+    /// Runs the body in any case, and caches its value in place of the present one. An `Err` leaves that in place, unless
+    /// `cache_err` makes it a value.
     ///
     /// A value that is not cached, because of the attribute's conditions or a fault, leaves no older one behind. However, a backend that
     /// can neither store the new value nor delete the older one goes on returning that until its timeout.

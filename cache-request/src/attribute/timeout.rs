@@ -25,11 +25,11 @@ macro_rules! seconds {
         impl Timeout for $integer {
             #[inline]
             fn into_duration(self) -> Duration {
-                Duration::from_secs(self.try_into().unwrap_or(0))
+                Duration::from_secs(self.max(0).try_into().unwrap_or(u64::MAX))
             }
         }
     )*};
 }
 
 // Literals without a type are `i32`.
-seconds!(u8 u16 u32 u64 usize i32 i64);
+seconds!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);

@@ -36,7 +36,8 @@ use crate::{Error, ErrorKind};
 /// - **the backend**: [`Backend`](ErrorKind::Backend), as of [`Error::backend`], or [`Timeout`](ErrorKind::Timeout). The call asks the
 ///   backend no more, and the circuit breaker of reads or of writes counts a fault.
 ///
-/// The cache limits the time of each operation: it drops a future that takes longer. It also catches panics.
+/// The cache limits the time of each operation: it drops a future that takes longer. It also catches panics. It cannot stop an
+/// operation that blocks its thread, or one that calls a function whose values are in this backend, which asks the backend again.
 ///
 /// A dropped `set` or `add` takes effect before any operation on its key that begins afterwards, or not at all. Otherwise it could
 /// store an old value again after it was deleted.
@@ -68,8 +69,8 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
-    /// Stores `value` under `key` and replaces what is there. A timeout of `None` is for ever. A timeout of zero stores nothing and
-    /// removes what is there.
+    /// Stores `value` under `key` and replaces what is there. A timeout of `None` is for ever, and another can be too long to be added
+    /// to an [`Instant`](std::time::Instant). A timeout of zero stores nothing and removes what is there.
     ///
     /// If the value is refused as [`TooLarge`](ErrorKind::TooLarge), what is there must be removed as well: the caller has meant to
     /// replace it.

@@ -68,7 +68,7 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// If a cache of this name was installed already; the error says where.
+/// If a cache of this name was installed already; the error says where. Also if the name is empty.
 #[track_caller]
 pub fn install_named(name: impl Into<String>, cache: Cache) -> Result<(), Error> {
     let _one = unpoisoned(INSTALLING.lock());
@@ -111,6 +111,9 @@ fn install_all(default: Cache, named: Vec<(String, Cache)>) -> Result<(), Error>
 }
 
 fn vacant(name: &str) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::config("a named cache needs a name: only the default cache has none"));
+    }
     match NAMED.get(name) {
         Some(known) => Err(Error::new(ErrorKind::Installed, format!("cache `{name}`: {}", known.1))),
         None => Ok(()),

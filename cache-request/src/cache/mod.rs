@@ -102,8 +102,18 @@ impl Cache {
         let name = Name::of(description, instance, self.0.prefix.as_deref());
         let placement = match &self.0.engine.place {
             Place::Null => Placement::Nowhere,
-            Place::Backend(..) if !description.local => self.claim(&name, instance.id, description),
-            Place::Memory | Place::Backend(..) => Placement::InMemory,
+            Place::Memory => Placement::InMemory,
+            Place::Backend(..) if description.local => Placement::InMemory,
+            Place::Backend(..) if name.is_of_closure() => {
+                tracing::warn!(
+                    function = name.path(),
+                    site = ?description,
+                    "a closure is among the types of this function, so its values stay in this process's memory: take an `fn` or a \
+                     `&dyn Fn` if all calls may share them"
+                );
+                Placement::InMemory
+            }
+            Place::Backend(..) => self.claim(&name, instance.id, description),
         };
         match self.0.functions.entry(instance.id) {
             Entry::Occupied(known) => Arc::clone(known.get()),

@@ -34,7 +34,7 @@ use crate::{
     error::Blame,
     key::{Key, Lookup, OwnedKey, text},
     stats::Count,
-    store::{Freshness, RemovalCause},
+    store::{Freshness, RemovalCause, UNKNOWN},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -464,6 +464,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let _deferred = store.defer_drops();
         match leader.keep(|| store.put(&self.function.table, &self.lookup(), value, expires, weight)) {
             Some(Ok(())) => Ok(StoreOutcome::Kept),
+            Some(Err(_value)) if weight == UNKNOWN => Err(Error::new(
+                ErrorKind::TooLarge,
+                "a value of unknown size: its `Serialize` fails, or it is nested too deeply. If it may be held, say its size with `weight`",
+            )),
             Some(Err(_value)) => Err(Error::too_large(weight, store.limits().bytes)),
             None => Ok(StoreOutcome::Outdated),
         }

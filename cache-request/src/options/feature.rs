@@ -7,7 +7,7 @@ use crate::Error;
 /// A feature of this crate.
 pub(crate) struct Feature {
     pub(crate) name: &'static str,
-    is_enabled: bool,
+    pub(super) is_enabled: bool,
     /// The feature that this one enables as well.
     includes: Option<&'static Self>,
 }

@@ -54,10 +54,12 @@ impl Scheme {
         !matches!(self.service, Service::Memory | Service::Null)
     }
 
-    /// Checks that it is compiled in, with what needs these features besides.
-    pub(crate) fn require(&self, further: &[&'static Feature]) -> Result<(), Error> {
-        let needed: Vec<_> = self.feature.into_iter().chain(further.iter().copied()).collect();
-        feature::require(self, &needed)
+    /// Checks that it is compiled in. The error also names the features that its options need.
+    pub(crate) fn require(&self, of_options: &[&'static Feature]) -> Result<(), Error> {
+        match self.feature {
+            Some(own) if !own.is_enabled => feature::require(self, &[&[own], of_options].concat()),
+            _ => Ok(()),
+        }
     }
 }
 

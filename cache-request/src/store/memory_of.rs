@@ -15,13 +15,16 @@ use serde::{
 /// Fields inside the value itself are counted twice. Spare capacity and fields that serde skips are not counted.
 /// `weight = |value| …` corrects this for a function.
 ///
-/// `usize::MAX` if nothing can be said: the value's `Serialize` fails, or it is nested deeper than [`MOST_DEPTH`], so that counting
+/// [`UNKNOWN`] if nothing can be said: the value's `Serialize` fails, or it is nested deeper than [`MOST_DEPTH`], so that counting
 /// might overflow the stack. No store is large enough for such a value.
 pub(crate) fn memory_of<T: Serialize>(value: &T) -> usize {
     let mut bytes = size_of::<T>();
     let counted = value.serialize(Counter { bytes: &mut bytes, depth: 0 });
-    if counted.is_ok() { bytes } else { usize::MAX }
+    if counted.is_ok() { bytes } else { UNKNOWN }
 }
+
+/// The weight of a value of which nothing can be said.
+pub(crate) const UNKNOWN: usize = usize::MAX;
 
 /// How deep values may be nested. Counting takes some hundred bytes of stack a level, and a few kilobytes in a debug build.
 const MOST_DEPTH: usize = 256;

@@ -26,7 +26,7 @@ use std::{
 use seize::{Collector, LocalGuard};
 
 pub(crate) use self::{
-    memory_of::memory_of,
+    memory_of::{UNKNOWN, memory_of},
     shard::{RemovalCause, Slot},
     table::{Entry, Freshness, Table},
 };

@@ -138,6 +138,43 @@ fn methods_of_two_inner_types_of_one_path() {
     assert_eq!(program.run(|| show(false)).1, 0);
 }
 
+trait Ask {
+    fn ask(&self) -> u32;
+}
+
+impl<F: Fn() -> u32> Ask for F {
+    #[cache_request(skip(self), handle = false)]
+    fn ask(&self) -> u32 {
+        ran(self())
+    }
+}
+
+/// To the compiler, all closures of one function have one name.
+#[test]
+fn two_closures_of_one_function_exchanged_answers_from_run_to_run() {
+    #[cache_request(skip(f))]
+    fn generic<F: Fn() -> u32>(f: F) -> u32 {
+        ran(f())
+    }
+    #[cache_request(skip(f), name = "chosen")]
+    fn opaque(f: impl Fn() -> u32) -> u32 {
+        ran(f())
+    }
+    #[cache_request(skip(f))]
+    fn inside<F: Fn() -> u32>(f: &Option<Box<F>>) -> u32 {
+        ran(f.as_ref().map_or(0, |f| f()))
+    }
+    let program = Program::new();
+    let one = || [generic(|| 1), opaque(|| 1), inside(&Some(Box::new(|| 1))), (|| 1).ask()];
+    let two = || [generic(|| 2), opaque(|| 2), inside(&Some(Box::new(|| 2))), (|| 2).ask()];
+    assert_eq!(program.run(one), ([1; 4], 4));
+    assert_eq!(program.run(two), ([2; 4], 4));
+    let (answers, lines) = logs::of(|| program.run(|| [one(), two(), one(), two()]));
+    assert_eq!(answers, ([[1; 4], [2; 4], [1; 4], [2; 4]], 8), "within one run, each has values of its own");
+    let told = lines.iter().filter(|line| line.contains("a closure is among the types of this function"));
+    assert_eq!(told.count(), 8, "{lines:#?}");
+}
+
 /// Here a value is found by the name alone, wherever the function stands.
 #[test]
 fn a_name_pins_the_values_of_an_inner_function() {

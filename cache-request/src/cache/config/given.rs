@@ -49,7 +49,7 @@ impl Given {
                 needed.push((option.with((!self.is_hidden).then_some(value)), feature));
             }
         }
-        // The scheme first, with all that it needs together with its options.
+        // The scheme first, so that its error names all features at once.
         let features: Vec<_> = needed.iter().map(|(_, feature)| *feature).collect();
         choice.scheme.require(&features)?;
         needed.into_iter().try_for_each(|(option, feature)| feature::require(option, &[feature]))

@@ -103,6 +103,21 @@ fn what_is_not_compiled_in_names_the_features_that_are_enough() {
     }
 }
 
+#[test]
+fn an_option_that_is_not_compiled_in_was_blamed_on_its_scheme() {
+    for (address, missing) in [
+        ("file:///dev/null/cache?compress_over=4KiB", cfg!(all(feature = "file", not(feature = "zstd")))),
+        ("redis-cluster://127.0.0.1:1?tls=true", cfg!(all(feature = "redis", not(feature = "redis-tls")))),
+        (
+            "postgres://127.0.0.1:1/database?sslmode=require",
+            cfg!(all(feature = "postgres", not(feature = "postgres-tls"))),
+        ),
+    ] {
+        let error = told(address).unwrap_or_default();
+        assert_eq!(missing, error.starts_with("option `"), "{address}: {error}");
+    }
+}
+
 /// A scheme that is not compiled in knows its options all the same.
 #[test]
 fn what_is_refused_is_told_before_what_is_not_compiled_in() {

@@ -147,6 +147,8 @@ pub(crate) struct Name {
     head: Head,
     /// The function's place in the source, if other functions may have the same path.
     place: Option<String>,
+    /// A closure is among its types.
+    of_closure: bool,
 }
 
 impl Name {
@@ -160,6 +162,7 @@ impl Name {
         let chosen = description.name.is_some() && !generic;
         let nested = description.name.is_none() && nested::is_nested(&own, description.module, description.associated);
         let place = nested.then(|| place(description, instance.id));
+        let of_closure = is_of_closure(&own);
         let path = match description.name {
             Some(name) if generic => format!("{name}({path})"),
             Some(name) => name.to_owned(),
@@ -169,7 +172,12 @@ impl Name {
         let beside = (prefix.is_some() && description.name.is_none()).then_some(krate);
         let naming =
             Naming { prefix: prefix.unwrap_or(krate), krate: beside, path: named, version: description.version };
-        Self { krate: beside.map(str::to_owned), head: Head::of(&naming), path, chosen, place }
+        Self { krate: beside.map(str::to_owned), head: Head::of(&naming), path, chosen, place, of_closure }
+    }
+
+    /// Whether another instance may have this name, in this run or the next, and no `name` could tell them apart.
+    pub(crate) fn is_of_closure(&self) -> bool {
+        self.of_closure
     }
 
     /// Module and function.
@@ -199,6 +207,14 @@ impl Name {
 /// one place, so the compiler's type id is added. It is the same in every run of one program.
 fn place(description: &Description, id: TypeId) -> String {
     format!("{}:{}:{} {id:?}", description.file, description.line, description.column)
+}
+
+/// Whether one of the types in a path is a closure. The compiler calls all closures of a function by one name, and numbers them by their
+/// order in the source, so nothing tells them apart in the next build.
+fn is_of_closure(own: &str) -> bool {
+    const CLOSURE: &str = "{{closure}}";
+    // What goes on behind it is an item in the closure's body.
+    own.match_indices(CLOSURE).any(|(at, _)| !own[at + CLOSURE.len()..].starts_with("::"))
 }
 
 /// The compiler's name for the function itself.

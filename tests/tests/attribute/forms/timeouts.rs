@@ -47,3 +47,41 @@ fn an_integer_expression_was_no_timeout() {
         assert_eq!(cached(), [None; 4]);
     });
 }
+
+macro_rules! of_integers {
+    ($($integer:ident)*) => {
+        $(
+            mod $integer {
+                #[cache_request::cache_request(timeout = $integer::MAX)]
+                pub(super) fn most() -> u32 {
+                    1
+                }
+
+                #[cache_request::cache_request(timeout = $integer::MIN)]
+                pub(super) fn least() -> u32 {
+                    1
+                }
+            }
+        )*
+
+        /// The functions whose values are still cached, by the type of their timeouts.
+        fn of_integers() -> [Vec<&'static str>; 2] {
+            let mut kept = [Vec::new(), Vec::new()];
+            $(
+                assert_eq!([$integer::most(), $integer::least()], [1; 2]);
+                kept[0].extend($integer::most_cache().peek().map(|_| stringify!($integer)));
+                kept[1].extend($integer::least_cache().peek().map(|_| stringify!($integer)));
+            )*
+            kept
+        }
+    };
+}
+
+of_integers!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+
+#[test]
+fn a_constant_of_some_integer_types_was_no_timeout() {
+    let [most, least] = scoped_sync(&Cache::memory(), of_integers);
+    assert_eq!(most.len(), 12, "{most:?}");
+    assert_eq!(least, [""; 0], "a timeout below zero is zero");
+}

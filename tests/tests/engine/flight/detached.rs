@@ -100,6 +100,66 @@ fn a_detached_call_answers_like_any_other() {
     wait_until("it is cached", || cache.stats().entries == 2);
 }
 
+/// The answer of a call that is polled outside the runtime whose context it is in, before and after `end`.
+fn polled_elsewhere(runtime: &tokio::runtime::Handle, end: impl FnOnce()) -> Result<u32, String> {
+    let _entered = runtime.enter();
+    let gate = Gate::new();
+    let mut call = Box::pin(scoped(&Cache::memory(), detached(5, gate.clone())));
+    let begun = futures_lite::future::block_on(futures_lite::future::poll_once(&mut call));
+    assert!(begun.is_none());
+    end();
+    gate.open.add_permits(1);
+    // Polled by hand, as an executor would wait for ever for a task that no runtime runs.
+    futures_lite::future::block_on(futures_lite::future::poll_once(call)).expect("the call hangs")
+}
+
+#[test]
+fn a_call_waited_for_ever_for_a_runtime_that_does_not_run() {
+    let idle = runtime();
+    assert_eq!(polled_elsewhere(idle.handle(), || ()), Ok(10));
+}
+
+#[test]
+fn a_call_waited_for_ever_for_a_runtime_that_had_ended() {
+    let ended = runtime();
+    let handle = ended.handle().clone();
+    assert_eq!(polled_elsewhere(&handle, || drop(ended)), Ok(10), "while the body ran");
+    assert_eq!(polled_elsewhere(&handle, || ()), Ok(10), "before the call");
+}
+
+#[test]
+fn a_body_that_cannot_go_on_is_dropped_and_another_caller_leads() {
+    let cache = Cache::memory();
+    let ended = runtime();
+    let gate = Gate::new();
+    ended.block_on(scoped(&cache, async {
+        let mut call = Box::pin(detached(6, gate.clone()));
+        assert!(futures_lite::future::poll_once(&mut call).await.is_none());
+        tokio::spawn(call);
+    }));
+    drop(ended);
+    gate.open.add_permits(1);
+    assert_eq!(futures_lite::future::block_on(scoped(&cache, detached(6, gate.clone()))), Ok(12));
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 2);
+}
+
+tokio::task_local! {
+    static REQUEST: u32;
+}
+
+#[cache_request(skip(gate), detach)]
+async fn of_request(gate: Arc<Gate>) -> u32 {
+    gate.pass().await;
+    REQUEST.get()
+}
+
+#[test]
+fn a_detached_body_did_not_see_the_task_locals_of_its_caller() {
+    let gate = Gate::new();
+    gate.open.add_permits(1);
+    assert_eq!(runtime().block_on(scoped(&Cache::memory(), REQUEST.scope(7, of_request(gate)))), 7);
+}
+
 #[test]
 #[should_panic = "7 is too much"]
 fn the_panic_of_a_detached_body_is_its_callers() {
