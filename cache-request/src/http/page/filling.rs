@@ -112,11 +112,14 @@ impl Filling {
         let settings = &self.ask.settings;
         add_date(new, arrival.received);
         let mut headers = page.headers.clone();
-        if is_about(new, &page.headers) {
+        let is_about = is_about(new, &page.headers);
+        if is_about {
             update(&mut headers, new, &Control::of(new, &settings.targets).directives);
         }
         let control = Control::of(&headers, &settings.targets);
-        let freshness = Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
+        let renewed = || Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
+        // A 304 about another response makes this one no fresher.
+        let freshness = if is_about { renewed() } else { page.freshness };
         let kept_for = settings.kept_for(&freshness, &headers, arrival.received);
         let varies_as_before = Vary::of(&headers) == Vary::of(&page.headers);
         let page = Arc::new(Page { status: page.status, headers, body: page.body.clone(), freshness, kept_for });

@@ -182,10 +182,10 @@ impl Freshness {
             return Reuse::Validate(Reason::Stale);
         }
         let age_allowed = match request.max_age {
-            Some(seconds) => self.age(now) <= seconds.unwrap_or_default(),
+            Some(seconds) => seconds.is_ok_and(|most| self.age(now) <= most),
             None => true,
         };
-        if request.no_cache.is_some() || !age_allowed {
+        if request.no_cache.is_some() || request.is_malformed || !age_allowed {
             return Reuse::Validate(Reason::Request);
         }
         match self.left(now) {
@@ -217,9 +217,10 @@ impl Freshness {
         self.may_be_stale(now, self.stale_while_revalidate)
     }
 
-    /// Whether it may be reused at `now` because validation has failed (section 4).
-    pub(crate) fn may_be_stale_on_error(&self, now: SystemTime) -> bool {
-        self.may_be_stale(now, self.stale_if_error)
+    /// Whether it may be reused at `now` because validation has failed, by its own words or by those of the request (section 4).
+    pub(crate) fn may_be_stale_on_error(&self, request: &Directives, now: SystemTime) -> bool {
+        let asked = request.stale_if_error.and_then(Result::ok).unwrap_or_default();
+        self.may_be_stale(now, self.stale_if_error.max(asked))
     }
 
     fn may_be_stale(&self, now: SystemTime, window: Duration) -> bool {
