@@ -7,6 +7,7 @@ mod model;
 mod parts;
 mod public_suite;
 mod rfc;
+mod second_opinion;
 mod sharing;
 mod site;
 mod support;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use ::http::HeaderName;
+use ::http::{HeaderName, Method, StatusCode};
 
 use super::{
     super::{
         directives::{About, Directives},
-        freshness::{Control, Reuse},
-        storable::Refusal,
+        freshness::{Control, Freshness, Reuse},
+        storable::{Refusal, storable},
     },
-    freshness, headers, now, reuse, stores,
+    after, freshness, headers, now, reuse, stores,
 };
 
 /// RFC 9111, section 5.2.
@@ -128,4 +128,36 @@ fn a_targeted_field_and_others_counted_together() {
     assert_eq!(with("max-age=10;x=1, y", ""), Some(10), "parameters and what is not known are ignored");
     assert_eq!(with("", "&"), Some(1), "without a valid target the usual fields count");
     assert_eq!(lifetime(&[("surrogate-cache-control", "max-age=5")]), None, "it is no target of this cache");
+}
+
+/// RFC 9213, section 2.2.
+#[test]
+fn a_targeted_field_allowed_what_it_forbids() {
+    let targets = [HeaderName::from_static("cdn-cache-control")];
+    let response = |value: &str| headers(&[("cdn-cache-control", value), ("cache-control", "max-age=600, public")]);
+    let decide = |value: &str, wish: &str| {
+        let response = response(value);
+        let control = Control::of(&response, &targets);
+        let stored =
+            storable(&Method::GET, &headers(&[("authorization", "Basic x")]), StatusCode::OK, &response, &control);
+        let freshness = Freshness::of(&control, StatusCode::OK, &response, now(), now());
+        (stored, freshness.reuse(&Directives::of_request(&headers(&[("cache-control", wish)])), after(60)))
+    };
+    assert_eq!(decide("max-age=61, public", "ext"), (Ok(()), Reuse::Fresh));
+    assert_eq!(decide("max-age=60, public", "max-stale"), (Ok(()), Reuse::Stale));
+    assert_eq!(decide("max-age=61", "ext").0, Err(Refusal::Authorization), "the usual field does not count");
+    for (value, refusal) in
+        [("no-store", Refusal::NoStore), ("private", Refusal::Private), ("private=\"\"", Refusal::Private)]
+    {
+        assert_eq!(decide(&format!("max-age=61, public, {value}"), "ext").0, Err(refusal), "{value}");
+    }
+    for value in
+        ["must-revalidate", "proxy-revalidate", "s-maxage=60", "no-cache", "no-cache=\"\"", "must-revalidate=1"]
+    {
+        let value = format!("max-age=60, public, {value}");
+        assert!(matches!(decide(&value, "max-stale").1, Reuse::Validate(_)), "{value}");
+    }
+    let named = Control::of(&response("private=\"a, b\", no-cache=c"), &targets).directives;
+    assert_eq!(About::fields(named.private.as_ref()), ["a", "b"]);
+    assert_eq!(About::fields(named.no_cache.as_ref()), ["c"]);
 }
