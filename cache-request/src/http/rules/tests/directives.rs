@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::http::{HeaderName, Method, StatusCode};
+use ::http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use super::{
     super::{
@@ -128,6 +128,12 @@ fn a_targeted_field_and_others_counted_together() {
     assert_eq!(with("max-age=10;x=1, y", ""), Some(10), "parameters and what is not known are ignored");
     assert_eq!(with("", "&"), Some(1), "without a valid target the usual fields count");
     assert_eq!(lifetime(&[("surrogate-cache-control", "max-age=5")]), None, "it is no target of this cache");
+    let lines = [("own-cache-control", "max-age=10"), ("own-cache-control", "x"), ("own-cache-control", "max-age=5")];
+    assert_eq!(lifetime(&lines), Some(5), "lines are one dictionary, in which the last of a name counts");
+    let response = headers(&[("own-cache-control", "x"), ("expires", "0"), ("cache-control", "public")]);
+    let control = Control::of(&response, &targets);
+    let stored = storable(&Method::GET, &HeaderMap::new(), StatusCode::FOUND, &response, &control);
+    assert_eq!(stored, Err(Refusal::NotCacheable), "nor do they allow storing");
 }
 
 /// RFC 9213, section 2.2.

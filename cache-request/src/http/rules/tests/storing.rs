@@ -29,6 +29,7 @@ fn only_the_first_line_of_a_selecting_field_counted() {
 fn an_authorized_response_was_shared_without_leave() {
     let authorized = [("authorization", "Basic x")];
     assert_eq!(stores(&authorized, &[("cache-control", "max-age=60")]), Err(Refusal::Authorization));
+    assert_eq!(stores(&authorized, &[("cache-control", "s-maxage")]), Err(Refusal::Authorization), "it allows nothing");
     for leave in ["public", "must-revalidate", "s-maxage=60"] {
         let value = format!("max-age=60, {leave}");
         assert_eq!(stores(&authorized, &[("cache-control", &value)]), Ok(()), "{leave}");
