@@ -1,5 +1,8 @@
 //! The fields that pass, and those of stored pages: RFC 9111, sections 3.1 and 5.2; RFC 9110, section 5.3.
 
+use std::time::Duration;
+
+use cache_request::http::CachePage;
 use http::HeaderMap;
 
 use super::support::{Bench, FRESH, Origin, Script, ok, response};
@@ -109,4 +112,22 @@ async fn a_cookie_with_a_comma_got_the_page_of_another() {
         assert_eq!(bench.get_with("/", &[("cookie", cookie)]).await.text(), cookie);
     }
     assert_eq!(bench.origin.count(), 4);
+}
+
+/// RFC 9110, section 5.6.7: there is no date after the year 9999.
+#[tokio::test]
+async fn a_date_beyond_all_dates_broke_the_call() {
+    for seconds in [1 << 37, 1 << 38, 1 << 40, 1 << 62, u64::MAX] {
+        let layer = CachePage::new().timeout(Duration::from_secs(seconds));
+        let bench = Bench::with(layer, Origin::new(|_, _| ok(&[], "page")));
+        for is_hit in [false, true] {
+            let answer = bench.get("/").await;
+            assert_eq!((answer.text(), answer.is_hit()), ("page", is_hit), "{seconds}");
+            assert_eq!(answer.headers.contains_key("expires"), seconds == 1 << 37, "{seconds}");
+        }
+    }
+    // Nor has a clock that shows such a time.
+    let bench = Bench::new(Origin::new(|_, _| ok(&[FRESH], "page")));
+    bench.advance(1 << 38);
+    assert_eq!(bench.get("/").await.text(), "page");
 }

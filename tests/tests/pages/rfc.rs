@@ -70,7 +70,8 @@ fn a_row_of_the_rfc_table_named_a_test_that_is_not_there() {
     let rows: Vec<_> = rows.into_iter().filter(|line| !line.starts_with("| ---")).collect();
     assert!(rows.len() > 150, "only {} rows found", rows.len());
     let mut faults: Vec<_> = rows.iter().flat_map(|row| faults(row, &tests)).collect();
-    let in_prose = page.lines().filter(|line| !line.starts_with('|')).flat_map(|line| line.split('`').skip(1).step_by(2));
+    let in_prose =
+        page.lines().filter(|line| !line.starts_with('|')).flat_map(|line| line.split('`').skip(1).step_by(2));
     let in_prose = in_prose.filter(|code| code.matches('_').count() > 2 && !tests.contains(*code));
     faults.extend(in_prose.map(|name| format!("no such test: {name}")));
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));

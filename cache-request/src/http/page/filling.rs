@@ -7,7 +7,7 @@ use std::{
 };
 
 use ::http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, SET_COOKIE},
     request, response,
 };
@@ -21,7 +21,7 @@ use super::{
     super::rules::{
         conditions::{is_about, make_conditional, update, validators},
         fields::remove_unstored,
-        freshness::{Control, Freshness},
+        freshness::{Control, Freshness, date_value},
         storable::{Refusal, storable},
         vary::Vary,
     },
@@ -254,7 +254,7 @@ impl Drop for Filling {
 /// Adds when a response came, if it does not say when it was made (RFC 9110, section 6.6.1).
 fn add_date(headers: &mut HeaderMap, received: SystemTime) {
     if !headers.contains_key(DATE)
-        && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(received))
+        && let Some(date) = date_value(received)
     {
         headers.insert(DATE, date);
     }

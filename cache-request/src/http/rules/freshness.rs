@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::http::{
-    HeaderMap, HeaderName, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{AGE, DATE, EXPIRES, LAST_MODIFIED},
 };
-use httpdate::parse_http_date;
+use httpdate::{fmt_http_date, parse_http_date};
 
 use super::{
     directives::{About, Directives, MaxStale, Seconds, delta_seconds},
@@ -251,6 +251,13 @@ pub(crate) fn single_date(headers: &HeaderMap, name: &HeaderName) -> Option<Syst
         return None;
     }
     http_date(first.as_bytes())
+}
+
+/// A time as an HTTP date. `None` before 1970 and after the year 9999, for which there is none.
+pub(crate) fn date_value(time: SystemTime) -> Option<HeaderValue> {
+    const YEAR_10_000: u64 = 253_402_300_800;
+    let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    (seconds < YEAR_10_000).then(|| HeaderValue::try_from(fmt_http_date(time)).ok())?
 }
 
 /// An HTTP date in any of the three forms. Names of days, months and the zone may be in any case.
