@@ -43,8 +43,11 @@ macro_rules! page {
         /// [options]: crate::docs::options
         /// [own backend]: crate::docs::backends#a-backend-of-your-own
         /// [`own_backend.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/own_backend.rs
+        /// [pages]: crate::docs::pages
         /// [`pages.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/pages.rs
         /// [`RedisBackend`]: ../../backend/struct.RedisBackend.html
+        /// [rfc]: crate::docs::rfc
+        /// [`rules/`]: https://github.com/cache-request/cache-request/blob/main/cache-request/src/http/rules/mod.rs
         /// [`scoped`]: crate::scoped
         /// [`scoped_sync`]: crate::scoped_sync
         /// [several processes]: crate::docs::limits#several-processes
@@ -57,6 +60,7 @@ macro_rules! page {
         /// [`tests/data/http-cache-tests.known`]: https://github.com/cache-request/cache-request/blob/main/tests/data/http-cache-tests.known
         /// [testing]: crate::docs::testing
         /// [`testing.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/testing.rs
+        /// [`tests/tests/pages`]: https://github.com/cache-request/cache-request/blob/main/tests/tests/pages/main.rs
         /// [the companion]: crate::docs::attribute#the-companion
         /// [trust]: crate::docs::trust
         /// [when not]: crate#when-not-to-cache
@@ -76,6 +80,7 @@ page!(limits);
 page!(near_cache);
 page!(options);
 page!(pages);
+page!(rfc);
 page!(statistics);
 page!(testing);
 page!(trust);

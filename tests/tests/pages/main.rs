@@ -2,8 +2,13 @@
 
 mod backends;
 mod faults;
+mod fields;
 mod model;
+mod parts;
 mod public_suite;
+mod rfc;
+mod second_opinion;
 mod sharing;
 mod site;
 mod support;
+mod validation;

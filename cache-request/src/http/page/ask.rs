@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use ::http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{AGE, CONTENT_LENGTH},
-    request::Parts,
-};
+use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::AGE, request::Parts};
 
 use super::{
     super::rules::{
-        conditions::{Condition, evaluate, is_about, not_modified},
+        conditions::{Condition, evaluate, is_unchanged, not_modified},
         directives::Directives,
         freshness::{Control, Freshness, Reason, Reuse},
     },
@@ -151,9 +147,7 @@ impl<'a> Ask<'a> {
     /// Invalidates the stored response if the one to a HEAD tells that it has changed (RFC 9111, section 4.3.5).
     pub(super) async fn learn_from_head(&self, status: StatusCode, headers: &HeaderMap, stale: Option<Arc<Page>>) {
         let Some(page) = stale.filter(|_| status == StatusCode::OK) else { return };
-        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let same_length = length.is_none_or(|length: usize| length == page.body.len());
-        if !is_about(headers, &page.headers) || !same_length {
+        if !is_unchanged(headers, &page.headers, page.body.len()) {
             self.settings.try_invalidate(&self.shelf, &self.key).await;
         }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ::http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, SET_COOKIE},
     request, response,
 };
@@ -21,7 +21,7 @@ use super::{
     super::rules::{
         conditions::{is_about, make_conditional, update, validators},
         fields::remove_unstored,
-        freshness::{Control, Freshness},
+        freshness::{Control, Freshness, date_value},
         storable::{Refusal, storable},
         vary::Vary,
     },
@@ -112,11 +112,14 @@ impl Filling {
         let settings = &self.ask.settings;
         add_date(new, arrival.received);
         let mut headers = page.headers.clone();
-        if is_about(new, &page.headers) {
+        let is_about = is_about(new, &page.headers);
+        if is_about {
             update(&mut headers, new, &Control::of(new, &settings.targets).directives);
         }
         let control = Control::of(&headers, &settings.targets);
-        let freshness = Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
+        let renewed = || Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
+        // A 304 about another response makes this one no fresher.
+        let freshness = if is_about { renewed() } else { page.freshness };
         let kept_for = settings.kept_for(&freshness, &headers, arrival.received);
         let varies_as_before = Vary::of(&headers) == Vary::of(&page.headers);
         let page = Arc::new(Page { status: page.status, headers, body: page.body.clone(), freshness, kept_for });
@@ -251,7 +254,7 @@ impl Drop for Filling {
 /// Adds when a response came, if it does not say when it was made (RFC 9110, section 6.6.1).
 fn add_date(headers: &mut HeaderMap, received: SystemTime) {
     if !headers.contains_key(DATE)
-        && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(received))
+        && let Some(date) = date_value(received)
     {
         headers.insert(DATE, date);
     }

@@ -9,7 +9,7 @@ use ::http::{
 };
 
 use super::super::rules::{
-    freshness::{Control, is_heuristically_cacheable},
+    freshness::{Control, date_value, is_heuristically_cacheable},
     lists::{members, trim},
 };
 
@@ -65,11 +65,10 @@ impl Site {
                     CACHE_CONTROL,
                     HeaderValue::try_from(max_age).unwrap_or(HeaderValue::from_static("no-store")),
                 );
-                let date = |time: SystemTime| HeaderValue::try_from(httpdate::fmt_http_date(time)).ok();
-                if let Some(expires) = now.checked_add(timeout).and_then(date) {
+                if let Some(expires) = now.checked_add(timeout).and_then(date_value) {
                     headers.insert(EXPIRES, expires);
                 }
-                if let Some(now) = date(now).filter(|_| !headers.contains_key(DATE)) {
+                if let Some(now) = date_value(now).filter(|_| !headers.contains_key(DATE)) {
                     headers.insert(DATE, now);
                 }
             } else {

@@ -5,16 +5,16 @@ use std::time::SystemTime;
 use ::http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{
-        CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
-        IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
+        CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH,
+        IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
     },
 };
 
 use super::{
     directives::Directives,
     fields::remove_unstored,
-    freshness::single_date,
-    lists::{members, trim},
+    freshness::{http_date, single_date},
+    lists::{tags, trim},
 };
 
 /// The fields that make a request conditional. A cache answers them itself and sends its own to the origin.
@@ -95,12 +95,15 @@ pub(crate) fn evaluate(
         let tag = EntityTag::of(response);
         let matches =
             |member| EntityTag::parse(member).zip(tag).is_some_and(|(member, tag)| member.matches_weakly(tag));
-        let is_any = members(request, &IF_NONE_MATCH).eq([b"*"]);
-        let found = is_any || members(request, &IF_NONE_MATCH).any(matches);
+        let is_any = tags(request, &IF_NONE_MATCH).eq([b"*"]);
+        let found = is_any || tags(request, &IF_NONE_MATCH).any(matches);
         // `If-Modified-Since` is ignored beside it.
         return if found { Condition::NotModified } else { Condition::Passed };
     }
-    let Some(since) = single_date(request, &IF_MODIFIED_SINCE) else { return Condition::Passed };
+    let mut lines = request.get_all(IF_MODIFIED_SINCE).iter();
+    // A field with several members is ignored (section 13.1.3), even if they are equal.
+    let (Some(line), None) = (lines.next(), lines.next()) else { return Condition::Passed };
+    let Some(since) = http_date(line.as_bytes()) else { return Condition::Passed };
     // Without a date of change, the time of its making stands in (RFC 9111, section 4.3.2).
     let modified = single_date(response, &LAST_MODIFIED).or_else(|| single_date(response, &DATE)).unwrap_or(received);
     if modified <= since { Condition::NotModified } else { Condition::Passed }
@@ -110,7 +113,8 @@ pub(crate) fn evaluate(
 pub(crate) fn validators(response: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let tag = response.get(ETAG).filter(|_| EntityTag::of(response).is_some());
     let tag = tag.map(|tag| (IF_NONE_MATCH, tag.clone()));
-    let modified = response.get(LAST_MODIFIED).map(|date| (IF_MODIFIED_SINCE, date.clone()));
+    let modified = response.get(LAST_MODIFIED).filter(|_| single_date(response, &LAST_MODIFIED).is_some());
+    let modified = modified.map(|date| (IF_MODIFIED_SINCE, date.clone()));
     tag.into_iter().chain(modified).collect()
 }
 
@@ -124,17 +128,36 @@ pub(crate) fn make_conditional(request: &mut HeaderMap, response: Option<&Header
     request.extend(response.into_iter().flat_map(validators));
 }
 
-/// Whether a 304 is about the stored response (section 4.3.4): its validators, if it has some, are those of the stored one.
+/// Whether a 304 to the cache's own condition is about the stored response that the condition names (section 4.3.4).
+///
+/// A strong tag decides alone. Otherwise all validators that the 304 has must be those of the stored response. If it has none, it is
+/// about that response, as the condition names no other one.
 pub(crate) fn is_about(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
-    match (EntityTag::of(not_modified), EntityTag::of(stored)) {
-        (Some(new), Some(old)) if new.is_strong() => new.matches_strongly(old),
-        (Some(new), Some(old)) => new.matches_weakly(old),
-        (Some(_), None) => false,
-        (None, _) => match (not_modified.get(LAST_MODIFIED), stored.get(LAST_MODIFIED)) {
-            (Some(new), Some(old)) => new == old,
-            _ => true,
-        },
+    match EntityTag::of(not_modified) {
+        Some(tag) if tag.is_strong() => has_tag_of(not_modified, stored),
+        _ => has_tag_of(not_modified, stored) && has_date_of(not_modified, stored),
     }
+}
+
+/// Whether the response to a HEAD tells of no change: all validators that it has, and its length, are those of the stored response,
+/// whose body has `length` bytes (section 4.3.5).
+pub(crate) fn is_unchanged(head: &HeaderMap, stored: &HeaderMap, length: usize) -> bool {
+    let is_length = |line: &HeaderValue| line.to_str().is_ok_and(|told| told.parse() == Ok(length));
+    has_tag_of(head, stored) && has_date_of(head, stored) && head.get_all(CONTENT_LENGTH).iter().all(is_length)
+}
+
+/// Whether a response was changed when the stored one was, or does not say.
+fn has_date_of(new: &HeaderMap, stored: &HeaderMap) -> bool {
+    !new.contains_key(LAST_MODIFIED) || new.get_all(LAST_MODIFIED).iter().eq(stored.get_all(LAST_MODIFIED))
+}
+
+/// Whether a response has the tag of the stored one, or none. One that cannot be read is another one.
+fn has_tag_of(new: &HeaderMap, stored: &HeaderMap) -> bool {
+    let is_tag_of = |new: EntityTag<'_>| {
+        let matches = if new.is_strong() { EntityTag::matches_strongly } else { EntityTag::matches_weakly };
+        EntityTag::of(stored).is_some_and(|old| matches(new, old))
+    };
+    !new.contains_key(ETAG) || EntityTag::of(new).is_some_and(is_tag_of)
 }
 
 /// Fields that a 304 or the response to a HEAD does not update: they describe the stored bytes (RFC 9111, section 3.2).
@@ -163,7 +186,7 @@ pub(crate) fn update(stored: &mut HeaderMap, new: &HeaderMap, directives: &Direc
 /// The fields of a 304 (RFC 9110, section 15.4.5): what a client needs to update what it has.
 pub(crate) fn not_modified(response: &HeaderMap) -> HeaderMap {
     let mut headers = response.clone();
-    for name in &OF_THE_BYTES {
+    for name in OF_THE_BYTES.iter().chain(&[CONTENT_LANGUAGE]) {
         headers.remove(name);
     }
     headers

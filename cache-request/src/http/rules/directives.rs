@@ -40,7 +40,6 @@ pub(crate) struct Directives {
     pub(crate) must_revalidate: bool,
     pub(crate) proxy_revalidate: bool,
     pub(crate) must_understand: bool,
-    pub(crate) immutable: bool,
     pub(crate) only_if_cached: bool,
     pub(crate) max_age: Option<Seconds>,
     pub(crate) s_maxage: Option<Seconds>,
@@ -50,7 +49,7 @@ pub(crate) struct Directives {
     pub(crate) stale_if_error: Option<Seconds>,
     /// Whether there is any directive at all, known or not.
     pub(crate) any: bool,
-    /// A part of a field cannot be read. It may hide any directive, so the response is not stored.
+    /// A part of a field cannot be read. It may hide any directive, so the response is not stored, and a request is forwarded.
     pub(crate) is_malformed: bool,
 }
 
@@ -65,7 +64,7 @@ pub(crate) enum MaxStale {
 const TAKES_SECONDS: [&str; 4] = ["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"];
 
 /// The directives that allow more than none would.
-const PERMISSIVE: [&str; 3] = ["public", "must-understand", "immutable"];
+const PERMISSIVE: [&str; 2] = ["public", "must-understand"];
 
 impl Directives {
     /// The directives of a request. `Pragma: no-cache` counts if there is no `Cache-Control` (section 5.4).
@@ -143,7 +142,6 @@ impl Directives {
             b"must-revalidate" => self.must_revalidate = true,
             b"proxy-revalidate" => self.proxy_revalidate = true,
             b"must-understand" => self.must_understand = true,
-            b"immutable" => self.immutable = true,
             b"only-if-cached" => self.only_if_cached = true,
             b"max-age" => add_seconds(&mut self.max_age, argument),
             b"s-maxage" => add_seconds(&mut self.s_maxage, argument),

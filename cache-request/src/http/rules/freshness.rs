@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::http::{
-    HeaderMap, HeaderName, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{AGE, DATE, EXPIRES, LAST_MODIFIED},
 };
-use httpdate::parse_http_date;
+use httpdate::{fmt_http_date, parse_http_date};
 
 use super::{
     directives::{About, Directives, MaxStale, Seconds, delta_seconds},
@@ -182,10 +182,10 @@ impl Freshness {
             return Reuse::Validate(Reason::Stale);
         }
         let age_allowed = match request.max_age {
-            Some(seconds) => self.age(now) <= seconds.unwrap_or_default(),
+            Some(seconds) => seconds.is_ok_and(|most| self.age(now) <= most),
             None => true,
         };
-        if request.no_cache.is_some() || !age_allowed {
+        if request.no_cache.is_some() || request.is_malformed || !age_allowed {
             return Reuse::Validate(Reason::Request);
         }
         match self.left(now) {
@@ -217,9 +217,10 @@ impl Freshness {
         self.may_be_stale(now, self.stale_while_revalidate)
     }
 
-    /// Whether it may be reused at `now` because validation has failed (section 4).
-    pub(crate) fn may_be_stale_on_error(&self, now: SystemTime) -> bool {
-        self.may_be_stale(now, self.stale_if_error)
+    /// Whether it may be reused at `now` because validation has failed, by its own words or by those of the request (section 4).
+    pub(crate) fn may_be_stale_on_error(&self, request: &Directives, now: SystemTime) -> bool {
+        let asked = request.stale_if_error.and_then(Result::ok).unwrap_or_default();
+        self.may_be_stale(now, self.stale_if_error.max(asked))
     }
 
     fn may_be_stale(&self, now: SystemTime, window: Duration) -> bool {
@@ -250,6 +251,13 @@ pub(crate) fn single_date(headers: &HeaderMap, name: &HeaderName) -> Option<Syst
         return None;
     }
     http_date(first.as_bytes())
+}
+
+/// A time as an HTTP date. `None` before 1970 and after the year 9999, for which there is none.
+pub(crate) fn date_value(time: SystemTime) -> Option<HeaderValue> {
+    const YEAR_10_000: u64 = 253_402_300_800;
+    let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    (seconds < YEAR_10_000).then(|| HeaderValue::try_from(fmt_http_date(time)).ok())?
 }
 
 /// An HTTP date in any of the three forms. Names of days, months and the zone may be in any case.

@@ -1,6 +1,6 @@
 //! Comma-separated lists in header fields (RFC 9110, section 5.6.1).
 
-use ::http::{HeaderMap, HeaderName};
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The members of a list field, over all its lines. Empty members are left out, and commas in quoted strings separate nothing.
 pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
@@ -9,18 +9,38 @@ pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Ite
 
 /// The members of one field line.
 pub(crate) fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    elements(line, Quotes::Strings).filter(|element| !element.is_empty())
+}
+
+/// What quotes enclose in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// Strings, in which a backslash escapes (RFC 9110, section 5.6.4).
+    Strings,
+    /// Entity tags, in which it is a character as any other (section 8.8.3).
+    Tags,
+}
+
+/// What stands between the commas of a line, also if that is nothing.
+pub(crate) fn elements(line: &[u8], quotes: Quotes) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
-    let members = line.split(move |&byte| {
+    let elements = line.split(move |&byte| {
         match byte {
             _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
+            b'\\' if quoted && quotes == Quotes::Strings => escaped = true,
             b'"' => quoted = !quoted,
             b',' => return !quoted,
             _ => {}
         }
         false
     });
-    members.map(trim).filter(|member| !member.is_empty())
+    elements.map(trim)
+}
+
+/// The entity tags of a list field, over all its lines, and what else stands there.
+pub(crate) fn tags<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    lines.flat_map(|line| elements(line, Quotes::Tags)).filter(|element| !element.is_empty())
 }
 
 /// Without the optional whitespace around it.

@@ -65,7 +65,8 @@ pub(crate) fn storable(
     if directives.must_understand && !is_understood(status) {
         return Err(Refusal::Status);
     }
-    if Directives::of_request(request).no_store {
+    let wishes = Directives::of_request(request);
+    if wishes.no_store || wishes.is_malformed {
         return Err(Refusal::RequestNoStore);
     }
     if directives.is_malformed {

@@ -1,8 +1,11 @@
 //! Which requests may share a response: `Vary` (RFC 9111, section 4.1; RFC 9110, section 12.5.5).
 
-use ::http::{HeaderMap, HeaderName, header::VARY};
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, COOKIE, FROM, HOST, ORIGIN, REFERER, USER_AGENT, VARY},
+};
 
-use super::lists::{members, split};
+use super::lists::{Quotes, elements, members};
 
 /// What a response says of the requests that it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +29,20 @@ impl Vary {
     }
 }
 
+/// Fields that are no lists, although their values may have commas: whitespace around those is part of the value.
+const NO_LISTS: [HeaderName; 7] = [AUTHORIZATION, COOKIE, FROM, HOST, ORIGIN, REFERER, USER_AGENT];
+
 /// The value of one selecting field in a form that is equal for requests that match: lines combined, and without optional
 /// whitespace around commas. `None` if the request does not have the field, which is not the same as an empty one.
 pub(crate) fn selecting(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
     if !headers.contains_key(name) {
         return None;
     }
-    let members: Vec<_> = headers.get_all(name).iter().flat_map(|line| split(line.as_bytes())).collect();
-    Some(members.join(&b','))
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    Some(if NO_LISTS.contains(name) {
+        // No value has a line feed.
+        lines.collect::<Vec<_>>().join(&b'\n')
+    } else {
+        lines.flat_map(|line| elements(line, Quotes::Strings)).collect::<Vec<_>>().join(&b',')
+    })
 }
