@@ -5,13 +5,16 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    process::{Child, ChildStdout, Command, Stdio},
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    process::Command,
 };
 
 use cache_request_tests::servers::redis::Redis;
 use flate2::read::GzDecoder;
+use serde_json::json;
+
+use crate::site::Site;
 
 #[test]
 fn the_site_answers_rightly() {
@@ -25,30 +28,38 @@ fn the_site_answers_rightly() {
     forms_lead_to_their_pages(&site);
     bad_input_is_refused_in_words(&site);
     what_a_client_sends_is_escaped(&site);
-    counters_are_shown_to_people_and_programs(&site);
+    reasons_are_shown_to_people_and_programs(&site);
+    a_page_that_the_client_has_is_not_sent_again(&site);
+    cookies_of_others_do_not_matter(&site);
     forgetting_leads_back(&site);
-    answers_are_remembered_until_forgotten(&site);
+    answers_and_pages_are_remembered_until_forgotten(&site);
     interrupt_ends_the_site(&mut site);
 }
 
 #[test]
 fn without_a_cache_the_site_computes_and_is_the_same() {
     let site = Site::start_with("null://");
-    for _ in 0..2 {
-        let page = site.get("/airports/JFK").page();
-        page.has("John F Kennedy Intl");
-        assert_eq!((page.count(COMPUTED), page.count(REMEMBERED)), (3, 0));
+    for times in 1..=2 {
+        let answer = site.get("/airports/JFK");
+        assert!(!answer.is_hit());
+        answer.page().has("John F Kennedy Intl");
+        assert_eq!(site.function("queries.airport")["uncached"], times);
     }
-    site.ask("POST", "/airports/JFK", "").leads_to("/airports/JFK");
+    site.post("/airports/JFK", "").leads_to("/airports/JFK");
+    site.post("/airports/JFK/name", "name=Idlewild&city=Queens").leads_to("/airports/JFK");
+    site.get("/airports/JFK").page().has("JFK · Idlewild");
 }
 
 #[test]
 fn a_site_that_is_started_again_finds_its_answers_on_redis() {
     let redis = Redis::shared();
-    for counts in [(3, 0), (0, 3)] {
+    for (bodies, hits) in [(1, 0), (0, 1)] {
         let site = Site::start_with(&redis.url());
-        let page = site.get("/airports/JFK").page();
-        assert_eq!((page.count(COMPUTED), page.count(REMEMBERED)), counts);
+        site.get("/airports/JFK").page();
+        for function in ["queries.punctuality", "queries.destinations"] {
+            let counters = site.function(function);
+            assert_eq!((&counters["bodies"], &counters["hits"]), (&json!(bodies), &json!(hits)), "{counters}");
+        }
     }
 }
 
@@ -108,7 +119,6 @@ fn home_counts_all_flights(site: &Site, flights: &[Flight]) {
     }
     page.has("US Bureau of Transportation Statistics");
     page.has("Data.gov");
-    page.has("computed in ");
 }
 
 fn airport_page_agrees_with_the_file(site: &Site, flights: &[Flight]) {
@@ -139,7 +149,7 @@ fn airport_page_agrees_with_the_file(site: &Site, flights: &[Flight]) {
         ));
         page.has(&format!("<td class=\"number\">{:.1} min</td>", mean(delays)));
     }
-    assert_eq!(site.get("/airports/jfk").page().count("JFK · "), 1, "a code is the same in small letters");
+    site.get("/airports/jfk").leads_to("/airports/JFK");
 }
 
 fn airport_without_flights_says_so(site: &Site) {
@@ -214,9 +224,9 @@ fn bad_input_is_refused_in_words(site: &Site) {
         ("/delays?day=32", "is not a day of January"),
         ("/delays?day=first", "is not a day of January"),
         ("/delays?day=1&day=2", "duplicate field"),
-        ("/routes/worst?limit=0", "is not a number of routes"),
-        ("/routes/worst?limit=201", "is not a number of routes"),
-        ("/routes/worst?limit=-1", "is not a number of routes"),
+        ("/routes/worst?limit=0", "is not a number of rows"),
+        ("/routes/worst?limit=201", "is not a number of rows"),
+        ("/routes/worst?limit=-1", "is not a number of rows"),
     ] {
         site.get(path).refused(400).has(words);
     }
@@ -239,19 +249,63 @@ fn what_a_client_sends_is_escaped(site: &Site) {
         "/routes/worst?limit=%3Cscript%3E",
     ] {
         let page = site.get(path).refused(400);
-        assert_eq!(page.count("<script"), 0, "{path}");
+        assert_eq!(page.count("<script"), 1, "{path} has its own only");
         page.has("&lt;script&gt;");
     }
-    assert_eq!(site.get("/%3Cscript%3E").refused(404).count("<script"), 0);
+    let page = site.get("/%3Cscript%3E").refused(404);
+    assert_eq!(page.count("<script"), 1);
 }
 
-fn counters_are_shown_to_people_and_programs(site: &Site) {
-    site.get("/stats").page().has("<pre");
-    for answer in [site.get("/stats.json"), site.ask("GET", "/stats", "Accept: application/json\r\n")] {
-        assert_eq!(answer.status, 200);
-        assert!(answer.has_header("content-type: application/json"), "{}", answer.head);
-        serde_json::from_str::<serde_json::Value>(&answer.body).expect("this is JSON");
+fn reasons_are_shown_to_people_and_programs(site: &Site) {
+    site.get("/delays?day=9");
+    site.get("/delays?day=9");
+    site.post("/delays?day=9", "");
+    let expected = [
+        ("POST", 303, "passed on, as it may change something", "cache-request; fwd=method"),
+        ("GET", 200, "from the cache", "cache-request; hit; ttl="),
+        ("GET", 200, "made, as nothing was stored", "cache-request; fwd=uri-miss; ttl="),
+    ];
+    let page = site.get("/stats").refused(200);
+    page.has("<pre");
+    for answer in [site.get("/stats.json"), site.ask("GET", "/stats", "Accept: application/json\r\n", "")] {
+        assert!(answer.has_header("cache-control: no-store"), "{}", answer.head);
+        let stats = answer.json();
+        for (entry, (method, status, why, cache_status)) in
+            stats["requests"].as_array().expect("a list").iter().zip(expected)
+        {
+            assert_eq!(entry["address"], "/delays?day=9");
+            assert_eq!(
+                (&entry["method"], &entry["status"], &entry["why"]),
+                (&json!(method), &json!(status), &json!(why))
+            );
+            let told = entry["cache_status"].as_str().expect("text");
+            assert!(told.starts_with(cache_status), "{told}");
+            page.has(&format!("<td>{method} /delays?day=9</td><td class=\"number\">{status}</td>"));
+            page.has(&format!("<td>{why}</td><td><code>{told}</code></td>"));
+        }
     }
+}
+
+fn a_page_that_the_client_has_is_not_sent_again(site: &Site) {
+    let page = site.get("/airports/MSP");
+    let tag = page.header("etag").expect("it has a tag").to_owned();
+    let again = site.ask("GET", "/airports/MSP", &format!("If-None-Match: {tag}\r\nCache-Control: max-age=0\r\n"), "");
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    assert!(again.is_hit(), "a reload is answered by the cache");
+    assert_eq!(again.header("etag"), Some(tag.as_str()));
+    assert!(again.has_header("cache-control: no-cache"), "{}", again.head);
+    let other = site.ask("GET", "/airports/MSP", "If-None-Match: \"0\"\r\n", "");
+    assert_eq!((other.status, other.body), (200, page.body));
+    // Made anew of the same data, it is the same page.
+    site.post("/airports/MSP", "");
+    let made = site.ask("GET", "/airports/MSP", &format!("If-None-Match: {tag}\r\n"), "");
+    assert!(!made.is_hit());
+    assert_eq!(made.status, 304);
+}
+
+fn cookies_of_others_do_not_matter(site: &Site) {
+    site.get("/airports/DTW");
+    assert!(site.ask("GET", "/airports/DTW", "Cookie: theme=dark; session=1\r\n", "").is_hit());
 }
 
 fn forgetting_leads_back(site: &Site) {
@@ -261,35 +315,41 @@ fn forgetting_leads_back(site: &Site) {
         ("/delays?origin=ORD&day=2", "/delays?origin=ORD&destination=&day=2"),
         ("/routes/worst", "/routes/worst?limit=20"),
     ] {
-        site.ask("POST", path, "").leads_to(back);
+        site.post(path, "").leads_to(back);
     }
-    site.ask("POST", "/airports/A", "").refused(400);
+    site.post("/airports/A", "").refused(400);
 }
 
-fn answers_are_remembered_until_forgotten(site: &Site) {
+fn answers_and_pages_are_remembered_until_forgotten(site: &Site) {
     for (path, other, answers) in [
         ("/airports/SLC", "/airports/SEA", 3),
         ("/delays?origin=SLC&day=3", "/delays?origin=SLC&day=30", 1),
         ("/routes/worst?limit=33", "/routes/worst?limit=34", 1),
     ] {
-        let counts = |path| {
-            let page = site.get(path).page();
-            (page.count(COMPUTED), page.count(REMEMBERED))
+        // Whether the page is from the cache, and how many functions computed for it.
+        let visit = |path| {
+            let before = bodies(site);
+            (site.get(path).is_hit(), bodies(site) - before)
         };
-        assert_eq!(counts(path), (answers, 0), "{path} for the first time");
-        assert_eq!(counts(path), (0, answers), "{path} again");
-        assert_eq!(counts(other), (answers, 0), "{other} is something else");
-        site.ask("POST", path, "");
-        assert_eq!(counts(path), (answers, 0), "{path} after it was forgotten");
-        assert_eq!(counts(path), (0, answers), "{path} once more");
-        assert_eq!(counts(other), (0, answers), "{other} was not forgotten");
+        assert_eq!(visit(path), (false, answers), "{path} for the first time");
+        assert_eq!(visit(path), (true, 0), "{path} again");
+        assert_eq!(visit(other), (false, answers), "{other} is something else");
+        site.post(path, "");
+        assert_eq!(visit(path), (false, answers), "{path} after it was forgotten");
+        assert_eq!(visit(path), (true, 0), "{path} once more");
+        assert_eq!(visit(other), (true, 0), "{other} was not forgotten");
     }
-    let json = site.get("/stats.json");
-    let table = site.get("/stats").page();
+    let table = site.get("/stats").refused(200);
     for function in ["airport", "punctuality", "destinations", "delays", "worst_routes", "busiest_airports", "month"] {
         table.has(function);
-        assert!(json.body.contains(function), "{function} is not in {}", json.body);
     }
+}
+
+/// How many bodies of functions have run.
+fn bodies(site: &Site) -> u64 {
+    let stats = site.stats();
+    let functions = stats["cache"]["functions"].as_array().expect("an array").iter();
+    functions.filter(|function| function["name"] != "page").filter_map(|function| function["bodies"].as_u64()).sum()
 }
 
 #[cfg(unix)]
@@ -301,10 +361,6 @@ fn interrupt_ends_the_site(site: &mut Site) {
 
 #[cfg(not(unix))]
 fn interrupt_ends_the_site(_: &mut Site) {}
-
-/// How the pages say of an answer that it was computed, and that it was not.
-const COMPUTED: &str = ">computed in ";
-const REMEMBERED: &str = ">from the cache in ";
 
 type Filter = fn(&Flight) -> bool;
 
@@ -345,103 +401,4 @@ fn on_time(delays: &[i32]) -> String {
 
 fn thousands(number: usize) -> String {
     if number < 1000 { number.to_string() } else { format!("{},{:03}", number / 1000, number % 1000) }
-}
-
-/// The running site. Dropping it ends it.
-struct Site {
-    child: Child,
-    address: String,
-    /// Held open: a program may fail to print if its output is not read.
-    _output: BufReader<ChildStdout>,
-}
-
-impl Site {
-    fn start() -> Self {
-        Self::start_with("memory://")
-    }
-
-    fn start_with(cache: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_departures"))
-            .env("PORT", "0")
-            .env("CACHE_URL", cache)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the site can be started");
-        let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert_ne!(output.read_line(&mut line).expect("it prints text"), 0, "the site ended before it was open");
-            if let Some(address) = line.strip_prefix("Open http://") {
-                break address.split('/').next().expect("split gives one part at least").to_owned();
-            }
-        };
-        Self { child, address, _output: output }
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, "")
-    }
-
-    fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).expect("the site is open");
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.address);
-        stream.write_all(request.as_bytes()).expect("the site listens");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("the site answers");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head ends with an empty line");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        let answer = Answer { status, head: head.to_owned(), body: body.to_owned() };
-        assert!(answer.has_header(&format!("content-length: {}", body.len())), "{head}");
-        assert!(answer.has_header("cache-control: no-store"), "{head}");
-        answer
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        // Neither matters if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn page(self) -> Page {
-        self.refused(200)
-    }
-
-    fn refused(self, status: u16) -> Page {
-        assert_eq!(self.status, status, "{}", self.body);
-        assert!(self.has_header("content-type: text/html; charset=utf-8"), "{}", self.head);
-        Page(self.body)
-    }
-
-    fn leads_to(&self, path: &str) {
-        assert_eq!(self.status, 303, "{}", self.body);
-        assert!(self.has_header(&format!("location: {path}")), "{}", self.head);
-    }
-
-    fn has_header(&self, header: &str) -> bool {
-        self.head.lines().any(|line| line == header)
-    }
-}
-
-struct Page(String);
-
-impl Page {
-    fn has(&self, text: &str) {
-        assert!(self.0.contains(text), "{text} is not in {}", self.0);
-    }
-
-    fn count(&self, text: &str) -> usize {
-        self.0.matches(text).count()
-    }
 }

@@ -1,4 +1,4 @@
-//! The database: loaded once at start, then only read.
+//! The database: loaded at start, then read, and changed by [`Db::rename_airport`]. It lives in this process's memory.
 //!
 //! Nothing in here knows of the cache.
 
@@ -6,20 +6,24 @@ use std::{
     error::Error,
     str,
     sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use csv::ByteRecord;
 use flate2::read::GzDecoder;
-use rusqlite::{Connection, DatabaseName, params, serialize::Data};
+use rusqlite::{Connection, params};
 use tokio::{sync::Semaphore, task};
 
-use crate::watch;
+use crate::arguments::Iata;
 
 /// US Bureau of Transportation Statistics: the departures of January 2001.
 const FLIGHTS: &[u8] = include_bytes!("../../../data/flights-2001-01.csv.gz");
 
 /// Data.gov: the airports of the United States.
 const AIRPORTS: &[u8] = include_bytes!("../../../data/airports.csv");
+
+/// A database in memory that all connections of this process share, and that lasts as long as one of them.
+const DATABASE: &str = "file:/departures?vfs=memdb";
 
 /// How many queries run at a time. Others wait.
 const CONNECTIONS: usize = 4;
@@ -38,22 +42,22 @@ const TABLES: &str = "
 /// Made after the load, which is faster than keeping it up to date row by row.
 const INDEX: &str = "CREATE INDEX flights_by_route ON flights (origin, destination)";
 
-/// A pool of connections, each to a read-only copy of the database in memory.
+/// A pool of connections to the database.
 #[derive(Clone)]
 pub(crate) struct Db {
-    loaded: Arc<Mutex<Connection>>,
+    /// Which start of the site this is. What is changed is lost with the process, so no other start may have answers that show it.
+    pub(crate) run: u64,
     idle: Arc<Mutex<Vec<Connection>>>,
     free: Arc<Semaphore>,
 }
 
 impl Db {
     /// Runs `query` on a thread where it may block.
-    pub(crate) async fn read<T, F>(&self, query: F) -> rusqlite::Result<T>
+    pub(crate) async fn ask<T, F>(&self, query: F) -> rusqlite::Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        watch::computing();
         let turn = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
         let db = self.clone();
         let work = task::spawn_blocking(move || {
@@ -66,9 +70,18 @@ impl Db {
         work.await.unwrap_or_else(|fault| std::panic::resume_unwind(fault.into_panic()))
     }
 
+    /// Gives an airport another name and city. Returns whether there is such an airport.
+    pub(crate) async fn rename_airport(&self, iata: &Iata, name: String, city: String) -> rusqlite::Result<bool> {
+        let iata = iata.clone();
+        let change = move |connection: &Connection| {
+            connection.execute("UPDATE airports SET name = ?, city = ? WHERE iata = ?", params![name, city, iata])
+        };
+        Ok(self.ask(change).await? == 1)
+    }
+
     fn take(&self) -> rusqlite::Result<Connection> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| copy(&self.loaded.lock().unwrap_or_else(PoisonError::into_inner)), Ok)
+        idle.map_or_else(|| Connection::open(DATABASE), Ok)
     }
 
     fn give_back(&self, connection: Connection) {
@@ -76,18 +89,9 @@ impl Db {
     }
 }
 
-fn copy(loaded: &Connection) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open_in_memory()?;
-    // A database in memory is serialised into a buffer of its own.
-    if let Data::Owned(image) = loaded.serialize(DatabaseName::Main)? {
-        connection.deserialize(DatabaseName::Main, image, true)?;
-    }
-    Ok(connection)
-}
-
 /// Loads airports and flights into a new database.
 pub(crate) fn load() -> Result<Db, Box<dyn Error + Send + Sync>> {
-    let mut connection = Connection::open_in_memory()?;
+    let mut connection = Connection::open(DATABASE)?;
     connection.execute_batch(TABLES)?;
     let transaction = connection.transaction()?;
     load_airports(&transaction)?;
@@ -95,8 +99,8 @@ pub(crate) fn load() -> Result<Db, Box<dyn Error + Send + Sync>> {
     transaction.execute_batch(INDEX)?;
     transaction.commit()?;
     Ok(Db {
-        loaded: Arc::new(Mutex::new(connection)),
-        idle: Arc::default(),
+        run: SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as u64,
+        idle: Arc::new(Mutex::new(vec![connection])),
         free: Arc::new(Semaphore::new(CONNECTIONS)),
     })
 }

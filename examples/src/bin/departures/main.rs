@@ -5,25 +5,29 @@
 //! ```
 //!
 //! Then open the address that it prints. `PORT` chooses another port than 3000 (0 is any free one). `CACHE_URL` chooses where
-//! values are kept: `memory://` by default, `file:///tmp/departures` or `redis://localhost` to have them after a restart, `null://` to compute every
-//! page.
+//! answers and pages are kept: `memory://` by default, `file:///tmp/departures` or `redis://localhost` to have answers after a
+//! restart, `null://` to compute all of them.
 //!
-//! Read `queries.rs` first: every function there queries the database, and is annotated. The rest is an ordinary web site, and
-//! calls them like any other function.
+//! Read `queries.rs` first: every function there queries the database, and is annotated. Then `cache.rs`, which has the cache of
+//! pages, and forgets what a change has made wrong. The rest is an ordinary web site.
 //!
-//! - `data.rs` loads the flights, and has the connections
+//! - `arguments.rs` has what can be asked for
+//! - `data.rs` has the database
 //! - `queries.rs` has the queries
+//! - `cache.rs` installs the cache, and invalidates
 //! - `site.rs` has a handler for each address
 //! - `pages.rs` writes the HTML
-//! - `watch.rs` tells whether an answer was computed or cached, and how long it took
-//! - `cache.rs` installs the cache, and invalidates what a page shows
+//! - `rpc.rs` answers programs, by JSON-RPC
+//! - `journal.rs` notes what became of each request, and why
 
+mod arguments;
 mod cache;
 mod data;
+mod journal;
 mod pages;
 mod queries;
+mod rpc;
 mod site;
-mod watch;
 
 use std::{env, error::Error, process::ExitCode, time::Instant};
 

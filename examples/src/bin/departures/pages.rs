@@ -1,43 +1,70 @@
 //! The HTML. `maud` escapes everything that is put into it.
+//!
+//! Equal data makes equal pages: nothing in a page tells how or when it was made.
 
-use axum::http::StatusCode;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use axum::{
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
-    queries::{Airport, Busy, ENOUGH_FLIGHTS, Hour, Iata, Month, Punctuality, Route},
-    site::Filter,
-    watch::Watched,
+    arguments::{Day, Iata, Limit},
+    journal::Entry,
+    queries::{Airport, Busy, ENOUGH_FLIGHTS, Hour, Month, Punctuality, Route},
+    site::{Filter, LONGEST_NAME},
 };
 
 const STYLE: &str = include_str!("style.css");
+const HOW: &str = include_str!("how.js");
+
+/// A page, which gets a tag that tells its content: a browser that has it already gets 304 in its place.
+pub(crate) struct Page(Markup);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let html = self.0.into_string();
+        let mut hasher = DefaultHasher::new();
+        html.hash(&mut hasher);
+        ([(header::ETAG, format!("\"{:016x}\"", hasher.finish()))], Html(html)).into_response()
+    }
+}
 
 pub(crate) fn airport_address(iata: &Iata) -> String {
     format!("/airports/{iata}")
 }
 
-pub(crate) fn worst_routes_address(limit: u32) -> String {
+/// Where the form with the name of an airport goes.
+fn name_address(iata: &Iata) -> String {
+    format!("/airports/{iata}/name")
+}
+
+pub(crate) fn worst_routes_address(limit: Limit) -> String {
     format!("/routes/worst?limit={limit}")
 }
 
 pub(crate) fn delays_address(filter: &Filter) -> String {
     let text = |code: &Option<Iata>| code.as_ref().map(Iata::to_string).unwrap_or_default();
-    let day = filter.day.map(|day| day.to_string()).unwrap_or_default();
+    let day = filter.day.as_ref().map(Day::to_string).unwrap_or_default();
     format!("/delays?origin={}&destination={}&day={day}", text(&filter.origin), text(&filter.destination))
 }
 
-pub(crate) fn home(month: &Watched<Month>, airports: &Watched<Vec<Busy>>) -> Markup {
+pub(crate) fn home(month: &Month, airports: &[Busy]) -> Page {
     let body = html! {
         section {
-            (heading("January 2001, in the air", month))
+            h2 { "January 2001, in the air" }
             dl.facts {
-                (fact("flights", &count(month.answer.flights)))
-                (fact("airports", &count(month.answer.airports)))
-                (fact("routes", &count(month.answer.routes)))
-                (fact("on time", &percent(month.answer.on_time)))
+                (fact("flights", &count(month.flights)))
+                (fact("airports", &count(month.airports)))
+                (fact("routes", &count(month.routes)))
+                (fact("on time", &percent(month.on_time)))
             }
             p.note {
-                "Every number on this site comes from an SQL query over all these flights, in a function that remembers
-                its answers. Beside each stands how it was come by: load a page twice and see."
+                "Every number on this site comes from an SQL query over all these flights, in a function that is cached. "
+                "So are the pages. Load one twice: how it came stands at its foot, and "
+                a href="/stats" { "why" } " stands beside the counters."
             }
         }
         div.columns {
@@ -54,10 +81,10 @@ pub(crate) fn home(month: &Watched<Month>, airports: &Watched<Vec<Busy>>) -> Mar
             }
         }
         section {
-            (heading("The busiest airports", airports))
+            h2 { "The busiest airports" }
             div.scroll { table {
                 thead { tr { th { "Airport" } th.number { "Departures" } th.number { "On time" } th {} } }
-                tbody { @for airport in &airports.answer { tr {
+                tbody { @for airport in airports { tr {
                     td { (code(&airport.iata)) " " (airport.city) }
                     td.number { (count(airport.flights)) }
                     td.number { (percent(airport.on_time)) }
@@ -68,10 +95,10 @@ pub(crate) fn home(month: &Watched<Month>, airports: &Watched<Vec<Busy>>) -> Mar
         section {
             h2 { "More to click" }
             ul.links {
-                li { a href=(worst_routes_address(20)) { "The 20 worst routes" } ", or " a href=(worst_routes_address(100)) { "100" } }
+                li { a href=(worst_routes_address(Limit::of(20))) { "The 20 worst routes" } ", or " a href=(worst_routes_address(Limit::of(100))) { "100" } }
                 li { a href="/delays" { "All delays by the hour" } ", or " a href="/delays?day=1" { "on New Year’s Day" } }
                 li { a href="/delays?origin=SFO&destination=LAX&day=26" { "San Francisco to Los Angeles on the 26th" } }
-                li { a href="/stats" { "What the cache has to tell" } ", also " a href="/stats.json" { "as JSON" } }
+                li { a href="/stats" { "The last requests and the counters" } ", also " a href="/stats.json" { "as JSON" } }
                 li { "What is refused: " a href="/airports/ZZZ" { "an unknown airport" } ", "
                     a href="/delays?day=32" { "a day too many" } ", " a href="/routes/worst?limit=many" { "no number" } }
             }
@@ -80,20 +107,16 @@ pub(crate) fn home(month: &Watched<Month>, airports: &Watched<Vec<Busy>>) -> Mar
     page("January 2001", Some("/"), &body)
 }
 
-pub(crate) fn airport(
-    airport: &Watched<Airport>,
-    punctuality: &Watched<Option<Punctuality>>,
-    destinations: &Watched<Vec<Route>>,
-) -> Markup {
-    let Airport { iata, name, city, state, latitude, longitude } = &airport.answer;
+pub(crate) fn airport(airport: &Airport, punctuality: Option<&Punctuality>, destinations: &[Route]) -> Page {
+    let Airport { iata, name, city, state, latitude, longitude } = airport;
     let body = html! {
         section {
-            (heading(&format!("{iata} · {name}"), airport))
+            h2 { (iata) " · " (name) }
             p { (city) ", " (state) " · " (degrees(*latitude, 'N', 'S')) ", " (degrees(*longitude, 'E', 'W')) }
         }
         section {
-            (heading("Departures", punctuality))
-            @if let Some(found) = &punctuality.answer {
+            h2 { "Departures" }
+            @if let Some(found) = punctuality {
                 dl.facts {
                     (fact("departures", &count(found.flights)))
                     (fact("on time", &percent(found.on_time)))
@@ -108,27 +131,36 @@ pub(crate) fn airport(
                 p { "No airline reported a flight from here in January 2001." }
             }
         }
-        @if !destinations.answer.is_empty() {
+        @if !destinations.is_empty() {
             section {
-                (heading("Where they go", destinations))
-                (routes(&destinations.answer, false))
+                h2 { "Where they go" }
+                (routes(destinations, false))
             }
+        }
+        section {
+            h2 { "Another name" }
+            form.ask method="post" action=(name_address(iata)) {
+                label { "Name" input.long name="name" value=(name) maxlength=(LONGEST_NAME) required; }
+                label { "City" input.long name="city" value=(city) maxlength=(LONGEST_NAME) required; }
+                button #rename { "Rename" }
+            }
+            p.note { "The new name shows at once, here and on the first page. It lasts until the site ends." }
         }
     };
     page(&format!("{iata} {name}"), Some(&airport_address(iata)), &body)
 }
 
-pub(crate) fn delays(filter: &Filter, hours: &Watched<Vec<Hour>>) -> Markup {
+pub(crate) fn delays(filter: &Filter, hours: &[Hour]) -> Page {
     let from = filter.origin.as_ref().map_or("anywhere".to_owned(), Iata::to_string);
     let to = filter.destination.as_ref().map_or("anywhere".to_owned(), Iata::to_string);
     let when = filter.day.map_or("in January 2001".to_owned(), |day| format!("on January {day}, 2001"));
     let title = format!("From {from} to {to} {when}");
-    let flights: u32 = hours.answer.iter().map(|hour| hour.flights).sum();
-    let longest = hours.answer.iter().map(|hour| hour.mean.abs()).fold(1.0, f64::max);
+    let flights: u32 = hours.iter().map(|hour| hour.flights).sum();
+    let longest = hours.iter().map(|hour| hour.mean.abs()).fold(1.0, f64::max);
     let body = html! {
         section { (delays_form(filter)) }
         section {
-            (heading(&title, hours))
+            h2 { (title) }
             @if flights == 0 {
                 p { "There was no such flight." }
             } @else {
@@ -137,7 +169,7 @@ pub(crate) fn delays(filter: &Filter, hours: &Watched<Vec<Hour>>) -> Markup {
                     thead { tr {
                         th { "Hour" } th.number { "Flights" } th.number { "On time" } th.wide { "Mean delay" }
                     } }
-                    tbody { @for hour in &hours.answer { tr {
+                    tbody { @for hour in hours { tr {
                         td.code { (format!("{:02}:00", hour.hour)) }
                         td.number { (count(hour.flights)) }
                         td.number { (percent(hour.on_time)) }
@@ -150,41 +182,60 @@ pub(crate) fn delays(filter: &Filter, hours: &Watched<Vec<Hour>>) -> Markup {
     page(&title, Some(&delays_address(filter)), &body)
 }
 
-pub(crate) fn worst_routes(limit: u32, worst: &Watched<Vec<Route>>) -> Markup {
+pub(crate) fn worst_routes(limit: Limit, worst: &[Route]) -> Page {
     let body = html! {
         section {
-            (heading(&format!("The {limit} worst routes"), worst))
+            h2 { "The " (limit) " worst routes" }
             p { "By mean delay, of those with at least " (ENOUGH_FLIGHTS) " flights in the month." }
             form.ask action="/routes/worst" {
                 label { "How many" input name="limit" value=(limit) inputmode="numeric"; }
                 button { "Show" }
             }
-            (routes(&worst.answer, true))
+            (routes(worst, true))
         }
     };
     page("The worst routes", Some(&worst_routes_address(limit)), &body)
 }
 
-pub(crate) fn stats(table: &str) -> Markup {
+pub(crate) fn stats(entries: &[Entry], counters: &str) -> Page {
     let body = html! {
         section {
-            h1 { "What the cache has to tell" }
-            pre.scroll { (table) }
-            p.note { "The same " a href="/stats.json" { "as JSON" } ", also here for clients that accept only that." }
+            h1 { "The last requests" }
+            div.scroll { table #requests {
+                thead { tr {
+                    th { "Request" } th.number { "Status" } th.number { "Took" } th { "The page was" } th { "Cache-Status" }
+                } }
+                tbody { @for entry in entries { tr {
+                    td { (entry.method) " " (entry.address) }
+                    td.number { (entry.status) }
+                    td.number { (format!("{:.2} ms", entry.milliseconds)) }
+                    td { (entry.why) }
+                    td { code { (entry.cache_status) } }
+                } } }
+            } }
+            p.note { "The status 304 tells a browser that it has the page already." }
+        }
+        section {
+            h1 { "The functions, and why calls missed" }
+            pre.scroll { (counters) }
+            p.note {
+                "The function " code { "page" } " stands for all pages. All of this " a href="/stats.json" { "as JSON" }
+                ", also here for clients that accept only that."
+            }
         }
     };
     page("Counters", None, &body)
 }
 
-pub(crate) fn refusal(status: StatusCode, words: &str) -> Markup {
+pub(crate) fn refusal(status: StatusCode, words: &str) -> Page {
     let title = status.canonical_reason().unwrap_or("No page");
     let body = html! { section { h1 { (title) } p { (words) } p { a href="/" { "To the first page" } } } };
     page(title, None, &body)
 }
 
 /// The frame of every page. `address` is that of a page whose answers can be invalidated.
-fn page(title: &str, address: Option<&str>, body: &Markup) -> Markup {
-    html! {
+fn page(title: &str, address: Option<&str>, body: &Markup) -> Page {
+    Page(html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -211,32 +262,14 @@ fn page(title: &str, address: Option<&str>, body: &Markup) -> Markup {
                     (body)
                 }
                 footer {
+                    p #how {}
                     "Flights: US Bureau of Transportation Statistics, on-time performance data of January 2001. "
-                    "Airports: Data.gov. The functions behind these pages remember with cache-request."
+                    "Airports: Data.gov. These pages, and the functions behind them, are cached with cache-request."
                 }
+                script { (PreEscaped(HOW)) }
             }
         }
-    }
-}
-
-/// A heading, with whether the answer below it was computed or cached.
-fn heading<T>(title: &str, watched: &Watched<T>) -> Markup {
-    let milliseconds = watched.took.as_secs_f64() * 1000.0;
-    let digits = match milliseconds {
-        ..0.1 => 3,
-        ..10.0 => 2,
-        _ => 0,
-    };
-    html! {
-        div.heading {
-            h2 { (title) }
-            @if watched.computed {
-                span.badge.computed { "computed in " (format!("{milliseconds:.digits$}")) " ms" }
-            } @else {
-                span.badge.remembered { "from the cache in " (format!("{milliseconds:.digits$}")) " ms" }
-            }
-        }
-    }
+    })
 }
 
 fn delays_form(filter: &Filter) -> Markup {

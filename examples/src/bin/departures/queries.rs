@@ -5,30 +5,33 @@
 //! - The arguments are the key, without `db`: it says where to ask, not what.
 //! - An `Err` is not cached. An airport that does not exist is therefore an error and not a `None`: a client that tries all
 //!   possible codes leaves nothing in the cache.
-//! - Arguments are checked and in one spelling (see [`Iata`]), so `jfk` and `JFK` share an answer.
-
-use std::{fmt, str::FromStr};
+//! - Arguments are checked and in one spelling (see `arguments.rs`), so `jfk` and `JFK` share an answer.
+//! - What `rename_airport` changes is known to this run of the site only. [`airport`] and [`busiest_airports`] show it, so
+//!   their keys have `db.run`.
 
 use cache_request::cache_request;
 use rusqlite::{OptionalExtension, named_params, params};
 use serde::{Deserialize, Serialize};
 
-use crate::data::Db;
+use crate::{
+    arguments::{Day, Iata, Limit},
+    data::Db,
+};
 
 /// The fewest flights in the month with which a route can be among the worst: about three a day.
 pub(crate) const ENOUGH_FLIGHTS: u32 = 90;
 
 /// The name and place of an airport. They change seldom, so their timeout is longer than the others.
-#[cache_request(timeout = 3600, skip(db))]
+#[cache_request(timeout = 3600, skip(db), vary(db.run))]
 pub(crate) async fn airport(db: &Db, iata: &Iata) -> Result<Airport, Error> {
     let code = iata.clone();
-    let found = db.read(move |connection| {
+    let found = db.ask(move |connection| {
         let mut query = connection
             .prepare_cached("SELECT iata, name, city, state, latitude, longitude FROM airports WHERE iata = ?")?;
         query
-            .query_row([&code.0], |row| {
+            .query_row([&code], |row| {
                 Ok(Airport {
-                    iata: Iata(row.get(0)?),
+                    iata: row.get(0)?,
                     name: row.get(1)?,
                     city: row.get(2)?,
                     state: row.get(3)?,
@@ -45,7 +48,7 @@ pub(crate) async fn airport(db: &Db, iata: &Iata) -> Result<Airport, Error> {
 #[cache_request(timeout = 300, skip(db))]
 pub(crate) async fn punctuality(db: &Db, origin: &Iata) -> Result<Option<Punctuality>, Error> {
     let origin = origin.clone();
-    let found = db.read(move |connection| {
+    let found = db.ask(move |connection| {
         // A percentile is the smallest delay that so many of the flights do not exceed.
         let mut query = connection.prepare_cached(
             "SELECT count(*), avg(delay), avg(delay < 15), max(delay),
@@ -56,7 +59,7 @@ pub(crate) async fn punctuality(db: &Db, origin: &Iata) -> Result<Option<Punctua
              HAVING count(*) > 0",
         )?;
         query
-            .query_row([&origin.0], |row| {
+            .query_row([&origin], |row| {
                 Ok(Punctuality {
                     flights: row.get(0)?,
                     mean: row.get(1)?,
@@ -73,14 +76,14 @@ pub(crate) async fn punctuality(db: &Db, origin: &Iata) -> Result<Option<Punctua
 
 /// Where most flights from an airport go.
 #[cache_request(timeout = 300, skip(db))]
-pub(crate) async fn destinations(db: &Db, origin: &Iata, limit: u32) -> Result<Vec<Route>, Error> {
+pub(crate) async fn destinations(db: &Db, origin: &Iata, limit: Limit) -> Result<Vec<Route>, Error> {
     let origin = origin.clone();
-    let found = db.read(move |connection| {
+    let found = db.ask(move |connection| {
         let mut query = connection.prepare_cached(
             "SELECT origin, destination, count(*), avg(delay), avg(delay < 15), max(distance)
              FROM flights WHERE origin = ? GROUP BY destination ORDER BY count(*) DESC, destination LIMIT ?",
         )?;
-        query.query_map(params![origin.0, limit], Route::from_row)?.collect()
+        query.query_map(params![origin, limit], Route::from_row)?.collect()
     });
     Ok(found.await?)
 }
@@ -91,10 +94,10 @@ pub(crate) async fn delays(
     db: &Db,
     origin: Option<&Iata>,
     destination: Option<&Iata>,
-    day: Option<u8>,
+    day: Option<Day>,
 ) -> Result<Vec<Hour>, Error> {
     let (origin, destination) = (origin.cloned(), destination.cloned());
-    let found = db.read(move |connection| {
+    let found = db.ask(move |connection| {
         let mut query = connection.prepare_cached(
             "SELECT hour, count(*), avg(delay), avg(delay < 15)
              FROM flights
@@ -103,9 +106,7 @@ pub(crate) async fn delays(
                AND (:day IS NULL OR day = :day)
              GROUP BY hour ORDER BY hour",
         )?;
-        let filter = named_params! {
-            ":origin": origin.map(|iata| iata.0), ":destination": destination.map(|iata| iata.0), ":day": day,
-        };
+        let filter = named_params! { ":origin": origin, ":destination": destination, ":day": day };
         let hours = query.query_map(filter, |row| {
             Ok(Hour { hour: row.get(0)?, flights: row.get(1)?, mean: row.get(2)?, on_time: row.get(3)? })
         })?;
@@ -116,8 +117,8 @@ pub(crate) async fn delays(
 
 /// The routes with the longest mean delay, of those that have [`ENOUGH_FLIGHTS`].
 #[cache_request(timeout = 300, skip(db))]
-pub(crate) async fn worst_routes(db: &Db, limit: u32) -> Result<Vec<Route>, Error> {
-    let found = db.read(move |connection| {
+pub(crate) async fn worst_routes(db: &Db, limit: Limit) -> Result<Vec<Route>, Error> {
+    let found = db.ask(move |connection| {
         let mut query = connection.prepare_cached(
             "SELECT origin, destination, count(*), avg(delay), avg(delay < 15), max(distance)
              FROM flights GROUP BY origin, destination HAVING count(*) >= ?
@@ -129,16 +130,16 @@ pub(crate) async fn worst_routes(db: &Db, limit: u32) -> Result<Vec<Route>, Erro
 }
 
 /// The airports with most departures, the busiest first.
-#[cache_request(timeout = 300, skip(db))]
-pub(crate) async fn busiest_airports(db: &Db, limit: u32) -> Result<Vec<Busy>, Error> {
-    let found = db.read(move |connection| {
+#[cache_request(timeout = 300, skip(db), vary(db.run))]
+pub(crate) async fn busiest_airports(db: &Db, limit: Limit) -> Result<Vec<Busy>, Error> {
+    let found = db.ask(move |connection| {
         let mut query = connection.prepare_cached(
             "SELECT iata, city, count(*), avg(delay < 15)
              FROM flights JOIN airports ON iata = origin
              GROUP BY iata ORDER BY count(*) DESC, iata LIMIT ?",
         )?;
         let airports = query.query_map([limit], |row| {
-            Ok(Busy { iata: Iata(row.get(0)?), city: row.get(1)?, flights: row.get(2)?, on_time: row.get(3)? })
+            Ok(Busy { iata: row.get(0)?, city: row.get(1)?, flights: row.get(2)?, on_time: row.get(3)? })
         })?;
         airports.collect()
     });
@@ -148,7 +149,7 @@ pub(crate) async fn busiest_airports(db: &Db, limit: u32) -> Result<Vec<Busy>, E
 /// The whole month in four numbers. A function without arguments has one answer.
 #[cache_request(timeout = 300, skip(db))]
 pub(crate) async fn month(db: &Db) -> Result<Month, Error> {
-    let found = db.read(|connection| {
+    let found = db.ask(|connection| {
         let mut query = connection.prepare_cached(
             "SELECT count(*), count(DISTINCT origin), count(DISTINCT origin || ' ' || destination), avg(delay < 15)
              FROM flights",
@@ -159,10 +160,6 @@ pub(crate) async fn month(db: &Db) -> Result<Month, Error> {
     });
     Ok(found.await?)
 }
-
-/// An airport's code, in capitals: `ORD`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Iata(String);
 
 /// See [`airport`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -236,32 +233,13 @@ pub(crate) enum Error {
 impl Route {
     fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            origin: Iata(row.get(0)?),
-            destination: Iata(row.get(1)?),
+            origin: row.get(0)?,
+            destination: row.get(1)?,
             flights: row.get(2)?,
             mean: row.get(3)?,
             on_time: row.get(4)?,
             distance: row.get(5)?,
         })
-    }
-}
-
-impl FromStr for Iata {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let code = text.trim();
-        if matches!(code.len(), 3 | 4) && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            Ok(Self(code.to_ascii_uppercase()))
-        } else {
-            Err(format!("“{text}” is not the code of an airport, which has three or four letters or digits, like ORD"))
-        }
-    }
-}
-
-impl fmt::Display for Iata {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

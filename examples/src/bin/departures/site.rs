@@ -1,57 +1,103 @@
 //! The addresses of the site: each handler checks what a request asks for, then calls `queries.rs`.
 //!
 //! A `GET` shows a page. A `POST` to the same address invalidates what the page shows, and leads back to it.
+//! The cache invalidates the page itself, as HTTP has it: a `POST` that succeeds changes what is at its address.
+
+use std::str::FromStr;
 
 use axum::{
-    Json, Router,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, Uri, header},
-    middleware::map_response,
+    Form, Json, Router,
+    extract::{
+        FromRef, Path, Query, Request, State,
+        rejection::{FormRejection, QueryRejection},
+    },
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    middleware::{from_fn_with_state, map_request, map_response},
     response::{IntoResponse, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
+use cache_request::http::CachePage;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::try_join;
 
 use crate::{
+    arguments::{Day, Iata, Limit},
     cache,
     data::Db,
-    pages,
-    queries::{self, Iata},
-    watch::watch,
+    journal::{self, Journal},
+    pages, queries, rpc,
 };
 
-const BUSIEST: u32 = 12;
-const DESTINATIONS: u32 = 15;
-const MOST_ROUTES: u32 = 200;
+pub(crate) const BUSIEST: Limit = Limit::of(12);
+pub(crate) const DESTINATIONS: Limit = Limit::of(15);
+const ROUTES: Limit = Limit::of(20);
+/// In characters.
+pub(crate) const LONGEST_NAME: usize = 60;
 
+#[derive(Clone)]
+struct Site {
+    db: Db,
+    pages: CachePage,
+    journal: Journal,
+}
+
+impl FromRef<Site> for Db {
+    fn from_ref(site: &Site) -> Self {
+        site.db.clone()
+    }
+}
+
+/// A layer is around those above it. What comes after them all is not for the cache of pages.
 pub(crate) fn router(db: Db) -> Router {
+    let site = Site { pages: cache::pages(&db), journal: Journal::default(), db };
     Router::new()
         .route("/", get(home).post(forget_home))
         .route("/airports", get(find_airport))
         .route("/airports/{iata}", get(airport).post(forget_airport))
+        .route("/airports/{iata}/name", post(rename_airport))
         .route("/delays", get(delays).post(forget_delays))
         .route("/routes/worst", get(worst_routes).post(forget_worst_routes))
-        .route("/stats", get(stats))
-        .route("/stats.json", get(async || Json(cache::stats())))
         .fallback(async |uri: Uri| Refusal::NotFound(format!("There is no page {}.", uri.path())))
-        .with_state(db)
-        .layer(map_response(not_stored))
+        .layer(site.pages.clone())
+        .layer(map_request(under_one_host))
+        .layer(map_response(asked_for_each_time))
+        .layer(from_fn_with_state(site.journal.clone(), journal::note))
+        .route("/rpc", post(rpc::endpoint))
+        .route("/stats", get(stats))
+        .route("/stats.json", get(async |State(site): State<Site>| not_stored(json(&site))))
+        .with_state(site)
 }
 
-/// Browsers are to ask each time: the site has the cache.
-async fn not_stored(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+/// Pages are cached once, under whatever name the site was asked, so that a purge finds them.
+async fn under_one_host(mut request: Request) -> Request {
+    request.headers_mut().insert(header::HOST, HeaderValue::from_static(cache::HOST));
+    request
+}
+
+/// A purge does not reach browsers. They keep what the site keeps, but ask each time, and get 304 for a page that they have.
+async fn asked_for_each_time(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    if headers.get(header::CACHE_CONTROL).is_some_and(|control| control != "no-store") {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.remove(header::EXPIRES);
+    }
     response
 }
 
-async fn home(State(db): State<Db>) -> Result<impl IntoResponse, Refusal> {
-    let (month, airports) = try_join!(watch(queries::month(&db)), watch(queries::busiest_airports(&db, BUSIEST)))?;
+/// Leads to the one address of a page if it was asked for under another one, which a purge would not find.
+fn only_at(address: &str, is_there: bool) -> Result<(), Refusal> {
+    if is_there { Ok(()) } else { Err(Refusal::Elsewhere(address.to_owned())) }
+}
+
+async fn home(State(db): State<Db>, uri: Uri) -> Result<impl IntoResponse, Refusal> {
+    only_at("/", uri.query().is_none())?;
+    let (month, airports) = try_join!(queries::month(&db), queries::busiest_airports(&db, BUSIEST))?;
     Ok(pages::home(&month, &airports))
 }
 
 async fn forget_home(State(db): State<Db>) -> Result<Redirect, Refusal> {
-    cache::forget_home(&db, BUSIEST).await?;
+    cache::forget_home(&db).await?;
     Ok(Redirect::to("/"))
 }
 
@@ -67,25 +113,66 @@ async fn find_airport(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<R
     Ok(Redirect::to(&pages::airport_address(&iata)))
 }
 
-async fn airport(State(db): State<Db>, Path(iata): Path<String>) -> Result<impl IntoResponse, Refusal> {
-    let iata: Iata = iata.parse().map_err(Refusal::BadRequest)?;
-    let airport = watch(queries::airport(&db, &iata)).await?;
+async fn airport(State(db): State<Db>, Path(code): Path<String>, uri: Uri) -> Result<impl IntoResponse, Refusal> {
+    let iata: Iata = code.parse().map_err(Refusal::BadRequest)?;
+    only_at(&pages::airport_address(&iata), code == iata.to_string() && uri.query().is_none())?;
+    let airport = queries::airport(&db, &iata).await?;
     let (punctuality, destinations) =
-        try_join!(watch(queries::punctuality(&db, &iata)), watch(queries::destinations(&db, &iata, DESTINATIONS)))?;
-    Ok(pages::airport(&airport, &punctuality, &destinations))
+        try_join!(queries::punctuality(&db, &iata), queries::destinations(&db, &iata, DESTINATIONS))?;
+    Ok(pages::airport(&airport, punctuality.as_ref(), &destinations))
 }
 
 async fn forget_airport(State(db): State<Db>, Path(iata): Path<String>) -> Result<Redirect, Refusal> {
     let iata: Iata = iata.parse().map_err(Refusal::BadRequest)?;
-    cache::forget_airport(&db, &iata, DESTINATIONS).await?;
+    cache::forget_airport(&db, &iata).await?;
     Ok(Redirect::to(&pages::airport_address(&iata)))
+}
+
+#[derive(Deserialize)]
+struct Names {
+    name: String,
+    city: String,
+}
+
+/// Gives an airport another name and city, and leads to its page, which shows them.
+async fn rename_airport(
+    State(site): State<Site>,
+    Path(iata): Path<String>,
+    headers: HeaderMap,
+    names: Result<Form<Names>, FormRejection>,
+) -> Result<Redirect, Refusal> {
+    if headers.get("sec-fetch-site").is_some_and(|origin| origin != "same-origin") {
+        return Err(Refusal::Forbidden);
+    }
+    let iata: Iata = iata.parse().map_err(Refusal::BadRequest)?;
+    let Form(Names { name, city }) = names?;
+    let (name, city) = (checked_name(&name)?, checked_name(&city)?);
+    let page = pages::airport_address(&iata);
+    // In a task, as it is dropped here if the browser leaves: a change whose old answers stay would show them on.
+    let change = tokio::spawn(async move {
+        if !site.db.rename_airport(&iata, name, city).await? {
+            return Err(queries::Error::UnknownAirport(iata).into());
+        }
+        cache::forget_names(&site.db, &site.pages, &iata).await.map_err(Refusal::from)
+    });
+    change.await.map_err(|_| Refusal::Fault)??;
+    Ok(Redirect::to(&page))
+}
+
+fn checked_name(text: &str) -> Result<String, Refusal> {
+    let name = text.trim();
+    if (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.contains(char::is_control) {
+        Ok(name.to_owned())
+    } else {
+        Err(Refusal::BadRequest(format!("A name has from 1 to {LONGEST_NAME} characters, in one line.")))
+    }
 }
 
 /// Which delays to show. `None`, or an empty field of the form, is any.
 pub(crate) struct Filter {
     pub(crate) origin: Option<Iata>,
     pub(crate) destination: Option<Iata>,
-    pub(crate) day: Option<u8>,
+    pub(crate) day: Option<Day>,
 }
 
 #[derive(Default, Deserialize)]
@@ -100,18 +187,13 @@ impl TryFrom<DelaysQuery> for Filter {
     type Error = Refusal;
 
     fn try_from(query: DelaysQuery) -> Result<Self, Refusal> {
-        let day = match query.day.trim() {
-            "" => None,
-            day => Some(day.parse().ok().filter(|day| (1..=31).contains(day)).ok_or_else(|| {
-                Refusal::BadRequest(format!("“{day}” is not a day of January, which has the days 1 to 31"))
-            })?),
-        };
-        let code = |text: String| match text.trim() {
-            "" => Ok(None),
-            text => text.parse().map(Some).map_err(Refusal::BadRequest),
-        };
-        Ok(Self { origin: code(query.origin)?, destination: code(query.destination)?, day })
+        Ok(Self { origin: given(&query.origin)?, destination: given(&query.destination)?, day: given(&query.day)? })
     }
+}
+
+/// What a field of a form holds, unless it is empty.
+fn given<T: FromStr<Err = String>>(field: &str) -> Result<Option<T>, Refusal> {
+    if field.trim().is_empty() { Ok(None) } else { field.parse().map(Some).map_err(Refusal::BadRequest) }
 }
 
 async fn delays(
@@ -122,8 +204,8 @@ async fn delays(
     for iata in filter.origin.iter().chain(&filter.destination) {
         queries::airport(&db, iata).await?;
     }
-    let hours = queries::delays(&db, filter.origin.as_ref(), filter.destination.as_ref(), filter.day);
-    Ok(pages::delays(&filter, &watch(hours).await?))
+    let hours = queries::delays(&db, filter.origin.as_ref(), filter.destination.as_ref(), filter.day).await?;
+    Ok(pages::delays(&filter, &hours))
 }
 
 async fn forget_delays(
@@ -142,13 +224,8 @@ struct WorstQuery {
 }
 
 impl WorstQuery {
-    fn limit(&self) -> Result<u32, Refusal> {
-        match self.limit.trim() {
-            "" => Ok(20),
-            limit => limit.parse().ok().filter(|limit| (1..=MOST_ROUTES).contains(limit)).ok_or_else(|| {
-                Refusal::BadRequest(format!("“{limit}” is not a number of routes, which is from 1 to {MOST_ROUTES}"))
-            }),
-        }
+    fn limit(&self) -> Result<Limit, Refusal> {
+        Ok(given(&self.limit)?.unwrap_or(ROUTES))
     }
 }
 
@@ -157,7 +234,7 @@ async fn worst_routes(
     query: Result<Query<WorstQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let limit = query?.limit()?;
-    Ok(pages::worst_routes(limit, &watch(queries::worst_routes(&db, limit)).await?))
+    Ok(pages::worst_routes(limit, &queries::worst_routes(&db, limit).await?))
 }
 
 async fn forget_worst_routes(
@@ -169,21 +246,31 @@ async fn forget_worst_routes(
     Ok(Redirect::to(&pages::worst_routes_address(limit)))
 }
 
-/// The counters: as a page, or as JSON if the request accepts that.
-async fn stats(headers: HeaderMap) -> Response {
+/// The last requests and the counters: as a page, or as JSON if the request accepts that.
+async fn stats(State(site): State<Site>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let stats = cache::stats();
-    let page = if accept.contains("application/json") {
-        Json(stats).into_response()
+    if accept.contains("application/json") {
+        not_stored(json(&site))
     } else {
-        pages::stats(&stats.to_string()).into_response()
-    };
-    ([(header::VARY, "accept")], page).into_response()
+        not_stored(pages::stats(&site.journal.entries(), &cache::stats().to_string()))
+    }
+}
+
+fn json(site: &Site) -> impl IntoResponse {
+    Json(json!({ "requests": site.journal.entries(), "cache": cache::stats() }))
+}
+
+fn not_stored(response: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], response).into_response()
 }
 
 /// Why a request gets no page, in words for its sender.
 pub(crate) enum Refusal {
+    /// It is at another address.
+    Elsewhere(String),
     BadRequest(String),
+    /// The form is on a page of another site.
+    Forbidden,
     NotFound(String),
     Fault,
 }
@@ -214,9 +301,23 @@ impl From<QueryRejection> for Refusal {
     }
 }
 
+impl From<FormRejection> for Refusal {
+    fn from(rejection: FormRejection) -> Self {
+        Self::BadRequest(rejection.body_text())
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(fault: rusqlite::Error) -> Self {
+        queries::Error::from(fault).into()
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, words) = match self {
+            Self::Elsewhere(address) => return Redirect::permanent(&address).into_response(),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "This form is for pages of this site.".to_owned()),
             Self::BadRequest(words) => (StatusCode::BAD_REQUEST, words),
             Self::NotFound(words) => (StatusCode::NOT_FOUND, words),
             Self::Fault => (StatusCode::INTERNAL_SERVER_ERROR, "Something is wrong on this side.".to_owned()),
