@@ -43,7 +43,7 @@ pub(crate) struct Part {
 /// Where a part of the key comes from.
 pub(crate) enum Origin {
     /// An argument of this type.
-    Argument(Type),
+    Argument(Box<Type>),
     /// A name in the pattern of this argument.
     Binding(Ident),
     /// The attribute names it, so that it is a part whatever it is.
@@ -248,7 +248,7 @@ fn part(argument: &Argument, binding: &Binding) -> Part {
     let span = ident.span();
     let value = if binding.reference { quote!(#ident) } else { quote_spanned!(span=> &#ident) };
     let origin = match argument.pattern {
-        None => Origin::Argument(argument.ty.clone()),
+        None => Origin::Argument(Box::new(argument.ty.clone())),
         Some(_) => Origin::Binding(argument.name.clone()),
     };
     Part { name: binding.name.clone(), value, origin, span, cfg: argument.cfg.clone() }

@@ -1,6 +1,6 @@
 //! The types of `http` as arguments.
 
-use ::http::{HeaderMap, Method, Request, Uri, request::Parts};
+use ::http::{HeaderMap, HeaderValue, Method, Request, Uri, request::Parts, uri::Authority};
 
 use crate::{
     attribute::part::{
@@ -24,7 +24,7 @@ impl Extractor for Uri {
     fn add_to(&self, key: &mut KeyBuilder<'_>) {
         key.sequence(|key| {
             key.part(&self.scheme_str());
-            key.part(&self.authority().map(|authority| authority.as_str()));
+            key.part(&self.authority().map(Authority::as_str));
             key.part(self.path());
             add_query(self.query(), key);
         });
@@ -43,7 +43,7 @@ pub(super) fn add_query(query: Option<&str>, key: &mut KeyBuilder<'_>) {
 
 impl HeaderFields for HeaderMap {
     fn lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.get_all(name).iter().map(|value| value.as_bytes())
+        self.get_all(name).iter().map(HeaderValue::as_bytes)
     }
 }
 

@@ -71,7 +71,10 @@ impl<E> ValueOf<Result<Response, E>> for StoredResponse {
     }
 
     fn from_answer(answer: Result<Response, E>) -> Result<Self, Result<Response, E>> {
-        answer.map_err(Err).and_then(|response| Self::from_answer(response).map_err(Ok))
+        match answer {
+            Ok(response) => Self::from_answer(response).map_err(Ok),
+            Err(error) => Err(Err(error)),
+        }
     }
 
     fn into_answer(self) -> Result<Response, E> {
@@ -140,7 +143,7 @@ type Frames = VecDeque<Result<Frame<Bytes>, ::axum::Error>>;
 async fn read(body: &mut Body) -> Result<Bytes, Frames> {
     let mut frames = Frames::new();
     while let Some(frame) = body.frame().await {
-        let is_data = frame.as_ref().is_ok_and(|frame| frame.is_data());
+        let is_data = frame.as_ref().is_ok_and(Frame::is_data);
         frames.push_back(frame);
         if !is_data {
             return Err(frames);
