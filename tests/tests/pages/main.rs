@@ -7,3 +7,4 @@ mod public_suite;
 mod sharing;
 mod site;
 mod support;
+mod targets;

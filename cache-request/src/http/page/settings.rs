@@ -10,7 +10,7 @@ use ::http::{HeaderMap, HeaderName};
 use super::{
     super::rules::{conditions::validators, freshness::Freshness},
     fill::{FillKey, Fills},
-    key::QueryRules,
+    key::TargetRules,
     shelf::Shelf,
     site::Site,
 };
@@ -26,7 +26,7 @@ pub(super) struct Settings {
     pub(super) cache: Option<Cache>,
     pub(super) site: Option<Site>,
     pub(super) targets: Vec<HeaderName>,
-    pub(super) query: QueryRules,
+    pub(super) addressing: TargetRules,
     pub(super) obeys_clients: bool,
     pub(super) keep_stale: Duration,
     pub(super) max_body: u64,
