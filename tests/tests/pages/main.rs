@@ -3,6 +3,7 @@
 mod backends;
 mod faults;
 mod model;
+mod negotiation;
 mod public_suite;
 mod sharing;
 mod site;

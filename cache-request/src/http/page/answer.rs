@@ -83,7 +83,8 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BodyError>,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    settings.offers.reduce(&mut parts.headers);
     let shelf = settings.shelf();
     match Plan::of(settings, &parts) {
         Plan::Pass(handling, target) => {

@@ -168,8 +168,17 @@ fn lower(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether anything overrides the target of a request.
+pub(super) fn has_overrides(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| OVERRIDES.contains(&name.as_str()))
+}
+
 /// What overrides the target of a request. A page that may have been made from it is for requests with the same overrides only.
 pub(super) fn overrides(headers: &HeaderMap) -> Vec<(&'static str, Vec<u8>)> {
+    // Few requests have any, and to look for each name takes long.
+    if !has_overrides(headers) {
+        return Vec::new();
+    }
     let present = OVERRIDES.into_iter().filter(|name| headers.contains_key(*name));
     // No value has a line feed, so it separates lines.
     let lines = |name| {

@@ -7,6 +7,7 @@ mod entry;
 mod fill;
 mod filling;
 mod future;
+mod head;
 mod key;
 mod respond;
 mod settings;
@@ -35,7 +36,7 @@ pub use self::{
 };
 use self::{
     key::{Target, TargetRules},
-    settings::Settings,
+    settings::{Offers, Settings},
 };
 use crate::{Cache, Error, ErrorKind};
 
@@ -72,6 +73,7 @@ impl CachePage {
                 cache: None,
                 site: None,
                 targets: vec![HeaderName::from_static("cdn-cache-control")],
+                offers: Offers::default(),
                 addressing: TargetRules::default(),
                 obeys_clients: true,
                 keep_stale: KEEP_STALE,
@@ -140,6 +142,21 @@ impl CachePage {
     pub fn only_query<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
         self.set(|settings| settings.addressing.query.only = Some(names))
+    }
+
+    /// The languages in which the wrapped service answers, as tags such as `de` or `pt-BR`. It gets `Accept-Language` with these alone, in
+    /// the order that the client prefers: `de-AT, fr;q=0.9` is `de`, and a client that wants none of them sends no such field. A page
+    /// that varies by language then has few variants. Name all languages, or clients miss the others.
+    pub fn languages<T: AsRef<str>>(self, tags: impl IntoIterator<Item = T>) -> Self {
+        let tags = tags.into_iter().map(|tag| tag.as_ref().to_ascii_lowercase()).collect();
+        self.set(|settings| settings.offers.languages = Some(tags))
+    }
+
+    /// The content codings in which the wrapped service answers, such as `br` and `gzip`. It gets `Accept-Encoding` with these alone, in
+    /// this order where the client prefers none. A page that varies by coding then has few variants.
+    pub fn encodings<T: AsRef<str>>(self, codings: impl IntoIterator<Item = T>) -> Self {
+        let codings = codings.into_iter().map(|coding| coding.as_ref().to_ascii_lowercase()).collect();
+        self.set(|settings| settings.offers.encodings = Some(codings))
     }
 
     /// Names the URI that the client asked for, where the layer sees another one: inside `Router::nest`, axum has taken the prefix from
