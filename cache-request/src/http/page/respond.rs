@@ -29,7 +29,7 @@ pub(super) fn page_response(page: &Page, method: &Method, request: &HeaderMap, h
     let length = page.body.len() as u64;
     match wanted(method, request, page.status, &page.headers, length) {
         Wanted::Whole => response(page.status, head, PageBody::of(page.body.clone())),
-        Wanted::Unsatisfiable => unsatisfiable(head, length),
+        Wanted::Unsatisfiable => unsatisfiable(&head, length),
         Wanted::Parts(parts) => partial(page, head, &parts),
     }
 }
@@ -41,7 +41,7 @@ pub(super) fn not_modified(mut head: HeaderMap) -> Response<PageBody> {
 }
 
 /// 416, which tells the length and nothing of the page (RFC 9110, section 15.5.17).
-fn unsatisfiable(head: HeaderMap, length: u64) -> Response<PageBody> {
+fn unsatisfiable(head: &HeaderMap, length: u64) -> Response<PageBody> {
     let mut headers = HeaderMap::new();
     for name in [AGE, CACHE_STATUS] {
         head.get_all(&name).iter().for_each(|line| _ = headers.append(&name, line.clone()));
