@@ -2,3 +2,4 @@
 
 mod hits;
 mod keys;
+mod pages;

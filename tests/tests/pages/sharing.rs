@@ -10,6 +10,7 @@ use std::{
 
 use cache_request::{Cache, http::CachePage};
 use http::{Method, Response};
+use http_body::{Body as _, SizeHint};
 use http_body_util::BodyExt as _;
 use tower_layer::Layer as _;
 use tower_service::Service as _;
@@ -297,4 +298,19 @@ fn without_a_runtime_a_large_body_blocks_for_ever() {
         futures_lite::future::or(open, limit).await
     });
     assert_eq!(answer.expect("it does not block").text(), "more than four");
+}
+
+#[tokio::test]
+async fn the_length_of_an_arriving_body_stays_what_it_was() {
+    let (sender, script) = Script::sent();
+    let script = Mutex::new(Some(Script::Hinted(Box::new(script), SizeHint::with_exact(5))));
+    let bench = Bench::new(Origin::new(move |_, _| response(200, &[FRESH], script.lock().unwrap().take().unwrap())));
+    let mut body = bench.open(request(Method::GET, "/", &[])).await.unwrap().into_body();
+    assert_eq!(body.size_hint().exact(), Some(5));
+    sender.send(data("who")).unwrap();
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(body.size_hint().exact(), Some(2));
+    sender.send(data("le")).unwrap();
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(body.size_hint().exact(), Some(0));
 }

@@ -88,6 +88,31 @@ async fn a_page_sets_its_own_timeout() {
     }
 }
 
+/// What the cache does not store goes to caches of clients all the same.
+#[tokio::test]
+async fn a_response_that_is_not_stored_says_nothing() {
+    let bench = Bench::with(
+        CachePage::new().timeout(MINUTE),
+        Origin::new(|parts, _| match parts.headers.contains_key("if-none-match") {
+            true => response(304, &[], Script::text("")),
+            false => ok(&[], "page"),
+        }),
+    );
+    let known = ("if-none-match", "\"a\"");
+    for (method, fields) in [
+        (Method::HEAD, &[][..]),
+        (Method::HEAD, &[known]),
+        (Method::GET, &[("range", "bytes=0-1")]),
+        (Method::GET, &[("range", "bytes=0-1"), known]),
+        (Method::GET, &[("content-length", "1")]),
+        (Method::GET, &[("content-length", "1"), known]),
+    ] {
+        let answer = bench.send(request(method.clone(), "/", fields)).await;
+        assert!(answer.cache_status().contains("fwd="), "{answer:?}");
+        assert_eq!(answer.field("cache-control"), Some("max-age=60"), "{method} {fields:?}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn only_session_cookies_tell_users_apart() {
     let bench = Bench::with(CachePage::new().timeout(MINUTE).session_cookies(["session"]), silent(&[]));

@@ -61,6 +61,8 @@ pub(super) enum Script {
     Made(Box<dyn Iterator<Item = Item> + Send>),
     /// What the test sends.
     Sent(mpsc::UnboundedReceiver<Item>),
+    /// Another one that tells its length.
+    Hinted(Box<Script>, SizeHint),
 }
 
 impl Script {
@@ -94,12 +96,13 @@ impl Body for Script {
             Self::Fixed(frames, _) => Poll::Ready(frames.pop_front()),
             Self::Made(frames) => Poll::Ready(frames.next()),
             Self::Sent(receiver) => receiver.poll_recv(context),
+            Self::Hinted(script, _) => Pin::new(&mut **script).poll_frame(context),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Fixed(_, hint) => *hint,
+            Self::Fixed(_, hint) | Self::Hinted(_, hint) => *hint,
             Self::Made(_) | Self::Sent(_) => SizeHint::default(),
         }
     }

@@ -34,7 +34,7 @@ use crate::base::context;
 /// What the cache does with a request.
 enum Plan<'a> {
     /// It passes, and the cache does nothing but say why.
-    Pass(Handling),
+    Pass(Handling, Option<Target<'a>>),
     /// It passes, and may change what is stored for its target.
     Change(Target<'a>),
     /// It asks for a page.
@@ -43,22 +43,22 @@ enum Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn of(settings: &Settings, parts: &'a Parts) -> Self {
-        let bypass = |detail| Self::Pass(Handling::forwarded(Forward::Bypass).because(detail));
-        let Some(target) = Target::of(parts, &settings.query) else { return bypass("target") };
+        let bypass = |target, detail| Self::Pass(Handling::forwarded(Forward::Bypass).because(detail), target);
+        let Some(target) = Target::of(parts, &settings.addressing) else { return bypass(None, "target") };
         if !is_safe(&parts.method) {
             return Self::Change(target);
         }
         if parts.method != Method::GET && parts.method != Method::HEAD {
-            return Self::Pass(Handling::forwarded(Forward::Method));
+            return Self::Pass(Handling::forwarded(Forward::Method), Some(target));
         }
         if parts.headers.contains_key(UPGRADE) {
-            return bypass("upgrade");
+            return bypass(Some(target), "upgrade");
         }
         if has_body(&parts.headers) {
-            return bypass("body");
+            return bypass(Some(target), "body");
         }
         if settings.site.as_ref().is_some_and(|site| site.is_of_a_user(&parts.headers)) {
-            return bypass("user");
+            return bypass(Some(target), "user");
         }
         Self::Ask(target)
     }
@@ -83,11 +83,14 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BodyError>,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    settings.offers.reduce(&mut parts.headers);
     let shelf = settings.shelf();
     match Plan::of(settings, &parts) {
-        Plan::Pass(handling) => {
-            PageFuture::later(pass(Arc::clone(settings), shelf, service(), Request::from_parts(parts, body), handling))
+        Plan::Pass(handling, target) => {
+            let path = target.as_ref().map_or(parts.uri.path(), Target::path).to_owned();
+            let passing = Passing { settings: Arc::clone(settings), shelf, handling, path };
+            PageFuture::later(passing.pass(service(), Request::from_parts(parts, body)))
         }
         Plan::Change(target) => {
             let target = target.into_owned();
@@ -103,30 +106,32 @@ where
     }
 }
 
-/// Forwards a request that the cache has nothing to do with.
-async fn pass<S, B, R>(
+/// A request that the cache has nothing to do with.
+struct Passing {
     settings: Arc<Settings>,
     shelf: Shelf,
-    mut service: S,
-    request: Request<B>,
     handling: Handling,
-) -> Result<Response<PageBody>, S::Error>
-where
-    S: Service<Request<B>, Response = Response<R>>,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BodyError>,
-{
-    let path = request.uri().path().to_owned();
-    let is_of_a_user = settings.site.as_ref().is_some_and(|site| site.is_of_a_user(request.headers()));
-    let is_cacheable = [Method::GET, Method::HEAD].contains(request.method());
-    let response = service.call(request).await?;
-    let (mut head, body) = response.into_parts();
-    if let Some(site) = settings.site.as_ref().filter(|_| is_cacheable) {
-        site.complete(&path, is_of_a_user, &mut head, shelf.now());
+    path: String,
+}
+
+impl Passing {
+    async fn pass<S, B, R>(self, mut service: S, request: Request<B>) -> Result<Response<PageBody>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        R: Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BodyError>,
+    {
+        let is_cacheable = [Method::GET, Method::HEAD].contains(request.method());
+        let site = self.settings.site.as_ref().filter(|_| is_cacheable);
+        let is_of_a_user = site.is_some_and(|site| site.is_of_a_user(request.headers()));
+        let (mut head, body) = service.call(request).await?.into_parts();
+        if let Some(site) = site {
+            site.complete(&self.path, is_of_a_user, &mut head, self.shelf.now());
+        }
+        self.shelf.record(&self.handling);
+        self.handling.append_to(&mut head.headers);
+        Ok(Response::from_parts(head, PageBody::inner(body)))
     }
-    shelf.record(&handling);
-    handling.append_to(&mut head.headers);
-    Ok(Response::from_parts(head, PageBody::inner(body)))
 }
 
 /// Forwards an unsafe request, and invalidates what it has changed (RFC 9111, section 4.4).
@@ -151,7 +156,7 @@ where
             .map(|authority| further_targets(&target.scheme, &authority, &target.path_and_query, response.headers()));
         settings.try_invalidate(&shelf, &target.key(&settings.name)).await;
         for path in further.into_iter().flatten() {
-            settings.try_invalidate(&shelf, &target.with_path(&path, &settings.query).key(&settings.name)).await;
+            settings.try_invalidate(&shelf, &target.with_path(&path, &settings.addressing).key(&settings.name)).await;
         }
     }
     Handling::forwarded(Forward::Method).append_to(response.headers_mut());
@@ -180,13 +185,16 @@ where
     if ask.directives.only_if_cached {
         return Ok(only_if_cached());
     }
-    if is_for_itself(&ask, &parts.headers) {
-        let response = service.call(Request::from_parts(parts, body)).await?;
-        return Ok(ask.finish(response.map(PageBody::inner), Handling::forwarded(miss.forward)));
-    }
-    if ask.method == Method::HEAD {
-        let response = service.call(Request::from_parts(parts, body)).await?.map(PageBody::inner);
-        ask.learn_from_head(response.status(), response.headers(), miss.stale).await;
+    let is_for_itself = is_for_itself(&ask, &parts.headers);
+    if is_for_itself || ask.method == Method::HEAD {
+        let (mut head, body) = service.call(Request::from_parts(parts, body)).await?.into_parts();
+        if let Some(site) = &ask.settings.site {
+            site.complete(ask.target.path(), false, &mut head, ask.shelf.now());
+        }
+        if !is_for_itself {
+            ask.learn_from_head(head.status, &head.headers, miss.stale).await;
+        }
+        let response = Response::from_parts(head, PageBody::inner(body));
         return Ok(ask.finish(response, Handling::forwarded(miss.forward)));
     }
     let fill_key = FillKey::of(ask.shelf.engine(), &ask.key);

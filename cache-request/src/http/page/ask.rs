@@ -6,15 +6,16 @@ use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::AGE, 
 
 use super::{
     super::rules::{
-        conditions::{Condition, evaluate, is_unchanged, not_modified},
+        conditions::{Condition, evaluate, is_for_origin, is_unchanged},
         directives::Directives,
         freshness::{Control, Freshness, Reason, Reuse},
     },
     body::{PageBody, Spool},
     entry::Page,
     fill::{Shared, SharedBody},
+    head::Moment,
     key::Target,
-    respond::page_response,
+    respond::{not_modified, page_response, response},
     settings::Settings,
     shelf::{Found, Place, Shelf},
     site::Site,
@@ -27,7 +28,7 @@ pub(super) struct Ask<'a> {
     pub(super) settings: Arc<Settings>,
     pub(super) shelf: Shelf,
     pub(super) target: Target<'a>,
-    pub(super) key: Arc<Key>,
+    pub(super) key: Key,
     pub(super) method: Method,
     pub(super) directives: Directives,
 }
@@ -43,7 +44,7 @@ impl<'a> Ask<'a> {
     pub(super) fn new(settings: &Arc<Settings>, shelf: Shelf, target: Target<'a>, parts: &Parts) -> Self {
         let obeys = settings.obeys_clients;
         let directives = if obeys { Directives::of_request(&parts.headers) } else { Directives::default() };
-        let key = Arc::new(target.key(&settings.name));
+        let key = target.key(&settings.name);
         Self { settings: Arc::clone(settings), shelf, target, key, method: parts.method.clone(), directives }
     }
 
@@ -73,12 +74,10 @@ impl<'a> Ask<'a> {
             Found::NoVariant => return Err(Miss { forward: Forward::VaryMiss, stale: None }),
             Found::Nothing => return Err(Miss { forward: Forward::UriMiss, stale: None }),
         };
-        let is_for_origin =
-            || evaluate(request, page.status, &page.headers, page.freshness.received()) == Condition::OfOrigin;
         let forward = match page.freshness.reuse(&self.directives, self.shelf.now()) {
             Reuse::Validate(Reason::Stale) => Forward::Stale,
             Reuse::Validate(Reason::Request) => Forward::Request,
-            Reuse::Fresh | Reuse::Stale if is_for_origin() => Forward::Request,
+            Reuse::Fresh | Reuse::Stale if is_for_origin(request) => Forward::Request,
             Reuse::Fresh | Reuse::Stale => {
                 return Ok(self.stored(&page, request, Handling { hit: true, ..Handling::default() }));
             }
@@ -89,8 +88,17 @@ impl<'a> Ask<'a> {
     /// The answer from a stored response.
     pub(super) fn stored(&self, page: &Page, request: &HeaderMap, handling: Handling) -> Response<PageBody> {
         let now = self.shelf.now();
-        let handling = handling.with_ttl(page.freshness.left(now));
-        self.finish(page_response(page, &self.method, request, now), handling)
+        let handling = self.record(handling.with_ttl(page.freshness.left(now)));
+        let moment =
+            Moment { age: page.freshness.age(now).as_secs(), ttl: handling.ttl, of_site: self.settings.site.is_some() };
+        let make = || {
+            let mut head = page.headers.clone();
+            head.insert(AGE, HeaderValue::from(moment.age));
+            self.complete(&mut head, &handling);
+            head
+        };
+        let head = if handling.is_plain_hit() { page.head.at(moment, make) } else { make() };
+        page_response(page, &self.method, request, head)
     }
 
     /// The answer to a request that shares the response to another one.
@@ -120,28 +128,34 @@ impl<'a> Ask<'a> {
         handling: Handling,
     ) -> Option<Response<PageBody>> {
         let now = self.shelf.now();
-        let mut response = Response::new(PageBody::empty());
-        if evaluate(request, status, headers, freshness.received()) == Condition::NotModified {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            *response.headers_mut() = not_modified(headers);
+        let answer = if evaluate(request, status, headers, freshness.received()) == Condition::NotModified {
+            not_modified(headers.clone())
         } else {
-            *response.status_mut() = status;
-            *response.headers_mut() = headers.clone();
-            *response.body_mut() = PageBody::reader(spool)?;
-        }
-        Some(self.finish(response, handling.with_ttl(freshness.left(now))))
+            response(status, headers.clone(), PageBody::reader(spool)?)
+        };
+        Some(self.finish(answer, handling.with_ttl(freshness.left(now))))
     }
 
     /// Adds to an answer what the cache says of it.
-    pub(super) fn finish(&self, mut response: Response<PageBody>, mut handling: Handling) -> Response<PageBody> {
+    pub(super) fn finish(&self, mut response: Response<PageBody>, handling: Handling) -> Response<PageBody> {
+        let handling = self.record(handling);
+        self.complete(response.headers_mut(), &handling);
+        response
+    }
+
+    /// Counts and traces how the request was handled.
+    fn record(&self, mut handling: Handling) -> Handling {
         handling.key = self.settings.shows_key.then(|| self.target.to_string());
         self.shelf.record(&handling);
-        handling.append_to(response.headers_mut());
+        handling
+    }
+
+    fn complete(&self, headers: &mut HeaderMap, handling: &Handling) {
+        handling.append_to(headers);
         if self.settings.site.is_some() {
-            let control = Control::of(response.headers(), &[]);
-            Site::complete_vary(response.headers_mut(), &control);
+            let control = Control::of(headers, &[]);
+            Site::complete_vary(headers, &control);
         }
-        response
     }
 
     /// Invalidates the stored response if the one to a HEAD tells that it has changed (RFC 9111, section 4.3.5).

@@ -106,7 +106,7 @@ impl Body for PageBody {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::Parts(parts) => SizeHint::with_exact(parts.iter().map(|part| part.len() as u64).sum()),
-            Kind::Reader(reader) => reader.spool.hint,
+            Kind::Reader(reader) => reader.size_hint(),
             Kind::Inner(body) => body.size_hint(),
         }
     }
@@ -257,7 +257,7 @@ impl Spool {
             return None;
         }
         arriving.readers.push(Some(0));
-        Some(Reader { spool: Arc::clone(self), number: arriving.readers.len() - 1 })
+        Some(Reader { spool: Arc::clone(self), number: arriving.readers.len() - 1, taken: 0 })
     }
 }
 
@@ -277,10 +277,22 @@ impl Arriving {
 struct Reader {
     spool: Arc<Spool>,
     number: usize,
+    /// Bytes that it has read.
+    taken: u64,
 }
 
 impl Reader {
-    fn poll(&self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// What is left of the body.
+    fn size_hint(&self) -> SizeHint {
+        let mut left = SizeHint::new();
+        left.set_lower(self.spool.hint.lower().saturating_sub(self.taken));
+        if let Some(most) = self.spool.hint.upper() {
+            left.set_upper(most.saturating_sub(self.taken));
+        }
+        left
+    }
+
+    fn poll(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut arriving = lock(&self.spool.state);
         let next = arriving.readers[self.number].unwrap_or_default();
         if let Some(piece) = arriving.pieces.get(next - arriving.dropped).cloned() {
@@ -288,6 +300,7 @@ impl Reader {
             let writer = arriving.waiting_writer.take();
             drop(arriving);
             writer.into_iter().for_each(Waker::wake);
+            self.taken += piece.len();
             return Poll::Ready(Some(Ok(match piece {
                 Piece::Data(data) => Frame::data(data),
                 Piece::Trailers(trailers) => Frame::trailers(trailers),

@@ -6,9 +6,12 @@ use ::http::{HeaderMap, HeaderName, StatusCode};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::super::{
-    rules::freshness::Freshness,
-    wire::{self, Blob, Fields, Octets},
+use super::{
+    super::{
+        rules::freshness::Freshness,
+        wire::{self, Blob, Fields, Octets},
+    },
+    head::LastHead,
 };
 
 /// What is stored under a key.
@@ -28,6 +31,8 @@ pub(super) struct Page {
     pub(super) freshness: Freshness,
     /// How long it is kept, counted from when it is stored: while it is fresh, and then to be validated.
     pub(super) kept_for: Duration,
+    /// Of its last hit.
+    pub(super) head: LastHead,
 }
 
 /// The variants of a page, whose responses have a `Vary`.
@@ -83,7 +88,8 @@ impl Entry {
             + match self {
                 Self::Page(page) => {
                     let fields = page.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64);
-                    page.body.len() + fields.sum::<usize>()
+                    // Twice, as it keeps the header of its last hit as well.
+                    page.body.len() + fields.sum::<usize>() * 2
                 }
                 Self::Variants(variants) => {
                     variants.stored.len() * size_of::<Variant>()
@@ -131,6 +137,7 @@ impl<'de> Deserialize<'de> for Entry {
                     body: body.0.into(),
                     freshness: Freshness::from_numbers([received, age, lifetime, revalidate, error], flags),
                     kept_for: Duration::from_millis(kept_for),
+                    head: LastHead::default(),
                 })))
             }
             (None, Some((fields, stored, kept_for))) => {

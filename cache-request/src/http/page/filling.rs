@@ -29,6 +29,7 @@ use super::{
     body::{BodyError, PageBody, Spool},
     entry::Page,
     fill::{Fill, FillKey, Shared, SharedBody, Verdict},
+    head::LastHead,
     status::Handling,
 };
 use crate::{engine::flight::Leader, stats::Count};
@@ -83,9 +84,9 @@ impl Filling {
             }
         }
         let begun = Instant::now();
-        let (shelf, key) = (self.ask.shelf.clone(), Arc::clone(&self.ask.key));
+        let shelf = &self.ask.shelf;
         // What is invalidated from here on is not stored.
-        let leader = shelf.lead(&key);
+        let leader = shelf.lead(&self.ask.key);
         let stale = self.miss.stale.take().filter(|page| !validators(&page.headers).is_empty());
         make_conditional(&mut parts.headers, stale.as_ref().map(|page| &page.headers));
         let requested = shelf.now();
@@ -122,7 +123,8 @@ impl Filling {
         let freshness = if is_about { renewed() } else { page.freshness };
         let kept_for = settings.kept_for(&freshness, &headers, arrival.received);
         let varies_as_before = Vary::of(&headers) == Vary::of(&page.headers);
-        let page = Arc::new(Page { status: page.status, headers, body: page.body.clone(), freshness, kept_for });
+        let (status, body) = (page.status, page.body.clone());
+        let page = Arc::new(Page { status, headers, body, freshness, kept_for, head: LastHead::default() });
         let forward_status = Some(StatusCode::NOT_MODIFIED);
         let mut handling = Handling { forward_status, ..Handling::forwarded(self.miss.forward) };
         match storable(&self.ask.method, &self.request, page.status, &page.headers, &control) {
@@ -215,7 +217,8 @@ impl Filling {
             _ = reply.send(Ok(own));
         }
         if let Some(body) = collect(body, &spool, &stored).await {
-            self.store(&mut arrival, Arc::new(Page { status, headers: stored, body, freshness, kept_for })).await;
+            let page = Page { status, headers: stored, body, freshness, kept_for, head: LastHead::default() };
+            self.store(&mut arrival, Arc::new(page)).await;
         }
     }
 

@@ -3,13 +3,26 @@
 use std::{
     borrow::Cow,
     fmt::{self, Write as _},
+    sync::Arc,
 };
 
-use ::http::{HeaderMap, Uri, header::HOST, request::Parts, uri::Authority};
+use ::http::{HeaderMap, HeaderName, Uri, header::HOST, request::Parts, uri::Authority};
 use serde::Serialize;
 
 use super::super::rules::lists::trim;
-use crate::key::Key;
+use crate::{base::panic::catch_panic, key::Key};
+
+/// How the target of a request is told.
+#[derive(Clone, Default)]
+pub(super) struct TargetRules {
+    pub(super) query: QueryRules,
+    /// Names the URI that the client asked for, if the request's own is another one by now.
+    pub(super) original_uri: Option<OriginalUri>,
+    /// The field in which a proxy names the scheme.
+    pub(super) scheme_from: Option<HeaderName>,
+}
+
+pub(super) type OriginalUri = Arc<dyn Fn(&Parts) -> Option<Uri> + Send + Sync>;
 
 /// How a query becomes part of the key.
 #[derive(Debug, Clone, Default)]
@@ -46,45 +59,47 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// The target of a request, or `None` if it cannot be told: it has no host, or several that differ.
-    pub(super) fn of(request: &'a Parts, rules: &QueryRules) -> Option<Self> {
-        let mut hosts = request.headers.get_all(HOST).iter();
-        let host = match (hosts.next(), hosts.next()) {
-            (Some(host), None) => Some(host.to_str().ok()?),
-            (None, None) => None,
-            _ => return None,
+    pub(super) fn of(request: &'a Parts, rules: &TargetRules) -> Option<Self> {
+        let scheme = rules.scheme_from.as_ref().and_then(|field| proxied_scheme(&request.headers, field));
+        let original = match &rules.original_uri {
+            Some(original) => catch_panic(|| original(request))?,
+            None => None,
         };
-        let authority = match (request.uri.authority().map(Authority::as_str), host) {
-            (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => return None,
-            (Some(authority), _) | (None, Some(authority)) => authority,
-            (None, None) => return None,
-        };
-        Self::new(&request.uri, authority, rules)
+        match original {
+            None => Self::new(&request.uri, scheme, authority_of(request)?, &rules.query),
+            Some(uri) => {
+                let scheme = uri.scheme_str().or(scheme).or(request.uri.scheme_str());
+                let authority = uri.authority().map_or_else(|| authority_of(request), |own| Some(own.as_str()))?;
+                Target::new(&uri, scheme, authority, &rules.query).map(Target::into_owned)
+            }
+        }
     }
 
     /// The target that an absolute URI names.
-    pub(super) fn of_uri(uri: &'a Uri, rules: &QueryRules) -> Option<Self> {
-        Self::new(uri, uri.authority()?.as_str(), rules)
+    pub(super) fn of_uri(uri: &'a Uri, rules: &TargetRules) -> Option<Self> {
+        Self::new(uri, None, uri.authority()?.as_str(), &rules.query)
     }
 
-    fn new(uri: &'a Uri, authority: &'a str, rules: &QueryRules) -> Option<Self> {
+    /// The target that a URI names on an origin. `None` for its own scheme, or `http`.
+    fn new(uri: &'a Uri, scheme: Option<&'a str>, authority: &'a str, rules: &QueryRules) -> Option<Self> {
         // One with a user's name and password is a user's own, and no host has other characters.
         let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&byte);
         if authority.is_empty() || !authority.bytes().all(is_host) {
             return None;
         }
         Some(Self {
-            scheme: uri.scheme_str().map_or(Cow::Borrowed("http"), lower),
+            scheme: scheme.or(uri.scheme_str()).map_or(Cow::Borrowed("http"), lower),
             authority: lower(authority),
             path_and_query: rules.normalised(uri.path_and_query()?.as_str()),
         })
     }
 
     /// The same origin with another path.
-    pub(super) fn with_path<'b>(&'b self, path_and_query: &'b str, rules: &QueryRules) -> Target<'b> {
+    pub(super) fn with_path<'b>(&'b self, path_and_query: &'b str, rules: &TargetRules) -> Target<'b> {
         Target {
             scheme: Cow::Borrowed(&self.scheme),
             authority: Cow::Borrowed(&self.authority),
-            path_and_query: rules.normalised(path_and_query),
+            path_and_query: rules.query.normalised(path_and_query),
         }
     }
 
@@ -123,6 +138,28 @@ impl<'a> Target<'a> {
     }
 }
 
+/// The host that a request names. `None` if it names none, or several that differ.
+fn authority_of(request: &Parts) -> Option<&str> {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(host.to_str().ok()?),
+        (None, None) => None,
+        _ => return None,
+    };
+    match (request.uri.authority().map(Authority::as_str), host) {
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => None,
+        (authority, host) => authority.or(host),
+    }
+}
+
+/// The scheme that a proxy names in a field of its own.
+fn proxied_scheme<'a>(headers: &'a HeaderMap, field: &HeaderName) -> Option<&'a str> {
+    let mut lines = headers.get_all(field).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    let is_known = |scheme: &&str| ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    line.to_str().ok().filter(is_known)
+}
+
 fn lower(text: &str) -> Cow<'_, str> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(text.to_ascii_lowercase())
@@ -131,8 +168,17 @@ fn lower(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether anything overrides the target of a request.
+pub(super) fn has_overrides(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| OVERRIDES.contains(&name.as_str()))
+}
+
 /// What overrides the target of a request. A page that may have been made from it is for requests with the same overrides only.
 pub(super) fn overrides(headers: &HeaderMap) -> Vec<(&'static str, Vec<u8>)> {
+    // Few requests have any, and to look for each name takes long.
+    if !has_overrides(headers) {
+        return Vec::new();
+    }
     let present = OVERRIDES.into_iter().filter(|name| headers.contains_key(*name));
     // No value has a line feed, so it separates lines.
     let lines = |name| {

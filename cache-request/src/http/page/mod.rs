@@ -7,6 +7,7 @@ mod entry;
 mod fill;
 mod filling;
 mod future;
+mod head;
 mod key;
 mod respond;
 mod settings;
@@ -22,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{HeaderName, Request, Response, Uri};
+use ::http::{HeaderName, Request, Response, Uri, request};
 use bytes::Bytes;
 use http_body::Body;
 use tower_layer::Layer;
@@ -34,8 +35,8 @@ pub use self::{
     site::PageTimeout,
 };
 use self::{
-    key::{QueryRules, Target},
-    settings::Settings,
+    key::{Target, TargetRules},
+    settings::{Offers, Settings},
 };
 use crate::{Cache, Error, ErrorKind};
 
@@ -72,7 +73,8 @@ impl CachePage {
                 cache: None,
                 site: None,
                 targets: vec![HeaderName::from_static("cdn-cache-control")],
-                query: QueryRules::default(),
+                offers: Offers::default(),
+                addressing: TargetRules::default(),
                 obeys_clients: true,
                 keep_stale: KEEP_STALE,
                 max_body: MAX_BODY,
@@ -126,20 +128,56 @@ impl CachePage {
 
     /// Parameters of a query are sorted by name in the key, so that their order does not count.
     pub fn sort_query(self) -> Self {
-        self.set(|settings| settings.query.sorted = true)
+        self.set(|settings| settings.addressing.query.sorted = true)
     }
 
     /// Parameters that do not count, such as `gclid` or `utm_*`: a name that ends with `*` stands for all that begin with it. The
     /// wrapped service must ignore them.
     pub fn ignore_query<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
         let names: Vec<_> = names.into_iter().map(Into::into).collect();
-        self.set(|settings| settings.query.without.extend(names))
+        self.set(|settings| settings.addressing.query.without.extend(names))
     }
 
     /// The only parameters that count. The wrapped service must ignore all others.
     pub fn only_query<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
-        self.set(|settings| settings.query.only = Some(names))
+        self.set(|settings| settings.addressing.query.only = Some(names))
+    }
+
+    /// The languages in which the wrapped service answers, as tags such as `de` or `pt-BR`. It gets `Accept-Language` with these alone, in
+    /// the order that the client prefers: `de-AT, fr;q=0.9` is `de`, and a client that wants none of them sends no such field. A page
+    /// that varies by language then has few variants. Name all languages, or clients miss the others.
+    pub fn languages<T: AsRef<str>>(self, tags: impl IntoIterator<Item = T>) -> Self {
+        let tags = tags.into_iter().map(|tag| tag.as_ref().to_ascii_lowercase()).collect();
+        self.set(|settings| settings.offers.languages = Some(tags))
+    }
+
+    /// The content codings in which the wrapped service answers, such as `br` and `gzip`. It gets `Accept-Encoding` with these alone, in
+    /// this order where the client prefers none. A page that varies by coding then has few variants.
+    pub fn encodings<T: AsRef<str>>(self, codings: impl IntoIterator<Item = T>) -> Self {
+        let codings = codings.into_iter().map(|coding| coding.as_ref().to_ascii_lowercase()).collect();
+        self.set(|settings| settings.offers.encodings = Some(codings))
+    }
+
+    /// Names the URI that the client asked for, where the layer sees another one: inside `Router::nest`, axum has taken the prefix from
+    /// the path. `None` leaves the request's own. What it does not name of scheme and host is the request's.
+    ///
+    /// Requests share a page by this URI, so it has to tell apart what the wrapped service tells apart. If it panics, the request passes.
+    ///
+    /// ```
+    /// # use cache_request::http::CachePage;
+    /// # #[derive(Clone)] struct OriginalUri(http::Uri);
+    /// CachePage::new().original_uri(|request| request.extensions.get::<OriginalUri>().map(|uri| uri.0.clone()))
+    /// # ;
+    /// ```
+    pub fn original_uri(self, uri: impl Fn(&request::Parts) -> Option<Uri> + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.addressing.original_uri = Some(Arc::new(uri)))
+    }
+
+    /// The field in which a proxy names the scheme of the client's request, such as `x-forwarded-proto`. Only for a proxy that sets it
+    /// in all requests, whatever the client sends. Default: none, and a request that names no scheme counts as `http`.
+    pub fn scheme_from(self, field: HeaderName) -> Self {
+        self.set(|settings| settings.addressing.scheme_from = Some(field))
     }
 
     /// Whether `Cache-Control` and `Pragma` of requests are obeyed. Default: yes. Without it, a client's reload does not reach the
@@ -179,7 +217,7 @@ impl CachePage {
     ///
     /// [`ErrorKind::Key`] if the URI has no authority. Else if the backend fails.
     pub async fn purge(&self, uri: &Uri) -> Result<bool, Error> {
-        let target = Target::of_uri(uri, &self.settings.query)
+        let target = Target::of_uri(uri, &self.settings.addressing)
             .ok_or_else(|| Error::new(ErrorKind::Key, format!("`{uri}` names no host")))?;
         self.settings.invalidate(&self.settings.shelf(), &target.key(&self.settings.name)).await
     }

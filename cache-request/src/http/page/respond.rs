@@ -1,6 +1,6 @@
 //! Answers from a stored response: whole, a part, without a body, or 304.
 
-use std::time::SystemTime;
+use std::ops::Range;
 
 use ::http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
@@ -10,71 +10,77 @@ use bytes::Bytes;
 
 use super::{
     super::rules::{
-        conditions::{Condition, evaluate, not_modified},
+        conditions::{Condition, evaluate, make_not_modified},
         ranges::{Wanted, wanted},
     },
     body::PageBody,
     entry::Page,
-    status::Handling,
+    status::{CACHE_STATUS, Handling},
 };
 
-/// The answer to a request from a stored response.
-pub(super) fn page_response(page: &Page, method: &Method, request: &HeaderMap, now: SystemTime) -> Response<PageBody> {
-    let received = page.freshness.received();
-    if evaluate(request, page.status, &page.headers, received) == Condition::NotModified {
-        return with_head(StatusCode::NOT_MODIFIED, not_modified(&page.headers), page, now, PageBody::empty());
+/// The answer to a request from a stored response. `head` is the header of one with the whole page.
+pub(super) fn page_response(page: &Page, method: &Method, request: &HeaderMap, head: HeaderMap) -> Response<PageBody> {
+    if evaluate(request, page.status, &page.headers, page.freshness.received()) == Condition::NotModified {
+        return not_modified(head);
     }
     if method == Method::HEAD {
-        return with_head(page.status, page.headers.clone(), page, now, PageBody::empty());
+        return response(page.status, head, PageBody::empty());
     }
     let length = page.body.len() as u64;
     match wanted(method, request, page.status, &page.headers, length) {
-        Wanted::Whole => with_head(page.status, page.headers.clone(), page, now, PageBody::of(page.body.clone())),
-        Wanted::Unsatisfiable => {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_RANGE, value(&format!("bytes */{length}")));
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-            with_head(StatusCode::RANGE_NOT_SATISFIABLE, headers, page, now, PageBody::empty())
-        }
-        Wanted::Parts(parts) => {
-            let mut headers = page.headers.clone();
-            let slice = |part: &std::ops::Range<u64>| page.body.slice(part.start as usize..part.end as usize);
-            let range = |part: &std::ops::Range<u64>| format!("bytes {}-{}/{length}", part.start, part.end - 1);
-            let body = match &parts[..] {
-                [part] => {
-                    headers.insert(CONTENT_RANGE, value(&range(part)));
-                    vec![slice(part)]
-                }
-                parts => {
-                    let boundary = boundary(&page.body);
-                    let kind = page.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-                    let kind = kind.map(|kind| format!("Content-Type: {kind}\r\n")).unwrap_or_default();
-                    let mut pieces = Vec::with_capacity(parts.len() * 2 + 1);
-                    for part in parts {
-                        let head = format!("\r\n--{boundary}\r\n{kind}Content-Range: {}\r\n\r\n", range(part));
-                        pieces.extend([Bytes::from(head), slice(part)]);
-                    }
-                    pieces.push(Bytes::from(format!("\r\n--{boundary}--\r\n")));
-                    headers.insert(CONTENT_TYPE, value(&format!("multipart/byteranges; boundary={boundary}")));
-                    pieces
-                }
-            };
-            let length: usize = body.iter().map(Bytes::len).sum();
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-            let body = PageBody::of_parts(body);
-            with_head(StatusCode::PARTIAL_CONTENT, headers, page, now, body)
-        }
+        Wanted::Whole => response(page.status, head, PageBody::of(page.body.clone())),
+        Wanted::Unsatisfiable => unsatisfiable(&head, length),
+        Wanted::Parts(parts) => partial(page, head, &parts),
     }
 }
 
-fn with_head(
-    status: StatusCode,
-    mut headers: HeaderMap,
-    page: &Page,
-    now: SystemTime,
-    body: PageBody,
-) -> Response<PageBody> {
-    headers.insert(AGE, HeaderValue::from(page.freshness.age(now).as_secs()));
+/// 304, from the header of a whole answer.
+pub(super) fn not_modified(mut head: HeaderMap) -> Response<PageBody> {
+    make_not_modified(&mut head);
+    response(StatusCode::NOT_MODIFIED, head, PageBody::empty())
+}
+
+/// 416, which tells the length and nothing of the page (RFC 9110, section 15.5.17).
+fn unsatisfiable(head: &HeaderMap, length: u64) -> Response<PageBody> {
+    let mut headers = HeaderMap::new();
+    for name in [AGE, CACHE_STATUS] {
+        head.get_all(&name).iter().for_each(|line| _ = headers.append(&name, line.clone()));
+    }
+    headers.insert(CONTENT_RANGE, value(&format!("bytes */{length}")));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response(StatusCode::RANGE_NOT_SATISFIABLE, headers, PageBody::empty())
+}
+
+/// 206, with one part, or with several as `multipart/byteranges` (RFC 9110, section 15.3.7).
+fn partial(page: &Page, mut headers: HeaderMap, parts: &[Range<u64>]) -> Response<PageBody> {
+    let whole = page.body.len();
+    let slice = |part: &Range<u64>| page.body.slice(part.start as usize..part.end as usize);
+    let range = |part: &Range<u64>| format!("bytes {}-{}/{whole}", part.start, part.end - 1);
+    let body = match parts {
+        [part] => {
+            headers.insert(CONTENT_RANGE, value(&range(part)));
+            vec![slice(part)]
+        }
+        parts => {
+            let boundary = boundary(&page.body);
+            let kind = page.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            let kind = kind.map(|kind| format!("Content-Type: {kind}\r\n")).unwrap_or_default();
+            let mut pieces = Vec::with_capacity(parts.len() * 2 + 1);
+            for part in parts {
+                let head = format!("\r\n--{boundary}\r\n{kind}Content-Range: {}\r\n\r\n", range(part));
+                pieces.extend([Bytes::from(head), slice(part)]);
+            }
+            pieces.push(Bytes::from(format!("\r\n--{boundary}--\r\n")));
+            headers.insert(CONTENT_TYPE, value(&format!("multipart/byteranges; boundary={boundary}")));
+            pieces
+        }
+    };
+    let length: usize = body.iter().map(Bytes::len).sum();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response(StatusCode::PARTIAL_CONTENT, headers, PageBody::of_parts(body))
+}
+
+pub(super) fn response(status: StatusCode, headers: HeaderMap, body: PageBody) -> Response<PageBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -8,9 +8,13 @@ use std::{
 use ::http::{HeaderMap, HeaderName};
 
 use super::{
-    super::rules::{conditions::validators, freshness::Freshness},
+    super::rules::{
+        conditions::validators,
+        freshness::Freshness,
+        negotiation::{reduce_encodings, reduce_languages},
+    },
     fill::{FillKey, Fills},
-    key::QueryRules,
+    key::TargetRules,
     shelf::Shelf,
     site::Site,
 };
@@ -26,7 +30,8 @@ pub(super) struct Settings {
     pub(super) cache: Option<Cache>,
     pub(super) site: Option<Site>,
     pub(super) targets: Vec<HeaderName>,
-    pub(super) query: QueryRules,
+    pub(super) offers: Offers,
+    pub(super) addressing: TargetRules,
     pub(super) obeys_clients: bool,
     pub(super) keep_stale: Duration,
     pub(super) max_body: u64,
@@ -35,6 +40,25 @@ pub(super) struct Settings {
     pub(super) fills: Arc<Fills>,
     /// The pages of the cache, once one is in force.
     pub(super) settled: OnceLock<Shelf>,
+}
+
+/// What the wrapped service offers, in lower case. Preferences of clients for anything else are not passed on.
+#[derive(Clone, Default)]
+pub(super) struct Offers {
+    pub(super) languages: Option<Vec<String>>,
+    pub(super) encodings: Option<Vec<String>>,
+}
+
+impl Offers {
+    /// Reduces what a request prefers to what is on offer. The service sees the same as the key, so its answer is right for the key.
+    pub(super) fn reduce(&self, request: &mut HeaderMap) {
+        if let Some(languages) = &self.languages {
+            reduce_languages(request, languages);
+        }
+        if let Some(encodings) = &self.encodings {
+            reduce_encodings(request, encodings);
+        }
+    }
 }
 
 impl Settings {

@@ -10,11 +10,12 @@ use std::{
 };
 
 use ::http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
 
-use super::super::rules::vary::{Vary, selecting};
+use super::super::rules::{lists::members, vary::Vary};
 use super::{
     entry::{Digest, Entry, Page, Variants},
-    key::{Target, overrides},
+    key::{Target, has_overrides, overrides},
     status::Handling,
 };
 use crate::{
@@ -69,7 +70,7 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     /// The keys of the variants that may answer the request, the newest first.
     fn variants(&self, variants: &Variants) -> impl Iterator<Item = Key> {
-        let own: Vec<_> = variants.fields.iter().map(|fields| variant_of(self.request, fields)).collect();
+        let own: SmallVec<[_; 1]> = variants.fields.iter().map(|fields| variant_of(self.request, fields)).collect();
         let matching = variants.stored.iter().filter(move |(variant, _)| own.contains(variant));
         matching.map(|(_, number)| self.variant(*number))
     }
@@ -129,7 +130,7 @@ impl Shelf {
     pub(super) async fn find(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up(place.key).await {
             None => return Found::Nothing,
-            Some(Entry::Page(page)) if overrides(place.request).is_empty() => return Found::Page(page),
+            Some(Entry::Page(page)) if !has_overrides(place.request) => return Found::Page(page),
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
         };
@@ -145,7 +146,7 @@ impl Shelf {
     pub(super) fn find_in_memory(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up_in_memory(place.key) {
             None => return Found::Nothing,
-            Some(Entry::Page(page)) if overrides(place.request).is_empty() => return Found::Page(page),
+            Some(Entry::Page(page)) if !has_overrides(place.request) => return Found::Page(page),
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
         };
@@ -193,7 +194,7 @@ impl Shelf {
     ) -> Result<(), Error> {
         let Some(call) = self.call(place.key) else { return Ok(()) };
         let Vary::Names(fields) = Vary::of(&page.headers) else { return Ok(()) };
-        let is_for_all = fields.is_empty() && overrides(place.request).is_empty();
+        let is_for_all = fields.is_empty() && !has_overrides(place.request);
         if is_for_all && !matches!(call.peek_in_memory(), Some(Entry::Variants(_))) {
             return call.store_led(leader, &Entry::Page(page), took).await;
         }
@@ -232,13 +233,26 @@ impl Shelf {
 
 /// Identifies a variant, by the selecting fields, what the request has in them, and what overrides the request's target.
 fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
-    let values: Vec<_> = fields.iter().map(|name| (name.as_str(), selecting(request, name))).collect();
-    let key = Key::build(|key| {
-        key.part(&values);
-        key.part(&overrides(request));
-    });
     let mut hasher = blake3::Hasher::new();
-    key.words().iter().for_each(|word| _ = hasher.update(&word.to_le_bytes()));
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    // No name and no member is empty, so an empty part ends them.
+    for name in fields {
+        part(name.as_str().as_bytes());
+        let is_there = request.contains_key(name);
+        part(if is_there { b"is" } else { b"is not" });
+        if is_there {
+            members(request, name).for_each(&mut part);
+            part(b"");
+        }
+    }
+    part(b"");
+    for (name, value) in overrides(request) {
+        part(name.as_bytes());
+        part(&value);
+    }
     hasher.finalize().into()
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use ::http::{
-    Extensions, HeaderMap, HeaderValue,
+    Extensions, HeaderMap, HeaderValue, StatusCode,
     header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, DATE, EXPIRES, SET_COOKIE, VARY},
     response::Parts,
 };
@@ -59,7 +59,7 @@ impl Site {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
             } else if timeout.is_zero() {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            } else if status.is_success() || status.is_redirection() && is_heuristically_cacheable(*status) {
+            } else if is_kept(*status) {
                 let max_age = format!("max-age={}", timeout.as_secs());
                 headers.insert(
                     CACHE_CONTROL,
@@ -84,6 +84,13 @@ impl Site {
             headers.append(VARY, HeaderValue::from_static("cookie"));
         }
     }
+}
+
+/// Whether a site keeps responses with this status. A 304 tells how long the client keeps the page that it has.
+fn is_kept(status: StatusCode) -> bool {
+    status.is_success()
+        || status == StatusCode::NOT_MODIFIED
+        || status.is_redirection() && is_heuristically_cacheable(status)
 }
 
 /// Whether a path is `start` or below it.

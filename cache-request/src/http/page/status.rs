@@ -75,6 +75,11 @@ impl Handling {
         self
     }
 
+    /// Whether it says nothing but that the answer is a hit, and for how long.
+    pub(super) fn is_plain_hit(&self) -> bool {
+        self.hit && self.key.is_none()
+    }
+
     /// What the statistics count.
     pub(super) fn count(&self) -> Option<Count> {
         match self.forward {

@@ -77,6 +77,11 @@ pub(crate) enum Condition {
     OfOrigin,
 }
 
+/// Whether a request has a condition that only the origin can decide, as it concerns its present state.
+pub(crate) fn is_for_origin(request: &HeaderMap) -> bool {
+    request.contains_key(IF_MATCH) || request.contains_key(IF_UNMODIFIED_SINCE)
+}
+
 /// Evaluates the conditions of a request on a stored response (RFC 9111, section 4.3.2; RFC 9110, section 13.2.2).
 pub(crate) fn evaluate(
     request: &HeaderMap,
@@ -84,7 +89,7 @@ pub(crate) fn evaluate(
     response: &HeaderMap,
     received: SystemTime,
 ) -> Condition {
-    if request.contains_key(IF_MATCH) || request.contains_key(IF_UNMODIFIED_SINCE) {
+    if is_for_origin(request) {
         return Condition::OfOrigin;
     }
     // Conditions concern a response of 200 only (section 13.2.1): with another status they are ignored.
@@ -183,11 +188,9 @@ pub(crate) fn update(stored: &mut HeaderMap, new: &HeaderMap, directives: &Direc
     remove_unstored(stored, directives);
 }
 
-/// The fields of a 304 (RFC 9110, section 15.4.5): what a client needs to update what it has.
-pub(crate) fn not_modified(response: &HeaderMap) -> HeaderMap {
-    let mut headers = response.clone();
+/// Makes the fields of a response those of a 304 (RFC 9110, section 15.4.5): what a client needs to update what it has.
+pub(crate) fn make_not_modified(response: &mut HeaderMap) {
     for name in OF_THE_BYTES.iter().chain(&[CONTENT_LANGUAGE]) {
-        headers.remove(name);
+        response.remove(name);
     }
-    headers
 }

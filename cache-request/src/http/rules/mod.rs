@@ -8,6 +8,7 @@
 //! | [`structured`] | dictionaries (RFC 9651) |
 //! | [`directives`] | `Cache-Control`, targeted fields (RFC 9213) and `Pragma` |
 //! | [`fields`] | which header fields are stored, and which one hop uses |
+//! | [`negotiation`] | preferences of clients, reduced to what a service offers |
 //! | [`vary`] | which requests may share a response |
 //! | [`freshness`] | age, lifetime, and whether a stored response may be reused |
 //! | [`storable`] | whether a response may be stored |
@@ -21,6 +22,7 @@ pub(crate) mod fields;
 pub(crate) mod freshness;
 pub(crate) mod invalidation;
 pub(crate) mod lists;
+pub(crate) mod negotiation;
 pub(crate) mod ranges;
 pub(crate) mod storable;
 mod structured;

@@ -1,0 +1,100 @@
+//! What a request is for, where the layer sees another URI or scheme than the client asked for.
+
+use cache_request::http::CachePage;
+use http::{HeaderName, Method, Request, Uri};
+
+use super::support::{Bench, Origin, Script, numbered, ok, request, response};
+
+/// What a router leaves in a request whose prefix it takes from the path.
+#[derive(Clone)]
+struct OriginalUri(Uri);
+
+/// A request for `/<nest><path>` as the layer gets it inside the nest.
+fn nested(method: Method, nest: &str, path: &str) -> Request<()> {
+    let mut request = request(method, path, &[]);
+    request.extensions_mut().insert(OriginalUri(format!("{nest}{path}").parse().unwrap()));
+    request
+}
+
+fn by_original_uri() -> CachePage {
+    CachePage::new().original_uri(|request| request.extensions.get::<OriginalUri>().map(|uri| uri.0.clone()))
+}
+
+#[tokio::test]
+async fn two_nests_share_a_page() {
+    let bench = Bench::with(by_original_uri(), numbered(&[]));
+    let get = |nest| bench.send(nested(Method::GET, nest, "/x"));
+    assert_eq!(get("/a").await.text(), "response 0");
+    assert_eq!(get("/b").await.text(), "response 1");
+    assert_eq!(bench.get("/x").await.text(), "response 2");
+    assert_eq!((get("/a").await.text(), get("/b").await.text()), ("response 0", "response 1"));
+    assert!(bench.get("/a/x").await.is_hit(), "a page has one key, inside a nest and outside");
+    assert_eq!(bench.origin.last().uri, "/x", "the service sees what it did without the layer");
+}
+
+#[tokio::test]
+async fn a_change_inside_a_nest_leaves_its_page() {
+    let bench = Bench::with(
+        by_original_uri(),
+        Origin::new(|parts, number| match parts.method {
+            Method::POST => response(303, &[("location", "/a/list")], Script::text("")),
+            _ => ok(&[("cache-control", "max-age=60")], number.to_string()),
+        }),
+    );
+    for path in ["/x", "/list"] {
+        bench.send(nested(Method::GET, "/a", path)).await;
+        assert!(bench.send(nested(Method::GET, "/a", path)).await.is_hit(), "{path}");
+    }
+    bench.send(nested(Method::POST, "/a", "/x")).await;
+    for path in ["/x", "/list"] {
+        assert!(!bench.send(nested(Method::GET, "/a", path)).await.is_hit(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_route_of_a_site_is_part_of_a_path() {
+    let layer = by_original_uri().timeout(std::time::Duration::from_secs(60)).route("/a/x", std::time::Duration::ZERO);
+    let bench = Bench::with(layer, Origin::new(|_, _| ok(&[], "page")));
+    for method in [Method::GET, Method::HEAD] {
+        for range in [None, Some("bytes=0-1")] {
+            let mut request = nested(method.clone(), "/a", "/x");
+            request.headers_mut().extend(range.map(|range| (http::header::RANGE, range.parse().unwrap())));
+            assert_eq!(bench.send(request).await.field("cache-control"), Some("no-store"), "{method} {range:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_while_the_uri_is_told_breaks_the_request() {
+    let bench = Bench::with(CachePage::new().original_uri(|_| panic!("on purpose")), numbered(&[]));
+    for number in 0..2 {
+        let answer = bench.get("/").await;
+        assert_eq!(answer.text(), format!("response {number}"));
+        assert!(answer.cache_status().ends_with("fwd=bypass; detail=target"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_ends_tls_hides_the_scheme() {
+    let origin = || {
+        Origin::new(|parts, number| match parts.method {
+            Method::POST => response(303, &[("location", "https://example.com/list")], Script::text("")),
+            _ => ok(&[("cache-control", "max-age=60")], number.to_string()),
+        })
+    };
+    for (trusts, field, expected) in [
+        (true, "https", false),
+        (true, "HTTPS", false),
+        (true, "http", true),
+        (true, "https, http", true),
+        (false, "https", true),
+    ] {
+        let layer = CachePage::new();
+        let layer = if trusts { layer.scheme_from(HeaderName::from_static("x-forwarded-proto")) } else { layer };
+        let bench = Bench::with(layer, origin());
+        let fields = [("x-forwarded-proto", field)];
+        bench.get_with("/list", &fields).await;
+        bench.send(request(Method::POST, "/new", &fields)).await;
+        assert_eq!(bench.get_with("/list", &fields).await.is_hit(), expected, "{trusts} {field}");
+    }
+}
