@@ -70,10 +70,10 @@ pub(crate) async fn call(db: &Db, call: &Call) -> Result<Value, Fault> {
 fn key_of(db: &Db, call: &Call) -> KeyText {
     match call {
         Call::FindAirport(iata) => keys::rpc("airports", "find", &(iata, db.run)),
-        Call::Punctuality(iata) => keys::rpc("airports", "punctuality", iata),
+        Call::Punctuality(iata) => keys::rpc("airports", "punctuality", &(iata,)),
         Call::Destinations(iata, limit) => keys::rpc("airports", "destinations", &(iata, limit)),
         Call::Delays(origin, destination, day) => keys::rpc("flights", "delays", &(origin, destination, day)),
-        Call::WorstRoutes(limit) => keys::rpc("routes", "worst", limit),
+        Call::WorstRoutes(limit) => keys::rpc("routes", "worst", &(limit,)),
     }
 }
 
