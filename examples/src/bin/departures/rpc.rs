@@ -66,7 +66,8 @@ pub(crate) async fn call(db: &Db, call: &Call) -> Result<Value, Fault> {
     }
 }
 
-/// The key, such as `departures..rpc.flights.delays?params=ORD,LGA,26`. That of an airport's name has the run as well, as in `queries.rs`.
+/// The key, such as `departures..rpc.flights.delays?params=ORD,LGA,26`. That of an airport's name has the run as well, as in
+/// `queries.rs`.
 fn key_of(db: &Db, call: &Call) -> KeyText {
     match call {
         Call::FindAirport(iata) => keys::rpc("airports", "find", &(iata, db.run)),
