@@ -66,14 +66,15 @@ pub(crate) async fn call(db: &Db, call: &Call) -> Result<Value, Fault> {
     }
 }
 
-/// The key, such as `departures..rpc.flights.delays?params=ORD,LGA,26`. That of an airport's name has the run as well, as in `queries.rs`.
+/// The key, such as `departures..rpc.flights.delays?params=ORD,LGA,26`. That of an airport's name has the run as well, as in
+/// `queries.rs`.
 fn key_of(db: &Db, call: &Call) -> KeyText {
     match call {
         Call::FindAirport(iata) => keys::rpc("airports", "find", &(iata, db.run)),
-        Call::Punctuality(iata) => keys::rpc("airports", "punctuality", iata),
+        Call::Punctuality(iata) => keys::rpc("airports", "punctuality", &(iata,)),
         Call::Destinations(iata, limit) => keys::rpc("airports", "destinations", &(iata, limit)),
         Call::Delays(origin, destination, day) => keys::rpc("flights", "delays", &(origin, destination, day)),
-        Call::WorstRoutes(limit) => keys::rpc("routes", "worst", limit),
+        Call::WorstRoutes(limit) => keys::rpc("routes", "worst", &(limit,)),
     }
 }
 
@@ -90,7 +91,7 @@ fn answer<T: Serialize>(found: Result<T, queries::Error>) -> Result<Value, Fault
 /// Answers a request, or a batch of them.
 pub(crate) async fn endpoint(State(db): State<Db>, body: Bytes) -> Response {
     match serde_json::from_slice(&body) {
-        Err(error) => Json(reply(&Value::Null, Err(Fault::new(PARSE_ERROR, error)))).into_response(),
+        Err(error) => Json(reply(&Value::Null, Err(Fault::new(PARSE_ERROR, error.to_string())))).into_response(),
         Ok(Value::Array(batch)) if !batch.is_empty() => {
             let mut replies = Vec::new();
             for request in batch {
@@ -144,7 +145,7 @@ impl Request {
             Ok(Self { jsonrpc, .. }) if jsonrpc != "2.0" => {
                 Err(Fault::new(INVALID_REQUEST, "`jsonrpc` is not \"2.0\""))
             }
-            request => request.map_err(|error| Fault::new(INVALID_REQUEST, error)),
+            request => request.map_err(|error| Fault::new(INVALID_REQUEST, error.to_string())),
         }
     }
 }
@@ -196,7 +197,7 @@ impl Params {
             }
             _ => return Err(Fault::new(INVALID_PARAMS, format!("The arguments are {}", names.join(", ")))),
         };
-        serde_json::from_value(Value::Array(values)).map_err(|error| Fault::new(INVALID_PARAMS, error))
+        serde_json::from_value(Value::Array(values)).map_err(|error| Fault::new(INVALID_PARAMS, error.to_string()))
     }
 }
 
@@ -216,8 +217,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn new(code: i32, message: impl ToString) -> Self {
-        Self { code, message: message.to_string() }
+    fn new(code: i32, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
     }
 
     /// What is wrong on this side is for the log.
