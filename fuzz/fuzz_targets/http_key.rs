@@ -1,5 +1,5 @@
-//! Keys of pages: two requests share a page exactly if their targets have one normal form, by RFC 3986, sections 6.2.2 and 6.2.3, and by
-//! the rules for queries.
+//! Keys of pages: two requests share a page exactly if their targets have one normal form, by RFC 3986, section 6.2.2, and by the
+//! rules for queries.
 
 #![no_main]
 
@@ -188,10 +188,12 @@ fn normal(request: &Request<()>, rules: Rules) -> Option<Normal> {
         return None;
     }
     let target = uri.path_and_query()?;
+    // As it is written: an empty one is not the same here, though it might be.
+    let path = target.as_str().split('?').next().unwrap_or_default();
     let query =
         target.query().filter(|query| rules == Rules::None || query.is_empty() || !counting(query, rules).is_empty());
     let query = query.map(|query| parameters(query, rules).into_iter().map(units).collect());
-    Some((uri.scheme_str().unwrap_or("http").to_lowercase(), host, units(target.path()), query))
+    Some((uri.scheme_str().unwrap_or("http").to_lowercase(), host, units(path), query))
 }
 
 fn units(text: &str) -> Vec<Unit> {
