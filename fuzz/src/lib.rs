@@ -1,4 +1,6 @@
-//! What the fuzz targets share: a bound on what the code under test may allocate.
+//! What the fuzz targets share: a bound on what the code under test may allocate, and a layer of pages.
+
+pub mod pages;
 
 use std::{alloc::System, panic};
 

@@ -1,14 +1,9 @@
 //! Answers of handlers: what of a response is cached.
 
 use super::site::Site;
-use crate::{
-    engine::{
-        description::Instance,
-        policy::Policy,
-        value::{Value, ValueOf},
-    },
-    stats::Count,
-};
+use crate::engine::{description::Instance, policy::Policy, value::ValueOf};
+#[cfg(feature = "axum")]
+use crate::{engine::value::Value, stats::Count};
 
 /// An answer that becomes an HTTP response.
 #[diagnostic::on_unimplemented(
@@ -81,6 +76,7 @@ pub async fn respond_if_ok<R: IntoAnswer, E>(body: impl Future<Output = Result<R
 
 /// The call whose answer is read to its end.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only responses of axum are read to their end"))]
 pub struct Completing {
     site: &'static Site,
     instance: Instance,
@@ -94,11 +90,13 @@ impl Completing {
     }
 
     /// The largest value that its cache takes, in bytes. `None` if it has no cache.
+    #[cfg(feature = "axum")]
     pub(crate) fn max_value_bytes<V: Value>(self) -> Option<usize> {
         Some(self.site.target::<V>(self.instance)?.cache.engine().envelope.max_value_bytes)
     }
 
     /// Counts a response that passes through.
+    #[cfg(feature = "axum")]
     pub(crate) fn count_uncached<V: Value>(self) {
         let target = self.site.target::<V>(self.instance);
         if let Some(function) = target.as_ref().and_then(|target| target.function::<V>()) {
