@@ -1,9 +1,6 @@
 //! Random exchanges, through the layer and through `http-cache-semantics`. Where the two disagree, a known difference says why.
 
-use std::{
-    sync::LazyLock,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cache_request::Clock;
 use http::{HeaderMap, Method, Request};
