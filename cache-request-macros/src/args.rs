@@ -400,18 +400,22 @@ fn is_token(byte: u8) -> bool {
 }
 
 fn status(input: ParseStream<'_>) -> syn::Result<Vec<u16>> {
-    in_parentheses(input, "expected the status codes that are cached, such as `status(200, 404)`", |input| {
-        let code: LitInt =
-            input.parse().map_err(|error| syn::Error::new(error.span(), "expected a status code, such as `404`"))?;
-        match code.base10_parse() {
-            Ok(206 | 304) => Err(syn::Error::new(
+    let codes =
+        in_parentheses(input, "expected the status codes that are cached, such as `status(200, 404)`", |input| {
+            input.parse::<Lit>().map_err(|error| syn::Error::new(error.span(), "expected a status code, such as `404`"))
+        })?;
+    let status = |code: &Lit| {
+        let status = if let Lit::Int(code) = code { code.base10_parse().ok() } else { None };
+        match status {
+            Some(206 | 304) => Err(syn::Error::new(
                 code.span(),
                 "a response with this status answers a condition or a range of one request, so it cannot be cached",
             )),
-            Ok(status @ 200..=599) => Ok(status),
+            Some(status @ 200..=599) => Ok(status),
             _ => Err(syn::Error::new(code.span(), "expected a status code from 200 to 599")),
         }
-    })
+    };
+    codes.iter().map(status).collect()
 }
 
 /// What stands between parentheses and commas, at least once.

@@ -112,6 +112,6 @@ fn add_value(plan: &Plan, key: &Ident, value: &TokenStream, span: Span, may_be_l
     let private = private_at(plan, span);
     // One reference for each level of the choice.
     let part = quote_spanned!(span=> &&&&&&#private::Part::of(#value));
-    let part = if may_be_left_out { quote_spanned!(span=> &#part) } else { part };
+    let part = if may_be_left_out { quote_spanned!(span=> &&#part) } else { part };
     quote_spanned!(span=> (#part).__cache_request_part(#key))
 }

@@ -98,3 +98,42 @@ async fn a_proxy_that_ends_tls_hides_the_scheme() {
         assert_eq!(bench.get_with("/list", &fields).await.is_hit(), expected, "{trusts} {field}");
     }
 }
+
+/// The body of a page with its number, from a router whose nested ones have one layer.
+async fn from_routers(app: &axum::Router, uri: &str) -> String {
+    use http_body_util::BodyExt as _;
+    use tower_service::Service as _;
+    let request = Request::builder().uri(uri).header("host", "example.org").body(axum::body::Body::empty()).unwrap();
+    let response = app.clone().call(request).await.unwrap();
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn two_nested_routers_of_axum_shared_their_pages() {
+    use axum::{Router, middleware::map_request, routing::get};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
+    let layer = CachePage::new().cache(&cache_request::Cache::memory());
+    let answers = Arc::new(AtomicUsize::new(0));
+    let inner = || {
+        let answers = Arc::clone(&answers);
+        let handler =
+            move || async move { ([("cache-control", "max-age=60")], answers.fetch_add(1, Relaxed).to_string()) };
+        Router::new().route("/x", get(handler)).layer(layer.clone())
+    };
+    // Something rewrites the paths of this one, so the layer cannot know what the service answers for.
+    let rewritten = inner().layer(map_request(async |mut request: axum::extract::Request| {
+        *request.uri_mut() = Uri::from_static("/x");
+        request
+    }));
+    let app = Router::new().nest("/a", inner()).nest("/b", inner()).nest("/c/y", rewritten);
+    assert_eq!(from_routers(&app, "/a/x").await, "0");
+    assert_eq!(from_routers(&app, "/b/x").await, "1");
+    assert_eq!(from_routers(&app, "/a/x").await, "0");
+    assert_eq!(from_routers(&app, "/b/x").await, "1");
+    assert_eq!(from_routers(&app, "/c/y/x?1").await, "2");
+    assert_eq!(from_routers(&app, "/c/y/x?1").await, "3");
+}

@@ -59,8 +59,9 @@ macro_rules! level {
 }
 
 level! {
-    /// Left out of the key.
-    PartLeftOut for &&&&&&Part<'_, T> where T: LeftOut,
+    /// Left out of the key. One level is free below it: the compiler also tries one reference more than there is, and what the attribute
+    /// names is never left out.
+    PartLeftOut for &&&&&&&Part<'_, T> where T: LeftOut,
     |_part, key| key.left_out()
 }
 

@@ -24,6 +24,25 @@ pub(super) struct TargetRules {
 
 pub(super) type OriginalUri = Arc<dyn Fn(&Parts) -> Option<Uri> + Send + Sync>;
 
+/// The URI that a request had when it came to axum's router, which strips the prefix of a nested one. Else two nested routers would
+/// share their pages. `None` if something else has rewritten it: what the service then answers for is not known.
+fn routed_from(request: &Parts) -> Option<&Uri> {
+    let own = &request.uri;
+    let Some(original) = router_s_uri(request).filter(|original| *original != own) else { return Some(own) };
+    let is_below = own.path() == "/" || original.path().ends_with(own.path());
+    (is_below && original.query() == own.query()).then_some(original)
+}
+
+#[cfg(feature = "axum")]
+fn router_s_uri(request: &Parts) -> Option<&Uri> {
+    request.extensions.get::<axum::extract::OriginalUri>().map(|uri| &uri.0)
+}
+
+#[cfg(not(feature = "axum"))]
+fn router_s_uri(_: &Parts) -> Option<&Uri> {
+    None
+}
+
 /// How a query becomes part of the key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct QueryRules {
@@ -66,7 +85,7 @@ impl<'a> Target<'a> {
             None => None,
         };
         match original {
-            None => Self::new(&request.uri, scheme, authority_of(request)?, &rules.query),
+            None => Self::new(routed_from(request)?, scheme, authority_of(request)?, &rules.query),
             Some(uri) => {
                 let scheme = uri.scheme_str().or(scheme).or(request.uri.scheme_str());
                 let authority = uri.authority().map_or_else(|| authority_of(request), |own| Some(own.as_str()))?;

@@ -12,7 +12,7 @@ use std::{
 use ::http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-use super::super::rules::{lists::members, vary::Vary};
+use super::super::rules::vary::{Vary, pieces};
 use super::{
     entry::{Digest, Entry, Page, Variants},
     key::{Target, has_overrides, overrides},
@@ -238,15 +238,12 @@ fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    // No name and no member is empty, so an empty part ends them.
+    // No name is empty, so an empty part ends them.
     for name in fields {
         part(name.as_str().as_bytes());
-        let is_there = request.contains_key(name);
-        part(if is_there { b"is" } else { b"is not" });
-        if is_there {
-            members(request, name).for_each(&mut part);
-            part(b"");
-        }
+        part(if request.contains_key(name) { b"is" } else { b"is not" });
+        part(&(pieces(request, name).count() as u64).to_le_bytes());
+        pieces(request, name).for_each(&mut part);
     }
     part(b"");
     for (name, value) in overrides(request) {

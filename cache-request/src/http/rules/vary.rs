@@ -32,17 +32,16 @@ impl Vary {
 /// Fields that are no lists, although their values may have commas: whitespace around those is part of the value.
 const NO_LISTS: [HeaderName; 7] = [AUTHORIZATION, COOKIE, FROM, HOST, ORIGIN, REFERER, USER_AGENT];
 
+/// The pieces of one selecting field that are compared: lines of a field that is no list, else the members of all lines.
+pub(crate) fn pieces<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let is_list = !NO_LISTS.contains(name);
+    let lines = |wanted: bool| headers.get_all(name).into_iter().map(HeaderValue::as_bytes).filter(move |_| wanted);
+    lines(!is_list).chain(lines(is_list).flat_map(|line| elements(line, Quotes::Strings)))
+}
+
 /// The value of one selecting field in a form that is equal for requests that match: lines combined, and without optional
 /// whitespace around commas. `None` if the request does not have the field, which is not the same as an empty one.
 pub(crate) fn selecting(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
-    if !headers.contains_key(name) {
-        return None;
-    }
-    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    Some(if NO_LISTS.contains(name) {
-        // No value has a line feed.
-        lines.collect::<Vec<_>>().join(&b'\n')
-    } else {
-        lines.flat_map(|line| elements(line, Quotes::Strings)).collect::<Vec<_>>().join(&b',')
-    })
+    // No piece has a line feed.
+    headers.contains_key(name).then(|| pieces(headers, name).collect::<Vec<_>>().join(&b'\n'))
 }
