@@ -385,7 +385,7 @@ async fn text_only() -> String {
 
 #[cache_request(local)]
 async fn literal() -> &'static str {
-    if BODIES.run() % 2 == 0 { "even" } else { "odd" }
+    if BODIES.run().is_multiple_of(2) { "even" } else { "odd" }
 }
 
 #[test]
