@@ -116,7 +116,7 @@ impl<T: ?Sized> PartUnknown<T> for Part<'_, T> {
 
 /// An argument whose pattern takes it apart, such as `Path(id): Path<u32>`.
 ///
-/// Its bindings are the parts, unless the type says that only the [whole](Whole) of it is one.
+/// Its bindings are the parts, unless the type says that only the whole of it is one.
 #[derive(Debug)]
 pub struct Argument<'a, T: ?Sized>(&'a T);
 
