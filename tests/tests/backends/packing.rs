@@ -78,8 +78,10 @@ fn large_values_are_compressed_if_wanted() {
         function.written_bytes
     };
     let plain = stored("");
-    assert!(plain >= 5000, "{plain}");
-    assert_eq!(stored("compress_over=8KiB"), plain);
+    // The envelope tells how long the body took, so its length differs by some bytes from call to call.
+    assert!((5000..5200).contains(&plain), "{plain}");
+    let below = stored("compress_over=8KiB");
+    assert!((5000..5200).contains(&below), "{below}");
     for options in
         ["compress_over=4KiB", "compress_over=0&compress_level=19", "compress_over=1&compress_level=-7&secret=a"]
     {
