@@ -74,6 +74,8 @@ page!(backends);
 page!(coming_from);
 page!(faults);
 page!(freshness);
+// Its code needs axum.
+#[cfg(any(not(doctest), feature = "axum"))]
 page!(handlers);
 page!(keys);
 page!(limits);
