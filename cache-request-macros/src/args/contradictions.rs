@@ -36,6 +36,11 @@ pub(super) fn find(args: &Args, errors: &mut Errors) {
         "`cache_err` keeps the whole `Result`, and `skip_none` looks into an `Option`; say what to keep with \
          `when = |answer| …`",
     );
+    against(
+        name_of(&args.status),
+        name_of_set(&args.cache_err),
+        "`status` is about responses, and `cache_err` keeps the whole `Result` as a value; keep one of them",
+    );
     if matches!(&args.timeout, Some(Given { value: Timeout::Fixed(Duration::ZERO), .. })) {
         let idle = [
             name_of(&args.status),

@@ -71,4 +71,9 @@ async fn literal_fields() -> ([(&'static str, &'static str); 1], String) {
     ([("a", "b")], String::new())
 }
 
+#[cache_request(status(200), cache_err)]
+async fn error_as_value(id: u32) -> Result<Redirect, u32> {
+    Err(id)
+}
+
 fn main() {}
