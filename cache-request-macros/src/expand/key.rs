@@ -57,7 +57,7 @@ fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
     let Part { value, origin, span, cfg, .. } = part;
     let private = private_at(plan, *span);
     let added = match origin {
-        Origin::Argument(_) if has_fields(plan) => {
+        Origin::Argument(ty) if has_fields(plan) && types::tuple(ty).is_none() => {
             let rest = quote_spanned!(*span=> (&&#private::HeadersIn::of(#value)).__cache_request_rest());
             add_value(plan, key, &rest, *span, true)
         }

@@ -4,28 +4,39 @@ use axum::{Router, body::Body, extract::Request, routing::get};
 use cache_request::cache_request;
 use http::{HeaderMap, HeaderValue, request::Parts};
 
-use super::{Bodies, Site, text};
+use super::{super::support::Count, Site, text};
 
-static BODIES: Bodies = Bodies::new();
+static BODIES: Count = Count::new();
 
 #[cache_request(vary(header("Accept-Language"), cookie("theme")))]
 async fn by_fields(headers: HeaderMap) -> String {
-    format!("{:?} {}", headers.get("accept-language"), BODIES.run())
+    format!("{:?} {}", headers.get("accept-language"), BODIES.next())
 }
 
 #[cache_request(vary(header("accept")))]
 async fn by_parts(uri: http::Uri, parts: Parts) -> String {
-    format!("{uri} {:?} {}", parts.headers.get("accept"), BODIES.run())
+    format!("{uri} {:?} {}", parts.headers.get("accept"), BODIES.next())
 }
 
 #[cache_request(vary(header("accept")))]
 async fn by_request(request: Request) -> String {
-    format!("{:?} {}", request.headers().get("accept"), BODIES.run())
+    format!("{:?} {}", request.headers().get("accept"), BODIES.next())
 }
 
 #[cache_request(skip(_headers))]
 async fn skipped(_headers: HeaderMap) -> String {
-    BODIES.run().to_string()
+    BODIES.next().to_string()
+}
+
+#[cache_request(vary(header("accept")))]
+async fn beside_a_long_array(headers: HeaderMap, pair: (u32, [u8; 40])) -> u32 {
+    pair.0 + u32::from(pair.1[0]) + headers.len() as u32
+}
+
+#[test]
+fn an_array_in_a_tuple_was_no_key_beside_a_field() {
+    let key = |last| beside_a_long_array_cache(HeaderMap::new(), (1, [last; 40])).key().unwrap();
+    assert_ne!(key(1), key(2));
 }
 
 fn header(name: &str) -> String {
