@@ -1,6 +1,7 @@
 //! How header fields and bodies are stored.
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Visitor},
@@ -8,6 +9,14 @@ use serde::{
 
 /// The lines of header fields, in order.
 pub(super) type Fields = Vec<(String, Blob)>;
+
+/// The bytes of a body's pieces. A single piece is not copied.
+pub(super) fn joined(pieces: Vec<Bytes>) -> Bytes {
+    match <[Bytes; 1]>::try_from(pieces) {
+        Ok([piece]) => piece,
+        Err(pieces) => pieces.concat().into(),
+    }
+}
 
 /// Header fields, to be stored.
 pub(super) fn fields(headers: &HeaderMap) -> Vec<(&str, Octets<'_>)> {

@@ -9,6 +9,8 @@ use crate::key::KeyBuilder;
 pub trait HeaderFields {
     /// The lines of a field, in order. `name` is in lower case.
     fn lines(&self, name: &str) -> impl Iterator<Item = &[u8]>;
+    /// The values of all cookies of a name, in order.
+    fn cookies<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]>;
 }
 
 /// An argument that has the header fields.
@@ -128,12 +130,7 @@ impl<F: HeaderFields> RequestHeaders for Found<'_, F> {
 
     /// All cookies of this name count, in order: which one a program takes is not known (RFC 6265, section 5.4).
     fn add_cookie(self, name: &str, key: &mut KeyBuilder<'_>) {
-        let pairs = self.0.lines("cookie").flat_map(|line| line.split(|&byte| byte == b';')).filter_map(|pair| {
-            let equals = pair.iter().position(|&byte| byte == b'=')?;
-            let (found, value) = pair.split_at(equals);
-            (found.trim_ascii() == name.as_bytes()).then(|| Octets(value[1..].trim_ascii()))
-        });
-        let values: Vec<Octets<'_>> = pairs.collect();
+        let values: Vec<_> = self.0.cookies(name).map(Octets).collect();
         match &values[..] {
             [] => key.part(&None::<()>),
             [value] => key.part(value),

@@ -8,24 +8,8 @@ use ::axum::{
 use super::request::add_query;
 use crate::{
     attribute::part::extractor::{Extractor, LeftOut, Whole},
-    key::{KeyBuilder, KeyPart},
+    key::KeyBuilder,
 };
-
-/// Extractors that are keyed by the value in them.
-macro_rules! by_content {
-    ($($extractor:ident)*) => {$(
-        impl<T> Extractor for $extractor<T> {
-            type Content = T;
-
-            fn add_to(&self, key: &mut KeyBuilder<'_>)
-            where
-                T: KeyPart,
-            {
-                key.part(&self.0);
-            }
-        }
-    )*};
-}
 
 by_content!(Form Json Path Query);
 

@@ -9,30 +9,10 @@ use ::http::HeaderValue;
 
 use crate::{
     attribute::part::extractor::{Extractor, Whole},
-    key::{KeyBuilder, KeyPart},
+    key::KeyBuilder,
 };
 
-impl<T> Extractor for Form<T> {
-    type Content = T;
-
-    fn add_to(&self, key: &mut KeyBuilder<'_>)
-    where
-        T: KeyPart,
-    {
-        key.part(&self.0);
-    }
-}
-
-impl<T> Extractor for Query<T> {
-    type Content = T;
-
-    fn add_to(&self, key: &mut KeyBuilder<'_>)
-    where
-        T: KeyPart,
-    {
-        key.part(&self.0);
-    }
-}
+by_content!(Form Query);
 
 /// By the lines that the header would be written as.
 impl<T: Header> Extractor for TypedHeader<T> {

@@ -2,6 +2,7 @@
 
 use ::http::{HeaderMap, HeaderValue, Method, Request, Uri, request::Parts, uri::Authority};
 
+use super::super::rules::fields::cookies;
 use crate::{
     attribute::part::{
         extractor::Extractor,
@@ -44,6 +45,10 @@ pub(super) fn add_query(query: Option<&str>, key: &mut KeyBuilder<'_>) {
 impl HeaderFields for HeaderMap {
     fn lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
+
+    fn cookies<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        cookies(self).filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
     }
 }
 

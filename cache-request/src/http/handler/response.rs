@@ -15,7 +15,7 @@ use ::http::{
     HeaderMap, StatusCode,
     header::{SET_COOKIE, VARY},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -149,13 +149,7 @@ async fn read(body: &mut Body) -> Result<Bytes, Frames> {
             return Err(frames);
         }
     }
-    let mut data = frames.into_iter().filter_map(|frame| frame.ok()?.into_data().ok());
-    let first = data.next().unwrap_or_default();
-    let Some(second) = data.next() else { return Ok(first) };
-    let mut bytes = BytesMut::from(first);
-    bytes.extend_from_slice(&second);
-    data.for_each(|more| bytes.extend_from_slice(&more));
-    Ok(bytes.freeze())
+    Ok(wire::joined(frames.into_iter().filter_map(|frame| frame.ok()?.into_data().ok()).collect()))
 }
 
 /// A body of which the first frames have been read.

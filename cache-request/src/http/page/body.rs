@@ -18,6 +18,7 @@ use ::http::HeaderMap;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::super::wire::joined;
 use crate::base::sync::{Mutex, lock};
 
 /// The error of a body.
@@ -246,8 +247,7 @@ impl Spool {
                 Piece::Trailers(_) => None,
             })
             .collect();
-        let data = data.filter(|_| !arriving.has_overflown)?;
-        Some(if let [data] = &data[..] { data.clone() } else { data.concat().into() })
+        data.filter(|_| !arriving.has_overflown).map(joined)
     }
 
     /// `None` if the beginning may be gone.

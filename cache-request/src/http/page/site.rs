@@ -9,8 +9,9 @@ use ::http::{
 };
 
 use super::super::rules::{
+    fields::cookies,
     freshness::{Control, date_value, is_heuristically_cacheable},
-    lists::{members, trim},
+    lists::members,
 };
 
 /// The settings of site mode.
@@ -37,9 +38,7 @@ impl Site {
             return true;
         }
         let Some(names) = &self.session_cookies else { return request.contains_key(COOKIE) };
-        let cookies = request.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
-        let mut found = cookies.map(|cookie| trim(cookie.split(|&byte| byte == b'=').next().unwrap_or_default()));
-        found.any(|found| names.iter().any(|name| name.as_bytes() == found))
+        cookies(request).any(|(found, _)| names.iter().any(|name| name.as_bytes() == found))
     }
 
     fn timeout_of(&self, path: &str, extensions: &Extensions) -> Duration {

@@ -4,13 +4,14 @@
 use ::http::{
     HeaderMap, HeaderName,
     header::{
-        CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        CONNECTION, COOKIE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE,
     },
 };
 
 use super::{
     directives::{About, Directives},
-    lists::members,
+    lists::{members, trim},
 };
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -48,4 +49,13 @@ pub(crate) fn remove_unstored(headers: &mut HeaderMap, directives: &Directives) 
     for name in OF_ONE_HOP.iter().chain(&by_connection).chain(by_directives).chain(&[SET_COOKIE, SET_COOKIE2]) {
         headers.remove(name);
     }
+}
+
+/// The cookies of a request, in order: name and value (RFC 6265, section 4.2.1). One without `=` is a name.
+pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    pairs.map(|pair| {
+        let (name, value) = pair.split_at(pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len()));
+        (trim(name), trim(value.get(1..).unwrap_or_default()))
+    })
 }

@@ -19,14 +19,14 @@ use futures_lite::future::block_on;
 use http_body::{Frame, SizeHint};
 use serde::{Deserialize, Serialize};
 
-use super::{Bodies, Site, text};
+use super::{super::support::Count, Site, text};
 
-static BODIES: Bodies = Bodies::new();
+static BODIES: Count = Count::new();
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Flight {
     id: u32,
-    run: usize,
+    run: u32,
 }
 
 #[derive(Debug)]
@@ -34,33 +34,33 @@ struct AppError(StatusCode);
 
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
-        (self.0, format!("failed {}", BODIES.run())).into_response()
+        (self.0, format!("failed {}", BODIES.next())).into_response()
     }
 }
 
 #[cache_request]
 async fn json(Path(id): Path<u32>) -> Json<Flight> {
-    Json(Flight { id, run: BODIES.run() })
+    Json(Flight { id, run: BODIES.next() })
 }
 
 #[cache_request]
 async fn result(Path(id): Path<u32>) -> Result<Json<Flight>, AppError> {
-    if id == 0 { Err(AppError(StatusCode::NOT_FOUND)) } else { Ok(Json(Flight { id, run: BODIES.run() })) }
+    if id == 0 { Err(AppError(StatusCode::NOT_FOUND)) } else { Ok(Json(Flight { id, run: BODIES.next() })) }
 }
 
 #[cache_request]
 async fn html(Path(id): Path<u32>) -> Html<String> {
-    Html(format!("<p>{id} {}", BODIES.run()))
+    Html(format!("<p>{id} {}", BODIES.next()))
 }
 
 #[cache_request]
 async fn bytes(Path(id): Path<u32>) -> Bytes {
-    format!("{id} {}", BODIES.run()).into()
+    format!("{id} {}", BODIES.next()).into()
 }
 
 #[cache_request]
 async fn with_status(Path(id): Path<u16>) -> (StatusCode, String) {
-    (StatusCode::from_u16(id).unwrap(), format!("{id} {}", BODIES.run()))
+    (StatusCode::from_u16(id).unwrap(), format!("{id} {}", BODIES.next()))
 }
 
 #[cache_request]
@@ -68,27 +68,27 @@ async fn with_fields(Path(id): Path<u32>) -> (StatusCode, HeaderMap, Json<Flight
     let mut headers = HeaderMap::new();
     headers.append("x-one", HeaderValue::from_static("1"));
     headers.append("x-one", HeaderValue::from_bytes(&[0xff]).unwrap());
-    (StatusCode::ACCEPTED, headers, Json(Flight { id, run: BODIES.run() }))
+    (StatusCode::ACCEPTED, headers, Json(Flight { id, run: BODIES.next() }))
 }
 
 #[cache_request]
 async fn redirect(Path(id): Path<u32>) -> Redirect {
-    Redirect::permanent(&format!("/{id}/{}", BODIES.run()))
+    Redirect::permanent(&format!("/{id}/{}", BODIES.next()))
 }
 
 #[cache_request]
 async fn opaque(Path(id): Path<u32>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css")], format!("{id} {}", BODIES.run()))
+    ([(header::CONTENT_TYPE, "text/css")], format!("{id} {}", BODIES.next()))
 }
 
 #[cache_request]
 async fn opaque_result(Path(id): Path<u32>) -> Result<impl IntoResponse, AppError> {
-    if id == 0 { Err(AppError(StatusCode::BAD_GATEWAY)) } else { Ok(format!("{id} {}", BODIES.run())) }
+    if id == 0 { Err(AppError(StatusCode::BAD_GATEWAY)) } else { Ok(format!("{id} {}", BODIES.next())) }
 }
 
 #[cache_request]
 async fn response(Path(id): Path<u32>) -> Response {
-    (StatusCode::CREATED, [("x-id", id.to_string())], format!("{id} {}", BODIES.run())).into_response()
+    (StatusCode::CREATED, [("x-id", id.to_string())], format!("{id} {}", BODIES.next())).into_response()
 }
 
 fn site() -> Site {
@@ -193,12 +193,12 @@ fn a_hit_copies_no_body() {
 
 #[cache_request(status(200, 404))]
 async fn not_found_too(Path(status): Path<u16>) -> Response {
-    (StatusCode::from_u16(status).unwrap(), BODIES.run().to_string()).into_response()
+    (StatusCode::from_u16(status).unwrap(), BODIES.next().to_string()).into_response()
 }
 
 #[cache_request(status(404))]
 async fn not_found_only(Path(status): Path<u16>) -> (StatusCode, String) {
-    (StatusCode::from_u16(status).unwrap(), BODIES.run().to_string())
+    (StatusCode::from_u16(status).unwrap(), BODIES.next().to_string())
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn status_says_which_responses_are_cached() {
 
 #[cache_request(status(200, 404))]
 async fn with_field(Path((name, value)): Path<(String, String)>) -> impl IntoResponse {
-    ([(name, value)], BODIES.run().to_string())
+    ([(name, value)], BODIES.next().to_string())
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_response_that_is_one_user_s_was_given_to_others() {
 
 #[cache_request]
 async fn conditional(Path(status): Path<u16>) -> Response {
-    (StatusCode::from_u16(status).unwrap(), [("x-run", BODIES.run().to_string())]).into_response()
+    (StatusCode::from_u16(status).unwrap(), [("x-run", BODIES.next().to_string())]).into_response()
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn data(text: &str) -> Result<Frame<Bytes>, &'static str> {
 
 #[cache_request]
 async fn streamed(Path(kind): Path<String>) -> Response {
-    let run = BODIES.run().to_string();
+    let run = BODIES.next().to_string();
     match &*kind {
         "exact" => Frames::response([data("a"), data(&run), data("b")], true),
         "stream" => Frames::response([data("a"), data(&run), data("b")], false),
@@ -348,20 +348,20 @@ struct Flights;
 impl Flights {
     #[cache_request(handle = Self)]
     async fn listed(Path(id): Path<u32>) -> Json<Vec<Flight>> {
-        Json(vec![Flight { id, run: BODIES.run() }])
+        Json(vec![Flight { id, run: BODIES.next() }])
     }
 }
 
 #[axum::debug_handler]
 #[cache_request]
 async fn debugged(Path(id): Path<u32>) -> Json<Flight> {
-    Json(Flight { id, run: BODIES.run() })
+    Json(Flight { id, run: BODIES.next() })
 }
 
 #[cache_request]
 #[axum::debug_handler]
 async fn debugged_inside(Path(id): Path<u32>) -> Result<Response, AppError> {
-    Ok(Json(Flight { id, run: BODIES.run() }).into_response())
+    Ok(Json(Flight { id, run: BODIES.next() }).into_response())
 }
 
 #[test]
@@ -380,12 +380,12 @@ fn handlers_in_an_impl_and_beside_debug_handler() {
 
 #[cache_request]
 async fn text_only() -> String {
-    BODIES.run().to_string()
+    BODIES.next().to_string()
 }
 
 #[cache_request(local)]
 async fn literal() -> &'static str {
-    if BODIES.run().is_multiple_of(2) { "even" } else { "odd" }
+    if BODIES.next().is_multiple_of(2) { "even" } else { "odd" }
 }
 
 #[test]

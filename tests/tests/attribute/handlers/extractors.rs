@@ -15,7 +15,7 @@ use cache_request::cache_request;
 use http::{Method, Uri};
 use serde::{Deserialize, Serialize};
 
-use super::{Bodies, Site};
+use super::{super::support::Count, Site};
 
 #[derive(Clone)]
 struct Db {
@@ -29,11 +29,11 @@ struct Filter {
     page: u32,
 }
 
-static BODIES: Bodies = Bodies::new();
+static BODIES: Count = Count::new();
 
 #[cache_request(timeout = 60)]
 async fn flight(State(db): State<Db>, Path(id): Path<u32>, Query(filter): Query<Filter>) -> String {
-    format!("{} {id} {filter:?} {}", db.name, BODIES.run())
+    format!("{} {id} {filter:?} {}", db.name, BODIES.next())
 }
 
 #[test]
@@ -103,12 +103,12 @@ struct Search {
 
 #[cache_request]
 async fn search(Json(search): Json<Search>) -> String {
-    format!("{} {}", search.words.join(" "), BODIES.run())
+    format!("{} {}", search.words.join(" "), BODIES.next())
 }
 
 #[cache_request]
 async fn form(Form(filter): Form<Filter>) -> String {
-    format!("{filter:?} {}", BODIES.run())
+    format!("{filter:?} {}", BODIES.next())
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn a_request_s_body_is_keyed_by_its_content() {
 #[cache_request]
 async fn optional(path: Option<Path<u32>>, query: Result<Query<Filter>, QueryRejection>) -> String {
     match query {
-        Ok(Query(filter)) => format!("{:?} {filter:?} {}", path.map(|Path(id)| id), BODIES.run()),
-        Err(rejection) => format!("{rejection} {}", BODIES.run()),
+        Ok(Query(filter)) => format!("{:?} {filter:?} {}", path.map(|Path(id)| id), BODIES.next()),
+        Err(rejection) => format!("{rejection} {}", BODIES.next()),
     }
 }
 
@@ -149,7 +149,7 @@ fn a_rejected_request_is_answered_without_a_cache() {
 
 #[cache_request]
 async fn ignored_path(path: Result<Path<u32>, PathRejection>) -> String {
-    format!("{} {}", path.is_ok(), BODIES.run())
+    format!("{} {}", path.is_ok(), BODIES.next())
 }
 
 #[test]
@@ -166,7 +166,7 @@ struct User {
 
 #[cache_request(skip(user, address), vary(user.id))]
 async fn greeting(Extension(user): Extension<User>, ConnectInfo(address): ConnectInfo<SocketAddr>) -> String {
-    format!("{} {address} {}", user.id, BODIES.run())
+    format!("{} {address} {}", user.id, BODIES.next())
 }
 
 #[test]

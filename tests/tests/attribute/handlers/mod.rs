@@ -4,29 +4,12 @@ mod answers;
 mod extractors;
 mod fields;
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
 use axum::{Router, body::Body, response::Response};
 use cache_request::{Cache, scoped};
 use futures_lite::future::block_on;
 use http::Request;
 use http_body_util::BodyExt;
 use tower_service::Service;
-
-/// Counts the bodies that ran.
-#[derive(Debug, Default)]
-pub(crate) struct Bodies(AtomicUsize);
-
-impl Bodies {
-    pub(crate) const fn new() -> Self {
-        Self(AtomicUsize::new(0))
-    }
-
-    /// One more. Returns which one it is.
-    pub(crate) fn run(&self) -> usize {
-        self.0.fetch_add(1, Relaxed) + 1
-    }
-}
 
 /// A site and its cache.
 pub(crate) struct Site {
