@@ -364,15 +364,29 @@ async fn debugged_inside(Path(id): Path<u32>) -> Result<Response, AppError> {
     Ok(Json(Flight { id, run: BODIES.next() }).into_response())
 }
 
+#[tracing::instrument]
+#[cache_request]
+async fn traced(Path(id): Path<u32>) -> Json<Flight> {
+    Json(Flight { id, run: BODIES.next() })
+}
+
+#[cache_request]
+#[tracing::instrument(skip_all)]
+async fn traced_inside(Path(id): Path<u32>) -> impl IntoResponse {
+    format!("{id} {}", BODIES.next())
+}
+
 #[test]
-fn handlers_in_an_impl_and_beside_debug_handler() {
+fn handlers_in_an_impl_and_beside_other_attributes() {
     let site = Site::of(
         Router::new()
             .route("/listed/{id}", get(Flights::listed))
             .route("/debugged/{id}", get(debugged))
-            .route("/inside/{id}", get(debugged_inside)),
+            .route("/inside/{id}", get(debugged_inside))
+            .route("/traced/{id}", get(traced))
+            .route("/traced_inside/{id}", get(traced_inside)),
     );
-    for route in ["listed", "debugged", "inside"] {
+    for route in ["listed", "debugged", "inside", "traced", "traced_inside"] {
         let uri = format!("/{route}/1");
         assert_eq!(site.get(&uri), site.get(&uri), "{uri}");
     }
