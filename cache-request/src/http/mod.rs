@@ -7,4 +7,6 @@ mod page;
 mod rules;
 mod wire;
 
+#[cfg(feature = "axum")]
+pub use self::handler::StoredResponse;
 pub use self::page::{BodyError, CachePage, CachedPages, PageBody, PageFuture, PageTimeout};

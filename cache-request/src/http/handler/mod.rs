@@ -29,3 +29,6 @@ mod axum_extra;
 mod request;
 #[cfg(feature = "axum")]
 mod response;
+
+#[cfg(feature = "axum")]
+pub use self::response::StoredResponse;

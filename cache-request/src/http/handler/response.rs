@@ -30,12 +30,32 @@ use crate::{
     engine::value::ValueOf,
 };
 
-/// A response whose body is complete. A clone shares the body.
+/// What is cached of a whole response, for `when`, `timeout_with` and `weight`. A clone shares the body.
 #[derive(Debug, Clone)]
 pub struct StoredResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+}
+
+impl StoredResponse {
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The header fields.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The complete body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
 }
 
 /// Marks a response whose body has been read to its end.

@@ -218,6 +218,18 @@ async fn with_field(Path((name, value)): Path<(String, String)>) -> impl IntoRes
     ([(name, value)], BODIES.next().to_string())
 }
 
+#[cache_request(when = |page| page.status() == 200 && page.headers().contains_key("x-keep") && !page.body().is_empty())]
+async fn if_wanted(Path((name, value)): Path<(String, String)>) -> impl IntoResponse {
+    ([(name, value)], BODIES.next().to_string())
+}
+
+#[test]
+fn a_condition_saw_nothing_of_a_whole_response() {
+    let site = Site::of(Router::new().route("/{name}/{value}", get(if_wanted)));
+    assert_eq!(site.get("/x-keep/1"), site.get("/x-keep/1"));
+    assert_ne!(site.get("/x-other/1"), site.get("/x-other/1"));
+}
+
 #[test]
 fn a_response_that_is_one_user_s_was_given_to_others() {
     let site = Site::of(Router::new().route("/{name}/{value}", get(with_field)));
