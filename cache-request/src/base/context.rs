@@ -62,7 +62,7 @@ impl Scope {
     }
 
     fn enter(self) -> Entered {
-        SCOPED.with(|scoped| scoped.set(true));
+        SCOPED.with(|scoped| scoped.set(!self.is_empty()));
         thread::set_fast_path(self.cache.is_none());
         Entered { outer: put(self) }
     }
@@ -164,10 +164,22 @@ pub(crate) enum Change {
 /// Runs `future` in the scope that is in force here, wherever it is polled.
 #[cfg(any(feature = "detach", feature = "http"))]
 pub(crate) fn carry<F: Future>(future: F) -> Scoped<F> {
-    Change::All(Scope::current()).around(future)
+    Change::here().around(future)
 }
 
 impl Change {
+    /// To what is in force here.
+    #[cfg(any(feature = "detach", feature = "http"))]
+    pub(crate) fn here() -> Self {
+        Self::All(Scope::current())
+    }
+
+    /// To what is in force here, for a client.
+    #[cfg(feature = "http")]
+    pub(crate) fn here_for(client: Arc<str>) -> Self {
+        Self::All(Scope { client: Some(client), ..Scope::current() })
+    }
+
     /// Runs `future` with this change.
     pub(crate) fn around<F: Future>(self, future: F) -> Scoped<F> {
         Scoped { change: self, future: Some(future) }

@@ -1,6 +1,8 @@
 //! Whole pages: `CachePage`.
 
 mod backends;
+mod clients;
+mod etags;
 mod faults;
 mod fields;
 mod model;

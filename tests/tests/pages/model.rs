@@ -4,6 +4,7 @@
 //! its choice, but for the newest.
 
 use std::{
+    mem,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -426,7 +427,8 @@ fn answer_of_origin(
         fields.retain(|(name, _)| !["etag", "last-modified"].contains(name));
         fields.extend(tag.filter(|tag| tag.matches('"').count() == 2).map(|tag| ("etag", tag.to_owned())));
     } else {
-        fields.push(("x-id", id_text));
+        // The response to a HEAD may update the fields of a stored one, whose body is of another response.
+        fields.push((if method == Method::HEAD { "x-head-id" } else { "x-id" }, id_text));
     }
     if scripted.cookie {
         fields.push(("set-cookie", format!("of={id}")));
@@ -473,6 +475,15 @@ fn id_of(answer: &Answer) -> Option<usize> {
     answer.field("x-id").map(|id| id.parse().unwrap())
 }
 
+/// Checks the stored responses that an answer may be of, until one is right.
+fn any_of<'a>(
+    mut candidates: impl Iterator<Item = &'a Kept>,
+    check: impl Fn(&Kept) -> Result<(), String>,
+) -> Result<(), String> {
+    let first = candidates.next().ok_or("of no stored response")?;
+    check(first).or_else(|why| candidates.map(check).find(Result::is_ok).ok_or(why)?)
+}
+
 impl Model {
     /// The origin was not asked.
     fn check_reused(&self, asked: &Asked, answer: &Answer, now: Time) -> Result<(), String> {
@@ -480,12 +491,19 @@ impl Model {
         if answer.status == 504 {
             return must(asked.wish == Wish::OnlyIfCached, || "504".to_owned());
         }
-        let kept = self.kept.iter().find(|kept| Some(kept.id) == id_of(answer)).ok_or("of no stored response")?;
-        must(kept.may_be_stored(), || "it must not be stored".to_owned())?;
-        must(kept.is_for(asked), || "it is for another request".to_owned())?;
-        must(kept.may_be_reused(asked.wish, now), || "it must be validated".to_owned())?;
-        must(!answer.headers.contains_key("set-cookie"), || "it sets a cookie".to_owned())?;
-        Self::check_answer(kept, asked, answer, now, now)
+        any_of(self.candidates(answer), |kept| {
+            must(kept.may_be_stored(), || "it must not be stored".to_owned())?;
+            must(kept.is_for(asked), || "it is for another request".to_owned())?;
+            must(kept.may_be_reused(asked.wish, now), || "it must be validated".to_owned())?;
+            must(!answer.headers.contains_key("set-cookie"), || "it sets a cookie".to_owned())?;
+            Self::check_answer(kept, asked, answer, now, now)
+        })
+    }
+
+    /// The stored response that an answer is of, as it came and as each HEAD may have updated it.
+    fn candidates(&self, answer: &Answer) -> impl Iterator<Item = &Kept> {
+        let id = id_of(answer);
+        self.kept.iter().filter(move |kept| Some(kept.id) == id)
     }
 
     /// An answer from a stored response.
@@ -535,18 +553,19 @@ impl Model {
             return Ok(());
         }
         if exchange.is_304 {
-            let kept =
-                self.kept.iter().find(|kept| Some(kept.id) == id_of(answer)).ok_or("304 of no stored response")?;
-            must(kept.may_be_stored() && kept.is_for(asked), || "it validated the response of another".to_owned())?;
-            must(exchange.tag.as_deref() == kept.told.etag, || "another tag".to_owned())?;
-            must(exchange.since == kept.told.modified.map(http_date), || "another date".to_owned())?;
-            let mut kept = kept.clone();
-            kept.validate(step, exchange);
-            must(answer.headers.contains_key("set-cookie") == step.scripted.cookie, || "cookies".to_owned())?;
-            return Self::check_answer(&kept, asked, answer, asked_at, now);
+            return any_of(self.candidates(answer), |kept| {
+                must(kept.may_be_stored() && kept.is_for(asked), || "it validated the response of another".to_owned())?;
+                must(exchange.tag.as_deref() == kept.told.etag, || "another tag".to_owned())?;
+                must(exchange.since == kept.told.modified.map(http_date), || "another date".to_owned())?;
+                let mut kept = kept.clone();
+                kept.validate(step, exchange);
+                must(answer.headers.contains_key("set-cookie") == step.scripted.cookie, || "cookies".to_owned())?;
+                Self::check_answer(&kept, asked, answer, asked_at, now)
+            });
         }
         let told = Told::of(&step.scripted, exchange.received);
-        must(id_of(answer) == Some(id), || "of another response".to_owned())?;
+        let own_id = if asked.method == Method::HEAD { "x-head-id" } else { "x-id" };
+        must(answer.field(own_id) == Some(&id.to_string()), || "of another response".to_owned())?;
         for (name, value) in told.fields() {
             must(answer.field(name) == Some(&value), || format!("{name} is {value}"))?;
         }
@@ -569,27 +588,20 @@ impl Model {
         if asked.method == Method::HEAD {
             // What it says may make the cache drop the page.
             self.expected.retain(|(path, _)| *path != asked.path);
+            self.learn_from_head(step, exchange);
         }
         if asked.method != Method::GET {
             return;
         }
         if exchange.is_304 {
-            let Some(kept) = self.kept.iter_mut().find(|kept| Some(kept.id) == id_of(answer)) else { return };
+            let id = id_of(answer);
             self.expected.retain(|(path, _)| *path != asked.path);
-            let before = kept.clone();
-            kept.validate(step, exchange);
-            kept.authorization = asked.authorization;
-            if kept.may_be_stored() {
-                // One that is found by other fields now may be dropped.
-                if kept.told.vary == before.told.vary {
-                    self.expected.push((asked.path, kept.id));
+            for before in mem::take(&mut self.kept) {
+                if Some(before.id) == id {
+                    self.learn_from_304(before, step, exchange);
+                } else {
+                    self.kept.push(before);
                 }
-            } else if !asked.authorization {
-                let id = kept.id;
-                self.kept.retain(|kept| kept.id != id);
-            } else {
-                // It answers this request. That it was for this request only says nothing of what is stored.
-                *kept = before;
             }
             return;
         }
@@ -604,6 +616,46 @@ impl Model {
     }
 }
 
+impl Model {
+    fn learn_from_304(&mut self, before: Kept, step: &Step, exchange: &Exchange) {
+        let asked = &step.asked;
+        let mut kept = before.clone();
+        kept.validate(step, exchange);
+        kept.authorization = asked.authorization;
+        if kept.may_be_stored() {
+            // One that is found by other fields now may be dropped.
+            if kept.told.vary == before.told.vary {
+                self.expected.push((asked.path, kept.id));
+            }
+            self.kept.push(kept);
+        } else if asked.authorization {
+            // It answers this request. That it was for this request only says nothing of what is stored.
+            self.kept.push(before);
+        }
+    }
+
+    /// The cache may update the response that it would have chosen, or leave it as it was.
+    fn learn_from_head(&mut self, step: &Step, exchange: &Exchange) {
+        let asked = &step.asked;
+        if exchange.is_304 || step.scripted.status != 200 || asked.range || asked.wish == Wish::NoStore {
+            return;
+        }
+        let told = Told::of(&step.scripted, exchange.received);
+        let chosen = self.kept.iter().filter(|kept| kept.is_for(asked) && kept.is_same_as(&told));
+        let updated: Vec<_> = chosen
+            .map(|kept| {
+                let mut kept = kept.clone();
+                kept.validate(step, exchange);
+                kept.told.etag = told.etag.or(kept.told.etag);
+                kept.authorization = asked.authorization;
+                kept
+            })
+            .filter(Kept::may_be_stored)
+            .collect();
+        self.kept.extend(updated);
+    }
+}
+
 /// Whether the conditions of an exchange are those of the client.
 fn is_own(asked: &Asked, exchange: &Exchange, asked_at: Time) -> bool {
     let since = asked.if_modified_since.map(|since| http_date(asked_at + since * 1000));
@@ -615,6 +667,17 @@ impl Kept {
         let Exchange { requested, received, .. } = *exchange;
         let Asked { path, x, y, authorization, .. } = *asked;
         Self { id, path, x, y, authorization, told, requested, received }
+    }
+
+    /// Section 4.3.5: whether the response to a HEAD has a validator of this one, and none of another.
+    fn is_same_as(&self, head: &Told) -> bool {
+        let is_weak = |tag: &str| tag.starts_with("W/");
+        let opaque = |tag: &'static str| tag.trim_start_matches("W/");
+        let has_tag = head.etag.is_none_or(|tag| {
+            self.told.etag.is_some_and(|own| opaque(own) == opaque(tag) && (is_weak(tag) || !is_weak(own)))
+        });
+        let has_date = head.modified.is_none() || head.modified.map(http_date) == self.told.modified.map(http_date);
+        self.told.status == 200 && has_tag && has_date && (head.etag.is_some() || head.modified.is_some())
     }
 
     /// Section 4.3.4, by the 304 of a step.

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 
-use super::support::{Bench, FRESH, Failed, Origin, Script, ok, request, response};
+use super::support::{Bench, FRESH, Failed, Gate, Origin, Script, ok, request, response, settle};
 
 /// A service whose page has this tag, and is fresh for a minute. It answers its own condition with 304.
 fn tagged(tag: &'static str) -> Origin {
@@ -111,9 +111,71 @@ async fn a_head_that_tells_of_a_change_left_the_page() {
         bench.get("/").await;
         bench.advance(61);
         bench.send(request(Method::HEAD, "/", &[])).await;
-        bench.get("/").await;
-        assert_eq!(bench.origin.last().headers.contains_key("if-none-match"), is_kept, "{told:?}");
+        let answer = bench.get("/").await;
+        assert_eq!((answer.is_hit(), bench.origin.count()), (is_kept, if is_kept { 2 } else { 3 }), "{told:?}");
+        assert!(!bench.origin.last().headers.contains_key("if-none-match"), "{told:?}");
     }
+}
+
+/// Section 4.3.5. Its fields are those of the page from now on, which is fresh again. Without a validator it tells nothing.
+#[tokio::test]
+async fn a_head_that_tells_of_no_change_left_the_page_as_it_was() {
+    for (told, is_updated) in [(("etag", "\"a\""), true), (("content-length", "4"), false)] {
+        let bench = Bench::new(Origin::new(move |parts, _| match parts.method == Method::HEAD {
+            true => response(200, &[told, FRESH, ("x-new", "1")], Script::text("")),
+            false => ok(&[("etag", "\"a\""), FRESH, ("x-old", "1")], "page"),
+        }));
+        bench.get("/").await;
+        bench.advance(61);
+        bench.send(request(Method::HEAD, "/", &[])).await;
+        let answer = bench.get("/").await;
+        assert_eq!((answer.is_hit(), answer.text()), (is_updated, "page"), "{told:?}");
+        assert_eq!((answer.field("x-new"), answer.field("x-old")), (is_updated.then_some("1"), Some("1")), "{told:?}");
+        assert_eq!(answer.field("age").unwrap_or("0"), "0", "{told:?}");
+    }
+}
+
+/// Section 4.3.5.
+#[tokio::test]
+async fn a_head_that_forbids_to_store_left_the_page() {
+    let bench = Bench::new(Origin::new(|parts, _| match parts.method == Method::HEAD {
+        true => response(200, &[("etag", "\"a\""), ("cache-control", "no-store")], Script::text("")),
+        false => ok(&[("etag", "\"a\""), FRESH], "page"),
+    }));
+    bench.get("/").await;
+    bench.advance(61);
+    bench.send(request(Method::HEAD, "/", &[])).await;
+    bench.get("/").await;
+    assert!(!bench.origin.last().headers.contains_key("if-none-match"), "nothing is left to validate");
+}
+
+/// A page that was stored after the request was sent is not replaced by the one before it.
+#[tokio::test]
+async fn a_head_put_an_older_page_over_a_newer_one() {
+    let gate = Gate::closed();
+    let bench = Bench::new(Origin::later({
+        let gate = gate.clone();
+        move |parts, number| {
+            let gate = gate.clone();
+            async move {
+                if parts.method == Method::HEAD {
+                    gate.pass().await;
+                    return Ok(response(200, &[("etag", "\"0\""), FRESH], Script::text("")));
+                }
+                Ok(ok(&[("etag", &format!("\"{number}\"")), FRESH], format!("response {number}")))
+            }
+        }
+    }));
+    bench.get("/").await;
+    bench.advance(61);
+    let head = bench.begin(request(Method::HEAD, "/", &[]));
+    settle().await;
+    assert_eq!(bench.get("/").await.text(), "response 2");
+    gate.open(1);
+    head.await.unwrap().unwrap();
+    settle().await;
+    let answer = bench.get("/").await;
+    assert_eq!((answer.text(), answer.is_hit()), ("response 2", true));
 }
 
 /// Section 4.3.2.

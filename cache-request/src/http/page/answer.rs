@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ::http::{
-    HeaderMap, Method, Request, Response,
+    HeaderMap, Method, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
@@ -17,9 +17,14 @@ use tower_service::Service;
 use tracing::Instrument as _;
 
 use super::{
-    super::rules::invalidation::{further_targets, invalidates, is_safe},
+    super::rules::{
+        conditions::{Told, told_by_head},
+        invalidation::{further_targets, invalidates, is_safe},
+    },
     ask::Ask,
     body::{BodyError, PageBody},
+    entry::Page,
+    exchange::{Exchange, add_date},
     fill::{FillKey, Join, Verdict, verdict},
     filling::Filling,
     future::PageFuture,
@@ -168,6 +173,26 @@ fn is_for_itself(ask: &Ask<'_>, headers: &HeaderMap) -> bool {
     ask.directives.no_store || [RANGE, IF_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
 }
 
+/// Updates or removes a stored page by the response to a HEAD (RFC 9111, section 4.3.5).
+async fn learn_from_head(stale: &Page, head: &HeaderMap, mut exchange: Exchange<'_>) {
+    let told = match stale.status {
+        StatusCode::OK => told_by_head(head, &stale.headers, stale.body.len()),
+        _ => Told::Changed,
+    };
+    match told {
+        Told::Changed => exchange.remove().await,
+        // A page that was stored meanwhile is newer.
+        Told::Unchanged if exchange.is_stored(stale).await => {
+            let mut head = head.clone();
+            add_date(&mut head, exchange.received);
+            let page = Arc::new(exchange.renewed(stale, &head));
+            // It tells why the page is not stored, which is no reason for the response to the HEAD.
+            _ = exchange.replace(stale, &page).await;
+        }
+        Told::Unchanged | Told::Nothing => {}
+    }
+}
+
 /// Answers a request for a page that memory does not have.
 async fn make<S, B, R>(ask: Ask<'static>, mut service: S, parts: Parts, body: B) -> Result<Response<PageBody>, S::Error>
 where
@@ -187,12 +212,15 @@ where
     }
     let is_for_itself = is_for_itself(&ask, &parts.headers);
     if is_for_itself || ask.method == Method::HEAD {
+        let request = parts.headers.clone();
+        let mut exchange = Exchange::begin(&ask, &request);
         let (mut head, body) = service.call(Request::from_parts(parts, body)).await?.into_parts();
+        exchange.received();
         if let Some(site) = &ask.settings.site {
-            site.complete(ask.target.path(), false, &mut head, ask.shelf.now());
+            site.complete(ask.target.path(), false, &mut head, exchange.received);
         }
-        if !is_for_itself {
-            ask.learn_from_head(head.status, &head.headers, miss.stale).await;
+        if let Some(stale) = miss.stale.filter(|_| !is_for_itself && head.status == StatusCode::OK) {
+            learn_from_head(&stale, &head.headers, exchange).await;
         }
         let response = Response::from_parts(head, PageBody::inner(body));
         return Ok(ask.finish(response, Handling::forwarded(miss.forward)));

@@ -6,11 +6,11 @@ use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::AGE, 
 
 use super::{
     super::rules::{
-        conditions::{Condition, evaluate, is_for_origin, is_unchanged},
+        conditions::{Condition, evaluate, is_for_origin},
         directives::Directives,
         freshness::{Control, Freshness, Reason, Reuse},
     },
-    body::{PageBody, Spool},
+    body::PageBody,
     entry::Page,
     fill::{Shared, SharedBody},
     head::Moment,
@@ -112,7 +112,8 @@ impl<'a> Ask<'a> {
                 let age = shared.freshness.age(self.shelf.now()).as_secs();
                 let mut headers = shared.headers.clone();
                 headers.insert(AGE, HeaderValue::from(age));
-                self.arriving(request, shared.status, &headers, shared.freshness, spool, handling)
+                let body = PageBody::reader(spool)?;
+                Some(self.arriving(request, shared.status, &headers, shared.freshness, body, handling))
             }
         }
     }
@@ -124,16 +125,16 @@ impl<'a> Ask<'a> {
         status: StatusCode,
         headers: &HeaderMap,
         freshness: Freshness,
-        spool: &Arc<Spool>,
+        body: PageBody,
         handling: Handling,
-    ) -> Option<Response<PageBody>> {
+    ) -> Response<PageBody> {
         let now = self.shelf.now();
         let answer = if evaluate(request, status, headers, freshness.received()) == Condition::NotModified {
             not_modified(headers.clone())
         } else {
-            response(status, headers.clone(), PageBody::reader(spool)?)
+            response(status, headers.clone(), body)
         };
-        Some(self.finish(answer, handling.with_ttl(freshness.left(now))))
+        self.finish(answer, handling.with_ttl(freshness.left(now)))
     }
 
     /// Adds to an answer what the cache says of it.
@@ -155,14 +156,6 @@ impl<'a> Ask<'a> {
         if self.settings.site.is_some() {
             let control = Control::of(headers, &[]);
             Site::complete_vary(headers, &control);
-        }
-    }
-
-    /// Invalidates the stored response if the one to a HEAD tells that it has changed (RFC 9111, section 4.3.5).
-    pub(super) async fn learn_from_head(&self, status: StatusCode, headers: &HeaderMap, stale: Option<Arc<Page>>) {
-        let Some(page) = stale.filter(|_| status == StatusCode::OK) else { return };
-        if !is_unchanged(headers, &page.headers, page.body.len()) {
-            self.settings.try_invalidate(&self.shelf, &self.key).await;
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use ::http::{HeaderMap, HeaderName, StatusCode};
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{self, ETAG},
+};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -31,8 +34,34 @@ pub(super) struct Page {
     pub(super) freshness: Freshness,
     /// How long it is kept, counted from when it is stored: while it is fresh, and then to be validated.
     pub(super) kept_for: Duration,
+    /// Whether its `ETag` is made here, so that the wrapped service does not know it.
+    pub(super) has_generated_etag: bool,
     /// Of its last hit.
     pub(super) head: LastHead,
+}
+
+impl Page {
+    /// Its fields without what is generated here.
+    pub(super) fn received_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if self.has_generated_etag {
+            headers.remove(ETAG);
+        }
+        headers
+    }
+
+    pub(super) fn generated_etag(&self) -> Option<&HeaderValue> {
+        self.headers.get(ETAG).filter(|_| self.has_generated_etag)
+    }
+
+    /// Adds a generated `ETag`, if it has none.
+    pub(super) fn with_etag(mut self, tag: HeaderValue) -> Self {
+        if let header::Entry::Vacant(place) = self.headers.entry(ETAG) {
+            place.insert(tag);
+            self.has_generated_etag = true;
+        }
+        self
+    }
 }
 
 /// The variants of a page, whose responses have a `Vary`.
@@ -99,7 +128,7 @@ impl Entry {
     }
 }
 
-type Stored = (u16, Fields, Blob, [u64; 6], u8);
+type Stored = (u16, Fields, Blob, [u64; 6], u8, bool);
 type Listed = (Vec<Vec<String>>, Vec<Variant>, u64);
 
 impl Serialize for Entry {
@@ -109,11 +138,9 @@ impl Serialize for Entry {
                 let (times, flags) = page.freshness.to_numbers();
                 let [received, age, lifetime, revalidate, error] = times;
                 let times = [received, age, lifetime, revalidate, error, millis(page.kept_for)];
-                (
-                    Some((page.status.as_u16(), wire::fields(&page.headers), Octets(&page.body), times, flags)),
-                    None::<Listed>,
-                )
-                    .serialize(serializer)
+                let (status, fields, body) = (page.status.as_u16(), wire::fields(&page.headers), Octets(&page.body));
+                let stored = (status, fields, body, times, flags, page.has_generated_etag);
+                (Some(stored), None::<Listed>).serialize(serializer)
             }
             Self::Variants(variants) => {
                 let fields: Vec<Vec<_>> =
@@ -128,7 +155,7 @@ impl Serialize for Entry {
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match <(Option<Stored>, Option<Listed>)>::deserialize(deserializer)? {
-            (Some((status, fields, body, times, flags)), None) => {
+            (Some((status, fields, body, times, flags, has_generated_etag)), None) => {
                 let headers = wire::read_fields(fields)?;
                 let [received, age, lifetime, revalidate, error, kept_for] = times;
                 Ok(Self::Page(Arc::new(Page {
@@ -137,6 +164,7 @@ impl<'de> Deserialize<'de> for Entry {
                     body: body.0.into(),
                     freshness: Freshness::from_numbers([received, age, lifetime, revalidate, error], flags),
                     kept_for: Duration::from_millis(kept_for),
+                    has_generated_etag,
                     head: LastHead::default(),
                 })))
             }

@@ -2,13 +2,15 @@
 //! it; may it be stored.
 
 use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::Arc,
-    time::{Instant, SystemTime},
+    task::Poll,
 };
 
 use ::http::{
-    HeaderMap, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, SET_COOKIE},
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, SET_COOKIE},
     request, response,
 };
 use bytes::Bytes;
@@ -19,20 +21,20 @@ use tower_service::Service;
 
 use super::{
     super::rules::{
-        conditions::{is_about, make_conditional, update, validators},
+        conditions::{is_about, make_conditional, validators},
         fields::remove_unstored,
-        freshness::{Control, Freshness, date_value},
+        freshness::{Control, Freshness},
         storable::{Refusal, storable},
-        vary::Vary,
     },
     ask::{Ask, Miss},
     body::{BodyError, PageBody, Spool},
     entry::Page,
+    exchange::{Exchange, add_date},
     fill::{Fill, FillKey, Shared, SharedBody, Verdict},
     head::LastHead,
     status::Handling,
 };
-use crate::{engine::flight::Leader, stats::Count};
+use crate::stats::Count;
 
 /// A request to the wrapped service whose response may be stored.
 pub(super) struct Filling {
@@ -46,15 +48,6 @@ pub(super) struct Filling {
 
 /// Where the answer to the client goes. It may be gone.
 type Reply<E> = oneshot::Sender<Result<Response<PageBody>, E>>;
-
-/// How a response came.
-struct Arrival<'a> {
-    requested: SystemTime,
-    received: SystemTime,
-    begun: Instant,
-    /// `None` if the cache is disabled.
-    leader: Option<Leader<'a>>,
-}
 
 impl Filling {
     pub(super) fn new(ask: Ask<'static>, request: HeaderMap, miss: Miss, leads: Option<(FillKey, Arc<Fill>)>) -> Self {
@@ -83,13 +76,11 @@ impl Filling {
                 Err(miss) => self.miss = miss,
             }
         }
-        let begun = Instant::now();
-        let shelf = &self.ask.shelf;
-        // What is invalidated from here on is not stored.
-        let leader = shelf.lead(&self.ask.key);
-        let stale = self.miss.stale.take().filter(|page| !validators(&page.headers).is_empty());
-        make_conditional(&mut parts.headers, stale.as_ref().map(|page| &page.headers));
-        let requested = shelf.now();
+        let mut exchange = Exchange::begin(&self.ask, &self.request);
+        let validators = |page: &Page| validators(&page.received_headers());
+        let stale = self.miss.stale.take().map(|page| (validators(&page), page));
+        let (validators, stale) = stale.filter(|(validators, _)| !validators.is_empty()).unzip();
+        make_conditional(&mut parts.headers, validators.unwrap_or_default());
         let response = match service.call(Request::from_parts(parts, body)).await {
             Ok(response) => response,
             Err(error) => {
@@ -97,61 +88,39 @@ impl Filling {
                 return;
             }
         };
-        shelf.count(Count::Bodies);
-        let arrival = Arrival { requested, received: shelf.now(), begun, leader };
+        exchange.received();
+        self.ask.shelf.count(Count::Bodies);
         let (mut head, body) = response.into_parts();
         match stale {
             Some(page) if head.status == StatusCode::NOT_MODIFIED => {
-                self.validated(&page, &mut head.headers, arrival, reply).await;
+                self.validated(&page, &mut head.headers, exchange, reply).await;
             }
-            _ => self.made(head, body, arrival, reply).await,
+            _ => self.made(head, body, exchange, reply).await,
         }
     }
 
     /// The stored response is valid (RFC 9111, section 4.3.4).
-    async fn validated<E>(&self, page: &Page, new: &mut HeaderMap, mut arrival: Arrival<'_>, reply: Reply<E>) {
-        let settings = &self.ask.settings;
-        add_date(new, arrival.received);
-        let mut headers = page.headers.clone();
-        let is_about = is_about(new, &page.headers);
-        if is_about {
-            update(&mut headers, new, &Control::of(new, &settings.targets).directives);
-        }
-        let control = Control::of(&headers, &settings.targets);
-        let renewed = || Freshness::of(&control, page.status, &headers, arrival.requested, arrival.received);
+    async fn validated<E>(&self, stale: &Page, new: &mut HeaderMap, mut exchange: Exchange<'_>, reply: Reply<E>) {
+        add_date(new, exchange.received);
         // A 304 about another response makes this one no fresher.
-        let freshness = if is_about { renewed() } else { page.freshness };
-        let kept_for = settings.kept_for(&freshness, &headers, arrival.received);
-        let varies_as_before = Vary::of(&headers) == Vary::of(&page.headers);
-        let (status, body) = (page.status, page.body.clone());
-        let page = Arc::new(Page { status, headers, body, freshness, kept_for, head: LastHead::default() });
+        let is_about = is_about(new, &stale.headers);
+        let page = Arc::new(if is_about { exchange.renewed(stale, new) } else { exchange.unchanged(stale) });
         let forward_status = Some(StatusCode::NOT_MODIFIED);
         let mut handling = Handling { forward_status, ..Handling::forwarded(self.miss.forward) };
-        match storable(&self.ask.method, &self.request, page.status, &page.headers, &control) {
-            // It is found by other fields now, and must not be by those of before.
-            Ok(()) if !varies_as_before => {
-                self.end();
-                handling.detail = Some("vary");
-                settings.try_invalidate(&self.ask.shelf, &self.ask.key).await;
-            }
+        match exchange.replace(stale, &page).await {
             Ok(()) => {
                 handling.stored = true;
-                self.store(&mut arrival, Arc::clone(&page)).await;
                 self.share(Shared {
                     request: self.request.clone(),
                     status: page.status,
                     headers: page.headers.clone(),
-                    freshness,
+                    freshness: page.freshness,
                     body: SharedBody::Page(Arc::clone(&page)),
                 });
             }
-            Err(refusal) => {
+            Err(detail) => {
                 self.end();
-                handling.detail = Some(refusal.detail());
-                // What the response itself now forbids is not kept for others. What concerns this request only says nothing of it.
-                if ![Refusal::Authorization, Refusal::RequestNoStore].contains(&refusal) {
-                    settings.try_invalidate(&self.ask.shelf, &self.ask.key).await;
-                }
+                handling.detail = Some(detail);
             }
         }
         let mut response = self.ask.stored(&page, &self.request, handling);
@@ -163,7 +132,7 @@ impl Filling {
     }
 
     /// There is a new response.
-    async fn made<R, E>(&self, mut head: response::Parts, body: R, mut arrival: Arrival<'_>, reply: Reply<E>)
+    async fn made<R, E>(&self, mut head: response::Parts, body: R, mut exchange: Exchange<'_>, reply: Reply<E>)
     where
         R: Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BodyError>,
@@ -171,14 +140,14 @@ impl Filling {
         let settings = &self.ask.settings;
         let sets_cookie = head.headers.contains_key(SET_COOKIE);
         if let Some(site) = &settings.site {
-            site.complete(self.ask.target.path(), false, &mut head, arrival.received);
+            site.complete(self.ask.target.path(), false, &mut head, exchange.received);
         }
         let control = Control::of(&head.headers, &settings.targets);
         let mut stored = head.headers.clone();
         remove_unstored(&mut stored, &control.directives);
-        add_date(&mut stored, arrival.received);
-        let freshness = Freshness::of(&control, head.status, &stored, arrival.requested, arrival.received);
-        let kept_for = settings.kept_for(&freshness, &stored, arrival.received);
+        add_date(&mut stored, exchange.received);
+        let freshness = Freshness::of(&control, head.status, &stored, exchange.requested, exchange.received);
+        let kept_for = settings.kept_for(&freshness, &stored, exchange.received);
         let hint = body.size_hint();
         let refusal = match storable(&self.ask.method, &self.request, head.status, &head.headers, &control) {
             Err(refusal) => Some(refusal.detail()),
@@ -200,35 +169,45 @@ impl Filling {
             return;
         }
 
+        let gets_etag = settings.generates_etags && head.status == StatusCode::OK && !stored.contains_key(ETAG);
         let spool = Spool::new(hint, settings.max_body);
-        let handling = Handling { stored: true, ..Handling::forwarded(self.miss.forward) };
-        let own = self.ask.arriving(&self.request, head.status, &head.headers, freshness, &spool, handling);
+        let reader = PageBody::reader(&spool);
+        let declared = stored.get(CONTENT_LENGTH).cloned();
+        let mut body = pin!(collect(body, &spool, declared.as_ref()));
+        // A body that is there already can be sent with its tag, without letting the client wait.
+        let arrived = if gets_etag { now_or_never(body.as_mut()).await } else { None };
+        let tag = arrived.as_ref().and_then(|body| body.as_deref()).map(generated_tag);
+        if let Some(tag) = &tag {
+            head.headers.insert(ETAG, tag.clone());
+        }
+        let mut shared = stored.clone();
+        shared.extend(tag.clone().map(|tag| (ETAG, tag)));
         self.share(Shared {
             request: self.request.clone(),
             status: head.status,
-            headers: stored.clone(),
+            headers: shared,
             freshness,
             body: SharedBody::Arriving(Arc::clone(&spool)),
         });
         let status = head.status;
-        if let Some(mut own) = own {
+        if let Some(reader) = reader {
+            let handling = Handling { stored: true, ..Handling::forwarded(self.miss.forward) };
+            let mut own = self.ask.arriving(&self.request, status, &head.headers, freshness, reader, handling);
             // They are for layers around this one.
             *own.extensions_mut() = head.extensions;
             _ = reply.send(Ok(own));
         }
-        if let Some(body) = collect(body, &spool, &stored).await {
-            let page = Page { status, headers: stored, body, freshness, kept_for, head: LastHead::default() };
-            self.store(&mut arrival, Arc::new(page)).await;
+        let body = match arrived {
+            Some(body) => body,
+            None => body.await,
+        };
+        if let Some(body) = body {
+            let tag = gets_etag.then(|| tag.unwrap_or_else(|| generated_tag(&body)));
+            let head = LastHead::default();
+            let page = Page { status, headers: stored, body, freshness, kept_for, has_generated_etag: false, head };
+            let page = tag.into_iter().fold(page, Page::with_etag);
+            exchange.store(Arc::new(page)).await;
         }
-    }
-
-    async fn store(&self, arrival: &mut Arrival<'_>, page: Arc<Page>) {
-        let Some(leader) = &mut arrival.leader else { return };
-        let most_variants = self.ask.settings.most_variants;
-        self.ask
-            .shelf
-            .store(&self.ask.place(&self.request), leader, page, arrival.begun.elapsed(), most_variants)
-            .await;
     }
 
     /// Lets others have the response.
@@ -254,13 +233,19 @@ impl Drop for Filling {
     }
 }
 
-/// Adds when a response came, if it does not say when it was made (RFC 9110, section 6.6.1).
-fn add_date(headers: &mut HeaderMap, received: SystemTime) {
-    if !headers.contains_key(DATE)
-        && let Some(date) = date_value(received)
-    {
-        headers.insert(DATE, date);
-    }
+/// The output of a future, if it is ready at its first poll.
+async fn now_or_never<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// A tag of a body. It is weak, as a layer around this one may compress the body and leave the tag (RFC 9110, section 8.8.1).
+fn generated_tag(body: &[u8]) -> HeaderValue {
+    let hash = blake3::hash(body).to_hex();
+    HeaderValue::try_from(format!("W/\"{}\"", &hash[..32])).expect("hexadecimal digits are visible")
 }
 
 /// Whether the body has no end, and is for its own client.
@@ -270,18 +255,18 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Passes a body on as it arrives. Returns it if it is complete, has no trailers, and is not too large.
-async fn collect<R>(body: R, spool: &Spool, headers: &HeaderMap) -> Option<Bytes>
+async fn collect<R>(body: R, spool: &Spool, declared: Option<&HeaderValue>) -> Option<Bytes>
 where
     R: Body<Data = Bytes>,
     R::Error: Into<BodyError>,
 {
-    let mut body = std::pin::pin!(body);
+    let mut body = pin!(body);
     while spool.has_room().await {
         match body.frame().await {
             None => {
                 spool.end(Ok(()));
                 let whole = spool.whole()?;
-                let declared = headers.get(CONTENT_LENGTH).map(|length| length.to_str().ok()?.parse().ok());
+                let declared = declared.map(|length| length.to_str().ok()?.parse().ok());
                 return declared.is_none_or(|length| length == Some(whole.len())).then_some(whole);
             }
             Some(Err(error)) => {

@@ -6,10 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use ::http::{HeaderMap, HeaderName, Uri, header::HOST, request::Parts, uri::Authority};
+use ::http::{HeaderMap, HeaderName, Uri, request::Parts};
 use serde::Serialize;
 
-use super::super::rules::lists::trim;
+use super::super::rules::{authority::authority_of, lists::trim};
 use crate::{base::panic::catch_panic, key::Key};
 
 /// How the target of a request is told.
@@ -154,20 +154,6 @@ impl<'a> Target<'a> {
             key.part(&self.path_and_query);
             key.part(variant);
         })
-    }
-}
-
-/// The host that a request names. `None` if it names none, or several that differ.
-fn authority_of(request: &Parts) -> Option<&str> {
-    let mut hosts = request.headers.get_all(HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Some(host.to_str().ok()?),
-        (None, None) => None,
-        _ => return None,
-    };
-    match (request.uri.authority().map(Authority::as_str), host) {
-        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => None,
-        (authority, host) => authority.or(host),
     }
 }
 

@@ -4,6 +4,7 @@ mod answer;
 mod ask;
 mod body;
 mod entry;
+mod exchange;
 mod fill;
 mod filling;
 mod future;
@@ -80,6 +81,7 @@ impl CachePage {
                 max_body: MAX_BODY,
                 most_variants: MOST_VARIANTS,
                 shows_key: false,
+                generates_etags: false,
                 fills: Arc::default(),
                 settled: OnceLock::new(),
             }),
@@ -199,6 +201,14 @@ impl CachePage {
     /// How many variants of a page are stored, by its `Vary`. Default: 64. The oldest goes first.
     pub fn max_variants(self, variants: usize) -> Self {
         self.set(|settings| settings.most_variants = variants)
+    }
+
+    /// Whether pages without an `ETag` get one, made of their bytes, so that a client that has the page already gets 304. Default: no.
+    ///
+    /// The tags are weak: they stay right if a layer around this one compresses the page. A page whose body arrives piece by piece has its
+    /// tag from its first hit on. Pages that are not stored get none.
+    pub fn etags(self, generate: bool) -> Self {
+        self.set(|settings| settings.generates_etags = generate)
     }
 
     /// Whether `Cache-Status` names the key. Default: no.

@@ -37,6 +37,7 @@ pub(super) struct Settings {
     pub(super) max_body: u64,
     pub(super) most_variants: usize,
     pub(super) shows_key: bool,
+    pub(super) generates_etags: bool,
     pub(super) fills: Arc<Fills>,
     /// The pages of the cache, once one is in force.
     pub(super) settled: OnceLock<Shelf>,

@@ -123,14 +123,14 @@ pub(crate) fn validators(response: &HeaderMap) -> Vec<(HeaderName, HeaderValue)>
     tag.into_iter().chain(modified).collect()
 }
 
-/// Replaces the conditions of a request with those that validate `response`, or with none.
+/// Replaces the conditions of a request with [`validators`] of a stored response, or with none.
 ///
 /// The answer is then about the stored response, and no 304 of it is meant for the client (section 4.3.3).
-pub(crate) fn make_conditional(request: &mut HeaderMap, response: Option<&HeaderMap>) {
+pub(crate) fn make_conditional(request: &mut HeaderMap, validators: Vec<(HeaderName, HeaderValue)>) {
     for name in CONDITIONS.iter().chain(&[RANGE]) {
         request.remove(name);
     }
-    request.extend(response.into_iter().flat_map(validators));
+    request.extend(validators);
 }
 
 /// Whether a 304 to the cache's own condition is about the stored response that the condition names (section 4.3.4).
@@ -144,11 +144,28 @@ pub(crate) fn is_about(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
     }
 }
 
-/// Whether the response to a HEAD tells of no change: all validators that it has, and its length, are those of the stored response,
-/// whose body has `length` bytes (section 4.3.5).
-pub(crate) fn is_unchanged(head: &HeaderMap, stored: &HeaderMap, length: usize) -> bool {
+/// What the response to a HEAD tells about the stored response to GET.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is about that response: it has a validator of it.
+    Unchanged,
+    /// A validator or the length differs.
+    Changed,
+    Nothing,
+}
+
+/// Compares the response to a HEAD with the stored one, whose body has `length` bytes (section 4.3.5).
+///
+/// Without a validator, the same length tells nothing.
+pub(crate) fn told_by_head(head: &HeaderMap, stored: &HeaderMap, length: usize) -> Told {
     let is_length = |line: &HeaderValue| line.to_str().is_ok_and(|told| told.parse() == Ok(length));
-    has_tag_of(head, stored) && has_date_of(head, stored) && head.get_all(CONTENT_LENGTH).iter().all(is_length)
+    let is_same =
+        has_tag_of(head, stored) && has_date_of(head, stored) && head.get_all(CONTENT_LENGTH).iter().all(is_length);
+    match is_same {
+        false => Told::Changed,
+        true if head.contains_key(ETAG) || head.contains_key(LAST_MODIFIED) => Told::Unchanged,
+        true => Told::Nothing,
+    }
 }
 
 /// Whether a response was changed when the stored one was, or does not say.

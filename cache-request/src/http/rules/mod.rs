@@ -4,6 +4,7 @@
 //!
 //! | file | area |
 //! | --- | --- |
+//! | [`authority`] | the host that a request names |
 //! | [`lists`] | comma-separated lists in header fields (RFC 9110, section 5.6.1) |
 //! | [`structured`] | dictionaries (RFC 9651) |
 //! | [`directives`] | `Cache-Control`, targeted fields (RFC 9213) and `Pragma` |
@@ -16,6 +17,7 @@
 //! | [`ranges`] | parts of a stored response |
 //! | [`invalidation`] | what an unsafe request invalidates |
 
+pub(crate) mod authority;
 pub(crate) mod conditions;
 pub(crate) mod directives;
 pub(crate) mod fields;

@@ -34,6 +34,7 @@ pub(crate) fn pages(db: &Db) -> CachePage {
         .timeout(Duration::from_secs(60))
         .session_cookies(SESSION_COOKIES)
         .obey_clients(false)
+        .etags(true)
 }
 
 /// Invalidates what shows the name or the city of an airport.

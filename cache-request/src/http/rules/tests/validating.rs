@@ -8,7 +8,7 @@ use ::http::{
 use super::{
     super::{
         conditions::{
-            Condition, evaluate, is_about, is_unchanged, make_conditional, make_not_modified, update, validators,
+            Condition, Told, evaluate, is_about, make_conditional, make_not_modified, told_by_head, update, validators,
         },
         directives::Directives,
     },
@@ -129,7 +129,7 @@ fn a_validator_was_lost_or_made_up() {
         ("range", "bytes=0-1"),
         ("accept", "a"),
     ]);
-    make_conditional(&mut request, Some(&headers(&[("etag", "\"a\"")])));
+    make_conditional(&mut request, validators(&headers(&[("etag", "\"a\"")])));
     assert_eq!(request, headers(&[("accept", "a"), ("if-none-match", "\"a\"")]));
 }
 
@@ -164,9 +164,7 @@ fn a_304_about_another_response_updated_this_one() {
 #[test]
 fn a_head_that_tells_of_a_change_was_not_heard() {
     let stored = [("etag", "\"a\""), ("last-modified", "Sun, 09 Sep 2001 01:46:40 GMT")];
-    let unchanged = |head: &[(&'static str, &str)]| is_unchanged(&headers(head), &headers(&stored), 5);
-    assert!(unchanged(&stored) && unchanged(&stored[..1]) && unchanged(&stored[1..]) && unchanged(&[]));
-    assert!(unchanged(&[("content-length", "5")]));
+    let told = |head: &[(&'static str, &str)]| told_by_head(&headers(head), &headers(&stored), 5);
     for changed in [
         &[("etag", "\"b\""), stored[1]][..],
         &[stored[0], ("last-modified", "Sun, 09 Sep 2001 01:46:41 GMT")],
@@ -174,7 +172,13 @@ fn a_head_that_tells_of_a_change_was_not_heard() {
         &[("content-length", "five")],
         &[("content-length", "5"), ("content-length", "6")],
     ] {
-        assert!(!unchanged(changed), "{changed:?}");
+        assert_eq!(told(changed), Told::Changed, "{changed:?}");
+    }
+    for unchanged in [&stored[..], &stored[..1], &stored[1..], &[stored[0], ("content-length", "5")]] {
+        assert_eq!(told(unchanged), Told::Unchanged, "{unchanged:?}");
+    }
+    for nothing in [&[][..], &[("content-length", "5")]] {
+        assert_eq!(told(nothing), Told::Nothing, "{nothing:?}");
     }
 }
 

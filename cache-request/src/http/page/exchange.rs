@@ -1,0 +1,127 @@
+//! One exchange with the wrapped service, whose response may be stored or may tell about a stored one.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use ::http::{HeaderMap, Method, header::DATE};
+
+use super::{
+    super::rules::{
+        conditions::update,
+        freshness::{Control, Freshness, date_value},
+        storable::{Refusal, storable},
+        vary::Vary,
+    },
+    ask::Ask,
+    entry::Page,
+    head::LastHead,
+    shelf::Found,
+};
+use crate::engine::flight::Leader;
+
+/// When a request was sent on behalf of an [`Ask`], and when its response came.
+pub(super) struct Exchange<'a> {
+    ask: &'a Ask<'static>,
+    /// The fields of the client's request.
+    request: &'a HeaderMap,
+    pub(super) requested: SystemTime,
+    pub(super) received: SystemTime,
+    begun: Instant,
+    /// `None` if the cache is disabled.
+    leader: Option<Leader<'a>>,
+}
+
+impl<'a> Exchange<'a> {
+    /// Begins one. What is invalidated from now on is not stored.
+    pub(super) fn begin(ask: &'a Ask<'static>, request: &'a HeaderMap) -> Self {
+        let leader = ask.shelf.lead(&ask.key);
+        let now = ask.shelf.now();
+        Self { ask, request, requested: now, received: now, begun: Instant::now(), leader }
+    }
+
+    /// The head of the response is there.
+    pub(super) fn received(&mut self) {
+        self.received = self.ask.shelf.now();
+    }
+
+    pub(super) async fn store(&mut self, page: Arc<Page>) {
+        let Some(leader) = &mut self.leader else { return };
+        let most_variants = self.ask.settings.most_variants;
+        let place = self.ask.place(self.request);
+        self.ask.shelf.store(&place, leader, page, self.begun.elapsed(), most_variants).await;
+    }
+
+    /// A stored page with the fields of a newer message about it (RFC 9111, section 3.2).
+    pub(super) fn renewed(&self, page: &Page, new: &HeaderMap) -> Page {
+        let settings = &self.ask.settings;
+        let mut headers = page.received_headers();
+        update(&mut headers, new, &Control::of(new, &settings.targets).directives);
+        let control = Control::of(&headers, &settings.targets);
+        let freshness = Freshness::of(&control, page.status, &headers, self.requested, self.received);
+        self.with(page, headers, freshness)
+    }
+
+    /// A stored page as it was, kept anew.
+    pub(super) fn unchanged(&self, page: &Page) -> Page {
+        self.with(page, page.received_headers(), page.freshness)
+    }
+
+    fn with(&self, page: &Page, headers: HeaderMap, freshness: Freshness) -> Page {
+        let kept_for = self.ask.settings.kept_for(&freshness, &headers, self.received);
+        let (status, body) = (page.status, page.body.clone());
+        let head = LastHead::default();
+        let renewed = Page { status, headers, body, freshness, kept_for, has_generated_etag: false, head };
+        match page.generated_etag() {
+            Some(tag) => renewed.with_etag(tag.clone()),
+            None => renewed,
+        }
+    }
+
+    /// Stores what became of the page `before`, or removes that if it must not be used any more. An error is the reason why `page` is
+    /// not stored.
+    pub(super) async fn replace(&mut self, before: &Page, page: &Arc<Page>) -> Result<(), &'static str> {
+        let control = Control::of(&page.headers, &self.ask.settings.targets);
+        match storable(&Method::GET, self.request, page.status, &page.headers, &control) {
+            // It is found by other fields now, and must not be by those of before.
+            Ok(()) if Vary::of(&page.headers) != Vary::of(&before.headers) => {
+                self.remove().await;
+                Err("vary")
+            }
+            Ok(()) => {
+                self.store(Arc::clone(page)).await;
+                Ok(())
+            }
+            Err(refusal) => {
+                // What the response itself now forbids is not kept for others. What concerns this request only says nothing of it.
+                if ![Refusal::Authorization, Refusal::RequestNoStore].contains(&refusal) {
+                    self.remove().await;
+                }
+                Err(refusal.detail())
+            }
+        }
+    }
+
+    /// Removes what is stored for the target.
+    pub(super) async fn remove(&self) {
+        self.ask.settings.try_invalidate(&self.ask.shelf, &self.ask.key).await;
+    }
+
+    /// Whether the stored response to the client's request is still `page`.
+    pub(super) async fn is_stored(&self, page: &Page) -> bool {
+        match self.ask.shelf.find(&self.ask.place(self.request)).await {
+            Found::Page(stored) => stored.headers == page.headers && stored.body == page.body,
+            Found::NoVariant | Found::Nothing => false,
+        }
+    }
+}
+
+/// Adds when a response came, if it does not say when it was made (RFC 9110, section 6.6.1).
+pub(super) fn add_date(headers: &mut HeaderMap, received: SystemTime) {
+    if !headers.contains_key(DATE)
+        && let Some(date) = date_value(received)
+    {
+        headers.insert(DATE, date);
+    }
+}
