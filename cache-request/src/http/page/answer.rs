@@ -174,22 +174,22 @@ fn is_for_itself(ask: &Ask<'_>, headers: &HeaderMap) -> bool {
 }
 
 /// Updates or removes a stored page by the response to a HEAD (RFC 9111, section 4.3.5).
-async fn learn_from_head(stale: &Page, head: &HeaderMap, mut exchange: Exchange<'_>) {
+async fn learn_from_head(stale: &Page, mut head: HeaderMap, mut exchange: Exchange<'_>) {
+    exchange.received();
     let told = match stale.status {
-        StatusCode::OK => told_by_head(head, &stale.headers, stale.body.len()),
+        StatusCode::OK => told_by_head(&head, &stale.headers, stale.body.len()),
         _ => Told::Changed,
     };
     match told {
         Told::Changed => exchange.remove().await,
-        // A page that was stored meanwhile is newer.
-        Told::Unchanged if exchange.is_stored(stale).await => {
-            let mut head = head.clone();
+        // A page that was stored meanwhile is newer, and stays.
+        Told::Unchanged => {
             add_date(&mut head, exchange.received);
             let page = Arc::new(exchange.renewed(stale, &head));
             // It tells why the page is not stored, which is no reason for the response to the HEAD.
             _ = exchange.replace(stale, &page).await;
         }
-        Told::Unchanged | Told::Nothing => {}
+        Told::Nothing => {}
     }
 }
 
@@ -212,15 +212,15 @@ where
     }
     let is_for_itself = is_for_itself(&ask, &parts.headers);
     if is_for_itself || ask.method == Method::HEAD {
-        let request = parts.headers.clone();
-        let mut exchange = Exchange::begin(&ask, &request);
+        // Only the response to a HEAD tells of a stored page, and only of one that there is.
+        let stale = miss.stale.filter(|_| !is_for_itself).map(|page| (page, parts.headers.clone()));
+        let exchange = stale.as_ref().map(|(page, request)| (page, Exchange::begin(&ask, request)));
         let (mut head, body) = service.call(Request::from_parts(parts, body)).await?.into_parts();
-        exchange.received();
         if let Some(site) = &ask.settings.site {
-            site.complete(ask.target.path(), false, &mut head, exchange.received);
+            site.complete(ask.target.path(), false, &mut head, ask.shelf.now());
         }
-        if let Some(stale) = miss.stale.filter(|_| !is_for_itself && head.status == StatusCode::OK) {
-            learn_from_head(&stale, &head.headers, exchange).await;
+        if let Some((page, exchange)) = exchange.filter(|_| head.status == StatusCode::OK) {
+            learn_from_head(page, head.headers.clone(), exchange).await;
         }
         let response = Response::from_parts(head, PageBody::inner(body));
         return Ok(ask.finish(response, Handling::forwarded(miss.forward)));

@@ -17,7 +17,6 @@ use super::{
     ask::Ask,
     entry::Page,
     head::LastHead,
-    shelf::Found,
 };
 use crate::engine::flight::Leader;
 
@@ -106,14 +105,6 @@ impl<'a> Exchange<'a> {
     /// Removes what is stored for the target.
     pub(super) async fn remove(&self) {
         self.ask.settings.try_invalidate(&self.ask.shelf, &self.ask.key).await;
-    }
-
-    /// Whether the stored response to the client's request is still `page`.
-    pub(super) async fn is_stored(&self, page: &Page) -> bool {
-        match self.ask.shelf.find(&self.ask.place(self.request)).await {
-            Found::Page(stored) => stored.headers == page.headers && stored.body == page.body,
-            Found::NoVariant | Found::Nothing => false,
-        }
     }
 }
 
