@@ -1,7 +1,7 @@
-//! What stands in the attribute's parentheses.
+//! Parses the attribute's arguments.
 //!
-//! Owns the grammar of each argument by itself, and the contradictions between arguments that need no look at the
-//! function. One wrong argument does not hide the next one.
+//! Knows the grammar of each argument, and which arguments contradict each other whatever the function is. An error in one argument
+//! does not stop the parsing of the next.
 
 mod contradictions;
 mod vary;
@@ -40,7 +40,7 @@ macro_rules! argument {
     };
 }
 
-/// All arguments there are.
+/// All arguments of the attribute.
 const ARGUMENTS: [Argument; 20] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
@@ -72,28 +72,28 @@ struct Argument {
     read: fn(ParseStream<'_>, Name, &mut Args, &mut Errors) -> syn::Result<()>,
 }
 
-/// What comes after an argument's name, by an example.
+/// What follows an argument's name, as an example for messages.
 enum After {
-    /// Nothing has to.
+    /// Nothing is required.
     Nothing,
     Equals(&'static str),
     Parenthesis(&'static str),
 }
 
-/// An argument that is there.
+/// An argument that was given.
 pub(crate) struct Given<T> {
     pub(crate) name: Name,
     pub(crate) value: T,
 }
 
-/// The name that an argument starts with, and the how many-th argument that is.
+/// An argument's name, and its position among the arguments.
 #[derive(Clone)]
 pub(crate) struct Name {
     pub(crate) ident: Ident,
     position: usize,
 }
 
-/// An argument that may be there.
+/// An argument, if it was given.
 pub(crate) type Slot<T> = Option<Given<T>>;
 
 /// The attribute's arguments.
@@ -143,12 +143,12 @@ pub(crate) enum HandleArg {
     Associated,
 }
 
-/// Whether a flag is there and not `= false`.
+/// Whether a flag is set: given, and not `= false`.
 pub(crate) fn is_set(flag: &Slot<bool>) -> bool {
     flag.as_ref().is_some_and(|flag| flag.value)
 }
 
-/// Reads all arguments. After an error the next argument is looked at all the same.
+/// Parses all arguments. An error in one does not stop the parsing of the next.
 pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Args {
     let mut args = Args::default();
     let everything = |input: ParseStream<'_>| {
@@ -183,7 +183,7 @@ fn one(input: ParseStream<'_>, position: usize, args: &mut Args, errors: &mut Er
 }
 
 impl Argument {
-    /// An error at the argument's name if what must follow it is missing: after it there may be nothing to point at.
+    /// Reports a missing value at the argument's name, as there may be no token after it.
     fn takes_value(&self, input: ParseStream<'_>, ident: &Ident) -> syn::Result<()> {
         let (is_there, example) = match self.after {
             After::Nothing => return Ok(()),
@@ -197,7 +197,7 @@ impl Argument {
     }
 }
 
-/// The one place that knows an argument may stand only once.
+/// Checks that an argument is given once. No other place does.
 fn set<T>(slot: &mut Slot<T>, name: Name, value: T, errors: &mut Errors) {
     if slot.is_some() {
         errors.at(&name.ident, format!("`{}` is given twice; keep one of them", names::plain(&name.ident)));
@@ -218,7 +218,7 @@ fn unknown_argument(unknown: &str) -> String {
     }
 }
 
-/// What other caches call their arguments, and what serves here.
+/// Names of arguments in other caches, and the names here.
 const ELSEWHERE: [(&[&str], &str); 13] = [
     (
         &["time", "ttl", "expire", "expires", "expiry", "ttl_millis", "max_age"],
@@ -275,7 +275,7 @@ fn equals(input: ParseStream<'_>) -> syn::Result<()> {
 fn after_equals(input: ParseStream<'_>) -> syn::Result<Expr> {
     equals(input)?;
     let mut value = input.parse()?;
-    // What a `macro_rules` variable stands for comes in a group of its own.
+    // The value of a `macro_rules` variable comes in a group of its own.
     while let Expr::Group(group) = value {
         value = *group.expr;
     }
@@ -352,7 +352,7 @@ fn status(input: ParseStream<'_>) -> syn::Result<Vec<u16>> {
     codes.iter().map(status).collect()
 }
 
-/// What stands between parentheses and commas, at least once.
+/// Items in parentheses with commas between them, at least one.
 fn in_parentheses<T>(
     input: ParseStream<'_>,
     expected: &str,

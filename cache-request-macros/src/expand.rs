@@ -1,7 +1,7 @@
-//! Writes the code. Nothing here can fail, and nothing here decides: see [`plan`](crate::plan).
+//! Generates the code. It cannot fail and takes no decisions: [`plan`](crate::plan) does.
 //!
-//! What the user wrote keeps its place, so that errors and lints point there; the names made up here are hygienic, so
-//! that the body sees none of them.
+//! The user's tokens keep their spans, so that errors and lints point at them. Names made up here are hygienic: the body does not see
+//! them.
 
 mod body;
 mod handle;
@@ -85,14 +85,14 @@ pub(crate) fn expand(plan: &Plan) -> TokenStream {
     quote!(#caller #companion #hidden)
 }
 
-/// A block at the place of errors about the kept type.
+/// A block with the span for errors about the cached type.
 fn braced(plan: &Plan, tokens: &TokenStream) -> TokenStream {
     let mut block = Group::new(Delimiter::Brace, tokens.clone());
     block.set_span(place(&plan.signature));
     block.into_token_stream()
 }
 
-/// The function as its callers know it: what comes `first`, then the call of a handle.
+/// The annotated function: the `first` statements, then the call of a handle.
 fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bool) -> TokenStream {
     let Signature { function, kind, .. } = &plan.signature;
     let vis = &function.vis;
@@ -140,9 +140,8 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
 /// ({ macro_rules! an_associated_function_needs_handle_Self { () => { f_cache::<T, N> } } that!() })
 /// ```
 ///
-/// If that is an associated function after all, its companion is not found, and of that error only the names are ours: it shows
-/// the macro that the companion's name stands in. In parentheses the name is a value, called or not, and always at the same place,
-/// so that all of these errors are one.
+/// If it is an associated function after all, the compiler does not find its companion. The macro's name then shows in the error, and
+/// tells what to write. The parentheses make the name a value in each use, so that the compiler reports all of them as one error.
 fn companion_path(signature: &Signature, name: &Ident) -> TokenStream {
     let mut name = name.clone();
     // Lifetimes are inferred; naming those that are late bound is an error.
@@ -248,7 +247,7 @@ fn returns_handle(
     };
     sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));
     let carried = function.attrs.iter().filter_map(signature::carried);
-    // What these say of a signature was said of the function's own.
+    // The compiler has already applied these lints to the function's own signature.
     quote! {
         #doc
         #[allow(
@@ -299,7 +298,7 @@ fn inputs(signature: &Signature, keep_mut: bool) -> syn::punctuated::Punctuated<
     receiver.into_iter().chain(arguments).collect()
 }
 
-/// The same tokens at another place; what their names mean stays.
+/// The same tokens with another span. Their names resolve as before.
 fn located_at(tokens: TokenStream, place: Span) -> TokenStream {
     let moved = tokens.into_iter().map(|mut token| {
         token.set_span(token.span().located_at(place));
@@ -308,7 +307,7 @@ fn located_at(tokens: TokenStream, place: Span) -> TokenStream {
     moved.collect()
 }
 
-/// Where an error about the kept type belongs: the return type.
+/// The span for errors about the cached type: the return type.
 fn place(signature: &Signature) -> Span {
     signature.answer.span()
 }

@@ -1,8 +1,8 @@
 //! The attribute of cache-request, in four steps. `args` reads its arguments. `signature` reads the function. `plan` joins the
 //! two and finds contradictions. `expand` writes the code and cannot fail.
 //!
-//! The expansion names only `core`, `std` and the library's `__private` module. It stays thin: what can be a function of the
-//! library is one.
+//! The expansion names only `core`, `std` and the library's `__private` module. It is thin: code that can be a function of the library
+//! is one.
 
 use proc_macro::TokenStream;
 use quote::quote;
@@ -42,13 +42,13 @@ mod types;
 #[doc = include_str!("../docs/arguments.md")]
 ///
 /// Closures, and the expression of `timeout`, can use items in scope but capture no arguments. In `vary`, the names that a
-/// destructuring pattern binds are references. What stands in `vary`, and a function that makes the `key`, runs once a call.
+/// destructuring pattern binds are references. An expression in `vary`, and a function that makes the `key`, run once a call.
 #[proc_macro_attribute]
 pub fn cache_request(args: TokenStream, item: TokenStream) -> TokenStream {
     let item = proc_macro2::TokenStream::from(item);
     match cached(args.into(), item.clone()) {
         Ok(expansion) => expansion,
-        // The function itself stays, or every call of it would be an error too.
+        // The function itself stays, or each of its calls would be an error, too.
         Err(errors) => {
             let errors = errors.to_compile_error();
             quote!(#item #errors)

@@ -1,4 +1,4 @@
-//! Names, as they stand in messages and keys.
+//! Names in messages and keys.
 
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
@@ -21,8 +21,8 @@ pub(crate) fn hidden(function: &Ident) -> String {
     format!("__{}_body", companion(function))
 }
 
-/// A local variable of the expansion. Hygiene hides it from the user's code, but an item of this name would be in its way: a `let`
-/// shadows no unit struct and no constant. So it has a name that no item has.
+/// A local variable of the expansion. Hygiene hides it from the user's code. But `let` cannot shadow a unit struct or a constant, so it has
+/// a name that no item has.
 pub(crate) fn local(name: &str) -> Ident {
     Ident::new(&format!("__cache_request_{name}"), Span::mixed_site())
 }

@@ -36,7 +36,7 @@ pub(crate) fn macro_in(pattern: &Pat) -> Option<syn::Macro> {
 
 /// The pattern that binds the same names by reference, when it is matched against a reference to the argument.
 ///
-/// Matching a reference makes every binding one, so that `ref`, `mut` and `&`, which would say otherwise, go.
+/// All bindings of a matched reference are references, so `ref`, `mut` and `&` are removed.
 pub(crate) fn by_reference(pattern: &Pat) -> Pat {
     struct Strip;
     impl VisitMut for Strip {

@@ -1,4 +1,4 @@
-//! Joins the attribute's arguments with the function: what the key is made of, and what does not go together.
+//! Joins the attribute's arguments with the function: finds the parts of the key, and contradictions.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -13,7 +13,7 @@ use crate::{
     types,
 };
 
-/// All that the expansion needs; it can no longer fail.
+/// All that the expansion needs. With it, the expansion cannot fail.
 pub(crate) struct Plan {
     pub(crate) args: Args,
     pub(crate) signature: Signature,
@@ -25,7 +25,7 @@ pub(crate) struct Plan {
 pub(crate) enum KeyPlan {
     /// Named parts, in order, and the text around them if the key is a text of the user's own.
     Parts { parts: Vec<Part>, pieces: Option<Vec<String>> },
-    /// What a function of the user's returns for these references.
+    /// The value that the user's function returns for these references.
     Function { function: Expr, references: Vec<Part> },
 }
 
@@ -46,13 +46,13 @@ pub(crate) enum Origin {
     Argument(Box<Type>),
     /// A name in the pattern of this argument.
     Binding(Ident),
-    /// The attribute names it, so that it is a part whatever it is.
+    /// The attribute names it, so it is a part whatever its type is.
     Named,
     /// A field of the request that is among the arguments.
     Field(FieldKind),
 }
 
-/// Finds what the key is made of and what does not go together.
+/// Finds the parts of the key, and contradictions.
 pub(crate) fn join(mut args: Args, mut signature: Signature, errors: &mut Errors) -> Plan {
     let place = signature.answer.span();
     let private = private(&args, place);
@@ -117,7 +117,7 @@ fn unknown_skips(args: &Args, signature: &Signature, errors: &mut Errors) {
 
 /// An argument that the body may write through: a hit would not write.
 fn written_arguments(args: &Args, signature: &Signature, errors: &mut Errors) {
-    // A key of the user's own that names its arguments leaves the others out on purpose.
+    // A `key` that names its arguments leaves the others out on purpose.
     if matches!(&args.key, Some(Given { value: OwnKey::Template(_), .. })) {
         return;
     }
@@ -169,7 +169,7 @@ fn detached(args: &Args, signature: &Signature, errors: &mut Errors) {
     }
 }
 
-/// A `self` that is not thought of is seldom meant to be left out, and never as a whole in the key.
+/// `self` has to be named in `skip` or `vary`: it is seldom meant as a whole.
 fn receiver(args: &Args, signature: &Signature, errors: &mut Errors) {
     let Some(receiver) = signature.receiver() else { return };
     let varied = args.vary.iter().flat_map(|vary| &vary.value).any(|extra| match &extra.value {
@@ -186,7 +186,7 @@ fn receiver(args: &Args, signature: &Signature, errors: &mut Errors) {
     }
 }
 
-/// What the return type has to do with the attribute's arguments.
+/// Checks the return type against the attribute's arguments.
 fn answer(args: &Args, signature: &Signature, errors: &mut Errors) {
     if let Some(opaque) = &signature.opaque
         && has_companion(args, signature)
@@ -297,7 +297,7 @@ fn filled(placeholder: &Placeholder, signature: &Signature) -> Option<Part> {
     None
 }
 
-/// What the user's own key function takes.
+/// The arguments of the user's key function.
 fn references(args: &Args, signature: &Signature) -> Vec<Part> {
     let receiver = signature.receiver().filter(|_| !skips(args, "self")).map(|receiver| {
         let this = receiver.self_token;

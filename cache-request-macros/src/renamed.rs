@@ -1,6 +1,6 @@
-//! Finds out that the user's Cargo.toml gives the library another name, to say `crate = …` instead of unresolved paths.
+//! Finds out whether the user's Cargo.toml renames the library, so that the error says `crate = …`.
 //!
-//! It reads lines, and no TOML: of a manifest that it does not understand it says nothing, and the compiler's own errors remain.
+//! It reads lines, not TOML. For a manifest that it does not understand it reports nothing, and the compiler's own errors remain.
 
 use std::{
     env, fs,

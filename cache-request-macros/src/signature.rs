@@ -1,6 +1,6 @@
-//! The annotated function: what kind it is, what it takes and what it returns.
+//! Parses the annotated function: its kind, its arguments and its return type.
 //!
-//! Owns every rejection that needs no look at the attribute's arguments.
+//! Reports all errors that do not depend on the attribute's arguments.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::format_ident;
@@ -21,17 +21,17 @@ pub(crate) struct Signature {
     pub(crate) function: ItemFn,
     pub(crate) kind: Kind,
     pub(crate) arguments: Vec<Argument>,
-    /// What one call answers, which for a future is its output. A response in place of `impl IntoResponse`.
+    /// The type of one call's answer; for a future, its output. A response in place of `impl IntoResponse`.
     pub(crate) answer: Type,
     /// The same as the user wrote it.
     pub(crate) written_answer: Type,
     /// The answer is made a response.
     pub(crate) responds: Option<Responds>,
-    /// The `impl Trait` in it, which only the body can name.
+    /// The `impl Trait` in it, whose type has no name.
     pub(crate) opaque: Option<syn::TypeImplTrait>,
-    /// `#[async_trait]` has been here: this is an `impl` of a trait.
+    /// `#[async_trait]` has already expanded: this is in an `impl` of a trait.
     pub(crate) async_trait: bool,
-    /// The function is known to stand in an `impl` or a trait.
+    /// The function is known to be in an `impl` or a trait.
     pub(crate) associated: bool,
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn function(item: TokenStream) -> syn::Result<ItemFn> {
             (block.mod_token.span, "`#[cache_request]` goes on a function; annotate the functions of this module")
         }
         Ok(other) => (other.span(), "`#[cache_request]` goes on a function"),
-        // What is no item at all is the compiler's to explain.
+        // The compiler reports what is no item.
         Err(_) => return Err(error),
     };
     Err(syn::Error::new(place, message))
@@ -162,7 +162,7 @@ fn reject_qualifiers(function: &ItemFn, errors: &mut Errors) {
 fn kind(function: &ItemFn, errors: &mut Errors) -> (Kind, Type, bool) {
     let signature = &function.sig;
     let Some(returned) = types::returned(&signature.output) else {
-        // That the body ran is cached: once per timeout.
+        // It is cached that the body ran: it runs once per timeout.
         let kind = if signature.asyncness.is_some() { Kind::Async } else { Kind::Plain };
         return (kind, syn::parse_quote_spanned!(signature.ident.span()=> ()), false);
     };
@@ -226,11 +226,11 @@ fn arguments(function: &ItemFn, errors: &mut Errors) -> Vec<Argument> {
     arguments
 }
 
-/// Whether a function that takes no `self` must stand in an `impl` or a trait, because it says `Self`.
+/// Whether a function without `self` must be in an `impl` or a trait, as it uses `Self`.
 fn is_associated(function: &ItemFn) -> bool {
     struct Find(bool);
     impl Visit<'_> for Find {
-        // An inner item cannot say the outer one's `Self`: if there is one, it is its own.
+        // An inner item has a `Self` of its own, or none.
         fn visit_item(&mut self, _: &Item) {}
 
         fn visit_ident(&mut self, ident: &Ident) {
@@ -248,12 +248,12 @@ fn is_associated(function: &ItemFn) -> bool {
     find.0
 }
 
-/// Whether tokens say `Self`.
+/// Whether tokens contain `Self`.
 pub(crate) fn mentions_self_type(tokens: &TokenStream) -> bool {
     mentions(tokens, "Self")
 }
 
-/// Whether tokens say this word.
+/// Whether tokens contain this word.
 pub(crate) fn mentions(tokens: &TokenStream, word: &str) -> bool {
     tokens.clone().into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == word,

@@ -16,12 +16,12 @@ pub(crate) struct Placeholder {
     pub(crate) text: String,
     /// The argument: `user`.
     pub(crate) root: String,
-    /// What is taken of it: `lang`.
+    /// The field that is taken: `lang`.
     pub(crate) fields: Vec<syn::Member>,
     pub(crate) span: Span,
 }
 
-/// Takes the literal apart; errors stand at the literal.
+/// Parses the literal. Errors have its span.
 pub(crate) fn read(literal: &LitStr) -> syn::Result<Template> {
     let text = literal.value();
     let error = |message: &str| syn::Error::new(literal.span(), message);

@@ -1,4 +1,4 @@
-//! Questions about types, as far as their text answers them.
+//! Answers questions about types by their tokens.
 
 use syn::{
     GenericArgument, Lifetime, PathArguments, PathSegment, Receiver, ReceiverKind, ReturnType, Type, TypeFnPtr,
@@ -11,7 +11,7 @@ use syn::{
 pub(crate) struct FutureType {
     pub(crate) output: Type,
     pub(crate) boxed: bool,
-    /// It says `'async_trait`: the attribute of that name has been here before.
+    /// It has `'async_trait`: the attribute of that name has already expanded.
     pub(crate) async_trait: bool,
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn is_certainly_no_result(ty: &Type) -> bool {
     }
 }
 
-/// Whether a type may be a response with a body to read, as far as its name says. An alias may be one.
+/// Whether a type may be a response with a body to read, by its name. An alias may be one.
 pub(crate) fn may_be_response(ty: &Type) -> bool {
     match (without_parens(ty), last_segment(ty)) {
         (Type::Path(_), Some(last)) if last.ident == "Result" => first_argument(last).is_none_or(may_be_response),
@@ -228,7 +228,7 @@ pub(crate) fn tuple(ty: &Type) -> Option<impl Iterator<Item = &Type>> {
     }
 }
 
-/// What of an answer a cache would have to hold: of a `Result`, what its `Ok` holds.
+/// The part of an answer that a cache holds: the `Ok` value of a `Result`.
 fn kept(ty: &Type) -> &Type {
     match last_segment(ty) {
         Some(last) if last.ident == "Result" => first_argument(last).unwrap_or(ty),
@@ -236,8 +236,8 @@ fn kept(ty: &Type) -> &Type {
     }
 }
 
-/// The `&'static T` that a cache would have to read back from bytes. Only where that is certain: what a type of the user's own
-/// does with its arguments is not known.
+/// A `&'static T` that a backend would have to read back from bytes. Only where that is certain: a type of the user may do anything with
+/// its arguments.
 pub(crate) fn unreadable(ty: &Type) -> Option<&TypeReference> {
     fn find(ty: &Type) -> Option<&TypeReference> {
         const HOLD_THEIR_ARGUMENTS: [&str; 8] =

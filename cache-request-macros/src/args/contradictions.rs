@@ -1,11 +1,11 @@
-//! What the attribute's arguments say against one another.
+//! Which of the attribute's arguments contradict each other.
 
 use std::time::Duration;
 
 use super::{Args, Given, Name, OwnKey, Slot, Timeout};
 use crate::{errors::Errors, names};
 
-/// What two arguments say against each other. The error stands at the later one.
+/// Two arguments that contradict each other. The error is at the later one.
 pub(super) fn find(args: &Args, errors: &mut Errors) {
     let mut against = |first: Option<Name>, second: Option<Name>, message: &str| {
         if let (Some(first), Some(second)) = (first, second) {

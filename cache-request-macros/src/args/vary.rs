@@ -26,7 +26,7 @@ pub(crate) enum FieldKind {
     Cookie,
 }
 
-/// Reads what stands in the parentheses.
+/// Parses the list in the parentheses.
 pub(super) fn vary(input: ParseStream<'_>) -> syn::Result<Vec<Extra>> {
     in_parentheses(input, "expected more parts of the key, such as `lang = lang()`", |input| {
         if input.peek2(Token![=]) && !input.peek2(Token![==]) {
@@ -75,7 +75,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// `self.region` as the name it gives its part; nothing for other expressions.
+/// The name of a part that is given as `self.region`. None for other expressions.
 fn dotted(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Path(path) if path.qself.is_none() && path.path.segments.iter().all(|step| step.arguments.is_none()) => {

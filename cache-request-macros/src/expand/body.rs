@@ -1,4 +1,4 @@
-//! What the user wrote between the braces, where it finds what it found in the function.
+//! The user's function body, as a closure or a future in which all names resolve as before.
 
 use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{ToTokens, quote};
@@ -58,8 +58,8 @@ pub(super) fn body(plan: &Plan) -> TokenStream {
     }
 }
 
-/// Mentions every argument, so that the body owns those too that it does not use: a guard among the arguments lives as
-/// long as it would. What is mentioned last is dropped last, as the first argument is.
+/// Mentions every argument, so that the body owns also those that it does not use: a guard among the arguments lives as long as in the
+/// function. The last one that is mentioned is dropped last, so the first argument is.
 fn captured(signature: &Signature) -> TokenStream {
     let receiver = signature.receiver().map(|receiver| {
         let this = receiver.self_token;

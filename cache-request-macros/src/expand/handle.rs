@@ -1,4 +1,4 @@
-//! The expression that makes the handle: where the call is known from, its key, its policy and its body.
+//! The expression that makes the handle: from the call's site, key, policy and body.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -13,7 +13,7 @@ use crate::{
     types::{self, Responds},
 };
 
-/// The names of a call's site and key, which no code of the user's sees.
+/// The names of a call's site and key, which the user's code does not see.
 pub(super) fn prepared_names() -> [Ident; 2] {
     ["site", "key"].map(names::local)
 }
@@ -58,16 +58,15 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
         _ => quote!(Handle),
     };
     let place = place(&plan.signature);
-    // The names of the block are hygienic: the body sees none of them, though it stands among them. All but the last
-    // one, that is, which comes after all that the user wrote.
+    // The block's names are hygienic, so the body does not see them. The last one is not, and comes after all of the user's code.
     let [body_, instance_] = ["body", "instance"].map(names::local);
     let [site_, key_] = prepared_names();
     let mut policy_ = names::local("policy");
     policy_.set_span(place);
-    // One place for all that asks something of the kept type: of errors at one place the compiler shows the first.
+    // One span for all bounds of the cached type: of errors with one span, the compiler shows the first.
     let private = private_at(plan, place);
     let handle = quote_spanned!(place=> #private::#handle::new(#site_, #instance_, #policy_, #key_, #body_));
-    // What has a name goes by its name, so that the function and its companion know one another's values.
+    // A function with a name is identified by it, so that the function and its companion share values.
     let known_by = nameable(plan).unwrap_or_else(|| body_.to_token_stream());
     // The body of a response is read before it is cached.
     let may_respond = types::may_be_response(&plan.signature.answer) && plan.signature.opaque.is_none();
@@ -101,7 +100,7 @@ fn responding(plan: &Plan, body: TokenStream) -> TokenStream {
     quote_spanned!(place=> #private::#respond(#body))
 }
 
-/// The look-up in memory, which stands in front of everything else: a hit makes no handle and no body.
+/// The look-up in memory, before everything else: a hit makes no handle and no body.
 ///
 /// ```text
 /// if let Some(answer) = policy.hit(site, Instance::of(&__f_cache_body), &key) {
@@ -109,14 +108,14 @@ fn responding(plan: &Plan, body: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// `None` if the function cannot be named as a value, or its answer has no name: then the handle looks by itself.
+/// `None` if the function cannot be named as a value, or its answer's type has no name. Then the handle looks the value up.
 pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     let hidden = nameable(plan)?;
     let private = private_at(plan, place(&plan.signature));
     let policy = answer_policy(plan)?;
     let answer_ = names::local("answer");
     let [site_, key_] = prepared_names();
-    // At the place of all errors about the kept type.
+    // With the span for errors about the cached type.
     let hit = quote_spanned!(place(&plan.signature)=> .can_be_kept().hit);
     Some(quote! {
         if let ::core::option::Option::Some(#answer_) =
@@ -169,11 +168,11 @@ fn site(plan: &Plan) -> TokenStream {
     }
 }
 
-/// What of the answer is kept; nothing if only the body knows the answer's type.
+/// The part of the answer that is cached. Nothing if the answer's type has no name.
 fn answer_policy(plan: &Plan) -> Option<TokenStream> {
     let Plan { args, signature, .. } = plan;
     let answer = types::inferred(&signature.answer);
-    // An error about the kept type belongs to the return type, and points at what the method is called on.
+    // An error about the cached type points at the receiver of the method, so that has the span of the return type.
     let place = place(signature);
     let placed = private_at(plan, place);
     if let Type::Infer(_) = answer {
@@ -188,7 +187,7 @@ fn answer_policy(plan: &Plan) -> Option<TokenStream> {
 /// Calls a method that the answer's type chooses.
 fn probe(plan: &Plan, call: &TokenStream) -> TokenStream {
     let (private, answer) = (private(plan), types::inferred(&plan.signature.answer));
-    // One reference for each level of the choice. What is inferred might be a response for all that the compiler knows.
+    // One reference for each level of the choice. An inferred type may be a response.
     let levels = if plan.signature.opaque.is_some() { quote!(&&) } else { quote!(&&&) };
     let mut probe = Group::new(
         Delimiter::Brace,
@@ -197,12 +196,12 @@ fn probe(plan: &Plan, call: &TokenStream) -> TokenStream {
             (#levels #private::Probe::<#answer>::new())#call
         },
     );
-    // Only the braces: some of the imports go unused, which would be the user's business if they wrote them.
+    // Only the braces have the span: some imports are unused, and with the user's span the compiler would warn.
     probe.set_span(place(&plan.signature));
     probe.into_token_stream()
 }
 
-/// What of the answer is kept, and for how long.
+/// The part of the answer that is cached, and for how long.
 fn policy(plan: &Plan) -> TokenStream {
     let Plan { args, signature, .. } = plan;
     let place = place(signature);
@@ -237,7 +236,7 @@ fn policy(plan: &Plan) -> TokenStream {
     quote!(#policy #kept #timeout #(#per_value)* #skip_none)
 }
 
-/// The same, of values that weigh what serde finds in them, if it knows them.
+/// The same, for values whose weight serde tells, if they have `Serialize`.
 fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
     let private = private(plan);
     let [policy_, weigh_] = ["policy", "weigh"].map(names::local);
@@ -258,7 +257,7 @@ fn timeout_of(plan: &Plan, timeout: &Timeout) -> TokenStream {
             quote!(::core::time::Duration::new(#seconds, #nanos))
         }
         Timeout::Never => quote!(::core::time::Duration::MAX),
-        // The call stands where the expression is, so that an error about its type does, too.
+        // The call has the expression's span, so that an error about its type has it, too.
         Timeout::Expression(expression) => {
             let private = private_at(plan, expression.span());
             quote_spanned!(expression.span()=> #private::Timeout::into_duration(#expression))

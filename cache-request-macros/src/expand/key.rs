@@ -20,7 +20,7 @@ use crate::{
 /// |key| { let (x, y) = &__arg1; part of &id; part of x; part of y; part of &(lang()); }
 /// ```
 ///
-/// What a part is in the key hangs on its type, so the library chooses: see `attribute/part` there.
+/// How a part enters the key depends on its type, so the library chooses: see `attribute/part` there.
 pub(super) fn fill(plan: &Plan) -> TokenStream {
     let key = names::local("key");
     let destructured = plan.signature.arguments.iter().filter_map(|argument| {
@@ -31,7 +31,7 @@ pub(super) fn fill(plan: &Plan) -> TokenStream {
     let added: TokenStream = match &plan.key {
         KeyPlan::Parts { parts, .. } => parts.iter().map(|part| add(plan, &key, part)).collect(),
         KeyPlan::Function { function, references } => {
-            // A call that is partly here and partly there would have the compiler suggest nonsense.
+            // With parts of two spans, the compiler would make wrong suggestions.
             let references = references
                 .iter()
                 .map(|Part { value, cfg, .. }| (cfg, located_at(value.clone(), function.span())))
@@ -41,7 +41,7 @@ pub(super) fn fill(plan: &Plan) -> TokenStream {
             quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
         }
     };
-    // A key of no parts uses nothing of its builder.
+    // A key without parts does not use its builder.
     if added.is_empty() {
         return quote!(|_| {});
     }
@@ -95,10 +95,10 @@ fn headers(plan: &Plan, span: Span) -> TokenStream {
     })
 }
 
-/// The elements of a tuple are parts by themselves, as each may be an array.
+/// Each element of a tuple is a part, as each may be an array.
 fn add_argument(plan: &Plan, key: &Ident, ty: &Type, value: &TokenStream, span: Span) -> TokenStream {
     let Some(elements) = types::tuple(ty) else { return add_value(plan, key, value, span, true) };
-    // At the argument's place, though no code of the user's, so that no lint looks at it.
+    // With the argument's span, but as generated code, so that no lint looks at it.
     let place = Span::mixed_site().located_at(span);
     let elements = elements.enumerate().map(|(index, ty)| {
         let index = syn::Index { index: index as u32, span };
@@ -107,7 +107,7 @@ fn add_argument(plan: &Plan, key: &Ident, ty: &Type, value: &TokenStream, span: 
     quote_spanned!(place=> #key.sequence(|#key| { #(#elements;)* }))
 }
 
-/// Whether an argument may be left out is its type's to say; what the attribute names never is.
+/// The type of an argument decides whether it is left out. One that the attribute names never is.
 fn add_value(plan: &Plan, key: &Ident, value: &TokenStream, span: Span, may_be_left_out: bool) -> TokenStream {
     let private = private_at(plan, span);
     // One reference for each level of the choice.

@@ -145,3 +145,20 @@ fn pages() {
         ],
     );
 }
+
+#[test]
+fn grpc() {
+    prints(
+        env!("CARGO_BIN_EXE_grpc"),
+        &[
+            "Unauthenticated: who is it?",
+            "  looking up UA 15",
+            "SFO",
+            "SFO",
+            "  looking up UA 16",
+            "NotFound: no such flight",
+            "  looking up UA 16",
+            "NotFound: no such flight",
+        ],
+    );
+}
