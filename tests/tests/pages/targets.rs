@@ -32,6 +32,22 @@ async fn two_nests_share_a_page() {
     assert_eq!(bench.origin.last().uri, "/x", "the service sees what it did without the layer");
 }
 
+/// RFC 9110, section 4.2.3.
+#[tokio::test]
+async fn an_empty_path_had_another_page_than_the_root() {
+    for layer in [CachePage::new(), CachePage::new().sort_query()] {
+        let bench = Bench::with(layer, numbered(&[]));
+        assert_eq!(bench.get("/?a=1").await.text(), "response 0");
+        for target in ["http://example.com?a=1", "http://example.com/?a=1", "http://EXAMPLE.com?%61=1"] {
+            assert!(bench.get(target).await.is_hit(), "{target}");
+        }
+        assert_eq!(
+            (bench.get("/").await.text(), bench.get("http://example.com").await.text()),
+            ("response 1", "response 1")
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_change_inside_a_nest_leaves_its_page() {
     let bench = Bench::with(

@@ -245,6 +245,8 @@ impl QueryRules {
     /// A path with its query, in normal form and without the parameters that do not count.
     fn normalised<'a>(&self, path_and_query: &'a str) -> Cow<'a, str> {
         match path_and_query.split_once('?') {
+            // An empty path is `/` (RFC 9110, section 4.2.3).
+            Some(("", _)) => Cow::Owned(self.normalised(&format!("/{path_and_query}")).into_owned()),
             Some((path, query)) if self.is_any() => Cow::Owned(self.join(path, query)),
             _ => normalised(path_and_query),
         }

@@ -50,7 +50,12 @@ pub(crate) fn wanted(
 
 /// Whether `If-Range` allows a part: the client has other parts of this very representation (section 13.1.5).
 fn is_for(request: &HeaderMap, response: &HeaderMap) -> bool {
-    let Some(condition) = request.get(IF_RANGE) else { return true };
+    let mut lines = request.get_all(IF_RANGE).iter();
+    let Some(condition) = lines.next() else { return true };
+    // It has one value. With several, no part is known to fit.
+    if lines.next().is_some() {
+        return false;
+    }
     if let Some(tag) = EntityTag::parse(condition.as_bytes()) {
         return EntityTag::of(response).is_some_and(|own| own.matches_strongly(tag));
     }
