@@ -28,6 +28,13 @@ impl Memcached {
         Self { server: Server::start("memcached", all, answers) }
     }
 
+    /// Starts one that takes no item over 128 KiB.
+    #[must_use]
+    pub fn small() -> Self {
+        // Without the option, it does not start: its slab classes would have larger items than it takes.
+        Self::start(&["-I", "128k", "-o", "slab_chunk_max=64"])
+    }
+
     /// Starts so many, and returns their address with them.
     #[must_use]
     pub fn fleet(servers: usize) -> (Vec<Self>, String) {

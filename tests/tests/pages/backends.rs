@@ -79,7 +79,7 @@ async fn memcached_carries_pages() {
 /// The page is made each time, and whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memcached_refuses_pages_over_a_small_limit() {
-    let server = Memcached::start(&["-I", "128k"]);
+    let server = Memcached::small();
     shares(&server.url(), "/small").await;
     let origin = origin();
     let bench = bench(&server.url(), &origin);
