@@ -32,7 +32,7 @@ impl Memcached {
     #[must_use]
     pub fn small() -> Self {
         // Without the option, it does not start: its slab classes would have larger items than it takes.
-        Self::start(&["-I", "128k", "-o", "slab_chunk_max=64"])
+        Self::start(&["-I", "128k", "-o", "slab_chunk_max=65536"])
     }
 
     /// Starts so many, and returns their address with them.

@@ -6,6 +6,7 @@ mod fields;
 mod model;
 mod negotiation;
 mod parts;
+mod processes;
 mod public_suite;
 mod rfc;
 mod second_opinion;

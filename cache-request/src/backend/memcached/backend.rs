@@ -37,7 +37,7 @@ use crate::{Error, base::runtime::PerRuntime};
 /// removed: it stays until its timeout, or until memcached needs the room. So give the server room (`-m`, 64 MiB by default) for more
 /// than the large values that are there at one time.
 ///
-/// A server with a smaller item limit (`-I 128k`) takes neither large items nor chunks. A value that is larger than a server takes is an error of
+/// A server whose item limit is below 512 KiB takes neither large items nor chunks. A value that is larger than a server takes is an error of
 /// the kind [`TooLarge`](crate::ErrorKind::TooLarge), and larger values are not sent from then on. A key that is longer than [`max_key_bytes`](crate::Backend::max_key_bytes) is one of the kind
 /// [`Key`](crate::ErrorKind::Key).
 ///
