@@ -18,14 +18,21 @@ impl Memcached {
     #[must_use]
     pub fn start(arguments: &[&str]) -> Self {
         let all = |port: u16, _: &std::path::Path| {
-            // It does not run as root unless it is told to.
-            let own = ["-l", "127.0.0.1", "-u", "root", "-U", "0", "-t", "2", "-p"].map(str::to_owned);
+            // It does not run as root unless it is told to. It has room for the large values of many tests at the same time.
+            let own = ["-l", "127.0.0.1", "-u", "root", "-U", "0", "-t", "2", "-m", "1024", "-p"].map(str::to_owned);
             own.into_iter()
                 .chain([port.to_string()])
                 .chain(arguments.iter().map(|&argument| argument.to_owned()))
                 .collect()
         };
         Self { server: Server::start("memcached", all, answers) }
+    }
+
+    /// Starts one that takes no item over 128 KiB.
+    #[must_use]
+    pub fn small() -> Self {
+        // Without the option, it does not start: its slab classes would have larger items than it takes.
+        Self::start(&["-I", "128k", "-o", "slab_chunk_max=65536"])
     }
 
     /// Starts so many, and returns their address with them.

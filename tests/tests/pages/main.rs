@@ -8,6 +8,7 @@ mod fields;
 mod model;
 mod negotiation;
 mod parts;
+mod processes;
 mod public_suite;
 mod rfc;
 mod second_opinion;

@@ -4,6 +4,7 @@ mod causes;
 mod clocks;
 mod conformance;
 mod faults;
+mod large;
 mod late;
 mod runtimes;
 mod stored;

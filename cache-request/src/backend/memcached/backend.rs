@@ -31,8 +31,14 @@ use crate::{Error, base::runtime::PerRuntime};
 /// A write takes two round trips, so that a write that arrives late never brings back what was deleted or replaced meanwhile. A server
 /// without compare-and-swap (`memcached -C`) cannot prevent that.
 ///
-/// A value that is larger than the server takes is an error of the kind [`TooLarge`](crate::ErrorKind::TooLarge), and larger values are
-/// not sent from then on. A key that is longer than [`max_key_bytes`](crate::Backend::max_key_bytes) is one of the kind
+/// A value over 511 KiB is divided into chunks, each an item of its own on the server that has the key, so values may be larger than the
+/// server's item limit (1 MiB by default), up to 511 MiB. To read one takes one round trip more, and to write one as well; all large values of
+/// a batch share it, up to 16 MiB. If a chunk was evicted, the value is a miss. A chunk whose value was deleted, replaced or cleared is not
+/// removed: it stays until its timeout, or until memcached needs the room. So give the server room (`-m`, 64 MiB by default) for more
+/// than the large values that are there at one time.
+///
+/// A server whose item limit is below 512 KiB takes neither large items nor chunks. A value that is larger than a server takes is an error of
+/// the kind [`TooLarge`](crate::ErrorKind::TooLarge), and larger values are not sent from then on. A key that is longer than [`max_key_bytes`](crate::Backend::max_key_bytes) is one of the kind
 /// [`Key`](crate::ErrorKind::Key).
 ///
 /// The client is `memcache::exp`, which its authors call experimental. This library depends on one exact version of that crate, so a

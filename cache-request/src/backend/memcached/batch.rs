@@ -1,16 +1,18 @@
-//! Operations on many keys: one round trip to each server, or several if there are many bytes to send.
+//! Operations on many keys: one round trip to each server, or several if there are many bytes to send. The chunks of all large values take one
+//! more, or several if they are many.
 
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
-use memcache::exp::{Delete, Get, Meta, MutationStatus, Op};
+use memcache::exp::{Delete, Get, Meta, MutationStatus, Op, OpResult};
 
 use super::{
     backend::MemcachedBackend,
     claim::Claim,
     expiry::Expiry,
     failure::{Failure, Outcome, copy_of},
-    session::{Session, removal, value, was_removed},
+    head::{Body, Head},
+    session::{Session, removal, was_removed},
 };
 use crate::{Error, backend::Item};
 
@@ -81,12 +83,19 @@ impl Part {
 
     async fn get(&self, session: &Session<'_>, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
         let stored = self.stored(session, keys);
-        let mut outcomes = Vec::with_capacity(stored.len());
+        let mut found = Vec::with_capacity(stored.len());
         for stored in rounds(&stored, ROUND_BYTES, String::len) {
             let gets = stored.iter().map(|stored| Get::new(stored).meta(Meta::NONE.ttl()).into());
-            outcomes.extend(session.exchange(self.server, gets.collect()).await.into_iter().map(found));
+            found.extend(session.exchange(self.server, gets.collect()).await.into_iter().map(body));
         }
-        outcomes
+        let heads: Vec<Head> = found.iter().filter_map(head).collect();
+        let mut large = session.chunks(self.server).read(&heads).await.into_iter();
+        let whole = found.into_iter().map(|found| match found? {
+            None => Ok(None),
+            Some(Body::Value(value)) => Ok(Some(value.into_owned())),
+            Some(Body::Head(_)) => large.next().ok_or_else(Failure::unexpected_answer)?,
+        });
+        whole.map(|whole| whole.map_err(Failure::error)).collect()
     }
 
     async fn delete(&self, session: &Session<'_>, keys: &[&str]) -> Vec<Result<bool, Error>> {
@@ -103,18 +112,38 @@ impl Part {
     }
 
     async fn set(&self, session: &Session<'_>, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
-        let items: Vec<Item<'_>> = self.positions.iter().map(|position| items[*position]).collect();
-        let mut outcomes = Vec::with_capacity(items.len());
-        let bytes = |item: &Item<'_>| 3 * item.key.len() + item.value.len() + 2 * COMMAND_BYTES;
+        let writes = self.spread(session, self.positions.iter().map(|position| items[*position])).await;
+        let mut outcomes = Vec::with_capacity(writes.len());
+        let bytes =
+            |write: &Write<'_>| 3 * write.item.key.len() + write.body.as_ref().map_or(0, Body::len) + 2 * COMMAND_BYTES;
         // One round after the other, so that the later one of two items with one key stays.
-        for round in without_repeats(&items).flat_map(|items| rounds(items, WRITE_ROUND_BYTES, bytes)) {
-            if let [Item { key, value, timeout }] = *round {
-                outcomes.push(session.set(key, value, timeout).await);
+        for round in without_repeats(&writes).flat_map(|writes| rounds(writes, WRITE_ROUND_BYTES, bytes)) {
+            if let [Write { item, body }] = round {
+                outcomes.push(session.set(*item, body.clone()).await);
             } else {
                 outcomes.extend(set_round(session, self.server, round).await);
             }
         }
         outcomes
+    }
+
+    /// Writes the chunks of all large items that are to be stored.
+    async fn spread<'i>(&self, session: &Session<'_>, items: impl Iterator<Item = Item<'i>>) -> Vec<Write<'i>> {
+        let mut writes: Vec<_> = items.map(|item| Write { item, body: Some(Body::Value(item.value.into())) }).collect();
+        let (mut positions, mut values) = (Vec::new(), Vec::new());
+        for (position, Write { item, .. }) in writes.iter().enumerate() {
+            if let (Some(expiry), None) = (Expiry::of(item.timeout), session.store.too_large(item.value))
+                && let Some(head) = Head::of(item.value)
+            {
+                positions.push(position);
+                values.push((head, expiry, item.value));
+            }
+        }
+        let written = session.chunks(self.server).write(&values).await;
+        for ((position, (head, ..)), written) in positions.into_iter().zip(values).zip(written) {
+            writes[position].body = written.is_ok().then_some(Body::Head(head));
+        }
+        writes
     }
 }
 
@@ -136,11 +165,25 @@ fn gather<'k, T>(
     outcomes.into_iter().map(|outcome| outcome.and_then(answered)).collect()
 }
 
-fn found(outcome: Outcome) -> Result<Option<Vec<u8>>, Error> {
-    match outcome.map_err(Failure::error)? {
-        memcache::exp::OpResult::Get(found) => Ok(value(found)),
-        _ => Err(Failure::unexpected_answer().error()),
+fn body(outcome: Outcome) -> Result<Option<Body<'static>>, Failure> {
+    match outcome? {
+        OpResult::Get(found) => Body::of(found),
+        _ => Err(Failure::unexpected_answer()),
     }
+}
+
+fn head(found: &Result<Option<Body<'_>>, Failure>) -> Option<Head> {
+    match found {
+        Ok(Some(Body::Head(head))) => Some(*head),
+        _ => None,
+    }
+}
+
+/// An item that is to be set, and what is to be written under its key. There is none if its chunks could not be written together with
+/// those of others. Then it is set by itself, which tells what is wrong with it.
+struct Write<'i> {
+    item: Item<'i>,
+    body: Option<Body<'i>>,
 }
 
 /// How one item of a round is set.
@@ -154,22 +197,22 @@ enum Plan {
 }
 
 /// Sets some items in two round trips.
-async fn set_round(session: &Session<'_>, server: usize, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
-    let stored: Vec<_> = items.iter().map(|item| session.stored(item.key)).collect();
+async fn set_round(session: &Session<'_>, server: usize, writes: &[Write<'_>]) -> Vec<Result<(), Error>> {
+    let stored: Vec<_> = writes.iter().map(|write| session.stored(write.item.key)).collect();
     let asked = stored.iter().flat_map(|stored| Claim::ask(stored)).collect();
     let mut claims = session.exchange(server, asked).await.into_iter();
-    let (mut operations, mut plans) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-    for (item, stored) in items.iter().zip(stored) {
+    let (mut operations, mut plans) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
+    for (Write { item, body }, stored) in writes.iter().zip(stored) {
         let (Some(looked), Some(added)) = (claims.next(), claims.next()) else { break };
         let expiry = Expiry::of(item.timeout);
         let too_large = expiry.and_then(|_| session.store.too_large(item.value));
-        plans.push(match (Claim::of(looked, added), expiry) {
-            (Err(failure), _) if !failure.is_refusal() => Plan::Failed(failure.error()),
-            (Ok(Some(claim)), Some(expiry)) if too_large.is_none() => {
-                operations.push(Op::from(claim.replace(expiry.set(&stored, item.value))));
+        plans.push(match (Claim::of(looked, added), expiry, body) {
+            (Err(failure), ..) if !failure.is_refusal() => Plan::Failed(failure.error()),
+            (Ok(Some(claim)), Some(expiry), Some(body)) if too_large.is_none() => {
+                operations.push(Op::from(claim.replace(body.set(expiry, &stored))));
                 Plan::InRound(None)
             }
-            (_, Some(_)) if too_large.is_none() => Plan::Alone,
+            (_, Some(_), _) if too_large.is_none() => Plan::Alone,
             // The older value must not stay.
             _ => {
                 operations.push(Delete::new(stored).into());
@@ -178,9 +221,9 @@ async fn set_round(session: &Session<'_>, server: usize, items: &[Item<'_>]) -> 
         });
     }
     let mut answers = session.exchange(server, operations).await.into_iter();
-    let mut outcomes = Vec::with_capacity(items.len());
+    let mut outcomes = Vec::with_capacity(writes.len());
     let mut was_refused = false;
-    for (item, plan) in items.iter().zip(plans) {
+    for (Write { item, body }, plan) in writes.iter().zip(plans) {
         let (answer, too_large) = match plan {
             Plan::Failed(error) => {
                 outcomes.push(Err(error));
@@ -195,7 +238,7 @@ async fn set_round(session: &Session<'_>, server: usize, items: &[Item<'_>]) -> 
         outcomes.push(match answer {
             // A deletion in between counts as one after this write.
             Some(Ok(Some(MutationStatus::Applied | MutationStatus::NotFound))) => too_large.map_or(Ok(()), Err),
-            None | Some(Ok(Some(MutationStatus::CasMismatch))) => session.set(item.key, item.value, item.timeout).await,
+            None | Some(Ok(Some(MutationStatus::CasMismatch))) => session.set(*item, body.clone()).await,
             Some(Err(failure)) => Err(Failure::error(failure)),
             Some(Ok(_)) => Err(Failure::unexpected_answer().error()),
         });
@@ -203,12 +246,12 @@ async fn set_round(session: &Session<'_>, server: usize, items: &[Item<'_>]) -> 
     outcomes
 }
 
-/// Divides items into parts without repeated keys.
-fn without_repeats<'i>(mut items: &'i [Item<'i>]) -> impl Iterator<Item = &'i [Item<'i>]> {
+/// Divides writes into parts without repeated keys.
+fn without_repeats<'w, 'i>(mut writes: &'w [Write<'i>]) -> impl Iterator<Item = &'w [Write<'i>]> + use<'w, 'i> {
     std::iter::from_fn(move || {
         let mut keys = HashSet::new();
-        let (part, rest) = items.split_at(items.iter().take_while(|item| keys.insert(item.key)).count());
-        items = rest;
+        let (part, rest) = writes.split_at(writes.iter().take_while(|write| keys.insert(write.item.key)).count());
+        writes = rest;
         (!part.is_empty()).then_some(part)
     })
 }

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use super::{address, backend::MemcachedBackend, fleet::Fleet, generation::Generation, session::Store};
+use super::{
+    address, backend::MemcachedBackend, fleet::Fleet, generation::Generation, head::MAX_VALUE_BYTES, session::Store,
+};
 use crate::{
     Error,
     base::{block_on::block_on, runtime::PerRuntime},
@@ -118,7 +120,7 @@ impl MemcachedBackendBuilder {
                 namespace: self.namespace,
                 fleet,
                 max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
-                largest: AtomicUsize::new(usize::MAX),
+                largest: AtomicUsize::new(MAX_VALUE_BYTES),
             },
             links: PerRuntime::default(),
         };

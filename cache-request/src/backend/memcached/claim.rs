@@ -22,6 +22,8 @@ pub(super) struct Claim {
     cas: u64,
     /// Whether there was an item that had not ended.
     pub(super) is_there: bool,
+    /// Whether that was the head of a value in chunks.
+    pub(super) is_head: bool,
 }
 
 /// The number of every item on a server without CAS.
@@ -41,8 +43,11 @@ impl Claim {
             return Err(Failure::unexpected_answer());
         };
         match added.status {
-            MutationStatus::Applied => Ok(added.cas.map(|cas| Self { cas, is_there: false })),
-            _ => Ok(looked.item.cas.map(|cas| Self { cas, is_there: expiry::is_there(looked) })),
+            MutationStatus::Applied => Ok(added.cas.map(|cas| Self { cas, is_there: false, is_head: false })),
+            _ => {
+                let (is_there, is_head) = (expiry::is_there(looked), expiry::is_head(looked));
+                Ok(looked.item.cas.map(|cas| Self { cas, is_there, is_head }))
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! Timeouts to the millisecond, on servers that count seconds.
 //!
 //! The server is told a timeout in seconds from now, rounded up, and drops an item by its own clock. The item's flags hold the millisecond of
-//! its end by the writer's clock: the lowest 32 bits of the milliseconds since 1970. A reader gets the flags and the time that the
+//! its end by the writer's clock: the lowest 31 bits of the milliseconds since 1970. A reader gets the flags and the time that the
 //! server has left for the item. If they agree, the flags say when the item ends. If they do not, the clock of writer or reader is
 //! wrong, and the item ends early, at the first moment at which it can end by the server's clock.
+//!
+//! The highest bit of the flags says that the item is the head of a value in chunks.
 
 use std::{
     ops::RangeInclusive,
@@ -28,11 +30,21 @@ const MOST_EARLIER: i64 = 3000;
 /// connections and one for clocks that differ slightly.
 const AGREES: RangeInclusive<i64> = -MOST_EARLIER - 1000..=1000;
 
+/// The bit of the flags of a head.
+const HEAD: u32 = 1 << 31;
+
+/// The bits of the flags that hold the end.
+const END: u32 = HEAD - 1;
+
 /// The flags of an item that has ended.
-const ENDED: u32 = u32::MAX;
+const ENDED: u32 = HEAD | END;
 
 /// How long the server keeps an item that has ended, in seconds: longer than two round trips take.
 const ENDED_SECONDS: u32 = 60;
+
+/// How much longer the server keeps chunks, in seconds, so that they do not end before their head, which is written after them. Chunks
+/// whose head is replaced meanwhile take room, so it is no longer than writes take.
+const CHUNK_SECONDS: u32 = 5;
 
 /// When an item ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +70,30 @@ impl Expiry {
         let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0) + 1;
         let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
         // Only the lowest bits are kept.
-        let flags = (unix_millis(now) as u32).wrapping_add(milliseconds as u32);
-        Some(Self { seconds: seconds as u32, flags: if flags == ENDED { ENDED - 1 } else { flags } })
+        let flags = (unix_millis(now) as u32).wrapping_add(milliseconds as u32) & END;
+        // A head that ends then must not have the flags of an item that has ended.
+        Some(Self { seconds: seconds as u32, flags: if flags == END { END - 1 } else { flags } })
     }
 
     pub(super) fn set(self, stored: &str, value: &[u8]) -> Set {
         Set::new(stored, value).client_flags(self.flags).ttl_raw(self.seconds)
+    }
+
+    pub(super) fn set_head(self, stored: &str, head: &[u8]) -> Set {
+        self.set(stored, head).client_flags(self.flags | HEAD)
+    }
+
+    /// A chunk needs no flags: its head has them.
+    pub(super) fn set_chunk(self, stored: &str, chunk: &[u8]) -> Set {
+        Set::new(stored, chunk).ttl_raw(self.chunk_seconds())
+    }
+
+    /// The seconds that the server is told for a chunk; 0 for ever.
+    pub(super) fn chunk_seconds(self) -> u32 {
+        match self.seconds {
+            0 => 0,
+            seconds => (seconds + CHUNK_SECONDS).min(LONGEST_SECONDS as u32),
+        }
     }
 }
 
@@ -76,6 +106,11 @@ pub(super) fn ended(stored: &str) -> Set {
 pub(super) fn is_there(found: &GetResult) -> bool {
     let ends = (found.client_flags, found.item.ttl);
     found.hit() && matches!(ends, (Some(flags), Some(left)) if !is_over(flags, left, unix_millis(SystemTime::now())))
+}
+
+/// Whether an item that was found is the head of a value in chunks.
+pub(super) fn is_head(found: &GetResult) -> bool {
+    found.client_flags.is_some_and(|flags| flags & HEAD != 0)
 }
 
 /// Whether an item with these flags has ended, for which the server has so many seconds left, at this millisecond since 1970.
@@ -91,8 +126,10 @@ fn is_over(flags: u32, left: i64, now: u64) -> bool {
         return true;
     }
     let left = left * 1000;
-    // Both ends are within 30 days, so the lowest 32 bits are enough for their difference.
-    let difference = i64::from(flags.wrapping_sub((now as u32).wrapping_add(left as u32)).cast_signed());
+    // Of two ends that agree, the lowest 31 bits are enough for the difference. Two that do not may differ by a multiple of these, and then
+    // the flags still name a moment at which the item can end by the server's clock.
+    let difference = flags.wrapping_sub((now as u32).wrapping_add(left as u32));
+    let difference = i64::from((difference << 1).cast_signed() >> 1);
     left + if AGREES.contains(&difference) { difference } else { -MOST_EARLIER } <= 0
 }
 
@@ -115,7 +152,9 @@ mod tests {
     fn read(expiry: Expiry, later: u64) -> (bool, bool) {
         let now = NOW.as_millis() as u64 + later;
         let left = i64::from(expiry.seconds) - (now / 1000) as i64 + NOW.as_secs() as i64;
-        (left > 0, is_over(expiry.flags, left, now))
+        let is_over = is_over(expiry.flags, left, now);
+        assert_eq!(self::is_over(expiry.flags | HEAD, left, now), is_over, "a head ends as a value does");
+        (left > 0, is_over)
     }
 
     #[test]
@@ -148,8 +187,8 @@ mod tests {
                 assert!(!is_kept || is_over, "{end}, {after} ms after");
             }
         }
-        let to_ended = ENDED.wrapping_sub(NOW.as_millis() as u32);
-        assert_eq!(written(Duration::from_millis(to_ended.into()), 0).flags, ENDED - 1);
+        let to_ended = END.wrapping_sub(NOW.as_millis() as u32) & END;
+        assert_eq!(written(Duration::from_millis(to_ended.into()), 0).flags, END - 1);
         assert!(!is_over(0, FOR_EVER, u64::MAX));
         assert!(is_over(0, i64::from(u32::MAX), 1));
     }

@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use memcache::exp::{AsyncMetaClient, Get, Meta, Set, Ttl};
 use tokio::sync::Mutex;
 
-use super::{failure::Failure, fleet::Fleet, link::Link};
+use super::{claim, failure::Failure, fleet::Fleet, link::Link};
 use crate::{
     Error,
     base::{clock::coarse_now, timer::with_limit},
@@ -133,7 +133,7 @@ impl Generation {
                     let set = Set::new(key, latest.to_string()).ttl(Ttl::NEVER);
                     let set = match kept(&client, key).await? {
                         Some((kept, _)) if kept >= latest => return Ok(Some(kept)),
-                        Some((_, cas)) => set.compare_cas(cas),
+                        Some((_, cas)) => claim::replace(cas, set),
                         None => set.add(),
                     };
                     Ok(client.run(set).await?.applied().then_some(latest))

@@ -9,6 +9,8 @@
 //! - [`get_queue`]: the gets that wait for one server.
 //! - [`link`]: the connections of one runtime.
 //! - [`fleet`]: which server has a key, and which servers answer.
+//! - [`head`]: large values: their chunks, and what stands under their key.
+//! - [`chunks`]: writes, reads and touches chunks.
 //! - [`get_batch`]: sends gets of many callers together.
 //! - [`generation`]: clears a namespace.
 //! - [`session`]: one operation or one batch.
@@ -29,6 +31,7 @@ mod address;
 mod backend;
 mod batch;
 mod builder;
+mod chunks;
 mod claim;
 mod expiry;
 mod failure;
@@ -36,6 +39,7 @@ mod fleet;
 mod generation;
 mod get_batch;
 mod get_queue;
+mod head;
 mod link;
 mod session;
 
@@ -47,7 +51,8 @@ pub use self::{backend::MemcachedBackend, builder::MemcachedBackendBuilder};
 use self::{
     expiry::Expiry,
     failure::Failure,
-    session::{ATTEMPTS, Place, value},
+    head::Body,
+    session::{ATTEMPTS, Place},
 };
 use super::{Backend, Item};
 use crate::{
@@ -79,11 +84,12 @@ impl Backend for MemcachedBackend {
             }
             found => found,
         };
-        found.map(value).map_err(Failure::error)
+        let whole = async { session.whole(server, found?).await };
+        whole.await.map_err(Failure::error)
     }
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        self.session().await?.set(key, value, timeout).await
+        self.session().await?.set(Item { key, value, timeout }, None).await
     }
 
     async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
@@ -94,13 +100,19 @@ impl Backend for MemcachedBackend {
         let session = self.session().await?;
         let place = session.place(key)?;
         let refused = |failure| session.store.refused(value, failure).0;
+        let mut body = None;
         for _ in 0..ATTEMPTS {
             let Some(claim) = session.claim(&place).await.map_err(Failure::error)? else { continue };
-            if claim.is_there {
+            // A head whose chunks are gone is nothing.
+            if claim.is_there && !(claim.is_head && self.get(key).await?.is_none()) {
                 return Ok(false);
             }
+            let body = match &mut body {
+                Some(body) => body,
+                none => none.insert(session.spread(place.server, expiry, value).await.map_err(refused)?),
+            };
             // If several callers find nothing there, one of them is the first to replace it.
-            let set = claim.replace(expiry.set(&place.stored, value));
+            let set = claim.replace(body.set(expiry, &place.stored));
             if session.store(&place, set).await.map_err(refused)? == MutationStatus::Applied {
                 return Ok(true);
             }
@@ -117,13 +129,15 @@ impl Backend for MemcachedBackend {
             // writes meanwhile.
             let get = Get::new(&place.stored).meta(Meta::NONE.ttl().cas());
             let found = session.look(&place, get).await.map_err(Failure::error)?;
-            if !expiry::is_there(&found) {
+            let cas = found.item.cas;
+            let Some(body) = Body::of(found).map_err(Failure::error)? else { return Ok(false) };
+            if let Body::Head(head) = &body
+                && !session.chunks(place.server).touch(head, expiry).await.map_err(Failure::error)?
+            {
                 return Ok(false);
             }
-            let (Some(cas), Some(value)) = (found.item.cas, found.value) else {
-                return Err(Failure::unexpected_answer().error());
-            };
-            let set = claim::replace(cas, expiry.set(&place.stored, &value));
+            let cas = cas.ok_or_else(|| Failure::unexpected_answer().error())?;
+            let set = claim::replace(cas, body.set(expiry, &place.stored));
             if session.store(&place, set).await.map_err(Failure::error)? == MutationStatus::Applied {
                 return Ok(true);
             }

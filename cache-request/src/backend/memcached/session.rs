@@ -1,24 +1,23 @@
 //! One operation or one batch: its keys as they are on the servers, and the commands that more than one operation needs.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use memcache::exp::{Delete, Get, GetResult, Meta, MutationStatus, Op, Set};
 
 use super::{
+    chunks::Chunks,
     claim::Claim,
     expiry::{self, Expiry},
     failure::{Failure, Outcome},
     fleet::Fleet,
     generation::Generation,
+    head::{Body, CHUNK_BYTES, Head},
     link::Link,
 };
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, backend::Item};
 
 /// The longest key that memcached takes, in bytes.
 const MAX_KEY_BYTES: usize = 250;
@@ -64,7 +63,8 @@ impl Store {
     /// The error of a write of `value` that failed, and whether the server refused that value and works otherwise.
     pub(super) fn refused(&self, value: &[u8], failure: Failure) -> (Error, bool) {
         if failure.is_too_large() {
-            let shorter = value.len().saturating_sub(1);
+            // Of a value in chunks, the first chunk was refused, and so would be that of any other.
+            let shorter = value.len().min(CHUNK_BYTES).saturating_sub(1);
             let known = self.largest.fetch_min(shorter, Ordering::Relaxed);
             return (Error::too_large(value.len(), known.min(shorter)), true);
         }
@@ -127,18 +127,50 @@ impl<'a> Session<'a> {
         self.store.fleet.exchange(&self.link, server, operations).await
     }
 
-    pub(super) async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        let place = self.place(key)?;
-        let Some(expiry) = Expiry::of(timeout) else { return self.remove(&place).await.map(drop) };
-        if let Some(error) = self.store.too_large(value) {
+    /// The chunks on a server.
+    pub(super) fn chunks(&self, server: usize) -> Chunks<'_> {
+        Chunks { fleet: &self.store.fleet, link: &self.link, namespace: &self.store.namespace, server }
+    }
+
+    /// The whole value of what was found under a key.
+    pub(super) async fn whole(&self, server: usize, found: GetResult) -> Result<Option<Vec<u8>>, Failure> {
+        match Body::of(found)? {
+            None => Ok(None),
+            Some(Body::Value(value)) => Ok(Some(value.into_owned())),
+            Some(Body::Head(head)) => {
+                self.chunks(server).read(&[head]).await.pop().ok_or_else(Failure::unexpected_answer)?
+            }
+        }
+    }
+
+    /// Writes the chunks of a large value, and returns what to write under its key. Until that is there, nobody asks for them.
+    pub(super) async fn spread<'v>(&self, server: usize, expiry: Expiry, value: &'v [u8]) -> Result<Body<'v>, Failure> {
+        let Some(head) = Head::of(value) else { return Ok(Body::Value(value.into())) };
+        let written = self.chunks(server).write(&[(head, expiry, value)]).await;
+        written.into_iter().collect::<Result<(), _>>().map(|()| Body::Head(head))
+    }
+
+    /// Sets an item whose chunks may have been written.
+    pub(super) async fn set(&self, item: Item<'_>, body: Option<Body<'_>>) -> Result<(), Error> {
+        let place = self.place(item.key)?;
+        let Some(expiry) = Expiry::of(item.timeout) else { return self.remove(&place).await.map(drop) };
+        if let Some(error) = self.store.too_large(item.value) {
             self.remove(&place).await?;
             return Err(error);
         }
-        match self.replace(&place, expiry, value).await {
+        let body = match body {
+            Some(body) => Ok(body),
+            None => self.spread(place.server, expiry, item.value).await,
+        };
+        let done = match body {
+            Ok(body) => self.replace(&place, expiry, &body).await,
+            Err(failure) => Err(failure),
+        };
+        match done {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::contended().error()),
             Err(failure) => {
-                let (error, refused) = self.store.refused(value, failure);
+                let (error, refused) = self.store.refused(item.value, failure);
                 if refused {
                     // The older value must not stay.
                     self.remove(&place).await?;
@@ -149,10 +181,10 @@ impl<'a> Session<'a> {
     }
 
     /// Writes a value in place of what is there. `false` if other callers were faster each time.
-    async fn replace(&self, place: &Place, expiry: Expiry, value: &[u8]) -> Result<bool, Failure> {
+    async fn replace(&self, place: &Place, expiry: Expiry, body: &Body<'_>) -> Result<bool, Failure> {
         for _ in 0..ATTEMPTS {
             let Some(claim) = self.claim(place).await? else { continue };
-            match self.store(place, claim.replace(expiry.set(&place.stored, value))).await? {
+            match self.store(place, claim.replace(body.set(expiry, &place.stored))).await? {
                 // A deletion in between counts as one after this write.
                 MutationStatus::Applied | MutationStatus::NotFound => return Ok(true),
                 // Another write came in between, which may have begun before this one.
@@ -183,9 +215,4 @@ pub(super) fn was_removed(looked: Outcome, removed: Outcome) -> Result<bool, Err
         (Some(looked), Some(removed)) => Ok(expiry::is_there(looked) && removed.applied()),
         _ => Err(Failure::unexpected_answer().error()),
     }
-}
-
-/// The value of an item that has not ended.
-pub(super) fn value(found: GetResult) -> Option<Vec<u8>> {
-    if expiry::is_there(&found) { found.value } else { None }
 }

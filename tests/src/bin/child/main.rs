@@ -3,6 +3,7 @@
 mod file;
 mod forks;
 mod full_disk;
+mod pages;
 mod sql;
 mod two_calls;
 
@@ -13,6 +14,7 @@ fn main() {
         ["file", arguments @ ..] => file::main(arguments),
         ["forks", arguments @ ..] => forks::main(arguments),
         ["full_disk", arguments @ ..] => full_disk::main(arguments),
+        ["pages", arguments @ ..] => pages::main(arguments),
         ["sql", arguments @ ..] => sql::main(arguments),
         ["two_calls", arguments @ ..] => two_calls::main(arguments),
         _ => panic!("no such process: {arguments:?}"),

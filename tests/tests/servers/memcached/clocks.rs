@@ -9,12 +9,15 @@ use memcache::exp::Set;
 
 const HOUR_IN_MILLIS: u32 = 60 * 60 * 1000;
 
+/// The bits of the flags that hold the end. The highest bit says that a value is in chunks.
+const END: u32 = u32::MAX >> 1;
+
 /// Stores a value as a writer does whose clock is wrong: `wrong` changes the end, and the server has `seconds` left.
 fn written(memcached: &Memcached, backend: &MemcachedBackend, wrong: impl Fn(u32) -> u32, seconds: u32) {
     block_on(backend.set("key", b"value", Some(Duration::from_secs(60)))).unwrap();
     let stored = format!("clocks:{:x}:key", memcached.generation("clocks"));
     let end = memcached.look(&stored).client_flags.unwrap();
-    let set = Set::new(&stored, b"value").client_flags(wrong(end)).ttl_raw(seconds);
+    let set = Set::new(&stored, b"value").client_flags(wrong(end) & END).ttl_raw(seconds);
     assert!(memcached.client().run(set).unwrap().applied());
 }
 

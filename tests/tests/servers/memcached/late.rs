@@ -25,6 +25,8 @@ fn a_server_without_cas_is_good_enough() {
         assert!(backend.delete("key").await.unwrap());
         assert!(backend.add("key", b"five", None).await.unwrap());
         assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"five"[..]));
+        backend.clear().await.unwrap();
+        assert_eq!(backend.get("key").await.unwrap(), None);
     });
 }
 
@@ -32,7 +34,7 @@ fn a_server_without_cas_is_good_enough() {
 #[test]
 fn a_write_that_was_only_begun_is_nothing() {
     for newer in [0, 1, 2, 3] {
-        let left = late(Write::Set, 1, None, &async |backend: &MemcachedBackend| {
+        let left = late(Write::Set, OUTDATED, 1, None, &async |backend: &MemcachedBackend| {
             assert_eq!(backend.get("key").await.unwrap(), None);
             match newer {
                 0 => assert!(!backend.delete("key").await.unwrap()),
@@ -57,15 +59,18 @@ enum Write {
 
 const OUTDATED: &[u8] = b"outdated";
 
+/// Stored in chunks, and nearly as small as can be: few pieces on their way.
+const LARGE: &[u8] = &[b'l'; 530_000];
+
 impl Write {
-    async fn begin(self, backend: &MemcachedBackend) {
+    async fn begin(self, backend: &MemcachedBackend, value: &[u8]) {
         match self {
-            Self::Set => drop(backend.set("key", OUTDATED, None).await),
+            Self::Set => drop(backend.set("key", value, None).await),
             Self::SetMany => {
-                let items = ["key", "other"].map(|key| Item { key, value: OUTDATED, timeout: None });
+                let items = ["key", "other"].map(|key| Item { key, value, timeout: None });
                 backend.set_many(&items).await;
             }
-            Self::Add => drop(backend.add("key", OUTDATED, None).await),
+            Self::Add => drop(backend.add("key", value, None).await),
             Self::Touch => drop(backend.touch("key", Some(Duration::from_secs(60))).await),
         }
     }
@@ -77,11 +82,12 @@ impl Write {
 /// Tries again if the write was abandoned before it was sent, because another command was held up.
 fn late(
     write: Write,
+    value: &[u8],
     trips: usize,
     older: Option<&[u8]>,
     newer: &impl AsyncFn(&MemcachedBackend),
 ) -> Option<Option<Vec<u8>>> {
-    let outcome = (0..5).find_map(|_| late_or_not(write, trips, older, newer).ok());
+    let outcome = (0..5).find_map(|_| late_or_not(write, value, trips, older, newer).ok());
     outcome.expect("the server has done all that was held up")
 }
 
@@ -89,6 +95,7 @@ struct NotSent;
 
 fn late_or_not(
     write: Write,
+    value: &[u8],
     trips: usize,
     older: Option<&[u8]>,
     newer: &impl AsyncFn(&MemcachedBackend),
@@ -112,7 +119,7 @@ fn late_or_not(
             false
         };
         let is_done = async {
-            write.begin(&backend).await;
+            write.begin(&backend, value).await;
             true
         };
         if is_done.or(is_held).await {
@@ -139,11 +146,26 @@ fn late_or_not(
 /// Abandons a write after each of its round trips.
 fn always_late(write: Write, older: Option<&[u8]>, newer: &impl AsyncFn(&MemcachedBackend), left: Option<&[u8]>) {
     let mut trips = 0;
-    while let Some(found) = late(write, trips, older, newer) {
+    while let Some(found) = late(write, OUTDATED, trips, older, newer) {
         assert_eq!(found.as_deref(), left, "{write:?} over {older:?}, given up after {trips} trips");
         trips += 1;
     }
     assert!(trips > 0, "{write:?} was never held up");
+}
+
+/// As [`always_late`], with a large value. It goes in many pieces, and may be held up after any.
+fn a_large_one_is_always_late(
+    write: Write,
+    older: Option<&[u8]>,
+    newer: &impl AsyncFn(&MemcachedBackend),
+    left: Option<&[u8]>,
+) {
+    let mut trips = 0;
+    while let Some(found) = late(write, LARGE, trips, older, newer) {
+        assert!(found.as_deref() == left, "{write:?}, given up after {trips} pieces");
+        trips += 1;
+    }
+    assert!(trips > 2, "{write:?} took {trips} pieces: chunks, claim and head");
 }
 
 #[test]
@@ -166,4 +188,24 @@ fn a_late_write_does_not_replace_a_newer_value() {
     for write in [Write::Set, Write::SetMany, Write::Touch] {
         always_late(write, Some(b"older"), set, Some(b"newer"));
     }
+}
+
+/// Neither the head nor a chunk of it that comes late is a value.
+#[test]
+fn a_late_head_does_not_undo_a_deletion() {
+    let delete = &async |backend: &MemcachedBackend| _ = backend.delete("key").await.unwrap();
+    for write in [Write::Set, Write::SetMany, Write::Add] {
+        a_large_one_is_always_late(write, None, delete, None);
+    }
+    for write in [Write::Set, Write::Touch] {
+        a_large_one_is_always_late(write, Some(LARGE), delete, None);
+    }
+}
+
+#[test]
+fn a_late_head_does_not_replace_a_newer_value() {
+    let newer = &[b'n'; 600_000];
+    let set = &async |backend: &MemcachedBackend| backend.set("key", newer, None).await.unwrap();
+    a_large_one_is_always_late(Write::Set, None, set, Some(newer));
+    a_large_one_is_always_late(Write::Touch, Some(LARGE), set, Some(newer));
 }

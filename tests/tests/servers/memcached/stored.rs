@@ -166,7 +166,7 @@ fn bytes(count: usize) -> Vec<u8> {
 
 #[test]
 fn what_is_too_large_is_counted_and_not_sent_again() {
-    let memcached = Memcached::start(&[]);
+    let memcached = Memcached::small();
     let cache = Cache::from_url(&format!("{}?soft_limit=60s&answer_limit=60s", memcached.url())).unwrap();
     scoped_sync(&cache, || {
         for _ in 0..5 {
@@ -178,9 +178,10 @@ fn what_is_too_large_is_counted_and_not_sent_again() {
     println!("{stats}");
     let too_large = stats.functions[0].faults.too_large;
     assert_eq!((too_large, stats.faults(), stats.hits(), stats.bodies()), (5, 5, 1, 6), "{stats}");
+    assert_eq!(stats.backend.as_ref().map(|backend| backend.writes.opened), Some(0), "{stats}");
 
     // The backend learns any limit, and the older value is removed.
-    let small = Memcached::start(&["-I", "512k"]);
+    let small = Memcached::small();
     let backend = backend(&small.url(), "small");
     block_on(async {
         let (little, large) = (vec![1; 500], vec![2; 600_000]);
