@@ -256,3 +256,37 @@ async fn the_cookie_of_a_304_came_with_leave_to_be_shared() {
     assert_eq!(answer.field("set-cookie"), Some("session=1"));
     assert_eq!(answer.field("cache-control"), Some("private"));
 }
+
+/// A page whose body has begun to arrive when what is stored is cleared, and a request after that.
+async fn after_a_clearing(clear: impl AsyncFn(&Bench)) -> Answer {
+    let (sender, body) = Script::sent();
+    let body = Mutex::new(Some(body));
+    let origin = Origin::new(move |_, _| match body.lock().unwrap().take() {
+        Some(body) => response(200, &[FRESH], body),
+        None => ok(&[FRESH], "new"),
+    });
+    let bench = Bench::with(CachePage::new().name("cleared"), origin);
+    let _first = bench.open(request(Method::GET, "/", &[])).await.unwrap();
+    clear(&bench).await;
+    let later = bench.begin(request(Method::GET, "/", &[]));
+    settle().await;
+    sender.send(data("old")).unwrap();
+    drop(sender);
+    later.await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_request_after_a_clearing_shared_the_page_from_before() {
+    let answer = after_a_clearing(async |bench: &Bench| bench.cache.clear().await.unwrap()).await;
+    assert_eq!(answer.text(), "new");
+}
+
+#[tokio::test]
+async fn a_request_after_a_purge_by_another_layer_of_the_name_shared_the_page_from_before() {
+    let answer = after_a_clearing(async |bench: &Bench| {
+        let beside = CachePage::new().name("cleared").cache(&bench.cache);
+        beside.purge(&"http://example.com/".parse().unwrap()).await.unwrap();
+    })
+    .await;
+    assert_eq!(answer.text(), "new");
+}
