@@ -290,3 +290,32 @@ async fn a_request_after_a_purge_by_another_layer_of_the_name_shared_the_page_fr
     .await;
     assert_eq!(answer.text(), "new");
 }
+
+/// RFC 9111, section 4.3.5: what is told is about the page that was stored when the request was sent.
+#[tokio::test]
+async fn a_head_removed_the_newer_page_that_it_confirms() {
+    let gate = Gate::closed();
+    let bench = Bench::new(Origin::later({
+        let gate = gate.clone();
+        move |parts, number| {
+            let gate = gate.clone();
+            async move {
+                if parts.method == Method::HEAD {
+                    gate.pass().await;
+                    return Ok(response(200, &[("etag", "\"2\""), FRESH], Script::text("")));
+                }
+                Ok(ok(&[("etag", &format!("\"{number}\"")), FRESH], format!("response {number}")))
+            }
+        }
+    }));
+    bench.get("/").await;
+    bench.advance(61);
+    let head = bench.begin(request(Method::HEAD, "/", &[]));
+    settle().await;
+    assert_eq!(bench.get("/").await.text(), "response 2");
+    gate.open(1);
+    head.await.unwrap().unwrap();
+    settle().await;
+    let answer = bench.get("/").await;
+    assert_eq!((answer.text(), answer.is_hit()), ("response 2", true));
+}
