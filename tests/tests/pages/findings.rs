@@ -319,3 +319,23 @@ async fn a_head_removed_the_newer_page_that_it_confirms() {
     let answer = bench.get("/").await;
     assert_eq!((answer.text(), answer.is_hit()), ("response 2", true));
 }
+
+/// The newer response is too large for the near cache, and the older one is there.
+#[tokio::test]
+async fn a_near_cache_answered_with_an_older_variant() {
+    let gate = Gate::closed();
+    gate.open(100);
+    let slow = Slow { stored: Mutex::default(), gate };
+    let cache = Cache::builder().backend(slow).soft_limit(Duration::MAX).near_bytes(1 << 17).build().unwrap();
+    let origin = Origin::new(|_, number| match number {
+        0 => ok(&[FRESH, ("vary", "a")], "old"),
+        _ => ok(&[FRESH, ("vary", "b")], "new".repeat(1 << 17)),
+    });
+    let pages = CachePage::new().cache(&cache).layer(origin.clone());
+    let bench = Bench { clock: Clock::mock(), cache, origin, pages };
+    assert_eq!(bench.get("/").await.text(), "old");
+    assert!(bench.get("/").await.is_hit());
+    assert!(bench.get_with("/", &[("cache-control", "no-cache")]).await.text().starts_with("new"));
+    let answer = bench.get("/").await;
+    assert_eq!((&answer.text()[..3], bench.origin.count()), ("new", 2));
+}
