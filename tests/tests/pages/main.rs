@@ -5,6 +5,7 @@ mod clients;
 mod etags;
 mod faults;
 mod fields;
+mod findings;
 mod model;
 mod negotiation;
 mod parts;

@@ -3,6 +3,7 @@
 mod answers;
 mod extractors;
 mod fields;
+mod findings;
 
 use axum::{Router, body::Body, response::Response};
 use cache_request::{Cache, scoped};

@@ -1,0 +1,95 @@
+//! What a review found. Each of these tests fails until that is put right.
+
+use std::{convert::Infallible, pin::Pin};
+
+use axum::{
+    body::Body,
+    extract::Path,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use cache_request::{Cache, cache_request, scoped};
+use futures_lite::future::{block_on, yield_now, zip};
+
+use super::{super::support::Count, text};
+
+static BODIES: Count = Count::new();
+
+#[cache_request]
+async fn with_session(Path(id): Path<u32>) -> Response {
+    yield_now().await;
+    let session = format!("session={}", BODIES.next());
+    ([(header::SET_COOKIE, session)], id.to_string()).into_response()
+}
+
+#[cache_request]
+async fn typed_with_session(Path(_id): Path<u32>) -> (HeaderMap, String) {
+    yield_now().await;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::SET_COOKIE, HeaderValue::try_from(format!("session={}", BODIES.next())).unwrap());
+    (headers, String::new())
+}
+
+#[test]
+fn a_request_that_waited_got_the_session_of_another() {
+    block_on(scoped(&Cache::memory(), async {
+        let (one, other) = zip(with_session(Path(1)), with_session(Path(1))).await;
+        assert_ne!(one.headers()[header::SET_COOKIE], other.headers()[header::SET_COOKIE]);
+    }));
+}
+
+#[test]
+fn a_request_that_waited_got_the_session_of_another_with_typed_fields() {
+    block_on(scoped(&Cache::memory(), async {
+        let (one, other) = zip(typed_with_session(Path(1)), typed_with_session(Path(1))).await;
+        assert_ne!(one.0[header::SET_COOKIE], other.0[header::SET_COOKIE]);
+    }));
+}
+
+#[cache_request]
+async fn inner() -> Response {
+    "inner".into_response()
+}
+
+/// A body of unknown length.
+struct Once(Option<&'static str>);
+
+impl http_body::Body for Once {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(
+            self.0.take().map(|text| Ok(http_body::Frame::data(Bytes::from_static(text.as_bytes())))),
+        )
+    }
+}
+
+#[cache_request]
+async fn around_another() -> Response {
+    // As a handler does that compresses or wraps what another one makes.
+    inner_cache().uncached().await.map(|_| Body::new(Once(Some("outer"))))
+}
+
+#[test]
+fn a_handler_answered_with_the_body_of_the_one_inside_it() {
+    block_on(scoped(&Cache::memory(), async {
+        assert_eq!(text(around_another().await), "outer");
+    }));
+}
+
+#[cache_request(vary(header("accept")))]
+async fn of_two(ours: HeaderMap, theirs: HeaderMap) -> String {
+    format!("{ours:?} {theirs:?}")
+}
+
+#[test]
+fn the_second_of_two_header_maps_was_left_out_silently() {
+    let with = |accept: &'static str| HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+    let key = |theirs| of_two_cache(with("text/html"), with(theirs)).key().unwrap();
+    assert_ne!(key("text/html"), key("text/plain"));
+}
