@@ -67,8 +67,8 @@ fn run(input: &Input<'_>) {
     }
 }
 
-fn request(method: Method, fields: &HeaderMap) -> Request<()> {
-    let mut request = Request::new(());
+fn request(method: Method, fields: &HeaderMap) -> Request<String> {
+    let mut request = Request::new(String::new());
     *request.method_mut() = method;
     request.headers_mut().clone_from(fields);
     request.headers_mut().insert("host", HeaderValue::from_static("example.com"));

@@ -131,8 +131,8 @@ fn text(pieces: &[Piece<'_>]) -> String {
     pieces.iter().map(text).collect()
 }
 
-fn request(uri: &[Piece<'_>], host: Option<&[Piece<'_>]>) -> Option<Request<()>> {
-    let mut request = Request::new(());
+fn request(uri: &[Piece<'_>], host: Option<&[Piece<'_>]>) -> Option<Request<String>> {
+    let mut request = Request::new(String::new());
     *request.uri_mut() = text(uri).parse::<Uri>().ok()?;
     if let Some(host) = host {
         request.headers_mut().insert("host", HeaderValue::from_str(&text(host)).ok()?);
@@ -171,7 +171,7 @@ type Unit = (u8, bool);
 type Normal = (String, String, Vec<Unit>, Option<Vec<Vec<Unit>>>);
 
 /// The normal form of a target. `None` if it names no host, or two.
-fn normal(request: &Request<()>, rules: Rules) -> Option<Normal> {
+fn normal(request: &Request<String>, rules: Rules) -> Option<Normal> {
     let uri = request.uri();
     let host = request.headers().get("host").map(|host| host.to_str().map_err(drop));
     let host = match (uri.authority(), host) {

@@ -35,7 +35,7 @@ pub struct Scripted {
     asked: Arc<AtomicUsize>,
 }
 
-impl Service<Request<()>> for Scripted {
+impl Service<Request<String>> for Scripted {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -44,7 +44,7 @@ impl Service<Request<()>> for Scripted {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<()>) -> Self::Future {
+    fn call(&mut self, _: Request<String>) -> Self::Future {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let mut response = Response::new(Full::from(BODY));
         *response.status_mut() = self.status;
@@ -83,7 +83,7 @@ impl Bench {
         Self { clock, layer: layer.cache(&cache), service }
     }
 
-    pub fn send(&self, request: Request<()>) -> Answer {
+    pub fn send(&self, request: Request<String>) -> Answer {
         let Ok(response) = block_on(self.layer.layer(self.service.clone()).call(request));
         let (head, body) = response.into_parts();
         let body = block_on(body.collect()).expect("the body is complete").to_bytes();

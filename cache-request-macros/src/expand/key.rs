@@ -9,6 +9,7 @@ use crate::{
     args::FieldKind,
     names, pattern,
     plan::{KeyPlan, Origin, Part, Plan},
+    signature::Argument,
     types,
 };
 
@@ -54,11 +55,13 @@ pub(super) fn fill(plan: &Plan) -> TokenStream {
 
 /// The statement that adds a part.
 fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
-    let Part { value, origin, span, cfg, .. } = part;
+    let Part { name, value, origin, span, cfg } = part;
     let private = private_at(plan, *span);
     let added = match origin {
         Origin::Argument(ty) if has_fields(plan) && types::tuple(ty).is_none() => {
+            let before = headers(plan, *span, |argument| argument.bindings.iter().all(|binding| binding.name != *name));
             let rest = quote_spanned!(*span=> (&&#private::HeadersIn::of(#value)).__cache_request_rest());
+            let rest = quote_spanned!(*span=> #before.rest_or(#rest, #value));
             add_value(plan, key, &rest, *span, true)
         }
         Origin::Argument(ty) => add_argument(plan, key, ty, value, *span),
@@ -68,7 +71,7 @@ fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
         }
         Origin::Named => add_value(plan, key, value, *span, false),
         Origin::Field(kind) => {
-            let headers = headers(plan, *span);
+            let headers = headers(plan, *span, |_| true);
             let add = match kind {
                 FieldKind::Header => quote_spanned!(*span=> add_header),
                 FieldKind::Cookie => quote_spanned!(*span=> add_cookie),
@@ -79,16 +82,17 @@ fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
     quote!(#(#cfg)* #added;)
 }
 
-/// Whether fields of a request are parts. The argument that has them is no part then.
+/// Whether fields of a request are parts. The first argument that has them is no part then.
 fn has_fields(plan: &Plan) -> bool {
     matches!(&plan.key, KeyPlan::Parts { parts, .. } if parts.iter().any(|part| matches!(part.origin, Origin::Field(_))))
 }
 
-/// The header fields of the first argument that has them.
-fn headers(plan: &Plan, span: Span) -> TokenStream {
+/// The header fields of the first argument that has them, of those at the beginning that are `among`.
+fn headers(plan: &Plan, span: Span, among: impl Fn(&Argument) -> bool) -> TokenStream {
     let private = private_at(plan, span);
     let none = quote_spanned!(span=> #private::NoHeaders);
-    plan.signature.arguments.iter().filter(|argument| argument.cfg.is_empty()).fold(none, |found, argument| {
+    let arguments = plan.signature.arguments.iter().take_while(|argument| among(argument));
+    arguments.filter(|argument| argument.cfg.is_empty()).fold(none, |found, argument| {
         let name = &argument.name;
         let reference = if types::is_reference(&argument.ty) { quote!(#name) } else { quote!(&#name) };
         quote_spanned!(span=> #found.or((&&#private::HeadersIn::of(#reference)).__cache_request_headers()))

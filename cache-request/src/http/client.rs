@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     fmt,
     pin::Pin,
+    string::FromUtf8Error,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -99,11 +100,14 @@ impl<S> Layer<S> for ClientScopeLayer {
     }
 }
 
-/// The name that a part of a request is. One that is no text is told apart from all texts, as no header field or path has a NUL in it.
+/// The name of a client by a part of a request: the part itself. One that is no text, or begins with NUL, is encoded after a NUL.
 fn text(bytes: Cow<'_, [u8]>) -> String {
     match String::from_utf8(bytes.into_owned()) {
-        Ok(text) => text,
-        Err(error) => format!("\0{}", urlencoding::encode_binary(error.as_bytes())),
+        Ok(text) if !text.starts_with('\0') => text,
+        other => {
+            let bytes = other.map_or_else(FromUtf8Error::into_bytes, String::into_bytes);
+            format!("\0{}", urlencoding::encode_binary(&bytes))
+        }
     }
 }
 

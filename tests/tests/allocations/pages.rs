@@ -23,7 +23,7 @@ use tower_service::Service;
 #[derive(Clone)]
 struct Site(HeaderMap);
 
-impl Service<Request<()>> for Site {
+impl Service<Request<String>> for Site {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -32,23 +32,23 @@ impl Service<Request<()>> for Site {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<()>) -> Self::Future {
+    fn call(&mut self, _: Request<String>) -> Self::Future {
         let mut response = Response::new(Full::from("page".repeat(100)));
         *response.headers_mut() = self.0.clone();
         std::future::ready(Ok(response))
     }
 }
 
-fn request() -> Request<()> {
+fn request() -> Request<String> {
     let fields = [("host", "example.com"), ("accept", "*/*"), ("user-agent", "a browser"), ("accept-encoding", "gzip")];
     let mut request = Request::get("/departures/today?page=2");
     for (name, value) in fields {
         request = request.header(name, value);
     }
-    request.body(()).unwrap()
+    request.body(String::new()).unwrap()
 }
 
-fn get(pages: &mut CachedPages<Site>, request: Request<()>) -> Response<PageBody> {
+fn get(pages: &mut CachedPages<Site>, request: Request<String>) -> Response<PageBody> {
     block_on(pages.call(request)).unwrap()
 }
 

@@ -58,7 +58,7 @@ impl Body for Asks {
 #[derive(Clone)]
 struct Asking(Cache);
 
-impl Service<Request<()>> for Asking {
+impl Service<Request<String>> for Asking {
     type Response = Response<Asks>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Asks>, Infallible>> + Send>>;
@@ -67,7 +67,7 @@ impl Service<Request<()>> for Asking {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<()>) -> Self::Future {
+    fn call(&mut self, _: Request<String>) -> Self::Future {
         let cache = self.0.clone();
         Box::pin(async move {
             let number = scoped(&cache, runs()).await;

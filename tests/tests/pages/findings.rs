@@ -76,7 +76,7 @@ async fn a_client_that_has_a_private_page_got_it_again() {
 async fn a_get_with_a_body_of_no_declared_length_made_the_page_of_those_without() {
     let bench = Bench::new(numbered(&[]));
     let mut pages = bench.pages.clone();
-    let attack = request(Method::GET, "/", &[]).map(|()| Full::new(Bytes::from_static(b"what the page is made of")));
+    let attack = request(Method::GET, "/", &[]).map(|_| Full::new(Bytes::from_static(b"what the page is made of")));
     Answer::of(pages.call(attack).await.unwrap()).await;
     settle().await;
     assert!(!bench.get("/").await.is_hit());

@@ -445,7 +445,7 @@ fn answer_of_origin(
     )
 }
 
-fn request_of(asked: &Asked, now: Time) -> http::Request<()> {
+fn request_of(asked: &Asked, now: Time) -> http::Request<String> {
     let wish = match asked.wish {
         Wish::None => None,
         Wish::NoCache => Some("no-cache".to_owned()),

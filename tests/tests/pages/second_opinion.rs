@@ -120,7 +120,7 @@ impl Case {
         fields_of(&fields)
     }
 
-    fn requests(&self) -> [Request<()>; 2] {
+    fn requests(&self) -> [Request<String>; 2] {
         let of = |fields: &[(&'static str, Option<&'static str>)]| {
             let fields: Vec<_> = fields.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
             request(Method::GET, "/", &fields)

@@ -34,7 +34,7 @@ fn gated(
     })
 }
 
-fn get(fields: &[(&str, &str)]) -> http::Request<()> {
+fn get(fields: &[(&str, &str)]) -> http::Request<String> {
     request(Method::GET, "/", fields)
 }
 

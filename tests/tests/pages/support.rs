@@ -195,8 +195,8 @@ pub(super) fn fields_of(fields: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-pub(super) fn request(method: Method, target: &str, fields: &[(&str, &str)]) -> Request<()> {
-    let mut request = Request::new(());
+pub(super) fn request(method: Method, target: &str, fields: &[(&str, &str)]) -> Request<String> {
+    let mut request = Request::new(String::new());
     *request.method_mut() = method;
     *request.uri_mut() = target.parse().unwrap();
     *request.headers_mut() = fields_of(fields);
@@ -269,12 +269,12 @@ impl Bench {
     }
 
     /// Sends a request. The body of the response waits to be read.
-    pub(super) async fn open(&self, request: Request<()>) -> Result<Response<PageBody>, Failed> {
+    pub(super) async fn open(&self, request: Request<String>) -> Result<Response<PageBody>, Failed> {
         self.pages.clone().call(request).await
     }
 
     /// Sends a request and reads the answer. What is to be stored is stored after it.
-    pub(super) async fn send(&self, request: Request<()>) -> Answer {
+    pub(super) async fn send(&self, request: Request<String>) -> Answer {
         let answer = Answer::of(self.open(request).await.expect("the service answers")).await;
         settle().await;
         answer
@@ -293,7 +293,7 @@ impl Bench {
     }
 
     /// Begins to send a request in a task of its own.
-    pub(super) fn begin(&self, request: Request<()>) -> tokio::task::JoinHandle<Result<Answer, Failed>> {
+    pub(super) fn begin(&self, request: Request<String>) -> tokio::task::JoinHandle<Result<Answer, Failed>> {
         let bench = self.clone();
         tokio::spawn(async move {
             match bench.open(request).await {

@@ -10,7 +10,7 @@ use super::support::{Bench, Origin, Script, numbered, ok, request, response};
 struct OriginalUri(Uri);
 
 /// A request for `/<nest><path>` as the layer gets it inside the nest.
-fn nested(method: Method, nest: &str, path: &str) -> Request<()> {
+fn nested(method: Method, nest: &str, path: &str) -> Request<String> {
     let mut request = request(method, path, &[]);
     request.extensions_mut().insert(OriginalUri(format!("{nest}{path}").parse().unwrap()));
     request
@@ -92,26 +92,36 @@ async fn a_panic_while_the_uri_is_told_breaks_the_request() {
 
 #[tokio::test]
 async fn a_proxy_that_ends_tls_hides_the_scheme() {
-    let origin = || {
-        Origin::new(|parts, number| match parts.method {
-            Method::POST => response(303, &[("location", "https://example.com/list")], Script::text("")),
-            _ => ok(&[("cache-control", "max-age=60")], number.to_string()),
-        })
-    };
-    for (trusts, field, expected) in [
-        (true, "https", false),
-        (true, "HTTPS", false),
-        (true, "http", true),
-        (true, "https, http", true),
-        (false, "https", true),
+    for (trusts, field, is_apart) in [
+        (true, "https", true),
+        (true, "HTTPS", true),
+        (true, "http", false),
+        (true, "https, http", false),
+        (false, "https", false),
     ] {
-        let layer = CachePage::new();
+        let layer = CachePage::new().show_key(true);
         let layer = if trusts { layer.scheme_from(HeaderName::from_static("x-forwarded-proto")) } else { layer };
-        let bench = Bench::with(layer, origin());
-        let fields = [("x-forwarded-proto", field)];
-        bench.get_with("/list", &fields).await;
-        bench.send(request(Method::POST, "/new", &fields)).await;
-        assert_eq!(bench.get_with("/list", &fields).await.is_hit(), expected, "{trusts} {field}");
+        let bench = Bench::with(layer, numbered(&[]));
+        let answer = bench.get_with("/list", &[("x-forwarded-proto", field)]).await;
+        let key = if is_apart { "https://example.com/list" } else { "http://example.com/list" };
+        assert!(answer.cache_status().contains(key), "{trusts} {field}: {}", answer.cache_status());
+    }
+}
+
+/// What tells the scheme of one request may be missing in another one. So a change concerns the page of both schemes.
+#[tokio::test]
+async fn a_change_left_the_page_of_the_other_scheme() {
+    for location in ["/list", "http://example.com/list", "https://EXAMPLE.com/list", "//example.com/list"] {
+        let bench = Bench::new(Origin::new(move |parts, number| match parts.method {
+            Method::POST => response(303, &[("location", location)], Script::text("")),
+            _ => ok(&[("cache-control", "max-age=60")], number.to_string()),
+        }));
+        for page in ["/list", "https://example.com/list", "/new", "https://example.com/new"] {
+            bench.get(page).await;
+            assert!(bench.get(page).await.is_hit(), "{page}");
+            bench.post("/new").await;
+            assert!(!bench.get(page).await.is_hit(), "{page} after {location}");
+        }
     }
 }
 

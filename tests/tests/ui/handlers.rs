@@ -51,6 +51,11 @@ async fn no_headers(id: u32) -> String {
     String::new()
 }
 
+#[cache_request(vary(header("accept-language")))]
+async fn two_of_headers(ours: HeaderMap, theirs: HeaderMap) -> String {
+    String::new()
+}
+
 #[cache_request(vary(header("accept language")))]
 async fn no_name(headers: HeaderMap) -> String {
     String::new()

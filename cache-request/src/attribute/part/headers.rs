@@ -96,6 +96,11 @@ impl NoHeaders {
     pub fn or<T>(self, other: T) -> T {
         other
     }
+
+    /// No argument before this one has the header fields, so this is what is left of it.
+    pub fn rest_or<T, A: ?Sized>(self, rest: T, _argument: &A) -> T {
+        rest
+    }
 }
 
 impl<F> Found<'_, F> {
@@ -103,6 +108,11 @@ impl<F> Found<'_, F> {
     #[must_use]
     pub fn or<T>(self, _: T) -> Self {
         self
+    }
+
+    /// The fields are of an argument before this one, so the whole of this one counts.
+    pub fn rest_or<T, A: ?Sized>(self, _rest: T, argument: &A) -> &A {
+        argument
     }
 }
 

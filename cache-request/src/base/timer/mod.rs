@@ -16,10 +16,15 @@ pub(crate) async fn sleep(_: Duration) {
 
 /// The output of `future`, or `None` if that takes longer than `limit`.
 pub(crate) async fn with_limit<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let (mut future, mut sleep) = (pin!(future), pin!(sleep(limit)));
+    before(sleep(limit), future).await
+}
+
+/// The output of `future`, or `None` if `end` comes first.
+pub(crate) async fn before<T>(end: impl Future<Output = ()>, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut end) = (pin!(future), pin!(end));
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => sleep.as_mut().poll(context).map(|()| None),
+        Poll::Pending => end.as_mut().poll(context).map(|()| None),
     })
     .await
 }

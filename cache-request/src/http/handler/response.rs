@@ -119,6 +119,8 @@ impl Answer for Response {
     /// A body of unknown length, one that is too long, and an upgraded connection pass through.
     async fn complete(body: impl Future<Output = Self>, call: Completing) -> Self {
         let (mut head, mut body) = body.await.into_parts();
+        // It may be of another cached handler whose response this one has changed.
+        head.extensions.remove::<Complete>();
         let most = call.max_value_bytes::<StoredResponse>().map_or(0, |bytes| u64::try_from(bytes).unwrap_or(u64::MAX));
         let is_short = body.size_hint().exact().is_some_and(|length| length <= most);
         if !is_short || head.status == StatusCode::SWITCHING_PROTOCOLS {

@@ -23,6 +23,7 @@ use super::{
     },
     ask::Ask,
     body::{BodyError, PageBody},
+    changes::Changes,
     entry::Page,
     exchange::{Exchange, add_date},
     fill::{FillKey, Join, Verdict, verdict},
@@ -47,7 +48,7 @@ enum Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn of(settings: &Settings, parts: &'a Parts) -> Self {
+    fn of(settings: &Settings, parts: &'a Parts, body: &impl Body) -> Self {
         let bypass = |target, detail| Self::Pass(Handling::forwarded(Forward::Bypass).because(detail), target);
         let Some(target) = Target::of(parts, &settings.addressing) else { return bypass(None, "target") };
         if !is_safe(&parts.method) {
@@ -59,7 +60,7 @@ impl<'a> Plan<'a> {
         if parts.headers.contains_key(UPGRADE) {
             return bypass(Some(target), "upgrade");
         }
-        if has_body(&parts.headers) {
+        if declares_body(&parts.headers) || !is_empty(body) {
             return bypass(Some(target), "body");
         }
         if settings.site.as_ref().is_some_and(|site| site.is_of_a_user(&parts.headers)) {
@@ -70,8 +71,13 @@ impl<'a> Plan<'a> {
 }
 
 /// Whether a request declares a body. A service may read it although it means nothing in GET, and the key does not have it.
-fn has_body(headers: &HeaderMap) -> bool {
+fn declares_body(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING) || headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0")
+}
+
+/// Whether a body is known to be empty. In HTTP/2 no field need declare it.
+fn is_empty(body: &impl Body) -> bool {
+    body.is_end_stream() || body.size_hint().exact() == Some(0)
 }
 
 /// Answers a request from the cache, or by the service that `service` returns, which is ready.
@@ -84,14 +90,14 @@ where
     S: Service<Request<B>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
     S::Error: Send,
-    B: Send + 'static,
+    B: Body + Send + 'static,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BodyError>,
 {
     let (mut parts, body) = request.into_parts();
     settings.offers.reduce(&mut parts.headers);
     let shelf = settings.shelf();
-    match Plan::of(settings, &parts) {
+    match Plan::of(settings, &parts, &body) {
         Plan::Pass(handling, target) => {
             let path = target.as_ref().map_or(parts.uri.path(), Target::path).to_owned();
             let passing = Passing { settings: Arc::clone(settings), shelf, handling, path };
@@ -153,16 +159,24 @@ where
     R::Error: Into<BodyError>,
 {
     let method = request.method().clone();
-    let mut response = service.call(request).await?.map(PageBody::inner);
-    if invalidates(&method, response.status()) {
-        let further = target
-            .authority
-            .parse()
-            .map(|authority| further_targets(&target.scheme, &authority, &target.path_and_query, response.headers()));
-        settings.try_invalidate(&shelf, &target.key(&settings.name)).await;
-        for path in further.into_iter().flatten() {
-            settings.try_invalidate(&shelf, &target.with_path(&path, &settings.addressing).key(&settings.name)).await;
+    let mut changes = Changes::of(Arc::clone(&settings), shelf, &target);
+    let response = match service.call(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            changes.forget();
+            return Err(error);
         }
+    };
+    let mut response = response.map(PageBody::inner);
+    if invalidates(&method, response.status()) {
+        let authority = target.authority.parse();
+        let further = authority.map(|own| further_targets(&own, &target.path_and_query, response.headers()));
+        for path in further.into_iter().flatten() {
+            changes.add(&target.with_path(&path, &settings.addressing));
+        }
+        changes.invalidate().await;
+    } else {
+        changes.forget();
     }
     Handling::forwarded(Forward::Method).append_to(response.headers_mut());
     Ok(response)
@@ -176,13 +190,16 @@ fn is_for_itself(ask: &Ask<'_>, headers: &HeaderMap) -> bool {
 /// Updates or removes a stored page by the response to a HEAD (RFC 9111, section 4.3.5).
 async fn learn_from_head(stale: &Page, mut head: HeaderMap, mut exchange: Exchange<'_>) {
     exchange.received();
+    // What was stored meanwhile is newer, and the response may be about that.
+    if !exchange.is_stored(stale).await {
+        return;
+    }
     let told = match stale.status {
         StatusCode::OK => told_by_head(&head, &stale.headers, stale.body.len()),
         _ => Told::Changed,
     };
     match told {
         Told::Changed => exchange.remove().await,
-        // A page that was stored meanwhile is newer, and stays.
         Told::Unchanged => {
             add_date(&mut head, exchange.received);
             let page = Arc::new(exchange.renewed(stale, &head));

@@ -236,6 +236,19 @@ impl Spool {
         .await
     }
 
+    /// Waits until no reader is left.
+    pub(super) async fn until_unread(&self) {
+        poll_fn(|context| {
+            let mut arriving = lock(&self.state);
+            if arriving.readers.iter().all(Option::is_none) {
+                return Poll::Ready(());
+            }
+            arriving.waiting_writer = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// The whole body, if it has not overflown and has no trailers.
     pub(super) fn whole(&self) -> Option<Bytes> {
         let arriving = lock(&self.state);

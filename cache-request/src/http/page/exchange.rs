@@ -17,6 +17,7 @@ use super::{
     ask::Ask,
     entry::Page,
     head::LastHead,
+    shelf::Found,
 };
 use crate::engine::flight::Leader;
 
@@ -82,7 +83,7 @@ impl<'a> Exchange<'a> {
     /// not stored.
     pub(super) async fn replace(&mut self, before: &Page, page: &Arc<Page>) -> Result<(), &'static str> {
         let control = Control::of(&page.headers, &self.ask.settings.targets);
-        match storable(&Method::GET, self.request, page.status, &page.headers, &control) {
+        match storable(&Method::GET, self.request, &self.ask.directives, page.status, &page.headers, &control) {
             // It is found by other fields now, and must not be by those of before.
             Ok(()) if Vary::of(&page.headers) != Vary::of(&before.headers) => {
                 self.remove().await;
@@ -99,6 +100,14 @@ impl<'a> Exchange<'a> {
                 }
                 Err(refusal.detail())
             }
+        }
+    }
+
+    /// Whether the stored response to the client's request is still `page`.
+    pub(super) async fn is_stored(&self, page: &Page) -> bool {
+        match self.ask.shelf.find(&self.ask.place(self.request)).await {
+            Found::Page(stored) => stored.headers == page.headers && stored.body == page.body,
+            Found::NoVariant | Found::Nothing => false,
         }
     }
 

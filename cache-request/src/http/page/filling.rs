@@ -2,10 +2,11 @@
 //! it; may it be stored.
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use ::http::{
@@ -21,7 +22,7 @@ use tower_service::Service;
 
 use super::{
     super::rules::{
-        conditions::{is_about, make_conditional, validators},
+        conditions::{Condition, evaluate, is_about, make_conditional, validators},
         fields::remove_unstored,
         freshness::{Control, Freshness},
         storable::{Refusal, storable},
@@ -32,9 +33,13 @@ use super::{
     exchange::{Exchange, add_date},
     fill::{Fill, FillKey, Shared, SharedBody, Verdict},
     head::LastHead,
+    respond::not_modified,
     status::Handling,
 };
-use crate::stats::Count;
+use crate::{
+    base::timer::{before, with_limit},
+    stats::Count,
+};
 
 /// A request to the wrapped service whose response may be stored.
 pub(super) struct Filling {
@@ -124,6 +129,9 @@ impl Filling {
             }
         }
         let mut response = self.ask.stored(&page, &self.request, handling);
+        if let Some(site) = self.ask.settings.site.as_ref().filter(|_| new.contains_key(SET_COOKIE)) {
+            site.make_private(response.headers_mut());
+        }
         // They are for this client, as all that a 304 sets.
         for cookie in new.get_all(SET_COOKIE) {
             response.headers_mut().append(SET_COOKIE, cookie.clone());
@@ -148,23 +156,33 @@ impl Filling {
         add_date(&mut stored, exchange.received);
         let freshness = Freshness::of(&control, head.status, &stored, exchange.requested, exchange.received);
         let kept_for = settings.kept_for(&freshness, &stored, exchange.received);
-        let hint = body.size_hint();
-        let refusal = match storable(&self.ask.method, &self.request, head.status, &head.headers, &control) {
-            Err(refusal) => Some(refusal.detail()),
-            Ok(()) if sets_cookie && settings.site.is_some() => Some("set-cookie"),
-            Ok(()) if is_event_stream(&head.headers) => Some("event-stream"),
-            // Without a runtime no task fills the body while the client reads it, so all of it must fit.
-            Ok(()) if Handle::try_current().is_err() && hint.upper().is_none_or(|most| most > settings.max_body) => {
-                Some("too-large")
-            }
-            Ok(()) if hint.lower() > settings.max_body => Some("too-large"),
-            Ok(()) if kept_for.is_zero() => Some(Refusal::NotCacheable.detail()),
-            Ok(()) => None,
-        };
+        let (received, hint) = (exchange.received, body.size_hint());
+        let refusal =
+            match storable(&self.ask.method, &self.request, &self.ask.directives, head.status, &head.headers, &control)
+            {
+                Err(refusal) => Some(refusal.detail()),
+                Ok(()) if sets_cookie && settings.site.is_some() => Some("set-cookie"),
+                Ok(()) if is_event_stream(&head.headers) => Some("event-stream"),
+                // Without a runtime no task fills the body while the client reads it, so all of it must fit.
+                Ok(())
+                    if Handle::try_current().is_err() && hint.upper().is_none_or(|most| most > settings.max_body) =>
+                {
+                    Some("too-large")
+                }
+                Ok(()) if hint.lower() > settings.max_body => Some("too-large"),
+                Ok(()) if kept_for.is_zero() => Some(Refusal::NotCacheable.detail()),
+                Ok(()) => None,
+            };
         if let Some(detail) = refusal {
             self.end();
             let handling = Handling::forwarded(self.miss.forward).because(detail);
-            let response = Response::from_parts(head, PageBody::inner(body));
+            // The service was asked without the client's condition, as its response might have been stored.
+            let condition = evaluate(&self.request, head.status, &head.headers, exchange.received);
+            let response = if condition == Condition::NotModified {
+                not_modified(head.headers)
+            } else {
+                Response::from_parts(head, PageBody::inner(body))
+            };
             _ = reply.send(Ok(self.ask.finish(response, handling)));
             return;
         }
@@ -173,7 +191,8 @@ impl Filling {
         let spool = Spool::new(hint, settings.max_body);
         let reader = PageBody::reader(&spool);
         let declared = stored.get(CONTENT_LENGTH).cloned();
-        let mut body = pin!(collect(body, &spool, declared.as_ref()));
+        let useful = || kept_for.saturating_sub(self.ask.shelf.now().duration_since(received).unwrap_or_default());
+        let mut body = pin!(collect(body, &spool, declared.as_ref(), useful));
         // A body that is there already can be sent with its tag, without letting the client wait.
         let arrived = if gets_etag { now_or_never(body.as_mut()).await } else { None };
         let tag = arrived.as_ref().and_then(|body| body.as_deref()).map(generated_tag);
@@ -255,14 +274,26 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Passes a body on as it arrives. Returns it if it is complete, has no trailers, and is not too large.
-async fn collect<R>(body: R, spool: &Spool, declared: Option<&HeaderValue>) -> Option<Bytes>
+///
+/// `useful` tells for how long it is of use to the store. After that it goes on for its readers only.
+async fn collect<R>(
+    body: R,
+    spool: &Spool,
+    declared: Option<&HeaderValue>,
+    useful: impl Fn() -> Duration,
+) -> Option<Bytes>
 where
     R: Body<Data = Bytes>,
     R::Error: Into<BodyError>,
 {
+    let _ends = EndsWithError(spool);
     let mut body = pin!(body);
     while spool.has_room().await {
-        match body.frame().await {
+        let unread = async {
+            _ = with_limit(useful(), pending::<()>()).await;
+            spool.until_unread().await;
+        };
+        match before(unread, body.frame()).await? {
             None => {
                 spool.end(Ok(()));
                 let whole = spool.whole()?;
@@ -277,4 +308,13 @@ where
         }
     }
     None
+}
+
+/// Ends a spool that has no end yet: the body has panicked, or is not read any more.
+struct EndsWithError<'a>(&'a Spool);
+
+impl Drop for EndsWithError<'_> {
+    fn drop(&mut self) {
+        self.0.end(Err("the body has no end".into()));
+    }
 }

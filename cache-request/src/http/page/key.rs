@@ -9,7 +9,7 @@ use std::{
 use ::http::{HeaderMap, HeaderName, Uri, request::Parts};
 use serde::Serialize;
 
-use super::super::rules::{authority::authority_of, lists::trim};
+use super::super::rules::{authority::authority_of, invalidation::SCHEMES, lists::trim};
 use crate::{base::panic::catch_panic, key::Key};
 
 /// How the target of a request is told.
@@ -120,6 +120,15 @@ impl<'a> Target<'a> {
             authority: Cow::Borrowed(&self.authority),
             path_and_query: rules.query.normalised(path_and_query),
         }
+    }
+
+    /// The keys of its page with each scheme, to invalidate. Of one server, requests with HTTP/2 tell `https` and those with HTTP/1.1 tell
+    /// nothing, so a change that comes by one changes the page of the other.
+    pub(super) fn keys_of_all_schemes(&self, layer: &str) -> [Key; SCHEMES.len()] {
+        SCHEMES.map(|scheme| {
+            let (authority, path_and_query) = (Cow::Borrowed(&*self.authority), Cow::Borrowed(&*self.path_and_query));
+            Target { scheme: Cow::Borrowed(scheme), authority, path_and_query }.key(layer)
+        })
     }
 
     pub(super) fn into_owned(self) -> Target<'static> {

@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 mod body;
+mod changes;
 mod entry;
 mod exchange;
 mod fill;
@@ -19,13 +20,14 @@ mod status;
 use std::{
     fmt, mem,
     panic::Location,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
 
 use ::http::{HeaderName, Request, Response, Uri, request};
 use bytes::Bytes;
+use dashmap::DashMap;
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -64,13 +66,13 @@ pub struct CachePage {
 impl CachePage {
     /// A cache that keeps to what responses say.
     ///
-    /// Its name in keys is the place of this call in the source, so two layers never share pages.
+    /// Its name in keys is the place of this call in the source. If one place makes several layers, the second one's name has a number as
+    /// well, and so on: two layers never share pages, unless they are clones or [`name`](Self::name) says so.
     #[track_caller]
     pub fn new() -> Self {
-        let place = Location::caller();
         Self {
             settings: Arc::new(Settings {
-                name: format!("{}:{}", place.file(), place.line()),
+                name: name_of(Location::caller()),
                 cache: None,
                 site: None,
                 targets: vec![HeaderName::from_static("cdn-cache-control")],
@@ -218,7 +220,7 @@ impl CachePage {
 }
 
 impl CachePage {
-    /// Removes what is stored for an absolute URI, with all variants. Returns whether there was anything. Pages that are being made at
+    /// Removes what is stored for an absolute URI, with all variants, by `http` and by `https`. Returns whether there was anything. Pages that are being made at
     /// this moment are not stored.
     ///
     /// It removes them from the cache that is in force here, as of [`CachePage`].
@@ -229,7 +231,23 @@ impl CachePage {
     pub async fn purge(&self, uri: &Uri) -> Result<bool, Error> {
         let target = Target::of_uri(uri, &self.settings.addressing)
             .ok_or_else(|| Error::new(ErrorKind::Key, format!("`{uri}` names no host")))?;
-        self.settings.invalidate(&self.settings.shelf(), &target.key(&self.settings.name)).await
+        let shelf = self.settings.shelf();
+        let mut was_there = false;
+        for key in target.keys_of_all_schemes(&self.settings.name) {
+            was_there |= self.settings.invalidate(&shelf, &key).await?;
+        }
+        Ok(was_there)
+    }
+}
+
+/// The name of one more layer that is made at a place in the source.
+fn name_of(place: &'static Location<'static>) -> String {
+    static MADE: LazyLock<DashMap<&Location<'_>, u64>> = LazyLock::new(DashMap::new);
+    let mut made = MADE.entry(place).or_default();
+    *made += 1;
+    match *made {
+        1 => place.to_string(),
+        number => format!("{place}#{number}"),
     }
 }
 
@@ -272,7 +290,7 @@ where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send,
-    B: Send + 'static,
+    B: Body + Send + 'static,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BodyError>,
 {

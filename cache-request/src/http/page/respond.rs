@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     super::rules::{
-        conditions::{Condition, evaluate, make_not_modified},
+        conditions::{Condition, OF_THE_CONTENT, evaluate, make_not_modified},
         ranges::{Wanted, wanted},
     },
     body::PageBody,
@@ -23,15 +23,24 @@ pub(super) fn page_response(page: &Page, method: &Method, request: &HeaderMap, h
     if evaluate(request, page.status, &page.headers, page.freshness.received()) == Condition::NotModified {
         return not_modified(head);
     }
-    if method == Method::HEAD {
-        return response(page.status, head, PageBody::empty());
-    }
     let length = page.body.len() as u64;
+    if method == Method::HEAD {
+        return response(page.status, with_length(head, page.status, length), PageBody::empty());
+    }
     match wanted(method, request, page.status, &page.headers, length) {
         Wanted::Whole => response(page.status, head, PageBody::of(page.body.clone())),
         Wanted::Unsatisfiable => unsatisfiable(&head, length),
         Wanted::Parts(parts) => partial(page, head, &parts),
     }
+}
+
+/// The header of an answer to HEAD, which tells the length that GET has (RFC 9110, section 8.6). Else a layer around this one may tell that
+/// of the empty body.
+fn with_length(mut head: HeaderMap, status: StatusCode, length: u64) -> HeaderMap {
+    if status != StatusCode::NO_CONTENT {
+        head.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+    head
 }
 
 /// 304, from the header of a whole answer.
@@ -75,6 +84,9 @@ fn partial(page: &Page, mut headers: HeaderMap, parts: &[Range<u64>]) -> Respons
             pieces
         }
     };
+    for name in OF_THE_CONTENT {
+        headers.remove(name);
+    }
     let length: usize = body.iter().map(Bytes::len).sum();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     response(StatusCode::PARTIAL_CONTENT, headers, PageBody::of_parts(body))

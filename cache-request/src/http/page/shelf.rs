@@ -68,11 +68,11 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The keys of the variants that may answer the request, the newest first.
-    fn variants(&self, variants: &Variants) -> impl Iterator<Item = Key> {
+    /// The key of the newest variant that may answer the request. An older one does not stand in for it.
+    fn newest(&self, variants: &Variants) -> Option<Key> {
         let own: SmallVec<[_; 1]> = variants.fields.iter().map(|fields| variant_of(self.request, fields)).collect();
-        let matching = variants.stored.iter().filter(move |(variant, _)| own.contains(variant));
-        matching.map(|(_, number)| self.variant(*number))
+        let newest = variants.stored.iter().find(|(variant, _)| own.contains(variant));
+        newest.map(|(_, number)| self.variant(*number))
     }
 
     fn variant(&self, number: u128) -> Key {
@@ -134,12 +134,11 @@ impl Shelf {
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
         };
-        for key in place.variants(&variants) {
-            if let Some(Entry::Page(page)) = self.look_up(&key).await {
-                return Found::Page(page);
-            }
+        let Some(key) = place.newest(&variants) else { return Found::NoVariant };
+        match self.look_up(&key).await {
+            Some(Entry::Page(page)) => Found::Page(page),
+            _ => Found::NoVariant,
         }
-        Found::NoVariant
     }
 
     /// [`find`](Self::find) in this process's memory only.
@@ -150,8 +149,7 @@ impl Shelf {
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
         };
-        let mut found = place.variants(&variants).filter_map(|key| self.look_up_in_memory(&key));
-        match found.next() {
+        match place.newest(&variants).and_then(|key| self.look_up_in_memory(&key)) {
             Some(Entry::Page(page)) => Found::Page(page),
             _ => Found::NoVariant,
         }

@@ -76,6 +76,12 @@ impl Site {
         }
     }
 
+    /// Makes an answer private, as it sets a cookie that its stored page does not.
+    pub(super) fn make_private(&self, headers: &mut HeaderMap) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        headers.remove(EXPIRES);
+    }
+
     /// Tells the caches of clients that users with cookies get other pages. This cache tells users apart by itself.
     pub(super) fn complete_vary(headers: &mut HeaderMap, control: &Control) {
         let is_told = members(headers, &VARY).any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"));

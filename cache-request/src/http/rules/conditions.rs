@@ -185,13 +185,17 @@ fn has_tag_of(new: &HeaderMap, stored: &HeaderMap) -> bool {
 /// Fields that a 304 or the response to a HEAD does not update: they describe the stored bytes (RFC 9111, section 3.2).
 const OF_THE_BYTES: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, CONTENT_RANGE];
 
+/// Digests of the content of one message (RFC 9530, section 2). A part, and a message without content, has another one than the whole.
+pub(crate) const OF_THE_CONTENT: [HeaderName; 2] =
+    [HeaderName::from_static("content-digest"), HeaderName::from_static("content-md5")];
+
 /// Updates stored fields with those of a 304 or of the response to a HEAD (RFC 9111, section 3.2).
 ///
 /// All lines of a field are replaced together. `Age` goes if the new message has none: it told of the older one.
 pub(crate) fn update(stored: &mut HeaderMap, new: &HeaderMap, directives: &Directives) {
     let mut new = new.clone();
     remove_unstored(&mut new, directives);
-    for name in &OF_THE_BYTES {
+    for name in OF_THE_BYTES.iter().chain(&OF_THE_CONTENT) {
         new.remove(name);
     }
     stored.remove(::http::header::AGE);
@@ -207,7 +211,7 @@ pub(crate) fn update(stored: &mut HeaderMap, new: &HeaderMap, directives: &Direc
 
 /// Makes the fields of a response those of a 304 (RFC 9110, section 15.4.5): what a client needs to update what it has.
 pub(crate) fn make_not_modified(response: &mut HeaderMap) {
-    for name in OF_THE_BYTES.iter().chain(&[CONTENT_LANGUAGE]) {
+    for name in OF_THE_BYTES.iter().chain(&OF_THE_CONTENT).chain(&[CONTENT_LANGUAGE]) {
         response.remove(name);
     }
 }

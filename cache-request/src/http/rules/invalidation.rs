@@ -6,6 +6,9 @@ use ::http::{
     uri::Authority,
 };
 
+/// The schemes of pages.
+pub(crate) const SCHEMES: [&str; 2] = ["http", "https"];
+
 /// Whether a method is safe (RFC 9110, section 9.2.1). An unknown one is not.
 pub(crate) fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
@@ -18,21 +21,23 @@ pub(crate) fn invalidates(method: &Method, status: StatusCode) -> bool {
 
 /// The paths with queries that `Location` and `Content-Location` name, on the origin of the request only: others are not for this
 /// response to invalidate.
-pub(crate) fn further_targets(scheme: &str, authority: &Authority, path: &str, response: &HeaderMap) -> Vec<String> {
+///
+/// The origin is told by its authority: behind a proxy that ends TLS, a request does not tell its scheme.
+pub(crate) fn further_targets(authority: &Authority, path: &str, response: &HeaderMap) -> Vec<String> {
     let fields = [LOCATION, CONTENT_LOCATION];
     let lines = fields.iter().flat_map(|name| response.get_all(name));
-    lines.filter_map(|line| resolve(scheme, authority, path, std::str::from_utf8(line.as_bytes()).ok()?)).collect()
+    lines.filter_map(|line| resolve(authority, path, std::str::from_utf8(line.as_bytes()).ok()?)).collect()
 }
 
 /// Resolves a reference on the same origin (RFC 3986, section 5.2), without its fragment.
-fn resolve(scheme: &str, authority: &Authority, path: &str, reference: &str) -> Option<String> {
+fn resolve(authority: &Authority, path: &str, reference: &str) -> Option<String> {
     let reference = reference.trim().split('#').next()?;
     if let Some(rest) = reference.strip_prefix("//") {
-        return same_origin(&format!("{scheme}://{rest}"), scheme, authority);
+        return same_origin(&format!("http://{rest}"), authority);
     }
     let before_path = reference.split(['/', '?']).next()?;
     if before_path.contains(':') {
-        return same_origin(reference, scheme, authority);
+        return same_origin(reference, authority);
     }
     let base = path.split('?').next()?;
     let merged = match reference.chars().next() {
@@ -49,9 +54,9 @@ fn resolve(scheme: &str, authority: &Authority, path: &str, reference: &str) -> 
     Some(query.map_or_else(|| path.clone(), |query| format!("{path}?{query}")))
 }
 
-fn same_origin(absolute: &str, scheme: &str, authority: &Authority) -> Option<String> {
+fn same_origin(absolute: &str, authority: &Authority) -> Option<String> {
     let uri: Uri = absolute.parse().ok()?;
-    let is_same = uri.scheme_str()?.eq_ignore_ascii_case(scheme) && uri.authority()? == authority;
+    let is_same = SCHEMES.iter().any(|scheme| uri.scheme_str() == Some(scheme)) && uri.authority()? == authority;
     let path = remove_dot_segments(uri.path());
     is_same.then(|| uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}")))
 }

@@ -44,10 +44,11 @@ fn is_understood(status: StatusCode) -> bool {
     matches!(status.as_u16(), 200..=205 | 300..=303 | 305 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 500..=505)
 }
 
-/// Whether a shared cache may store the response to a request with this method and these header fields.
+/// Whether a shared cache may store the response to a request with this method, these header fields, and these directives that are obeyed.
 pub(crate) fn storable(
     method: &Method,
     request: &HeaderMap,
+    wishes: &Directives,
     status: StatusCode,
     response: &HeaderMap,
     control: &Control,
@@ -65,7 +66,6 @@ pub(crate) fn storable(
     if directives.must_understand && !is_understood(status) {
         return Err(Refusal::Status);
     }
-    let wishes = Directives::of_request(request);
     if wishes.no_store || wishes.is_malformed {
         return Err(Refusal::RequestNoStore);
     }

@@ -41,5 +41,7 @@ fn reuse(lines: &[(&'static str, &str)], request: &[(&'static str, &str)], secon
 
 fn stores(request: &[(&'static str, &str)], response: &[(&'static str, &str)]) -> Result<(), Refusal> {
     let response = headers(response);
-    storable(&Method::GET, &headers(request), StatusCode::OK, &response, &Control::of(&response, &[]))
+    let request = headers(request);
+    let wishes = Directives::of_request(&request);
+    storable(&Method::GET, &request, &wishes, StatusCode::OK, &response, &Control::of(&response, &[]))
 }

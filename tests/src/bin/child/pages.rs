@@ -79,7 +79,7 @@ pub(crate) fn main(arguments: &[&str]) {
 
 async fn get(mut pages: CachedPages<Site>, path: &str, field: &str) -> String {
     let request = Request::get(path).header("host", "example.com").header("a", field);
-    let response = pages.call(request.body(()).expect("a request")).await.expect("the site never fails");
+    let response = pages.call(request.body(String::new()).expect("a request")).await.expect("the site never fails");
     let (head, body) = response.into_parts();
     let status = head.headers["cache-status"].to_str().expect("text");
     let how = if status.contains("; hit") { "hit" } else { "made" };

@@ -81,15 +81,3 @@ fn a_handler_answered_with_the_body_of_the_one_inside_it() {
         assert_eq!(text(around_another().await), "outer");
     }));
 }
-
-#[cache_request(vary(header("accept")))]
-async fn of_two(ours: HeaderMap, theirs: HeaderMap) -> String {
-    format!("{ours:?} {theirs:?}")
-}
-
-#[test]
-fn the_second_of_two_header_maps_was_left_out_silently() {
-    let with = |accept: &'static str| HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-    let key = |theirs| of_two_cache(with("text/html"), with(theirs)).key().unwrap();
-    assert_ne!(key("text/html"), key("text/plain"));
-}

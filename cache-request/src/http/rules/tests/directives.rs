@@ -132,7 +132,8 @@ fn a_targeted_field_and_others_counted_together() {
     assert_eq!(lifetime(&lines), Some(5), "lines are one dictionary, in which the last of a name counts");
     let response = headers(&[("own-cache-control", "x"), ("expires", "0"), ("cache-control", "public")]);
     let control = Control::of(&response, &targets);
-    let stored = storable(&Method::GET, &HeaderMap::new(), StatusCode::FOUND, &response, &control);
+    let stored =
+        storable(&Method::GET, &HeaderMap::new(), &Directives::default(), StatusCode::FOUND, &response, &control);
     assert_eq!(stored, Err(Refusal::NotCacheable), "nor do they allow storing");
 }
 
@@ -144,8 +145,14 @@ fn a_targeted_field_allowed_what_it_forbids() {
     let decide = |value: &str, wish: &str| {
         let response = response(value);
         let control = Control::of(&response, &targets);
-        let stored =
-            storable(&Method::GET, &headers(&[("authorization", "Basic x")]), StatusCode::OK, &response, &control);
+        let stored = storable(
+            &Method::GET,
+            &headers(&[("authorization", "Basic x")]),
+            &Directives::default(),
+            StatusCode::OK,
+            &response,
+            &control,
+        );
         let freshness = Freshness::of(&control, StatusCode::OK, &response, now(), now());
         (stored, freshness.reuse(&Directives::of_request(&headers(&[("cache-control", wish)])), after(60)))
     };

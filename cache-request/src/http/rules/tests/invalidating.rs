@@ -25,8 +25,7 @@ fn a_method_that_is_not_known_changed_nothing() {
 /// Section 4.4.
 #[test]
 fn a_response_invalidated_pages_of_another_origin() {
-    let targets =
-        |response: &HeaderMap| further_targets("http", &"Example.com:8080".parse().unwrap(), "/a/b?c", response);
+    let targets = |response: &HeaderMap| further_targets(&"Example.com:8080".parse().unwrap(), "/a/b?c", response);
     for other in [
         "https://example.com:8080/x",
         "http://example.com/x",

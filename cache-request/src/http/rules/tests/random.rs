@@ -51,7 +51,7 @@ proptest! {
     fn fields_of_any_kind_are_read(request in any_field(), response in any_field(), early in 0_u64..1 << 33, later in 0_u64..1 << 33) {
         let targets = [HeaderName::from_static("cdn-cache-control")];
         let control = Control::of(&response, &targets);
-        let _ = storable(&Method::GET, &request, StatusCode::OK, &response, &control);
+        let _ = storable(&Method::GET, &request, &Directives::of_request(&request), StatusCode::OK, &response, &control);
         let _ = evaluate(&request, StatusCode::OK, &response, now());
         let freshness = Freshness::of(&control, StatusCode::OK, &response, now(), now());
         let directives = Directives::of_request(&request);
@@ -73,7 +73,7 @@ proptest! {
     fn a_restriction_restricts(response in any_field(), restriction in proptest::sample::select(&["no-store", "private", "no-cache", "max-age=0"][..])) {
         let mut restricted = response.clone();
         restricted.append("cache-control", HeaderValue::from_static(restriction));
-        let stores = |response: &HeaderMap| storable(&Method::GET, &HeaderMap::new(), StatusCode::OK, response, &Control::of(response, &[])).is_ok();
+        let stores = |response: &HeaderMap| storable(&Method::GET, &HeaderMap::new(), &Directives::default(), StatusCode::OK, response, &Control::of(response, &[])).is_ok();
         let reuses = |response: &HeaderMap| {
             let freshness = Freshness::of(&Control::of(response, &[]), StatusCode::OK, response, now(), now());
             freshness.reuse(&Directives::default(), now()) == Reuse::Fresh

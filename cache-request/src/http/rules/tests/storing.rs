@@ -44,7 +44,14 @@ fn a_response_that_says_nothing_was_stored() {
     let stored = |status: u16, lines: &[(&'static str, &str)]| {
         let response = headers(lines);
         let status = StatusCode::from_u16(status).unwrap();
-        storable(&Method::GET, &HeaderMap::new(), status, &response, &Control::of(&response, &[]))
+        storable(
+            &Method::GET,
+            &HeaderMap::new(),
+            &Directives::default(),
+            status,
+            &response,
+            &Control::of(&response, &[]),
+        )
     };
     for silent in [201, 202, 302, 303, 307, 400, 403, 418, 500, 503, 599, 999] {
         assert_eq!(stored(silent, &[("etag", "\"a\"")]), Err(Refusal::NotCacheable), "{silent}");
@@ -75,7 +82,7 @@ fn a_response_to_another_method_was_stored() {
     let control = Control::of(&response, &[]);
     for method in ["HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY", "get"] {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let stored = storable(&method, &HeaderMap::new(), StatusCode::OK, &response, &control);
+        let stored = storable(&method, &HeaderMap::new(), &Directives::default(), StatusCode::OK, &response, &control);
         assert_eq!(stored, Err(Refusal::Method), "{method}");
     }
 }
@@ -86,7 +93,14 @@ fn must_understand_lifted_no_store_for_a_status_without_rules() {
     let response = headers(&[("cache-control", "must-understand, no-store, max-age=60")]);
     let stored = |status: u16| {
         let status = StatusCode::from_u16(status).unwrap();
-        storable(&Method::GET, &HeaderMap::new(), status, &response, &Control::of(&response, &[]))
+        storable(
+            &Method::GET,
+            &HeaderMap::new(),
+            &Directives::default(),
+            status,
+            &response,
+            &Control::of(&response, &[]),
+        )
     };
     assert_eq!((stored(200), stored(404)), (Ok(()), Ok(())));
     for status in [206, 226, 299, 306, 418, 429, 511, 599] {
