@@ -346,3 +346,32 @@ async fn a_near_cache_answered_with_an_older_variant() {
         assert_eq!((&answer.text()[..3], answer.is_hit()), ("new", true), "{place}");
     }
 }
+
+/// RFC 9110, section 8.6: in a 304 it is that of the page, or not there.
+#[tokio::test]
+async fn a_304_of_a_stored_page_told_a_length_of_0() {
+    let page = || async { ([FRESH, ("etag", "\"a\"")], "0123456789") };
+    let layer = CachePage::new().cache(&Cache::memory());
+    let app = Router::new().route("/", routing::get(page)).layer(layer);
+    for _ in 0..2 {
+        let request = Request::builder().uri("/").header("host", "example.org").header("if-none-match", "\"a\"");
+        let answer = app.clone().call(request.body(AxumBody::empty()).unwrap()).await.unwrap();
+        settle().await;
+        assert_eq!(answer.status(), 304);
+        assert_eq!(answer.headers().get(header::CONTENT_LENGTH), None);
+    }
+}
+
+/// The two variants have the same bytes, and differ in what these are.
+#[tokio::test]
+async fn a_generated_tag_of_one_type_named_the_page_of_another() {
+    let origin = Origin::new(|parts, _| {
+        let kind = if parts.headers["accept"] == "a/json" { "a/json" } else { "a/text" };
+        ok(&[FRESH, ("vary", "accept"), ("content-type", kind)], "[]")
+    });
+    let bench = Bench::with(CachePage::new().etags(true), origin);
+    let json = bench.get_with("/", &[("accept", "a/json")]).await;
+    let tag = json.field("etag").unwrap();
+    let text = bench.get_with("/", &[("accept", "a/text"), ("if-none-match", tag)]).await;
+    assert_eq!((text.status, text.field("content-type")), (200, Some("a/text")));
+}

@@ -93,3 +93,17 @@ fn the_second_of_two_header_maps_was_left_out_silently() {
     let key = |theirs| of_two_cache(with("text/html"), with(theirs)).key().unwrap();
     assert_ne!(key("text/html"), key("text/plain"));
 }
+
+/// Header fields as pairs of texts, which axum takes as well.
+#[cache_request]
+async fn pairs_with_session() -> ([(String, String); 1], String) {
+    ([("set-cookie".to_owned(), format!("session={}", BODIES.next()))], String::new())
+}
+
+#[test]
+fn a_cookie_in_a_pair_of_texts_was_given_to_others() {
+    block_on(scoped(&Cache::memory(), async {
+        let (one, other) = (pairs_with_session().await.0, pairs_with_session().await.0);
+        assert_ne!(one, other);
+    }));
+}
