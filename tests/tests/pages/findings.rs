@@ -320,22 +320,58 @@ async fn a_head_removed_the_newer_page_that_it_confirms() {
     assert_eq!((answer.text(), answer.is_hit()), ("response 2", true));
 }
 
-/// The newer response is too large for the near cache, and the older one is there.
+/// The newer response is too large for the near cache, and the older one is there. Without a near cache the newer one is found.
 #[tokio::test]
 async fn a_near_cache_answered_with_an_older_variant() {
     let gate = Gate::closed();
     gate.open(100);
-    let slow = Slow { stored: Mutex::default(), gate };
-    let cache = Cache::builder().backend(slow).soft_limit(Duration::MAX).near_bytes(1 << 17).build().unwrap();
+    let slow = Arc::new(Slow { stored: Mutex::default(), gate });
     let origin = Origin::new(|_, number| match number {
         0 => ok(&[FRESH, ("vary", "a")], "old"),
         _ => ok(&[FRESH, ("vary", "b")], "new".repeat(1 << 17)),
     });
-    let pages = CachePage::new().cache(&cache).layer(origin.clone());
-    let bench = Bench { clock: Clock::mock(), cache, origin, pages };
-    assert_eq!(bench.get("/").await.text(), "old");
-    assert!(bench.get("/").await.is_hit());
-    assert!(bench.get_with("/", &[("cache-control", "no-cache")]).await.text().starts_with("new"));
-    let answer = bench.get("/").await;
-    assert_eq!((&answer.text()[..3], bench.origin.count()), ("new", 2));
+    let bench = |is_near: bool| {
+        let cache = Cache::builder().backend(Arc::clone(&slow)).soft_limit(Duration::MAX);
+        let cache = if is_near { cache.near_bytes(1 << 17) } else { cache };
+        let cache = cache.build().unwrap();
+        let pages = CachePage::new().name("near").cache(&cache).layer(origin.clone());
+        Bench { clock: Clock::mock(), cache, origin: origin.clone(), pages }
+    };
+    let (near, far) = (bench(true), bench(false));
+    assert_eq!(near.get("/").await.text(), "old");
+    assert!(near.get("/").await.is_hit());
+    assert!(near.get_with("/", &[("cache-control", "no-cache")]).await.text().starts_with("new"));
+    for (bench, place) in [(far, "far"), (near, "near")] {
+        let answer = bench.get("/").await;
+        assert_eq!((&answer.text()[..3], answer.is_hit()), ("new", true), "{place}");
+    }
+}
+
+/// RFC 9110, section 8.6: in a 304 it is that of the page, or not there.
+#[tokio::test]
+async fn a_304_of_a_stored_page_told_a_length_of_0() {
+    let page = || async { ([FRESH, ("etag", "\"a\"")], "0123456789") };
+    let layer = CachePage::new().cache(&Cache::memory());
+    let app = Router::new().route("/", routing::get(page)).layer(layer);
+    for _ in 0..2 {
+        let request = Request::builder().uri("/").header("host", "example.org").header("if-none-match", "\"a\"");
+        let answer = app.clone().call(request.body(AxumBody::empty()).unwrap()).await.unwrap();
+        settle().await;
+        assert_eq!(answer.status(), 304);
+        assert_eq!(answer.headers().get(header::CONTENT_LENGTH), None);
+    }
+}
+
+/// The two variants have the same bytes, and differ in what these are.
+#[tokio::test]
+async fn a_generated_tag_of_one_type_named_the_page_of_another() {
+    let origin = Origin::new(|parts, _| {
+        let kind = if parts.headers["accept"] == "a/json" { "a/json" } else { "a/text" };
+        ok(&[FRESH, ("vary", "accept"), ("content-type", kind)], "[]")
+    });
+    let bench = Bench::with(CachePage::new().etags(true), origin);
+    let json = bench.get_with("/", &[("accept", "a/json")]).await;
+    let tag = json.field("etag").unwrap();
+    let text = bench.get_with("/", &[("accept", "a/text"), ("if-none-match", tag)]).await;
+    assert_eq!((text.status, text.field("content-type")), (200, Some("a/text")));
 }

@@ -81,3 +81,17 @@ fn a_handler_answered_with_the_body_of_the_one_inside_it() {
         assert_eq!(text(around_another().await), "outer");
     }));
 }
+
+/// Header fields as pairs of texts, which axum takes as well.
+#[cache_request]
+async fn pairs_with_session() -> ([(String, String); 1], String) {
+    ([("set-cookie".to_owned(), format!("session={}", BODIES.next()))], String::new())
+}
+
+#[test]
+fn a_cookie_in_a_pair_of_texts_was_given_to_others() {
+    block_on(scoped(&Cache::memory(), async {
+        let (one, other) = (pairs_with_session().await.0, pairs_with_session().await.0);
+        assert_ne!(one, other);
+    }));
+}
