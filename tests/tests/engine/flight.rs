@@ -7,6 +7,7 @@ mod dropped;
 mod failing;
 mod faults;
 mod nested;
+mod ramp;
 mod sendable;
 mod stampede;
 mod stuck;

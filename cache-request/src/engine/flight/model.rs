@@ -10,6 +10,7 @@
 mod circles;
 mod fences;
 mod flights;
+mod ramp;
 mod waiters;
 
 use std::{

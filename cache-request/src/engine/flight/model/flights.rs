@@ -20,14 +20,14 @@ fn complete(mut leader: Leader<'_>, share: impl FnOnce() -> Option<Shared>) {
 fn value(outcome: &Outcome) -> Option<u32> {
     match outcome {
         Outcome::Value(shared) => shared.downcast_ref().copied(),
-        Outcome::Nothing | Outcome::Abandoned => None,
+        Outcome::Room => None,
     }
 }
 
 #[test]
 fn who_joins_is_woken() {
     exhaust(|| {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(Flights::new(16));
         let Join::Leader(leader) = flights.join(&flight_key()) else { unreachable!() };
         let joiner = thread::spawn({
             let flights = Arc::clone(&flights);
@@ -48,7 +48,7 @@ fn assert_nothing_stays(
     keep: impl Fn(&Leader<'_>, &Mutex<Option<u32>>) + Send + Sync + 'static,
 ) {
     exhaust(move || {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(Flights::new(16));
         let store = Arc::new(Mutex::new(None));
         let Join::Leader(leader) = flights.join(&flight_key()) else { unreachable!() };
         let invalidator = thread::spawn({
@@ -83,7 +83,7 @@ fn a_deletion_comes_after_what_was_on_its_way() {
 #[test]
 fn who_gives_up_is_followed_by_a_leader() {
     explore(|| {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(Flights::new(16));
         let leader = match flights.join(&flight_key()) {
             Join::Leader(leader) => leader,
             Join::Waiter(_) => unreachable!(),
@@ -95,7 +95,7 @@ fn who_gives_up_is_followed_by_a_leader() {
                     loop {
                         match flights.join(&flight_key()) {
                             Join::Leader(leader) => return complete(leader, || Some(Arc::new(6_u32) as Shared)),
-                            Join::Waiter(wait) => flights.give_up_on(&flight_key(), &wait),
+                            Join::Waiter(wait) => flights.give_up_on(&wait),
                         }
                     }
                 })
