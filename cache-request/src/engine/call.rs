@@ -253,7 +253,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 Some(Outcome::Room) => {}
                 None => flights.give_up_on(&wait),
             }
-            wait = match flights.join(&key) {
+            wait = match flights.join_again(wait) {
                 Join::Leader(leader) => return Waited::Leads(leader),
                 // Others lead by now, and this one has waited long enough.
                 Join::Waiter(_) if begun.elapsed() >= self.engine.wait_limit => {

@@ -120,6 +120,12 @@ pub(crate) enum Join<'a> {
     Waiter(Waiter<'a>),
 }
 
+/// What a caller does in a queue.
+enum Turn<'a> {
+    Leads(Leader<'a>),
+    Waits(Arc<Queue>),
+}
+
 /// What a waiter has waited for.
 pub(crate) enum Outcome {
     /// A body's value, for all who wait.
@@ -144,13 +150,36 @@ impl Flights {
         self.running().entry(key.clone()).or_default()
     }
 
-    /// Leads the bodies of `key` if there is room for a leader, or else waits.
+    /// Leads a body of `key` if there is room for a leader, or else waits.
     ///
     /// A caller leads a flight of its own, beside the running one, if it is inside that body itself, or if its waiting would close
     /// a cycle of bodies that wait for one another.
     pub(crate) fn join(&self, key: &FlightKey) -> Join<'_> {
-        let queue = loop {
-            let mut entry = self.entry(key);
+        match self.take_turn(key, None) {
+            Turn::Leads(leader) => Join::Leader(leader),
+            Turn::Waits(queue) => self.wait_in(queue, key),
+        }
+    }
+
+    /// Joins again as a waiter that was told of room: others may have been faster.
+    pub(crate) fn join_again<'a>(&'a self, wait: Waiter<'a>) -> Join<'a> {
+        let own = &wait.slot.watched;
+        match self.take_turn(&wait.key, Some(own)) {
+            Turn::Leads(leader) => Join::Leader(leader),
+            Turn::Waits(queue) if Arc::ptr_eq(&queue, own) => Join::Waiter(wait),
+            Turn::Waits(queue) => self.wait_in(queue, &wait.key),
+        }
+    }
+
+    /// Leads if there is room in the queue of `key`. Otherwise the caller counts as waiting there, as it may already in its `own` queue.
+    fn take_turn(&self, key: &FlightKey, own: Option<&Arc<Queue>>) -> Turn<'_> {
+        loop {
+            let place = self.running().entry(key.clone());
+            // A value came first. The queue is closed, and is not the key's any more.
+            if let Some(own) = own.filter(|own| own.has_value()) {
+                return Turn::Waits(Arc::clone(own));
+            }
+            let mut entry = place.or_default();
             if entry.queue.is_some() && self.process.load(Ordering::Relaxed) != process::id() {
                 drop(entry);
                 self.leave_parent_process();
@@ -161,16 +190,25 @@ impl Flights {
                 queue.begin_running();
                 let (flight, older) = entry.start();
                 drop(entry);
-                return Join::Leader(Leader::new(self, key, Some(queue), flight, older));
+                return Turn::Leads(Leader::new(self, key, Some(queue), flight, older));
             }
-            queue.begin_waiting();
-            break queue;
-        };
-        let Ok(waiting) = Waiting::on(queue.id, context::ancestors()) else {
-            self.stop_waiting(key, &queue);
-            return Join::Leader(self.alone(key));
-        };
-        Join::Waiter(Waiter { flights: self, key: key.clone(), slot: WakerSlot::at(queue), _waiting: waiting })
+            if !own.is_some_and(|own| Arc::ptr_eq(own, &queue)) {
+                queue.begin_waiting();
+            }
+            return Turn::Waits(queue);
+        }
+    }
+
+    fn wait_in(&self, queue: Arc<Queue>, key: &FlightKey) -> Join<'_> {
+        match Waiting::on(queue.id, context::ancestors()) {
+            Ok(waiting) => {
+                Join::Waiter(Waiter { flights: self, key: key.clone(), slot: WakerSlot::at(queue), _waiting: waiting })
+            }
+            Err(_cycle) => {
+                self.stop_waiting(key, &queue);
+                Join::Leader(self.alone(key))
+            }
+        }
     }
 
     /// Closes all queues in a child process after a fork: threads of its parent lead there, and never end their flights here.
@@ -332,7 +370,7 @@ impl<'a> Leader<'a> {
         let Some(queue) = self.queue.as_ref().filter(|queue| queue.is_awaited()) else { return };
         self.value = share();
         if self.value.is_none() {
-            queue.has_no_value();
+            queue.lose_value();
         }
     }
 

@@ -60,7 +60,7 @@ impl Queue {
     /// Whether one more caller may run a body.
     pub(super) fn has_room(&self) -> bool {
         let allowed = self.failed.load(Relaxed).clamp(1, self.max_leaders);
-        !self.has_value.load(Relaxed) && self.running.load(Relaxed) < allowed
+        !self.has_value() && self.running.load(Relaxed) < allowed
     }
 
     pub(super) fn begin_running(&self) {
@@ -98,8 +98,13 @@ impl Queue {
         self.supersedes && self.failed.load(Relaxed) == 0
     }
 
+    /// Whether a value is there for those who wait, or will be.
+    pub(super) fn has_value(&self) -> bool {
+        self.has_value.load(Relaxed)
+    }
+
     /// There is no value after all, as it could not be cloned.
-    pub(super) fn has_no_value(&self) {
+    pub(super) fn lose_value(&self) {
         self.has_value.store(false, Relaxed);
     }
 

@@ -117,3 +117,45 @@ fn who_gives_up_is_followed_by_a_leader() {
         assert!(flights.running.is_empty());
     });
 }
+
+/// Two bodies fail and two run then, one of which has a value: it is for all the others, also for those who were about to lead.
+#[test]
+fn a_value_reaches_all_who_wait_when_it_comes() {
+    explore(|| {
+        let flights = Arc::new(Flights::new(16));
+        let (begun, waiting) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let callers: Vec<_> = (0..6)
+            .map(|_| {
+                let (flights, begun, waiting) = (Arc::clone(&flights), Arc::clone(&begun), Arc::clone(&waiting));
+                thread::spawn(move || {
+                    let mut joined = flights.join(&flight_key());
+                    if matches!(joined, Join::Waiter(_)) {
+                        waiting.fetch_add(1, SeqCst);
+                    }
+                    loop {
+                        match joined {
+                            Join::Leader(mut leader) => {
+                                while waiting.load(SeqCst) < 5 {
+                                    thread::yield_now();
+                                }
+                                if begun.fetch_add(1, SeqCst) < 2 {
+                                    return leader.fail();
+                                }
+                                return complete(leader, || Some(Arc::new(5_u32) as Shared));
+                            }
+                            Join::Waiter(mut wait) => match future::block_on(&mut wait) {
+                                Outcome::Room => joined = flights.join_again(wait),
+                                shared => return assert_eq!(value(&shared), Some(5)),
+                            },
+                        }
+                    }
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        assert!(begun.load(SeqCst) <= 4, "a body began beside the value");
+        assert!(flights.running.is_empty());
+    });
+}
