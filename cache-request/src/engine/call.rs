@@ -250,6 +250,14 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                     self.function.counters.increment(Count::Coalesced);
                     return Waited::Answered(value.into_answer(), Source::Coalesced);
                 }
+                Some(Outcome::Err(shared)) => {
+                    if let Some(answer) = self.err_of(&shared) {
+                        self.function.counters.increment(Count::Coalesced);
+                        return Waited::Answered(answer, Source::Coalesced);
+                    }
+                    return Waited::Leads(flights.alone(&key));
+                }
+                Some(Outcome::Nothing) => return Waited::Leads(flights.alone(&key)),
                 Some(Outcome::Room) => {}
                 None => flights.give_up_on(&wait),
             }
@@ -368,6 +376,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         budget: &mut TimeBudget,
     ) -> R {
         let start = Instant::now();
+        leader.begin();
         let answer = body.await;
         let took = start.elapsed();
         self.function.counters.increment(Count::Bodies);
@@ -376,7 +385,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let value = match V::from_answer(answer) {
             Ok(value) => value,
             Err(answer) => {
-                leader.fail();
+                if V::has_failed(&answer) {
+                    leader.fail(|| self.share_err(&answer));
+                } else {
+                    leader.complete(|| None);
+                }
                 return answer;
             }
         };
@@ -521,6 +534,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Completes the flight with a value for those who wait.
     fn complete(&self, leader: &mut Leader<'_>, value: &V) {
         leader.complete(|| Some(Arc::new(PanicSafe::new(self.clone_of(value)?)) as Shared));
+    }
+
+    fn share_err(&self, answer: &R) -> Option<Shared> {
+        let sharing = self.policy.err_sharing()?;
+        self.function.guard("the error's `Clone`", || (sharing.share)(answer)).flatten()
+    }
+
+    fn err_of(&self, shared: &Shared) -> Option<R> {
+        let sharing = self.policy.err_sharing()?;
+        self.function.guard("the error's `Clone`", || (sharing.answer)(&**shared)).flatten()
     }
 
     /// A clone, or `None` if the value's `Clone` panics.

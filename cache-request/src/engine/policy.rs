@@ -1,10 +1,11 @@
 //! The attribute's rules: which values are cached, for how long, and what they weigh.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use super::value::{CacheValue, MaybeNone, ResultValue, ValueOf};
+use super::value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf};
 use crate::{
     Error,
+    base::panic::PanicSafe,
     codec::{self, EnvelopeOptions, Facts, Opened, Refused, TypeInfo},
     store::memory_of,
 };
@@ -20,7 +21,14 @@ pub struct Policy<R, V> {
     response: Option<ResponseRule<V>>,
     weight: Option<fn(&V) -> usize>,
     codec: Option<Codec<V>>,
+    err_sharing: Option<ErrSharing<R>>,
     answer: PhantomData<fn() -> R>,
+}
+
+/// How an `Err` reaches the callers that wait. Both run the user's code, which may panic.
+pub(crate) struct ErrSharing<R> {
+    pub(crate) share: fn(&R) -> Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) answer: fn(&(dyn Any + Send + Sync)) -> Option<R>,
 }
 
 /// Which responses are cached.
@@ -99,6 +107,11 @@ impl<R, V> Policy<R, V> {
         }
     }
 
+    /// How an `Err` reaches the callers that wait, if it does.
+    pub(crate) fn err_sharing(&self) -> Option<&ErrSharing<R>> {
+        self.err_sharing.as_ref()
+    }
+
     /// How values become bytes; `None` for a function whose values stay in this process.
     pub(crate) fn codec(&self) -> Option<&Codec<V>> {
         self.codec.as_ref()
@@ -151,6 +164,7 @@ impl<R, V> Policy<R, V> {
             response: None,
             weight: None,
             codec: None,
+            err_sharing: None,
             answer: PhantomData,
         }
     }
@@ -168,6 +182,19 @@ impl<R, V> Policy<R, V> {
         if let Some(rule) = &mut self.response {
             rule.statuses = statuses;
         }
+        self
+    }
+
+    /// `share_err`.
+    #[must_use]
+    pub const fn share_err(mut self) -> Self
+    where
+        R: ShareErr,
+    {
+        self.err_sharing = Some(ErrSharing {
+            share: |answer| Some(Arc::new(PanicSafe::new(answer.err()?.clone()))),
+            answer: |shared| Some(R::of_err(shared.downcast_ref::<PanicSafe<R::Err>>()?.get()?.clone())),
+        });
         self
     }
 

@@ -9,5 +9,6 @@ mod faults;
 mod nested;
 mod ramp;
 mod sendable;
+mod shared_err;
 mod stampede;
 mod stuck;

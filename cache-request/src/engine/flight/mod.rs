@@ -34,7 +34,7 @@ use smallvec::SmallVec;
 pub(crate) use self::{fence::Fence, queue::Shared};
 use self::{
     fence::Flight,
-    queue::{End, Queue},
+    queue::{End, Left, Queue, SharedErr, Ticket},
     waits::Waiting,
     watched::WakerSlot,
 };
@@ -123,13 +123,23 @@ pub(crate) enum Join<'a> {
 /// What a caller does in a queue.
 enum Turn<'a> {
     Leads(Leader<'a>),
-    Waits(Arc<Queue>),
+    Waits(Place),
+}
+
+/// Where a caller waits.
+struct Place {
+    queue: Arc<Queue>,
+    ticket: Ticket,
 }
 
 /// What a waiter has waited for.
 pub(crate) enum Outcome {
     /// A body's value, for all who wait.
     Value(Shared),
+    /// The `Err` of a body that began later.
+    Err(Shared),
+    /// A body is done, and has nothing to share: each runs a body of its own.
+    Nothing,
     /// A body has failed or was dropped, so there is room for a leader: join again.
     Room,
 }
@@ -157,29 +167,28 @@ impl Flights {
     pub(crate) fn join(&self, key: &FlightKey) -> Join<'_> {
         match self.take_turn(key, None) {
             Turn::Leads(leader) => Join::Leader(leader),
-            Turn::Waits(queue) => self.wait_in(queue, key),
+            Turn::Waits(place) => self.wait_at(place, key),
         }
     }
 
     /// Joins again as a waiter that was told of room: others may have been faster.
     pub(crate) fn join_again<'a>(&'a self, wait: Waiter<'a>) -> Join<'a> {
-        let own = &wait.slot.watched;
-        match self.take_turn(&wait.key, Some(own)) {
+        match self.take_turn(&wait.key, Some(&wait)) {
             Turn::Leads(leader) => Join::Leader(leader),
-            Turn::Waits(queue) if Arc::ptr_eq(&queue, own) => Join::Waiter(wait),
-            Turn::Waits(queue) => self.wait_in(queue, &wait.key),
+            Turn::Waits(place) if wait.stands_in(&place.queue) => Join::Waiter(wait),
+            Turn::Waits(place) => self.wait_at(place, &wait.key),
         }
     }
 
-    /// Leads if there is room in the queue of `key`. Otherwise the caller counts as waiting there, as it may already in its `own` queue.
-    fn take_turn(&self, key: &FlightKey, own: Option<&Arc<Queue>>) -> Turn<'_> {
+    /// Leads if there is room in the queue of `key`. Otherwise the caller waits there, as it may do already.
+    fn take_turn(&self, key: &FlightKey, wait: Option<&Waiter<'_>>) -> Turn<'_> {
         loop {
-            let place = self.running().entry(key.clone());
-            // A value came first. The queue is closed, and is not the key's any more.
-            if let Some(own) = own.filter(|own| own.has_value()) {
-                return Turn::Waits(Arc::clone(own));
+            let slot = self.running().entry(key.clone());
+            // A body is done. Its queue is closed, and not the key's any more.
+            if let Some(wait) = wait.filter(|wait| wait.queue().is_done()) {
+                return Turn::Waits(wait.place());
             }
-            let mut entry = place.or_default();
+            let mut entry = slot.or_default();
             if entry.queue.is_some() && self.process.load(Ordering::Relaxed) != process::id() {
                 drop(entry);
                 self.leave_parent_process();
@@ -192,17 +201,20 @@ impl Flights {
                 drop(entry);
                 return Turn::Leads(Leader::new(self, key, Some(queue), flight, older));
             }
-            if !own.is_some_and(|own| Arc::ptr_eq(own, &queue)) {
-                queue.begin_waiting();
+            if let Some(wait) = wait.filter(|wait| wait.stands_in(&queue)) {
+                return Turn::Waits(wait.place());
             }
-            return Turn::Waits(queue);
+            let ticket = queue.begin_waiting();
+            return Turn::Waits(Place { queue, ticket });
         }
     }
 
-    fn wait_in(&self, queue: Arc<Queue>, key: &FlightKey) -> Join<'_> {
+    fn wait_at(&self, place: Place, key: &FlightKey) -> Join<'_> {
+        let Place { queue, ticket } = place;
         match Waiting::on(queue.id, context::ancestors()) {
             Ok(waiting) => {
-                Join::Waiter(Waiter { flights: self, key: key.clone(), slot: WakerSlot::at(queue), _waiting: waiting })
+                let slot = WakerSlot::at(queue);
+                Join::Waiter(Waiter { flights: self, key: key.clone(), slot, ticket, _waiting: waiting })
             }
             Err(_cycle) => {
                 self.stop_waiting(key, &queue);
@@ -240,7 +252,7 @@ impl Flights {
     /// Closes a queue in which a caller has waited for too long: the next caller leads in a new one.
     pub(crate) fn give_up_on(&self, wait: &Waiter<'_>) {
         if let Some(mut entry) = self.running().get_mut(&wait.key) {
-            entry.close_if(&wait.slot.watched);
+            entry.close_if(wait.queue());
         }
     }
 
@@ -284,7 +296,7 @@ impl Flights {
             entry.flights.retain(|running| !Arc::ptr_eq(running, flight));
             if let Some(queue) = queue {
                 queue.end_running(end);
-                if end == End::Value {
+                if end == End::Done {
                     entry.close_if(queue);
                 }
             }
@@ -315,9 +327,11 @@ pub(crate) struct Leader<'a> {
     /// The flights of the key that ran when this one began. Their values are older.
     older: Vec<Arc<Flight>>,
     ancestors: Arc<Ancestors>,
+    /// The first ticket that was not given out when the body began: earlier ones are of callers that may have its `Err`.
+    begun: Ticket,
     has_left: bool,
     /// What it leaves to those who wait.
-    value: Option<Shared>,
+    left: Option<Left>,
 }
 
 impl<'a> Leader<'a> {
@@ -330,7 +344,7 @@ impl<'a> Leader<'a> {
     ) -> Self {
         let id = queue.as_ref().map_or_else(next_id, |queue| queue.id);
         let ancestors = Ancestors::descend(context::ancestors(), id);
-        Self { flights, key: key.clone(), flight, queue, older, ancestors, has_left: false, value: None }
+        Self { flights, key: key.clone(), flight, queue, older, ancestors, begun: 0, has_left: false, left: None }
     }
 
     /// The ancestors of the code that runs in this flight.
@@ -361,22 +375,35 @@ impl<'a> Leader<'a> {
         self.flight.came_too_late()
     }
 
-    /// Closes the queue. Those who wait get the value that `share` makes when the leader is dropped; without waiters, `share` is not
-    /// called.
+    /// The body begins now.
+    pub(crate) fn begin(&mut self) {
+        self.begun = self.queue.as_ref().map_or(0, |queue| queue.next_ticket());
+    }
+
+    /// Closes the queue. Those who wait get the value that `share` makes when the leader is dropped, or run a body each if it makes none;
+    /// without waiters, `share` is not called.
     pub(crate) fn complete(&mut self, share: impl FnOnce() -> Option<Shared>) {
         // It leaves first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
         // leads in a new queue.
-        self.leave(End::Value);
-        let Some(queue) = self.queue.as_ref().filter(|queue| queue.is_awaited()) else { return };
-        self.value = share();
-        if self.value.is_none() {
-            queue.lose_value();
+        self.leave(End::Done);
+        if self.is_awaited() {
+            self.left = Some(share().map_or(Left::Nothing, Left::Value));
         }
     }
 
-    /// Makes room after an `Err`: there is nothing to share.
-    pub(crate) fn fail(&mut self) {
+    /// Makes room after an `Err`. Those who wait since before the body began get the one that `share` makes, if it makes one.
+    pub(crate) fn fail(&mut self, share: impl FnOnce() -> Option<Shared>) {
+        if let Some(queue) = self.queue.as_ref().filter(|queue| queue.is_awaited() && self.begun > 0)
+            && let Some(err) = share()
+        {
+            // Before there is room, as those who get it need none.
+            queue.leave_err(SharedErr { err, begun: self.begun });
+        }
         self.leave(End::Failed);
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_awaited())
     }
 
     fn leave(&mut self, end: End) {
@@ -391,7 +418,7 @@ impl Drop for Leader<'_> {
         self.leave(if thread::panicking() { End::Failed } else { End::Abandoned });
         self.flight.end();
         if let Some(queue) = &self.queue {
-            queue.wake(self.value.take());
+            queue.wake(self.left.take());
         }
     }
 }
@@ -401,13 +428,26 @@ pub(crate) struct Waiter<'a> {
     flights: &'a Flights,
     key: FlightKey,
     slot: WakerSlot<Queue>,
+    ticket: Ticket,
     _waiting: Waiting,
 }
 
 impl Waiter<'_> {
     /// Whether the key may have a cached value, valid until the running body ends.
     pub(crate) fn is_for_newer(&self) -> bool {
-        self.slot.watched.is_for_newer()
+        self.queue().is_for_newer()
+    }
+
+    fn queue(&self) -> &Arc<Queue> {
+        &self.slot.watched
+    }
+
+    fn stands_in(&self, queue: &Arc<Queue>) -> bool {
+        Arc::ptr_eq(self.queue(), queue)
+    }
+
+    fn place(&self) -> Place {
+        Place { queue: Arc::clone(self.queue()), ticket: self.ticket }
     }
 }
 
@@ -415,15 +455,18 @@ impl Future for Waiter<'_> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        self.slot.poll(context, |queue, value| match value {
-            Some(value) => Some(Outcome::Value(Arc::clone(value))),
-            None => queue.has_room().then_some(Outcome::Room),
+        let ticket = self.ticket;
+        self.slot.poll(context, |queue, found| match (&found.left, &found.err) {
+            (Some(Left::Value(value)), _) => Some(Outcome::Value(Arc::clone(value))),
+            (_, Some(shared)) if ticket < shared.begun => Some(Outcome::Err(Arc::clone(&shared.err))),
+            (Some(Left::Nothing), _) => Some(Outcome::Nothing),
+            (None, _) => queue.has_room().then_some(Outcome::Room),
         })
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.flights.stop_waiting(&self.key, &self.slot.watched);
+        self.flights.stop_waiting(&self.key, self.queue());
     }
 }

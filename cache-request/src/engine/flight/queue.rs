@@ -4,7 +4,7 @@ use std::{
     any::Any,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -16,11 +16,39 @@ pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
 /// How a body ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    Value,
+    /// With an answer.
+    Done,
     /// By an `Err` or a panic.
     Failed,
     /// It was dropped before it was done.
     Abandoned,
+}
+
+/// What a body left to those who wait.
+#[derive(Clone)]
+pub(super) enum Left {
+    Value(Shared),
+    /// Its answer cannot be shared, such as a stream: each runs a body of its own, and all may at once.
+    Nothing,
+}
+
+/// An `Err` for those who wait since before its body began.
+#[derive(Clone)]
+pub(super) struct SharedErr {
+    pub(super) err: Shared,
+    pub(super) begun: Ticket,
+}
+
+/// The how many-th to wait in a queue.
+pub(super) type Ticket = u64;
+
+/// What those who wait look at.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The first one's is for all.
+    pub(super) left: Option<Left>,
+    /// Of the body that began last.
+    pub(super) err: Option<SharedErr>,
 }
 
 /// How many callers may run bodies at a time: one, and after failures as many as bodies have failed, up to a maximum. So a body
@@ -37,10 +65,10 @@ pub(super) struct Queue {
     waiting: AtomicUsize,
     running: AtomicUsize,
     failed: AtomicUsize,
-    /// A body has a value, and is about to leave it.
-    has_value: AtomicBool,
-    /// What a body left to those who wait.
-    value: Watched<Option<Shared>>,
+    /// A body is done, and is about to leave its value.
+    is_done: AtomicBool,
+    tickets: AtomicU64,
+    found: Watched<Found>,
 }
 
 impl Queue {
@@ -52,15 +80,16 @@ impl Queue {
             waiting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
-            has_value: AtomicBool::new(false),
-            value: Watched::new(None),
+            is_done: AtomicBool::new(false),
+            tickets: AtomicU64::new(0),
+            found: Watched::new(Found::default()),
         })
     }
 
     /// Whether one more caller may run a body.
     pub(super) fn has_room(&self) -> bool {
         let allowed = self.failed.load(Relaxed).clamp(1, self.max_leaders);
-        !self.has_value() && self.running.load(Relaxed) < allowed
+        !self.is_done() && self.running.load(Relaxed) < allowed
     }
 
     pub(super) fn begin_running(&self) {
@@ -70,14 +99,20 @@ impl Queue {
     pub(super) fn end_running(&self, end: End) {
         self.running.fetch_sub(1, Relaxed);
         match end {
-            End::Value => self.has_value.store(true, Relaxed),
+            End::Done => self.is_done.store(true, Relaxed),
             End::Failed => _ = self.failed.fetch_add(1, Relaxed),
             End::Abandoned => {}
         }
     }
 
-    pub(super) fn begin_waiting(&self) {
+    pub(super) fn begin_waiting(&self) -> Ticket {
         self.waiting.fetch_add(1, Relaxed);
+        self.tickets.fetch_add(1, Relaxed)
+    }
+
+    /// The ticket of the next one to wait.
+    pub(super) fn next_ticket(&self) -> Ticket {
+        self.tickets.load(Relaxed)
     }
 
     /// Whether no other caller waits.
@@ -98,30 +133,33 @@ impl Queue {
         self.supersedes && self.failed.load(Relaxed) == 0
     }
 
-    /// Whether a value is there for those who wait, or will be.
-    pub(super) fn has_value(&self) -> bool {
-        self.has_value.load(Relaxed)
+    /// Whether a body is done, so that no other one has to run.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_done.load(Relaxed)
     }
 
-    /// There is no value after all, as it could not be cloned.
-    pub(super) fn lose_value(&self) {
-        self.has_value.store(false, Relaxed);
+    /// Leaves an `Err` to those who wait since before its body began, unless there is one that is for more of them. They are woken later.
+    pub(super) fn leave_err(&self, err: SharedErr) {
+        let _older = self.found.with(|found| {
+            let is_for_more = found.err.as_ref().is_none_or(|other| other.begun < err.begun);
+            if is_for_more { found.err.replace(err) } else { Some(err) }
+        });
     }
 
-    /// Wakes all who wait: with a value, or to see whether there is room. The first value is for all.
-    pub(super) fn wake(&self, mut value: Option<Shared>) {
-        self.value.change(|first| {
-            if first.is_none() {
-                *first = value.take();
+    /// Wakes all who wait: with what a body left to them, or to see whether there is room.
+    pub(super) fn wake(&self, mut left: Option<Left>) {
+        self.found.change(|found| {
+            if found.left.is_none() {
+                found.left = left.take();
             }
         });
     }
 }
 
 impl Watch for Queue {
-    type State = Option<Shared>;
+    type State = Found;
 
-    fn watched(&self) -> &Watched<Self::State> {
-        &self.value
+    fn watched(&self) -> &Watched<Found> {
+        &self.found
     }
 }

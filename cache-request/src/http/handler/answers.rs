@@ -53,6 +53,10 @@ macro_rules! answers {
                 answer.map(|$owned| $from).map_err(Err)
             }
 
+            fn has_failed(answer: &Result<$answer, E>) -> bool {
+                answer.is_err()
+            }
+
             fn into_answer(self) -> Result<$answer, E> {
                 let $stored = self;
                 Ok($into)

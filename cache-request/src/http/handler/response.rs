@@ -97,6 +97,10 @@ impl<E> ValueOf<Result<Response, E>> for StoredResponse {
         }
     }
 
+    fn has_failed(answer: &Result<Response, E>) -> bool {
+        answer.is_err()
+    }
+
     fn into_answer(self) -> Result<Response, E> {
         Ok(self.into_answer())
     }

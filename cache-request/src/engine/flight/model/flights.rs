@@ -20,7 +20,7 @@ fn complete(mut leader: Leader<'_>, share: impl FnOnce() -> Option<Shared>) {
 fn value(outcome: &Outcome) -> Option<u32> {
     match outcome {
         Outcome::Value(shared) => shared.downcast_ref().copied(),
-        Outcome::Room => None,
+        Outcome::Err(_) | Outcome::Nothing | Outcome::Room => None,
     }
 }
 
@@ -139,7 +139,7 @@ fn a_value_reaches_all_who_wait_when_it_comes() {
                                     thread::yield_now();
                                 }
                                 if begun.fetch_add(1, SeqCst) < 2 {
-                                    return leader.fail();
+                                    return leader.fail(|| None);
                                 }
                                 return complete(leader, || Some(Arc::new(5_u32) as Shared));
                             }
