@@ -41,7 +41,7 @@ macro_rules! argument {
 }
 
 /// All arguments of the attribute.
-const ARGUMENTS: [Argument; 20] = [
+const ARGUMENTS: [Argument; 21] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
     argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
@@ -57,6 +57,7 @@ const ARGUMENTS: [Argument; 20] = [
     argument!("weight", After::Equals("weight = |value| …"), weight, after_equals),
     argument!("max_entries", After::Equals("max_entries = 1000"), max_entries, max_entries),
     argument!("cache_err", After::Nothing, cache_err, flag),
+    argument!("share_err", After::Nothing, share_err, flag),
     argument!("skip_none", After::Nothing, skip_none, flag),
     argument!("coalesce", After::Equals("coalesce = false"), coalesce, yes_or_no),
     argument!("detach", After::Nothing, detach, flag),
@@ -114,6 +115,7 @@ pub(crate) struct Args {
     pub(crate) weight: Slot<Expr>,
     pub(crate) max_entries: Slot<Expr>,
     pub(crate) cache_err: Slot<bool>,
+    pub(crate) share_err: Slot<bool>,
     pub(crate) skip_none: Slot<bool>,
     pub(crate) coalesce: Slot<bool>,
     pub(crate) detach: Slot<bool>,

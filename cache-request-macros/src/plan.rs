@@ -210,10 +210,11 @@ fn answer(args: &Args, signature: &Signature, errors: &mut Errors) {
             ),
         );
     }
-    if let Some(cache_err) = args.cache_err.as_ref().filter(|flag| flag.value)
-        && types::is_certainly_no_result(&signature.answer)
-    {
-        errors.at(&cache_err.name.ident, "`cache_err` needs a function that returns a `Result`; remove it");
+    for flag in [&args.cache_err, &args.share_err].into_iter().flatten().filter(|flag| flag.value) {
+        if types::is_certainly_no_result(&signature.answer) {
+            let name = &flag.name.ident;
+            errors.at(name, format!("`{name}` needs a function that returns a `Result`; remove it"));
+        }
     }
 }
 

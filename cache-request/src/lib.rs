@@ -27,7 +27,7 @@
 //!
 //! 1. The **key** is made of the function, the client of the running task ([`client_scope`]) and the keyed arguments.
 //! 2. If **memory** holds the value, a clone of it is the answer. Nothing else happens, except that a [counter](stats) is incremented.
-//! 3. Otherwise the call joins the **flight** of its key. One caller leads, and the others wait for its outcome.
+//! 3. Otherwise the call joins the **flight** of its key. One caller leads, and the others wait for its value. If it fails, another one leads.
 //! 4. The leader looks in the [**backend**](backend), if the cache has one. If there is no fresh value, it runs the **body**.
 //! 5. The value is **stored** if the attribute's conditions allow, unless the key was invalidated while the body ran.
 //!

@@ -37,6 +37,16 @@ pub(super) fn find(args: &Args, errors: &mut Errors) {
          `when = |answer| …`",
     );
     against(
+        name_of_set(&args.cache_err),
+        name_of_set(&args.share_err),
+        "`cache_err` makes an `Err` a value, which the callers that wait get anyway; remove `share_err`",
+    );
+    against(
+        args.coalesce.as_ref().filter(|coalesce| !coalesce.value).map(|coalesce| coalesce.name.clone()),
+        name_of_set(&args.share_err),
+        "with `coalesce = false` no caller waits for the `Err` of another one; remove `share_err`",
+    );
+    against(
         name_of(&args.status),
         name_of_set(&args.cache_err),
         "`status` is about responses, and `cache_err` keeps the whole `Result` as a value; keep one of them",

@@ -226,12 +226,13 @@ fn policy(plan: &Plan) -> TokenStream {
         let setter = Ident::new("skip_none", flag.name.ident.span());
         quote!(.#setter())
     });
+    let share_err = if is_set(&args.share_err) { Some(quote_spanned!(place=> .share_err())) } else { None };
     let checked = quote_spanned!(place=> .can_be_kept());
     let status = args.status.as_ref().map(|status| {
         let (setter, codes) = (Ident::new("status", status.name.ident.span()), &status.value);
         quote!(.#setter(&[#(#codes),*]))
     });
-    let policy = quote!(#policy #checked #status);
+    let policy = quote!(#policy #checked #status #share_err);
     let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
     quote!(#policy #kept #timeout #(#per_value)* #skip_none)
 }

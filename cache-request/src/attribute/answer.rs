@@ -19,6 +19,9 @@ pub trait Answer: Sized {
     /// Whether a value may be cached, if responses with one of these status codes may. Without any, those below 400 may.
     fn may_be_kept(value: &Self::Value, statuses: &'static [u16]) -> bool;
 
+    /// Whether a value may be given to callers that wait for it. Not if its header fields say that it is for its own client.
+    fn may_be_shared(value: &Self::Value) -> bool;
+
     /// Runs `body`, and reads the response's own body to its end if it is to be cached.
     fn complete(body: impl Future<Output = Self>, _call: Completing) -> impl Future<Output = Self> {
         body
@@ -34,6 +37,10 @@ where
 
     fn may_be_kept(value: &A::Value, statuses: &'static [u16]) -> bool {
         A::may_be_kept(value, statuses)
+    }
+
+    fn may_be_shared(value: &A::Value) -> bool {
+        A::may_be_shared(value)
     }
 
     async fn complete(body: impl Future<Output = Self>, call: Completing) -> Self {

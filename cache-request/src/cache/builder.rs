@@ -59,6 +59,7 @@ pub struct CacheBuilder {
     has_secret: bool,
     has_secret_old: bool,
     wait_limit: Option<Duration>,
+    max_leaders: Option<u64>,
     checks: Checks,
 }
 
@@ -147,6 +148,14 @@ impl CacheBuilder {
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.checks.check(&table::WAIT_LIMIT, &limit);
         self.wait_limit = Some(limit);
+        self
+    }
+
+    /// How many callers of one key run their bodies at a time after failures, at most. Once a body has returned an `Err` or panicked, one
+    /// of the waiting callers runs its own. If that fails as well, two do, then four, and so on. Default: [`defaults::MAX_LEADERS`].
+    pub fn max_leaders(mut self, callers: u64) -> Self {
+        self.checks.check(&table::MAX_LEADERS, &callers);
+        self.max_leaders = Some(callers);
         self
     }
 
@@ -309,7 +318,7 @@ impl CacheBuilder {
         let engine = Engine {
             place,
             store,
-            flights: Flights::default(),
+            flights: Flights::new(saturating(self.max_leaders.unwrap_or(defaults::MAX_LEADERS))),
             clock: self.clock,
             envelope: self.envelope_options,
             wait_limit: self.wait_limit.unwrap_or(defaults::WAIT_LIMIT),

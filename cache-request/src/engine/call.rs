@@ -174,7 +174,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             .around(async {
                 let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
                 let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
-                self.complete(&mut leader, Some(value));
+                self.complete(&mut leader, value);
                 kept
             })
             .await
@@ -229,8 +229,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if self.function.coalesce { flights.join(&key) } else { Join::Leader(flights.alone(&key)) }
     }
 
-    /// Waits for the running body of this key.
-    async fn wait(&self, mut wait: Waiter, budget: &mut TimeBudget) -> Waited<'_, R> {
+    /// Waits for a value of the running bodies of this key, or for this call's turn to lead.
+    async fn wait<'b>(&'b self, mut wait: Waiter<'b>, budget: &mut TimeBudget) -> Waited<'b, R> {
         let (key, flights) = (self.flight_key(), &self.engine.flights);
         let begun = Instant::now();
         loop {
@@ -250,13 +250,20 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                     self.function.counters.increment(Count::Coalesced);
                     return Waited::Answered(value.into_answer(), Source::Coalesced);
                 }
+                Some(Outcome::Err(shared)) => {
+                    if let Some(answer) = self.err_of(&shared) {
+                        self.function.counters.increment(Count::Coalesced);
+                        return Waited::Answered(answer, Source::Coalesced);
+                    }
+                    return Waited::Leads(flights.alone(&key));
+                }
                 Some(Outcome::Nothing) => return Waited::Leads(flights.alone(&key)),
-                Some(Outcome::Abandoned) => {}
-                None => flights.give_up_on(&key, &wait),
+                Some(Outcome::Room) => {}
+                None => flights.give_up_on(&wait),
             }
-            wait = match flights.join(&key) {
+            wait = match flights.join_again(wait) {
                 Join::Leader(leader) => return Waited::Leads(leader),
-                // Another caller leads by now, and this one has waited long enough.
+                // Others lead by now, and this one has waited long enough.
                 Join::Waiter(_) if begun.elapsed() >= self.engine.wait_limit => {
                     return Waited::Leads(flights.alone(&key));
                 }
@@ -352,7 +359,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         match self.look_up(Some(leader), budget).await {
             Ok((value, source)) => {
                 self.function.counters.increment(Count::Hit);
-                self.complete(leader, Some(&value));
+                self.complete(leader, &value);
                 return (value.into_answer(), source);
             }
             Err(miss) => self.function.counters.increment(miss),
@@ -369,6 +376,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         budget: &mut TimeBudget,
     ) -> R {
         let start = Instant::now();
+        leader.begin();
         let answer = body.await;
         let took = start.elapsed();
         self.function.counters.increment(Count::Bodies);
@@ -377,14 +385,18 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let value = match V::from_answer(answer) {
             Ok(value) => value,
             Err(answer) => {
-                self.complete(leader, None);
+                if V::has_failed(&answer) {
+                    leader.fail(|| self.share_err(&answer));
+                } else {
+                    leader.complete(|| None);
+                }
                 return answer;
             }
         };
         if let Err(error) = self.try_store(leader, &value, took, replaced, budget).await {
             self.function.fault("a value could not be kept", &error);
         }
-        self.complete(leader, Some(&value));
+        self.complete(leader, &value);
         value.into_answer()
     }
 
@@ -519,9 +531,20 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         Ok(StoreOutcome::Kept)
     }
 
-    /// Completes the flight with a value for its waiters, or with none.
-    fn complete(&self, leader: &mut Leader<'_>, value: Option<&V>) {
+    /// Completes the flight with a value for those who wait, if they may have it.
+    fn complete(&self, leader: &mut Leader<'_>, value: &V) {
+        let value = Some(value).filter(|value| self.policy.may_be_shared(value));
         leader.complete(|| Some(Arc::new(PanicSafe::new(self.clone_of(value?)?)) as Shared));
+    }
+
+    fn share_err(&self, answer: &R) -> Option<Shared> {
+        let sharing = self.policy.err_sharing()?;
+        self.function.guard("the error's `Clone`", || (sharing.share)(answer)).flatten()
+    }
+
+    fn err_of(&self, shared: &Shared) -> Option<R> {
+        let sharing = self.policy.err_sharing()?;
+        self.function.guard("the error's `Clone`", || (sharing.answer)(&**shared)).flatten()
     }
 
     /// A clone, or `None` if the value's `Clone` panics.

@@ -1,10 +1,11 @@
 //! The attribute's rules: which values are cached, for how long, and what they weigh.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use super::value::{CacheValue, MaybeNone, ResultValue, ValueOf};
+use super::value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf};
 use crate::{
     Error,
+    base::panic::PanicSafe,
     codec::{self, EnvelopeOptions, Facts, Opened, Refused, TypeInfo},
     store::memory_of,
 };
@@ -20,12 +21,20 @@ pub struct Policy<R, V> {
     response: Option<ResponseRule<V>>,
     weight: Option<fn(&V) -> usize>,
     codec: Option<Codec<V>>,
+    err_sharing: Option<ErrSharing<R>>,
     answer: PhantomData<fn() -> R>,
+}
+
+/// How an `Err` reaches the callers that wait. Both run the user's code, which may panic.
+pub(crate) struct ErrSharing<R> {
+    pub(crate) share: fn(&R) -> Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) answer: fn(&(dyn Any + Send + Sync)) -> Option<R>,
 }
 
 /// Which responses are cached.
 struct ResponseRule<V> {
     may_be_kept: fn(&V, &'static [u16]) -> bool,
+    may_be_shared: fn(&V) -> bool,
     /// The status codes that are cached. None for those below 400.
     statuses: &'static [u16],
 }
@@ -90,6 +99,11 @@ impl<R, V> Policy<R, V> {
         Some(Keep { timeout, weight: if in_memory { self.weight_of(value) } else { 0 } })
     }
 
+    /// Whether callers that wait may have `value`, also if it is not cached. A response that is for its own client only is not for them.
+    pub(crate) fn may_be_shared(&self, value: &V) -> bool {
+        self.response.as_ref().is_none_or(|rule| (rule.may_be_shared)(value))
+    }
+
     /// Bytes that `value` holds. Runs the user's code, which may panic.
     pub(crate) fn weight_of(&self, value: &V) -> usize {
         match (self.weight, &self.codec) {
@@ -97,6 +111,11 @@ impl<R, V> Policy<R, V> {
             (None, Some(codec)) => (codec.memory_of)(value),
             (None, None) => size_of::<V>(),
         }
+    }
+
+    /// How an `Err` reaches the callers that wait, if it does.
+    pub(crate) fn err_sharing(&self) -> Option<&ErrSharing<R>> {
+        self.err_sharing.as_ref()
     }
 
     /// How values become bytes; `None` for a function whose values stay in this process.
@@ -151,15 +170,16 @@ impl<R, V> Policy<R, V> {
             response: None,
             weight: None,
             codec: None,
+            err_sharing: None,
             answer: PhantomData,
         }
     }
 
-    /// What a handler's response holds is cached, if `may_be_kept` says so.
+    /// What a handler's response holds is cached, if `may_be_kept` says so, and goes to callers that wait, if `may_be_shared` does.
     #[must_use]
-    pub const fn of_handler(may_be_kept: fn(&V, &'static [u16]) -> bool) -> Self {
+    pub(crate) const fn of_handler(may_be_kept: fn(&V, &'static [u16]) -> bool, may_be_shared: fn(&V) -> bool) -> Self {
         let mut policy = Self::new();
-        policy.response = Some(ResponseRule { may_be_kept, statuses: &[] });
+        policy.response = Some(ResponseRule { may_be_kept, may_be_shared, statuses: &[] });
         policy
     }
 
@@ -168,6 +188,19 @@ impl<R, V> Policy<R, V> {
         if let Some(rule) = &mut self.response {
             rule.statuses = statuses;
         }
+        self
+    }
+
+    /// `share_err`.
+    #[must_use]
+    pub const fn share_err(mut self) -> Self
+    where
+        R: ShareErr,
+    {
+        self.err_sharing = Some(ErrSharing {
+            share: |answer| Some(Arc::new(PanicSafe::new(answer.err()?.clone()))),
+            answer: |shared| Some(R::of_err(shared.downcast_ref::<PanicSafe<R::Err>>()?.get()?.clone())),
+        });
         self
     }
 

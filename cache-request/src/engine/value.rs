@@ -35,6 +35,10 @@ pub trait ValueOf<R>: Value {
     fn of(answer: &R) -> Result<Option<Cow<'_, Self>>, Error>;
     /// Turns an answer into its value. An answer without one, such as an `Err`, comes back as the error.
     fn from_answer(answer: R) -> Result<Self, R>;
+    /// Whether an answer without a value is an `Err`.
+    fn has_failed(_answer: &R) -> bool {
+        false
+    }
     /// Turns a value back into an answer.
     fn into_answer(self) -> R;
 }
@@ -63,6 +67,10 @@ impl<V: Value, E> ValueOf<Result<V, E>> for V {
 
     fn from_answer(answer: Result<V, E>) -> Result<V, Result<V, E>> {
         answer.map_err(Err)
+    }
+
+    fn has_failed(answer: &Result<V, E>) -> bool {
+        answer.is_err()
     }
 
     #[inline]
@@ -109,3 +117,32 @@ impl<T> MaybeNone for Option<T> {
 pub trait ResultValue {}
 
 impl<T, E> ResultValue for Result<T, E> {}
+
+/// Answers that `share_err` applies to.
+#[diagnostic::on_unimplemented(
+    message = "`share_err` needs a `Result` whose error is `Clone + Send + Sync + 'static`, and the function returns `{Self}`",
+    label = "its error cannot be handed to the callers that wait",
+    note = "derive `Clone` for the error, return an `Arc` of it, or remove `share_err`"
+)]
+pub trait ShareErr: Sized {
+    /// The error.
+    type Err: Clone + Send + Sync + 'static;
+
+    /// The error of this answer.
+    fn err(&self) -> Option<&Self::Err>;
+    /// An answer with this error.
+    fn of_err(err: Self::Err) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: Clone + Send + Sync + 'static> ShareErr for Result<T, E> {
+    type Err = E;
+
+    fn err(&self) -> Option<&E> {
+        self.as_ref().err()
+    }
+
+    fn of_err(err: E) -> Self {
+        Err(err)
+    }
+}

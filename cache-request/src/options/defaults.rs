@@ -10,6 +10,9 @@ pub const MAX_BYTES: u64 = 64 << 20;
 /// `wait_limit`: 10 seconds.
 pub const WAIT_LIMIT: Duration = Duration::from_secs(10);
 
+/// `max_leaders`: 16 callers of one key.
+pub const MAX_LEADERS: u64 = 16;
+
 /// `soft_limit`: 250 milliseconds.
 pub const SOFT_LIMIT: Duration = Duration::from_millis(250);
 

@@ -19,9 +19,10 @@ use super::{
 use crate::Error;
 
 /// All options, in the order of the documentation. Two schemes may have options of one name that differ.
-pub(crate) static OPTIONS: [&dyn AnyOption; 35] = [
+pub(crate) static OPTIONS: [&dyn AnyOption; 36] = [
     &PREFIX,
     &WAIT_LIMIT,
+    &MAX_LEADERS,
     &MAX_BYTES,
     &MAX_ENTRIES,
     &SOFT_LIMIT,
@@ -94,6 +95,15 @@ pub(crate) static WAIT_LIMIT: CacheOption<Duration> = CacheOption::new(
     "How long a caller waits for a body that another caller runs. Then it runs its own.",
 )
 .hint("a function whose callers never wait says `coalesce = false`");
+
+pub(crate) static MAX_LEADERS: CacheOption<u64> = CacheOption::new(
+    "max_leaders",
+    Of::All,
+    COUNT,
+    Is(defaults::MAX_LEADERS),
+    "How many callers of one key run their bodies at a time after failures, at most: one, then two, four and so on.",
+)
+.hint("with 1, one body follows another");
 
 pub(crate) static MAX_BYTES: CacheOption<u64> = CacheOption::new(
     "max_bytes",

@@ -7,6 +7,8 @@ mod dropped;
 mod failing;
 mod faults;
 mod nested;
+mod ramp;
 mod sendable;
+mod shared_err;
 mod stampede;
 mod stuck;

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use cache_request::{
-    Cache, cache_request, client_scope,
+    Cache, cache_request, client_scope, client_scope_sync,
     http::{CachePage, ClientScopeLayer, ClientScopedBody},
     scoped,
 };
@@ -19,7 +19,7 @@ use http_body_util::BodyExt as _;
 use tower_layer::Layer as _;
 use tower_service::Service;
 
-use super::support::{Bench, FRESH, Origin, ok, request, settle};
+use super::support::{Answer, Bench, FRESH, Origin, numbered, ok, request, settle};
 
 /// How often it ran, over all clients.
 #[cache_request(timeout = 60)]
@@ -169,4 +169,33 @@ async fn clients_shared_a_page() {
     assert!(!pages.purge(&uri).await.unwrap(), "outside of all clients there is no page");
     assert!(client_scope("one", pages.purge(&uri)).await.unwrap());
     assert_eq!((get("two").await, get("one").await), ("response 1".to_owned(), "response 2".to_owned()));
+}
+
+/// A path can have a NUL, percent-encoded.
+#[tokio::test]
+async fn two_clients_had_one_name_by_their_paths() {
+    let bench = Bench::with(CachePage::new().name("nul").original_uri(|_| Some("/".parse().unwrap())), numbered(&[]));
+    let mut site = ClientScopeLayer::from_path_segment(0).layer(bench.pages.clone());
+    let mut texts = Vec::new();
+    for path in ["/%FF", "/%00%25FF"] {
+        let answer = site.call(request(Method::GET, path, &[])).await.unwrap();
+        texts.push(answer.into_body().collect().await.unwrap().to_bytes());
+        settle().await;
+    }
+    assert_ne!(texts[0], texts[1]);
+}
+
+/// The scope in which the service is called counts, as the future may be polled anywhere.
+#[tokio::test]
+async fn a_page_was_made_for_the_scope_that_its_future_is_polled_in() {
+    let bench = Bench::new(numbered(&[]));
+    let mut texts = Vec::new();
+    for (called_by, polled_by) in [("one", "one"), ("two", "one"), ("one", "two")] {
+        let mut pages = bench.pages.clone();
+        let call = client_scope_sync(called_by, || pages.call(request(Method::GET, "/", &[])));
+        let answer = client_scope(polled_by, call).await.unwrap();
+        texts.push(Answer::of(answer).await.text().to_owned());
+        settle().await;
+    }
+    assert_eq!(texts, ["response 0", "response 1", "response 0"]);
 }

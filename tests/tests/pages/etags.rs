@@ -130,3 +130,17 @@ async fn a_body_that_fails_got_a_tag() {
     let answer = bench.get("/").await;
     assert_eq!((answer.body, answer.headers.get("etag")), (Err("broken".to_owned()), None));
 }
+
+/// The two variants have the same bytes, and differ in what these are.
+#[tokio::test]
+async fn a_generated_tag_of_one_type_named_the_page_of_another() {
+    let origin = Origin::new(|parts, _| {
+        let kind = if parts.headers["accept"] == "a/json" { "a/json" } else { "a/text" };
+        ok(&[FRESH, ("vary", "accept"), ("content-type", kind)], "[]")
+    });
+    let bench = Bench::with(CachePage::new().etags(true), origin);
+    let json = bench.get_with("/", &[("accept", "a/json")]).await;
+    let tag = json.field("etag").unwrap();
+    let text = bench.get_with("/", &[("accept", "a/text"), ("if-none-match", tag)]).await;
+    assert_eq!((text.status, text.field("content-type")), (200, Some("a/text")));
+}

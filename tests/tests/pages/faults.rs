@@ -588,3 +588,19 @@ async fn a_body_larger_than_the_limit_is_held_whole() {
     assert_eq!((large.text(), large.cache_status()), ("response 0", "cache-request; fwd=uri-miss; detail=too-large"));
     assert!(!bench.get("/").await.is_hit());
 }
+
+/// As HTTP/2 sends it, where `Content-Length` is optional and `Transfer-Encoding` is forbidden.
+#[tokio::test]
+async fn a_get_with_a_body_of_no_declared_length_made_the_page_of_those_without() {
+    let bench = Bench::new(numbered(&[]));
+    let attack = request(Method::GET, "/", &[]).map(|_| "what the page is made of".to_owned());
+    assert!(bench.send(attack).await.cache_status().ends_with("detail=body"));
+    assert!(!bench.get("/").await.is_hit());
+}
+
+#[tokio::test]
+async fn a_request_kept_a_page_from_the_store_although_clients_are_not_obeyed() {
+    let bench = Bench::with(CachePage::new().obey_clients(false), numbered(&[]));
+    bench.get_with("/", &[("cache-control", "no-store")]).await;
+    assert!(bench.get("/").await.is_hit());
+}

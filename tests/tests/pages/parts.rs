@@ -111,3 +111,13 @@ async fn a_part_of_another_representation_was_sent() {
     let known = bench.get_with("/", &[("range", "bytes=2-4"), ("if-none-match", "\"a\"")]).await;
     assert_eq!((known.status, known.text()), (304, ""));
 }
+
+/// RFC 9530, section 2: it is the digest of the content of this message.
+#[tokio::test]
+async fn a_part_had_the_digest_of_the_whole() {
+    let digest = ("content-digest", "sha-256=:hNiYd/DU4blyZAqZBqkUhhsGPoRwK+M7rgAt4MVMVH8=:");
+    let bench = Bench::new(Origin::new(move |_, _| ok(&[FRESH, digest], "0123456789")));
+    bench.get("/").await;
+    let part = bench.get_with("/", &[("range", "bytes=2-4")]).await;
+    assert_eq!((part.status, part.text(), part.field("content-digest")), (206, "234", None));
+}

@@ -314,3 +314,80 @@ async fn the_length_of_an_arriving_body_stays_what_it_was() {
     body.frame().await.unwrap().unwrap();
     assert_eq!(body.size_hint().exact(), Some(0));
 }
+
+/// Without the layer, the server sees the panic and closes the connection.
+#[tokio::test]
+async fn a_body_that_panics_left_its_readers_waiting_for_ever() {
+    let frames = || {
+        let mut number = 0;
+        std::iter::from_fn(move || {
+            number += 1;
+            assert!(number < 2, "on purpose");
+            Some(data("begin"))
+        })
+    };
+    let bench = Bench::new(Origin::new(move |_, _| response(200, &[FRESH], Script::Made(Box::new(frames())))));
+    let client = bench.begin(request(Method::GET, "/", &[]));
+    settle().await;
+    assert!(client.is_finished(), "the client still waits for a body that nothing makes any more");
+}
+
+/// A stream that is no `text/event-stream`, in site mode. It never ends by itself, and sends too little to be too large.
+#[tokio::test]
+async fn a_stream_without_an_end_went_on_for_ever_without_its_client() {
+    let streams = Arc::new(Mutex::new(Vec::new()));
+    let bench = Bench::with(CachePage::new().timeout(Duration::from_secs(60)), {
+        let streams = Arc::clone(&streams);
+        Origin::new(move |_, _| {
+            let (sender, script) = Script::sent();
+            streams.lock().unwrap().push(sender);
+            response(200, &[("content-type", "application/x-ndjson")], script)
+        })
+    });
+    for _ in 0..3 {
+        drop(bench.open(request(Method::GET, "/", &[])).await.unwrap());
+        bench.advance(3600);
+        settle().await;
+    }
+    // What arrives could not be stored any more, as it is stale.
+    for stream in &*streams.lock().unwrap() {
+        _ = stream.send(data("{}\n"));
+    }
+    settle().await;
+    let left = streams.lock().unwrap().iter().filter(|stream| !stream.is_closed()).count();
+    assert_eq!(left, 0, "tasks that read a stream for nobody");
+}
+
+/// A page whose body has begun to arrive when what is stored is cleared, and a request after that.
+async fn after_a_clearing(clear: impl AsyncFn(&Bench)) -> Answer {
+    let (sender, body) = Script::sent();
+    let body = Mutex::new(Some(body));
+    let origin = Origin::new(move |_, _| match body.lock().unwrap().take() {
+        Some(body) => response(200, &[FRESH], body),
+        None => ok(&[FRESH], "new"),
+    });
+    let bench = Bench::with(CachePage::new().name("cleared"), origin);
+    let _first = bench.open(request(Method::GET, "/", &[])).await.unwrap();
+    clear(&bench).await;
+    let later = bench.begin(request(Method::GET, "/", &[]));
+    settle().await;
+    sender.send(data("old")).unwrap();
+    drop(sender);
+    later.await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_request_after_a_clearing_shared_the_page_from_before() {
+    let answer = after_a_clearing(async |bench: &Bench| bench.cache.clear().await.unwrap()).await;
+    assert_eq!(answer.text(), "new");
+}
+
+#[tokio::test]
+async fn a_request_after_a_purge_by_another_layer_of_the_name_shared_the_page_from_before() {
+    let answer = after_a_clearing(async |bench: &Bench| {
+        let beside = CachePage::new().name("cleared").cache(&bench.cache);
+        beside.purge(&"http://example.com/".parse().unwrap()).await.unwrap();
+    })
+    .await;
+    assert_eq!(answer.text(), "new");
+}

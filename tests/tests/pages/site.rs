@@ -301,3 +301,20 @@ async fn cache_status_names_the_key_in_ascii() {
         assert_eq!((&*name, value), ("key", format!("\"http://example.com{key}\"")));
     }
 }
+
+/// Site mode makes a response with a cookie private, if that says nothing.
+#[tokio::test]
+async fn the_cookie_of_a_304_came_with_leave_to_be_shared() {
+    let bench = Bench::with(
+        CachePage::new().timeout(Duration::from_secs(60)),
+        Origin::new(|parts, _| match parts.headers.contains_key("if-none-match") {
+            true => response(304, &[("set-cookie", "session=1")], Script::text("")),
+            false => ok(&[("etag", "\"a\"")], "page"),
+        }),
+    );
+    bench.get("/").await;
+    bench.advance(61);
+    let answer = bench.get("/").await;
+    assert_eq!(answer.field("set-cookie"), Some("session=1"));
+    assert_eq!(answer.field("cache-control"), Some("private"));
+}

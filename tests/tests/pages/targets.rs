@@ -1,9 +1,10 @@
 //! What a request is for, where the layer sees another URI or scheme than the client asked for.
 
-use cache_request::http::CachePage;
+use cache_request::{Cache, Clock, http::CachePage};
 use http::{HeaderName, Method, Request, Uri};
+use tower_layer::Layer as _;
 
-use super::support::{Bench, Origin, Script, numbered, ok, request, response};
+use super::support::{Bench, FRESH, Origin, Script, numbered, ok, request, response};
 
 /// What a router leaves in a request whose prefix it takes from the path.
 #[derive(Clone)]
@@ -142,7 +143,7 @@ async fn two_nested_routers_of_axum_shared_their_pages() {
         atomic::{AtomicUsize, Ordering::Relaxed},
     };
 
-    let layer = CachePage::new().cache(&cache_request::Cache::memory());
+    let layer = CachePage::new().cache(&Cache::memory());
     let answers = Arc::new(AtomicUsize::new(0));
     let inner = || {
         let answers = Arc::clone(&answers);
@@ -162,4 +163,18 @@ async fn two_nested_routers_of_axum_shared_their_pages() {
     assert_eq!(from_routers(&app, "/b/x").await, "1");
     assert_eq!(from_routers(&app, "/c/y/x?1").await, "2");
     assert_eq!(from_routers(&app, "/c/y/x?1").await, "3");
+}
+
+/// Such as one function that wraps each router of a program.
+#[tokio::test]
+async fn two_layers_that_one_line_makes_shared_their_pages() {
+    let cache = Cache::memory();
+    let site = |origin: Origin| {
+        let pages = CachePage::new().cache(&cache).layer(origin.clone());
+        Bench { clock: Clock::mock(), cache: cache.clone(), origin, pages }
+    };
+    let public = site(Origin::new(|_, _| ok(&[FRESH], "public")));
+    let admin = site(Origin::new(|_, _| ok(&[FRESH], "admin")));
+    assert_eq!(admin.get("/").await.text(), "admin");
+    assert_eq!(public.get("/").await.text(), "public");
 }

@@ -233,3 +233,46 @@ async fn a_request_that_forbids_storing_left_something() {
     assert_eq!((answer.status, answer.text()), (StatusCode::OK.as_u16(), "response 0"));
     assert_eq!(bench.cache.stats().entries, 0);
 }
+
+/// Only the origin knows this page, and it answers conditions.
+#[tokio::test]
+async fn a_client_that_has_a_private_page_got_it_again() {
+    let bench = Bench::new(Origin::new(|parts, _| {
+        let fields = [("cache-control", "private"), ("etag", "\"a\"")];
+        match parts.headers.get("if-none-match").is_some_and(|tag| tag == "\"a\"") {
+            true => response(304, &fields, Script::text("")),
+            false => ok(&fields, "a private page"),
+        }
+    }));
+    let again = bench.get_with("/", &[("if-none-match", "\"a\"")]).await;
+    assert_eq!((again.status, again.text()), (304, ""));
+}
+
+/// RFC 9111, section 4.3.5: what is told is about the page that was stored when the request was sent.
+#[tokio::test]
+async fn a_head_removed_the_newer_page_that_it_confirms() {
+    let gate = Gate::closed();
+    let bench = Bench::new(Origin::later({
+        let gate = gate.clone();
+        move |parts, number| {
+            let gate = gate.clone();
+            async move {
+                if parts.method == Method::HEAD {
+                    gate.pass().await;
+                    return Ok(response(200, &[("etag", "\"2\""), FRESH], Script::text("")));
+                }
+                Ok(ok(&[("etag", &format!("\"{number}\"")), FRESH], format!("response {number}")))
+            }
+        }
+    }));
+    bench.get("/").await;
+    bench.advance(61);
+    let head = bench.begin(request(Method::HEAD, "/", &[]));
+    settle().await;
+    assert_eq!(bench.get("/").await.text(), "response 2");
+    gate.open(1);
+    head.await.unwrap().unwrap();
+    settle().await;
+    let answer = bench.get("/").await;
+    assert_eq!((answer.text(), answer.is_hit()), ("response 2", true));
+}

@@ -1,39 +1,49 @@
 //! Single flight: while a body runs, other callers of its key wait for its value.
 //!
-//! A flight is one running body. One caller leads it, and the others wait for it. A body that no caller may wait for, because
-//! it runs alone by choice or beside another one, is a flight as well: an invalidation must find every running body.
+//! A flight is one running body. The caller that runs it leads. The callers of a key stand in its [`Queue`], which says how many of
+//! them lead at a time: one, and more only after bodies have failed. The others wait until a body has a value, or until there is room
+//! for one more leader. A body that no caller may wait for, because it runs alone by choice or beside another one, is a flight as well:
+//! an invalidation must find every running body.
 //!
-//! A flight moves through [`Phase`] in one direction. Dropping the [`Leader`] ends the flight and wakes its waiters, also after an
-//! error, a panic or a cancellation. Plain and async callers share this mechanism:
-//! a plain caller drives the same future on its own thread.
+//! Dropping the [`Leader`] ends its flight and wakes the queue, also after an error, a panic or a cancellation. Plain and async callers
+//! share this mechanism: a plain caller drives the same future on its own thread.
 
+mod fence;
 #[cfg(all(test, shuttle))]
 mod model;
+mod queue;
 mod waits;
+mod watched;
 
 use std::{
-    any::Any,
     hash::{BuildHasherDefault, Hash, Hasher},
     mem,
     pin::Pin,
     process,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     thread,
 };
 
-use dashmap::DashMap;
+use dashmap::{DashMap, mapref::one::RefMut};
 use smallvec::SmallVec;
 
-use self::waits::Waiting;
+#[cfg(feature = "http")]
+pub(crate) use self::fence::FenceCheck;
+pub(crate) use self::{fence::Fence, queue::Shared};
+use self::{
+    fence::Flight,
+    queue::{End, Left, Queue, SharedErr, Ticket},
+    waits::Waiting,
+    watched::WakerSlot,
+};
 use crate::{
     base::{
         context::{self, Ancestors},
-        panic::catch_panic,
-        sync::{Mutex, interleave, lock},
+        sync::interleave,
     },
     key::{OwnedKey, PassThrough},
 };
@@ -55,35 +65,52 @@ impl Hash for FlightKey {
 /// The running bodies of one cache.
 pub(crate) struct Flights {
     running: Map,
+    /// How many callers of one key lead at a time after failures, at most.
+    max_leaders: usize,
     /// The process whose threads lead the flights that may be joined.
     process: AtomicU32,
 }
 
-/// A key seldom has more than one flight.
-type Map = DashMap<FlightKey, SmallVec<[Running; 1]>, BuildHasherDefault<PassThrough>>;
+type Map = DashMap<FlightKey, Entry, BuildHasherDefault<PassThrough>>;
 
-struct Running {
-    flight: Arc<Flight>,
-    /// Whether callers of the key may wait for it.
-    joinable: bool,
+/// What runs for one key. It is there while a body runs or a caller waits.
+#[derive(Default)]
+struct Entry {
+    /// Where callers of the key stand. None if they may not wait for what runs, as that began before an invalidation.
+    queue: Option<Arc<Queue>>,
+    /// A key seldom has more than one flight.
+    flights: SmallVec<[Arc<Flight>; 1]>,
 }
 
-impl Running {
-    fn new(flight: &Arc<Flight>, joinable: bool) -> Self {
-        Self { flight: Arc::clone(flight), joinable }
+impl Entry {
+    /// Starts a flight, and returns it with those that run already.
+    fn start(&mut self) -> (Arc<Flight>, Vec<Arc<Flight>>) {
+        let (flight, older) = (Flight::start(), self.flights.to_vec());
+        self.flights.push(Arc::clone(&flight));
+        (flight, older)
     }
 
-    /// Marks flights unjoinable. They stay registered so that concurrent invalidations can still fence them: each invalidation
-    /// relies only on what it has fenced itself.
-    fn mark_unjoinable(running: &mut [Self]) -> Vec<Arc<Flight>> {
-        for running in &mut *running {
-            running.joinable = false;
+    /// Sends later callers elsewhere. The flights stay registered so that concurrent invalidations can still fence them: each
+    /// invalidation relies only on what it has fenced itself.
+    fn close(&mut self) -> Vec<Arc<Flight>> {
+        self.queue = None;
+        self.flights.to_vec()
+    }
+
+    fn is_queue(&self, queue: &Arc<Queue>) -> bool {
+        self.queue.as_ref().is_some_and(|own| Arc::ptr_eq(own, queue))
+    }
+
+    fn close_if(&mut self, queue: &Arc<Queue>) {
+        if self.is_queue(queue) {
+            self.queue = None;
         }
-        Self::flights(running)
     }
 
-    fn flights(running: &[Self]) -> Vec<Arc<Flight>> {
-        running.iter().map(|running| Arc::clone(&running.flight)).collect()
+    /// Forgets a queue that all have left. Returns whether nothing is left.
+    fn tidy(&mut self) -> bool {
+        self.queue.take_if(|queue| queue.is_empty());
+        self.queue.is_none() && self.flights.is_empty()
     }
 }
 
@@ -91,56 +118,39 @@ impl Running {
 pub(crate) enum Join<'a> {
     /// It runs the body.
     Leader(Leader<'a>),
-    /// It waits for the leader.
-    Waiter(Waiter),
+    /// It waits for the leaders.
+    Waiter(Waiter<'a>),
 }
 
-/// A shared value of any type.
-pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
+/// What a caller does in a queue.
+enum Turn<'a> {
+    Leads(Leader<'a>),
+    Waits(Place),
+}
 
-/// How a flight ended for its waiters.
-#[derive(Clone)]
+/// Where a caller waits.
+struct Place {
+    queue: Arc<Queue>,
+    ticket: Ticket,
+}
+
+/// What a waiter has waited for.
 pub(crate) enum Outcome {
-    /// With a value for each of them.
+    /// A body's value, for all who wait.
     Value(Shared),
-    /// With nothing to share, after an `Err` or a panic: each waiter runs the body for itself.
+    /// The `Err` of a body that began later.
+    Err(Shared),
+    /// A body is done, and has nothing to share: each runs a body of its own.
     Nothing,
-    /// The leader was dropped before it finished: one waiter leads next.
-    Abandoned,
-}
-
-struct Flight {
-    id: u64,
-    /// It refreshes or replaces a cached value, which stays valid until the flight ends.
-    supersedes: bool,
-    waiting: AtomicUsize,
-    state: Mutex<State>,
-}
-
-struct State {
-    phase: Phase,
-    /// The key was invalidated while the body ran, so its value is outdated and not stored.
-    fenced: bool,
-    /// The invalidation did not wait for this flight's value to arrive at the backend.
-    unattended: bool,
-    wakers: Vec<Waker>,
-}
-
-enum Phase {
-    /// The body runs.
-    Running,
-    /// Its value is on its way to the backend. An invalidation waits for it to arrive.
-    Storing,
-    Completed(Outcome),
-}
-
-impl Default for Flights {
-    fn default() -> Self {
-        Self { running: Map::default(), process: AtomicU32::new(process::id()) }
-    }
+    /// A body has failed or was dropped, so there is room for a leader: join again.
+    Room,
 }
 
 impl Flights {
+    pub(crate) fn new(max_leaders: usize) -> Self {
+        Self { running: Map::default(), max_leaders, process: AtomicU32::new(process::id()) }
+    }
+
     /// The map, for one step. Code that holds one of its guards takes no other lock and calls no user code, so no thread waits
     /// long for a guard.
     fn running(&self) -> &Map {
@@ -148,76 +158,103 @@ impl Flights {
         &self.running
     }
 
-    /// Joins the flight of `key`, or starts one.
+    fn entry(&self, key: &FlightKey) -> RefMut<'_, FlightKey, Entry> {
+        self.running().entry(key.clone()).or_default()
+    }
+
+    /// Leads a body of `key` if there is room for a leader, or else waits.
     ///
     /// A caller leads a flight of its own, beside the running one, if it is inside that body itself, or if its waiting would close
     /// a cycle of bodies that wait for one another.
     pub(crate) fn join(&self, key: &FlightKey) -> Join<'_> {
-        let ancestors = context::ancestors();
-        let flight = loop {
-            let mut running = self.running().entry(key.clone()).or_default();
-            let Some(joinable) = running.iter().find(|running| running.joinable) else {
-                let flight = Flight::start(false);
-                let older = Running::flights(&running);
-                running.push(Running::new(&flight, true));
-                drop(running);
-                return Join::Leader(Leader::new(self, key, flight, older));
-            };
-            let flight = Arc::clone(&joinable.flight);
-            if self.process.load(Ordering::Relaxed) == process::id() {
-                flight.waiting.fetch_add(1, Ordering::Relaxed);
-                break flight;
+        match self.take_turn(key, None) {
+            Turn::Leads(leader) => Join::Leader(leader),
+            Turn::Waits(place) => self.wait_at(place, key),
+        }
+    }
+
+    /// Joins again as a waiter that was told of room: others may have been faster.
+    pub(crate) fn join_again<'a>(&'a self, wait: Waiter<'a>) -> Join<'a> {
+        match self.take_turn(&wait.key, Some(&wait)) {
+            Turn::Leads(leader) => Join::Leader(leader),
+            Turn::Waits(place) if wait.stands_in(&place.queue) => Join::Waiter(wait),
+            Turn::Waits(place) => self.wait_at(place, &wait.key),
+        }
+    }
+
+    /// Leads if there is room in the queue of `key`. Otherwise the caller waits there, as it may do already.
+    fn take_turn(&self, key: &FlightKey, wait: Option<&Waiter<'_>>) -> Turn<'_> {
+        loop {
+            let slot = self.running().entry(key.clone());
+            // A body is done. Its queue is closed, and not the key's any more.
+            if let Some(wait) = wait.filter(|wait| wait.queue().is_done()) {
+                return Turn::Waits(wait.place());
             }
-            drop(running);
-            self.leave_parent_process();
-        };
-        match Waiting::on(flight.id, ancestors) {
-            Ok(waiting) => Join::Waiter(Waiter { slot: WakerSlot::at(flight), _waiting: waiting }),
+            let mut entry = slot.or_default();
+            if entry.queue.is_some() && self.process.load(Ordering::Relaxed) != process::id() {
+                drop(entry);
+                self.leave_parent_process();
+                continue;
+            }
+            let queue = Arc::clone(entry.queue.get_or_insert_with(|| Queue::new(next_id(), false, self.max_leaders)));
+            if queue.has_room() {
+                queue.begin_running();
+                let (flight, older) = entry.start();
+                drop(entry);
+                return Turn::Leads(Leader::new(self, key, Some(queue), flight, older));
+            }
+            if let Some(wait) = wait.filter(|wait| wait.stands_in(&queue)) {
+                return Turn::Waits(wait.place());
+            }
+            let ticket = queue.begin_waiting();
+            return Turn::Waits(Place { queue, ticket });
+        }
+    }
+
+    fn wait_at(&self, place: Place, key: &FlightKey) -> Join<'_> {
+        let Place { queue, ticket } = place;
+        match Waiting::on(queue.id, context::ancestors()) {
+            Ok(waiting) => {
+                let slot = WakerSlot::at(queue);
+                Join::Waiter(Waiter { flights: self, key: key.clone(), slot, ticket, _waiting: waiting })
+            }
             Err(_cycle) => {
-                flight.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.stop_waiting(key, &queue);
                 Join::Leader(self.alone(key))
             }
         }
     }
 
-    /// Marks all flights unjoinable in a child process after a fork: threads of its parent lead them, and never end them here.
+    /// Closes all queues in a child process after a fork: threads of its parent lead there, and never end their flights here.
     fn leave_parent_process(&self) {
-        self.mark_unjoinable_where(|_| true);
+        self.close_where(|_| true);
         self.process.store(process::id(), Ordering::Relaxed);
     }
 
     /// Starts a flight that no caller waits for.
     pub(crate) fn alone(&self, key: &FlightKey) -> Leader<'_> {
-        let flight = Flight::start(false);
-        let older = {
-            let mut running = self.running().entry(key.clone()).or_default();
-            let older = Running::flights(&running);
-            running.push(Running::new(&flight, false));
-            older
-        };
-        Leader::new(self, key, flight, older)
+        let (flight, older) = self.entry(key).start();
+        Leader::new(self, key, None, flight, older)
     }
 
     /// Fences the running flights of `key` and starts one whose value is newer, in one step.
     ///
     /// Await the returned fence before writing to the backend.
     pub(crate) fn supersede(&self, key: &FlightKey) -> (Fence, Leader<'_>) {
-        let flight = Flight::start(true);
-        let older = {
-            let mut running = self.running().entry(key.clone()).or_default();
-            let older = Running::mark_unjoinable(&mut running);
-            running.push(Running::new(&flight, true));
-            older
+        let queue = Queue::new(next_id(), true, self.max_leaders);
+        queue.begin_running();
+        let (flight, older) = {
+            let mut entry = self.entry(key);
+            entry.queue = Some(Arc::clone(&queue));
+            entry.start()
         };
-        (Fence::around(older), Leader::new(self, key, flight, Vec::new()))
+        (Fence::around(older), Leader::new(self, key, Some(queue), flight, Vec::new()))
     }
 
-    /// Marks a flight that has taken too long unjoinable: the next caller leads a new one.
-    pub(crate) fn give_up_on(&self, key: &FlightKey, wait: &Waiter) {
-        if let Some(mut running) = self.running().get_mut(key)
-            && let Some(overdue) = running.iter_mut().find(|running| running.flight.id == wait.slot.flight.id)
-        {
-            overdue.joinable = false;
+    /// Closes a queue in which a caller has waited for too long: the next caller leads in a new one.
+    pub(crate) fn give_up_on(&self, wait: &Waiter<'_>) {
+        if let Some(mut entry) = self.running().get_mut(&wait.key) {
+            entry.close_if(wait.queue());
         }
     }
 
@@ -227,7 +264,7 @@ impl Flights {
     /// Await the returned fence before deleting from the backend, so that no value arrives there after the deletion. Fence again
     /// after the deletion: a flight that began in between may have read the old value, and would share it.
     pub(crate) fn fence(&self, key: &FlightKey) -> Fence {
-        Fence::around(self.mark_unjoinable(key))
+        Fence::around(self.close(key))
     }
 
     /// Fences everything that runs.
@@ -241,51 +278,45 @@ impl Flights {
     }
 
     fn fence_where(&self, fenced: impl Fn(&FlightKey) -> bool) -> Fence {
-        Fence::around(self.mark_unjoinable_where(fenced))
+        Fence::around(self.close_where(fenced))
     }
 
-    fn mark_unjoinable_where(&self, marked: impl Fn(&FlightKey) -> bool) -> Vec<Arc<Flight>> {
+    fn close_where(&self, closed: impl Fn(&FlightKey) -> bool) -> Vec<Arc<Flight>> {
         let running = self.running();
         let keys: Vec<_> =
-            running.iter().filter(|entry| marked(entry.key())).map(|entry| entry.key().clone()).collect();
-        keys.iter().flat_map(|key| self.mark_unjoinable(key)).collect()
+            running.iter().filter(|entry| closed(entry.key())).map(|entry| entry.key().clone()).collect();
+        keys.iter().flat_map(|key| self.close(key)).collect()
     }
 
-    fn mark_unjoinable(&self, key: &FlightKey) -> Vec<Arc<Flight>> {
-        self.running().get_mut(key).map_or_else(Vec::new, |mut running| Running::mark_unjoinable(&mut running))
+    fn close(&self, key: &FlightKey) -> Vec<Arc<Flight>> {
+        self.running().get_mut(key).map_or_else(Vec::new, |mut entry| entry.close())
     }
 
-    fn leave(&self, key: &FlightKey, id: u64) {
-        let _last = self.running().remove_if_mut(key, |_, running| {
-            running.retain(|running| running.flight.id != id);
-            running.is_empty()
+    /// Ends a flight, and closes its queue if it has a value for that.
+    fn end(&self, key: &FlightKey, flight: &Arc<Flight>, queue: Option<&Arc<Queue>>, end: End) {
+        let _last = self.running().remove_if_mut(key, |_, entry| {
+            entry.flights.retain(|running| !Arc::ptr_eq(running, flight));
+            if let Some(queue) = queue {
+                queue.end_running(end);
+                if end == End::Done {
+                    entry.close_if(queue);
+                }
+            }
+            entry.tidy()
         });
+    }
+
+    fn stop_waiting(&self, key: &FlightKey, queue: &Queue) {
+        if queue.end_waiting() {
+            let _last = self.running().remove_if_mut(key, |_, entry| entry.tidy());
+        }
     }
 }
 
-impl Flight {
-    fn start(supersedes: bool) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let state = State { phase: Phase::Running, fenced: false, unattended: false, wakers: Vec::new() };
-        Arc::new(Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
-            supersedes,
-            waiting: AtomicUsize::new(0),
-            state: Mutex::new(state),
-        })
-    }
-
-    fn enter(&self, phase: Phase) {
-        let wakers = {
-            let mut state = lock(&self.state);
-            state.phase = phase;
-            mem::take(&mut state.wakers)
-        };
-        // A waker is foreign code. It runs under no lock, and its panic does not keep the other waiters from being woken.
-        for waker in wakers {
-            catch_panic(|| waker.wake());
-        }
-    }
+/// A number for all bodies of a queue, or for one that is alone.
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Leads a flight. Dropping it ends the flight.
@@ -293,17 +324,29 @@ pub(crate) struct Leader<'a> {
     flights: &'a Flights,
     key: FlightKey,
     flight: Arc<Flight>,
+    /// Where those stand who wait for its value. None if no caller may.
+    queue: Option<Arc<Queue>>,
     /// The flights of the key that ran when this one began. Their values are older.
     older: Vec<Arc<Flight>>,
     ancestors: Arc<Ancestors>,
-    /// How it ended. A leader that is dropped without an outcome has abandoned its flight.
-    outcome: Option<Outcome>,
+    /// The first ticket that was not given out when the body began: earlier ones are of callers that may have its `Err`.
+    begun: Ticket,
+    has_left: bool,
+    /// What it leaves to those who wait.
+    left: Option<Left>,
 }
 
 impl<'a> Leader<'a> {
-    fn new(flights: &'a Flights, key: &FlightKey, flight: Arc<Flight>, older: Vec<Arc<Flight>>) -> Self {
-        let ancestors = Ancestors::descend(context::ancestors(), flight.id);
-        Self { flights, key: key.clone(), flight, older, ancestors, outcome: None }
+    fn new(
+        flights: &'a Flights,
+        key: &FlightKey,
+        queue: Option<Arc<Queue>>,
+        flight: Arc<Flight>,
+        older: Vec<Arc<Flight>>,
+    ) -> Self {
+        let id = queue.as_ref().map_or_else(next_id, |queue| queue.id);
+        let ancestors = Ancestors::descend(context::ancestors(), id);
+        Self { flights, key: key.clone(), flight, queue, older, ancestors, begun: 0, has_left: false, left: None }
     }
 
     /// The ancestors of the code that runs in this flight.
@@ -321,161 +364,117 @@ impl<'a> Leader<'a> {
     /// Calls `put` unless the key was invalidated since the flight began. A concurrent invalidation waits, and then finds the
     /// stored value.
     pub(crate) fn keep<T>(&self, put: impl FnOnce() -> T) -> Option<T> {
-        let state = lock(&self.flight.state);
-        if state.fenced { None } else { Some(put()) }
+        self.flight.keep(put)
+    }
+
+    /// To ask whether the key was invalidated since the flight began.
+    #[cfg(feature = "http")]
+    pub(crate) fn fence_check(&self) -> FenceCheck {
+        FenceCheck(Arc::clone(&self.flight))
     }
 
     /// Announces that a value is about to be sent to the backend. Returns `false` if the key was invalidated since the flight began.
     pub(crate) fn begin_storing(&self) -> bool {
-        let mut state = lock(&self.flight.state);
-        if !state.fenced {
-            state.phase = Phase::Storing;
-        }
-        !state.fenced
+        self.flight.begin_storing()
     }
 
     /// Whether the value arrived at the backend too late: the key was invalidated meanwhile, and the invalidation did not wait.
     pub(crate) fn came_too_late(&self) -> bool {
-        lock(&self.flight.state).unattended
+        self.flight.came_too_late()
     }
 
-    /// Closes the flight to new waiters. The present ones get the value that `share` makes when the leader is dropped; without
-    /// waiters, `share` is not called.
+    /// The body begins now.
+    pub(crate) fn begin(&mut self) {
+        self.begun = self.queue.as_ref().map_or(0, |queue| queue.next_ticket());
+    }
+
+    /// Closes the queue. Those who wait get the value that `share` makes when the leader is dropped, or run a body each if it makes none;
+    /// without waiters, `share` is not called.
     pub(crate) fn complete(&mut self, share: impl FnOnce() -> Option<Shared>) {
-        // Deregistered first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
-        // leads a new flight.
-        self.flights.leave(&self.key, self.flight.id);
-        let is_awaited = self.flight.waiting.load(Ordering::Relaxed) > 0;
-        let shared = if is_awaited { share() } else { None };
-        self.outcome = Some(shared.map_or(Outcome::Nothing, Outcome::Value));
+        // It leaves first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
+        // leads in a new queue.
+        self.leave(End::Done);
+        if self.is_awaited() {
+            self.left = Some(share().map_or(Left::Nothing, Left::Value));
+        }
+    }
+
+    /// Makes room after an `Err`. Those who wait since before the body began get the one that `share` makes, if it makes one.
+    pub(crate) fn fail(&mut self, share: impl FnOnce() -> Option<Shared>) {
+        if let Some(queue) = self.queue.as_ref().filter(|queue| queue.is_awaited() && self.begun > 0)
+            && let Some(err) = share()
+        {
+            // Before there is room, as those who get it need none.
+            queue.leave_err(SharedErr { err, begun: self.begun });
+        }
+        self.leave(End::Failed);
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_awaited())
+    }
+
+    fn leave(&mut self, end: End) {
+        if !mem::replace(&mut self.has_left, true) {
+            self.flights.end(&self.key, &self.flight, self.queue.as_ref(), end);
+        }
     }
 }
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        let outcome = self.outcome.take().unwrap_or_else(|| {
-            self.flights.leave(&self.key, self.flight.id);
-            if thread::panicking() { Outcome::Nothing } else { Outcome::Abandoned }
-        });
-        self.flight.enter(Phase::Completed(outcome));
-    }
-}
-
-/// The place of one task's waker in a flight.
-struct WakerSlot {
-    flight: Arc<Flight>,
-    /// The index of the waker, once it is registered.
-    place: Option<usize>,
-}
-
-impl WakerSlot {
-    fn at(flight: Arc<Flight>) -> Self {
-        Self { flight, place: None }
-    }
-
-    /// Ready with the result of `look` on the flight's phase. While that is `None`, the task is woken at the next phase.
-    fn poll<T>(&mut self, context: &Context<'_>, look: impl Fn(&Phase) -> Option<T>) -> Poll<T> {
-        let state = lock(&self.flight.state);
-        if let Some(found) = look(&state.phase) {
-            return Poll::Ready(found);
+        self.leave(if thread::panicking() { End::Failed } else { End::Abandoned });
+        self.flight.end();
+        if let Some(queue) = &self.queue {
+            queue.wake(self.left.take());
         }
-        let known = self.place.and_then(|place| state.wakers.get(place));
-        if known.is_some_and(|waker| waker.will_wake(context.waker())) {
-            return Poll::Pending;
-        }
-        drop(state);
-        // Cloning and dropping a waker runs foreign code, so not under the lock.
-        let waker = context.waker().clone();
-        let mut state = lock(&self.flight.state);
-        if let Some(found) = look(&state.phase) {
-            return Poll::Ready(found);
-        }
-        let old = match self.place.and_then(|place| state.wakers.get_mut(place)) {
-            Some(known) => Some(mem::replace(known, waker)),
-            None => {
-                self.place = Some(state.wakers.len());
-                state.wakers.push(waker);
-                None
-            }
-        };
-        drop(state);
-        drop(old);
-        Poll::Pending
     }
 }
 
-impl Drop for WakerSlot {
-    /// Releases the waker, so that the flight neither wakes nor keeps a task that no longer waits.
-    fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        let mut state = lock(&self.flight.state);
-        let old = state.wakers.get_mut(place).map(|waker| mem::replace(waker, Waker::noop().clone()));
-        drop(state);
-        drop(old);
-    }
-}
-
-/// Waits for a flight to end.
-pub(crate) struct Waiter {
-    slot: WakerSlot,
+/// Waits in a queue for a value, or for room to lead.
+pub(crate) struct Waiter<'a> {
+    flights: &'a Flights,
+    key: FlightKey,
+    slot: WakerSlot<Queue>,
+    ticket: Ticket,
     _waiting: Waiting,
 }
 
-impl Waiter {
-    /// Whether the key may have a cached value, valid until the flight ends.
+impl Waiter<'_> {
+    /// Whether the key may have a cached value, valid until the running body ends.
     pub(crate) fn is_for_newer(&self) -> bool {
-        self.slot.flight.supersedes
+        self.queue().is_for_newer()
+    }
+
+    fn queue(&self) -> &Arc<Queue> {
+        &self.slot.watched
+    }
+
+    fn stands_in(&self, queue: &Arc<Queue>) -> bool {
+        Arc::ptr_eq(self.queue(), queue)
+    }
+
+    fn place(&self) -> Place {
+        Place { queue: Arc::clone(self.queue()), ticket: self.ticket }
     }
 }
 
-impl Future for Waiter {
+impl Future for Waiter<'_> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        self.slot.poll(context, |phase| match phase {
-            Phase::Completed(outcome) => Some(outcome.clone()),
-            Phase::Running | Phase::Storing => None,
+        let ticket = self.ticket;
+        self.slot.poll(context, |queue, found| match (&found.left, &found.err) {
+            (Some(Left::Value(value)), _) => Some(Outcome::Value(Arc::clone(value))),
+            (_, Some(shared)) if ticket < shared.begun => Some(Outcome::Err(Arc::clone(&shared.err))),
+            (Some(Left::Nothing), _) => Some(Outcome::Nothing),
+            (None, _) => queue.has_room().then_some(Outcome::Room),
         })
     }
 }
 
-impl Drop for Waiter {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.slot.flight.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Ready when no value of the fenced flights is on its way to the backend.
-#[must_use = "until it is ready, older values may still arrive at the backend"]
-pub(crate) struct Fence {
-    storing: Vec<WakerSlot>,
-}
-
-impl Fence {
-    fn around(flights: Vec<Arc<Flight>>) -> Self {
-        for flight in &flights {
-            lock(&flight.state).fenced = true;
-        }
-        Self { storing: flights.into_iter().map(WakerSlot::at).collect() }
-    }
-}
-
-impl Drop for Fence {
-    /// A value still on its way is removed by the leader that sent it.
-    fn drop(&mut self) {
-        for slot in &self.storing {
-            lock(&slot.flight.state).unattended = true;
-        }
-    }
-}
-
-impl Future for Fence {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.storing.retain_mut(|slot| {
-            slot.poll(context, |phase| (!matches!(phase, Phase::Storing)).then_some(())).is_pending()
-        });
-        if self.storing.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        self.flights.stop_waiting(&self.key, self.queue());
     }
 }

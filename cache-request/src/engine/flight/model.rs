@@ -10,6 +10,7 @@
 mod circles;
 mod fences;
 mod flights;
+mod ramp;
 mod waiters;
 
 use std::{
@@ -156,24 +157,28 @@ impl World {
 }
 
 /// Counts a body while it runs, however it ends.
-struct Running<'a>(&'a World);
+struct Running<'a> {
+    world: &'a World,
+    /// Its place among the bodies that have begun, from one.
+    number: u32,
+}
 
 impl<'a> Running<'a> {
     fn new(world: &'a World) -> Self {
-        world.begun.fetch_add(1, SeqCst);
+        let number = world.begun.fetch_add(1, SeqCst) + 1;
         let running = world.running.fetch_add(1, SeqCst) + 1;
         world.most_at_once.fetch_max(running, SeqCst);
-        Self(world)
+        Self { world, number }
     }
 
     fn end(&self) {
-        self.0.ended.fetch_add(1, SeqCst);
+        self.world.ended.fetch_add(1, SeqCst);
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, SeqCst);
+        self.world.running.fetch_sub(1, SeqCst);
     }
 }
 

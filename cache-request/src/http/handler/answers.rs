@@ -6,19 +6,25 @@ use ::axum::{
     Json,
     response::{Html, Redirect},
 };
-use ::http::{HeaderMap, StatusCode};
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as _},
+};
 
 use super::{
     super::wire::{self, Blob, Fields, Octets},
-    response::may_be_kept,
+    response::{may_be_kept, may_be_shared},
 };
 use crate::{
     Error,
     attribute::answer::Answer,
     engine::value::{Value, ValueOf},
 };
+
+/// Status and header fields of an answer, as far as its type has them.
+type Head<'a> = (StatusCode, Option<Cow<'a, HeaderMap>>);
 
 /// What an answer holds, besides what `serde` knows itself.
 macro_rules! answers {
@@ -53,6 +59,10 @@ macro_rules! answers {
                 answer.map(|$owned| $from).map_err(Err)
             }
 
+            fn has_failed(answer: &Result<$answer, E>) -> bool {
+                answer.is_err()
+            }
+
             fn into_answer(self) -> Result<$answer, E> {
                 let $stored = self;
                 Ok($into)
@@ -63,8 +73,13 @@ macro_rules! answers {
             type Value = $value;
 
             fn may_be_kept($kept: &$value, statuses: &'static [u16]) -> bool {
-                let (status, headers) = $head;
-                may_be_kept(status, headers.unwrap_or(&HeaderMap::new()), statuses)
+                let (status, headers): Head<'_> = $head;
+                may_be_kept(status, &headers.unwrap_or_default(), statuses)
+            }
+
+            fn may_be_shared($kept: &$value) -> bool {
+                let (_, headers): Head<'_> = $head;
+                headers.is_none_or(|headers| may_be_shared(&headers))
             }
         }
     )*};
@@ -115,13 +130,19 @@ answers! {
     of: |answer| Cow::Owned((Headers(answer.0.clone()), answer.1.value())),
     from: |(headers, content)| (Headers(headers), content.into_value()),
     into: |(Headers(headers), content)| (headers, B::from_value(content)),
-    head: |value| (StatusCode::OK, Some(&value.0.0));
+    head: |value| (StatusCode::OK, Some(Cow::Borrowed(&value.0.0)));
+
+    [K: FieldText, V: FieldText, const N: usize, B: Content] ([(K, V); N], B) => (Pairs<K, V, N>, B::Value),
+    of: |answer| Cow::Owned((Pairs(answer.0.clone()), answer.1.value())),
+    from: |(fields, content)| (Pairs(fields), content.into_value()),
+    into: |(Pairs(fields), content)| (fields, B::from_value(content)),
+    head: |value| (StatusCode::OK, Some(Cow::Owned(value.0.fields())));
 
     [B: Content] (StatusCode, HeaderMap, B) => (Status, Headers, B::Value),
     of: |answer| Cow::Owned((Status(answer.0), Headers(answer.1.clone()), answer.2.value())),
     from: |(status, headers, content)| (Status(status), Headers(headers), content.into_value()),
     into: |(Status(status), Headers(headers), content)| (status, headers, B::from_value(content)),
-    head: |value| (value.0.0, Some(&value.1.0));
+    head: |value| (value.0.0, Some(Cow::Borrowed(&value.1.0)));
 }
 
 /// What follows a status or header fields in an answer.
@@ -173,6 +194,25 @@ pub struct Status(StatusCode);
 #[derive(Debug, Clone)]
 pub struct Headers(HeaderMap);
 
+/// Header fields as pairs of texts.
+#[derive(Debug, Clone)]
+pub struct Pairs<K, V, const N: usize>([(K, V); N]);
+
+/// The name or the value of a header field, as a text.
+pub trait FieldText: Value + AsRef<str> + Serialize + DeserializeOwned {}
+
+impl<T: Value + AsRef<str> + Serialize + DeserializeOwned> FieldText for T {}
+
+impl<K: FieldText, V: FieldText, const N: usize> Pairs<K, V, N> {
+    /// Those that are well-formed. With another one, axum makes an error of the response.
+    fn fields(&self) -> HeaderMap {
+        let field = |(name, value): &(K, V)| {
+            Some((HeaderName::try_from(name.as_ref()).ok()?, HeaderValue::try_from(value.as_ref()).ok()?))
+        };
+        self.0.iter().filter_map(field).collect()
+    }
+}
+
 /// Bytes that clones share.
 #[derive(Debug, Clone)]
 pub struct Shared(Bytes);
@@ -198,6 +238,19 @@ impl Serialize for Headers {
 impl<'de> Deserialize<'de> for Headers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         wire::read_fields(Fields::deserialize(deserializer)?).map(Self)
+    }
+}
+
+impl<K: FieldText, V: FieldText, const N: usize> Serialize for Pairs<K, V, N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0[..].serialize(serializer)
+    }
+}
+
+impl<'de, K: FieldText, V: FieldText, const N: usize> Deserialize<'de> for Pairs<K, V, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pairs: Vec<(K, V)> = Deserialize::deserialize(deserializer)?;
+        pairs.try_into().map(Self).map_err(|_| D::Error::custom("another number of header fields"))
     }
 }
 

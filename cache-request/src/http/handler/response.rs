@@ -97,6 +97,10 @@ impl<E> ValueOf<Result<Response, E>> for StoredResponse {
         }
     }
 
+    fn has_failed(answer: &Result<Response, E>) -> bool {
+        answer.is_err()
+    }
+
     fn into_answer(self) -> Result<Response, E> {
         Ok(self.into_answer())
     }
@@ -114,6 +118,10 @@ impl Answer for Response {
 
     fn may_be_kept(value: &StoredResponse, statuses: &'static [u16]) -> bool {
         may_be_kept(value.status, &value.headers, statuses)
+    }
+
+    fn may_be_shared(value: &StoredResponse) -> bool {
+        may_be_shared(&value.headers)
     }
 
     /// A body of unknown length, one that is too long, and an upgraded connection pass through.
@@ -150,9 +158,13 @@ impl<R: IntoResponse> IntoAnswer for R {
 pub(super) fn may_be_kept(status: StatusCode, headers: &HeaderMap, statuses: &[u16]) -> bool {
     let by_default = (200..400).contains(&status.as_u16())
         && ![StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    (if statuses.is_empty() { by_default } else { statuses.contains(&status.as_u16()) }) && may_be_shared(headers)
+}
+
+/// Whether a response may be given to other clients, as far as its header fields say.
+pub(super) fn may_be_shared(headers: &HeaderMap) -> bool {
     let directives = Directives::of_response(headers);
-    (if statuses.is_empty() { by_default } else { statuses.contains(&status.as_u16()) })
-        && !headers.contains_key(SET_COOKIE)
+    !headers.contains_key(SET_COOKIE)
         && !directives.no_store
         && directives.no_cache.is_none()
         && directives.private.is_none()

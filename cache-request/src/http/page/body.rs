@@ -30,6 +30,8 @@ pub type BodyError = Box<dyn StdError + Send + Sync>;
 pub struct PageBody(Kind);
 
 enum Kind {
+    /// No content, where the header may tell the length of another message.
+    Nothing,
     /// Bytes that are complete.
     Whole(Option<Bytes>),
     Parts(VecDeque<Bytes>),
@@ -38,6 +40,11 @@ enum Kind {
 }
 
 impl PageBody {
+    /// That of a 304. It tells no length, so that no layer or server writes a `Content-Length` of 0, which would be that of the page.
+    pub(super) fn of_not_modified() -> Self {
+        Self(Kind::Nothing)
+    }
+
     pub(super) fn empty() -> Self {
         Self(Kind::Whole(None))
     }
@@ -87,6 +94,7 @@ impl Body for PageBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
+            Kind::Nothing => Poll::Ready(None),
             Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Parts(parts) => Poll::Ready(parts.pop_front().map(|part| Ok(Frame::data(part)))),
             Kind::Reader(reader) => reader.poll(context),
@@ -96,6 +104,7 @@ impl Body for PageBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
+            Kind::Nothing => true,
             Kind::Whole(bytes) => bytes.is_none(),
             Kind::Parts(parts) => parts.is_empty(),
             Kind::Reader(_) => false,
@@ -105,6 +114,7 @@ impl Body for PageBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
+            Kind::Nothing => SizeHint::default(),
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::Parts(parts) => SizeHint::with_exact(parts.iter().map(|part| part.len() as u64).sum()),
             Kind::Reader(reader) => reader.size_hint(),

@@ -19,7 +19,7 @@ use super::{
     head::LastHead,
     shelf::Found,
 };
-use crate::engine::flight::Leader;
+use crate::engine::flight::{FenceCheck, Leader};
 
 /// When a request was sent on behalf of an [`Ask`], and when its response came.
 pub(super) struct Exchange<'a> {
@@ -44,6 +44,11 @@ impl<'a> Exchange<'a> {
     /// The head of the response is there.
     pub(super) fn received(&mut self) {
         self.received = self.ask.shelf.now();
+    }
+
+    /// Whether the page was invalidated since it was asked for. `None` if the cache is disabled.
+    pub(super) fn fence_check(&self) -> Option<FenceCheck> {
+        self.leader.as_ref().map(Leader::fence_check)
     }
 
     pub(super) async fn store(&mut self, page: Arc<Page>) {

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     base::timer::with_limit,
-    engine::Engine,
+    engine::{Engine, flight::FenceCheck},
     key::{Key, OwnedKey, PassThrough},
 };
 
@@ -71,6 +71,7 @@ pub(super) struct Shared {
     pub(super) headers: HeaderMap,
     pub(super) freshness: Freshness,
     pub(super) body: SharedBody,
+    pub(super) fence: Option<FenceCheck>,
 }
 
 pub(super) enum SharedBody {
@@ -84,7 +85,9 @@ impl Shared {
     pub(super) fn is_for(&self, request: &HeaderMap, directives: &Directives, now: SystemTime) -> bool {
         let Vary::Names(fields) = Vary::of(&self.headers) else { return false };
         let matches = fields.iter().all(|name| selecting(request, name) == selecting(&self.request, name));
+        let is_outdated = self.fence.as_ref().is_some_and(FenceCheck::is_fenced);
         matches
+            && !is_outdated
             && overrides(request) == overrides(&self.request)
             && self.freshness.reuse(directives, now) == Reuse::Fresh
     }

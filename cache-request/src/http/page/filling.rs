@@ -11,7 +11,7 @@ use std::{
 
 use ::http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, SET_COOKIE},
+    header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, SET_COOKIE},
     request, response,
 };
 use bytes::Bytes;
@@ -121,6 +121,7 @@ impl Filling {
                     headers: page.headers.clone(),
                     freshness: page.freshness,
                     body: SharedBody::Page(Arc::clone(&page)),
+                    fence: exchange.fence_check(),
                 });
             }
             Err(detail) => {
@@ -195,7 +196,7 @@ impl Filling {
         let mut body = pin!(collect(body, &spool, declared.as_ref(), useful));
         // A body that is there already can be sent with its tag, without letting the client wait.
         let arrived = if gets_etag { now_or_never(body.as_mut()).await } else { None };
-        let tag = arrived.as_ref().and_then(|body| body.as_deref()).map(generated_tag);
+        let tag = arrived.as_ref().and_then(|body| body.as_deref()).map(|body| generated_tag(&stored, body));
         if let Some(tag) = &tag {
             head.headers.insert(ETAG, tag.clone());
         }
@@ -207,6 +208,7 @@ impl Filling {
             headers: shared,
             freshness,
             body: SharedBody::Arriving(Arc::clone(&spool)),
+            fence: exchange.fence_check(),
         });
         let status = head.status;
         if let Some(reader) = reader {
@@ -221,7 +223,7 @@ impl Filling {
             None => body.await,
         };
         if let Some(body) = body {
-            let tag = gets_etag.then(|| tag.unwrap_or_else(|| generated_tag(&body)));
+            let tag = gets_etag.then(|| tag.unwrap_or_else(|| generated_tag(&stored, &body)));
             let head = LastHead::default();
             let page = Page { status, headers: stored, body, freshness, kept_for, has_generated_etag: false, head };
             let page = tag.into_iter().fold(page, Page::with_etag);
@@ -261,9 +263,17 @@ async fn now_or_never<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// A tag of a body. It is weak, as a layer around this one may compress the body and leave the tag (RFC 9110, section 8.8.1).
-fn generated_tag(body: &[u8]) -> HeaderValue {
-    let hash = blake3::hash(body).to_hex();
+/// A tag of a body and of what its bytes mean. It is weak, as a layer around this one may compress the body and leave the tag (RFC 9110,
+/// section 8.8.1).
+fn generated_tag(headers: &HeaderMap, body: &[u8]) -> HeaderValue {
+    let mut hasher = blake3::Hasher::new();
+    for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE] {
+        for line in headers.get_all(name) {
+            hasher.update(line.as_bytes()).update(b"\n");
+        }
+        hasher.update(b"\n");
+    }
+    let hash = hasher.update(body).finalize().to_hex();
     HeaderValue::try_from(format!("W/\"{}\"", &hash[..32])).expect("hexadecimal digits are visible")
 }
 

@@ -46,7 +46,7 @@ fn with_length(mut head: HeaderMap, status: StatusCode, length: u64) -> HeaderMa
 /// 304, from the header of a whole answer.
 pub(super) fn not_modified(mut head: HeaderMap) -> Response<PageBody> {
     make_not_modified(&mut head);
-    response(StatusCode::NOT_MODIFIED, head, PageBody::empty())
+    response(StatusCode::NOT_MODIFIED, head, PageBody::of_not_modified())
 }
 
 /// 416, which tells the length and nothing of the page (RFC 9110, section 15.5.17).

@@ -3,7 +3,7 @@
 mod answers;
 mod extractors;
 mod fields;
-mod findings;
+mod own_responses;
 
 use axum::{Router, body::Body, response::Response};
 use cache_request::{Cache, scoped};

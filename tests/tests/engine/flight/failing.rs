@@ -10,46 +10,6 @@ use futures_lite::{FutureExt, future::block_on};
 
 use crate::support::{Count, Gate, cache, ends, poll, stats};
 
-/// The followers' bodies end only together: one after the other they would never end.
-#[test]
-fn after_an_error_the_followers_run_side_by_side() {
-    static BODIES: Count = Count::new();
-    static LEAVE: Gate = Gate::new();
-    #[cache_request]
-    async fn f() -> Result<u32, u32> {
-        let body = BODIES.next();
-        if body == 1 {
-            LEAVE.passed().await;
-        } else {
-            ALL.passed().await;
-        }
-        Err(body)
-    }
-    static ALL: Gate = Gate::new();
-    ends(|| {
-        let cache = cache();
-        let mut leader = Box::pin(scoped(&cache, f()));
-        assert_eq!(poll(&mut leader), None);
-        let mut followers: Vec<_> = (0..64).map(|_| Box::pin(scoped(&cache, f()))).collect();
-        for follower in &mut followers {
-            assert_eq!(poll(follower), None);
-        }
-        assert_eq!(BODIES.get(), 1);
-        LEAVE.open();
-        assert_eq!(block_on(leader), Err(1));
-        for follower in &mut followers {
-            assert_eq!(poll(follower), None);
-        }
-        assert_eq!(BODIES.get(), 65, "all at once");
-        ALL.open();
-        let mut answers: Vec<_> = followers.into_iter().map(|follower| block_on(follower).unwrap_err()).collect();
-        answers.sort_unstable();
-        assert!(answers.into_iter().eq(2..=65), "each has its own");
-        let stats = stats(&cache, 65);
-        assert_eq!((stats.misses.total(), stats.coalesced, stats.faults.total()), (65, 0, 0));
-    });
-}
-
 #[test]
 fn after_an_error_plain_followers_run_their_own() {
     static BODIES: Count = Count::new();

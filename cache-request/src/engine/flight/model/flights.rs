@@ -20,14 +20,14 @@ fn complete(mut leader: Leader<'_>, share: impl FnOnce() -> Option<Shared>) {
 fn value(outcome: &Outcome) -> Option<u32> {
     match outcome {
         Outcome::Value(shared) => shared.downcast_ref().copied(),
-        Outcome::Nothing | Outcome::Abandoned => None,
+        Outcome::Err(_) | Outcome::Nothing | Outcome::Room => None,
     }
 }
 
 #[test]
 fn who_joins_is_woken() {
     exhaust(|| {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(Flights::new(16));
         let Join::Leader(leader) = flights.join(&flight_key()) else { unreachable!() };
         let joiner = thread::spawn({
             let flights = Arc::clone(&flights);
@@ -48,7 +48,7 @@ fn assert_nothing_stays(
     keep: impl Fn(&Leader<'_>, &Mutex<Option<u32>>) + Send + Sync + 'static,
 ) {
     exhaust(move || {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(Flights::new(16));
         let store = Arc::new(Mutex::new(None));
         let Join::Leader(leader) = flights.join(&flight_key()) else { unreachable!() };
         let invalidator = thread::spawn({
@@ -83,7 +83,7 @@ fn a_deletion_comes_after_what_was_on_its_way() {
 #[test]
 fn who_gives_up_is_followed_by_a_leader() {
     explore(|| {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(Flights::new(16));
         let leader = match flights.join(&flight_key()) {
             Join::Leader(leader) => leader,
             Join::Waiter(_) => unreachable!(),
@@ -95,7 +95,7 @@ fn who_gives_up_is_followed_by_a_leader() {
                     loop {
                         match flights.join(&flight_key()) {
                             Join::Leader(leader) => return complete(leader, || Some(Arc::new(6_u32) as Shared)),
-                            Join::Waiter(wait) => flights.give_up_on(&flight_key(), &wait),
+                            Join::Waiter(wait) => flights.give_up_on(&wait),
                         }
                     }
                 })
@@ -114,6 +114,48 @@ fn who_gives_up_is_followed_by_a_leader() {
             waiter.join().unwrap();
         }
         patient.join().unwrap();
+        assert!(flights.running.is_empty());
+    });
+}
+
+/// Two bodies fail and two run then, one of which has a value: it is for all the others, also for those who were about to lead.
+#[test]
+fn a_value_reaches_all_who_wait_when_it_comes() {
+    explore(|| {
+        let flights = Arc::new(Flights::new(16));
+        let (begun, waiting) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let callers: Vec<_> = (0..6)
+            .map(|_| {
+                let (flights, begun, waiting) = (Arc::clone(&flights), Arc::clone(&begun), Arc::clone(&waiting));
+                thread::spawn(move || {
+                    let mut joined = flights.join(&flight_key());
+                    if matches!(joined, Join::Waiter(_)) {
+                        waiting.fetch_add(1, SeqCst);
+                    }
+                    loop {
+                        match joined {
+                            Join::Leader(mut leader) => {
+                                while waiting.load(SeqCst) < 5 {
+                                    thread::yield_now();
+                                }
+                                if begun.fetch_add(1, SeqCst) < 2 {
+                                    return leader.fail(|| None);
+                                }
+                                return complete(leader, || Some(Arc::new(5_u32) as Shared));
+                            }
+                            Join::Waiter(mut wait) => match future::block_on(&mut wait) {
+                                Outcome::Room => joined = flights.join_again(wait),
+                                shared => return assert_eq!(value(&shared), Some(5)),
+                            },
+                        }
+                    }
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        assert!(begun.load(SeqCst) <= 4, "a body began beside the value");
         assert!(flights.running.is_empty());
     });
 }

@@ -85,37 +85,6 @@ fn a_waiter_that_goes_away_is_not_missed() {
 }
 
 #[test]
-fn after_an_error_the_waiters_go_on_side_by_side() {
-    type Answer = Result<u32, u32>;
-    fn policy() -> Policy<Answer, u32> {
-        Policy::of_result().serialised()
-    }
-    explore(|| {
-        let world = World::in_memory();
-        let calls: Vec<_> = (0..4)
-            .map(|caller| {
-                let world = Arc::clone(&world);
-                // A barrier would be a proof that they run at once, but not all of them need come to wait.
-                thread::spawn(move || {
-                    scoped_sync(&world.cache, || {
-                        plain(1, policy(), || {
-                            world.plain_body();
-                            Answer::Err(caller)
-                        })
-                        .call()
-                    })
-                })
-            })
-            .collect();
-        for (caller, call) in (0..).zip(calls) {
-            assert_eq!(call.join().unwrap(), Err(caller), "each has the error of its own body");
-        }
-        assert_eq!(world.ended(), 4);
-        world.assert_quiet();
-    });
-}
-
-#[test]
 fn after_a_panic_the_waiters_go_on() {
     explore(|| {
         let world = World::in_memory();

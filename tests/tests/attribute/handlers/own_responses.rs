@@ -1,4 +1,4 @@
-//! What a review found. Each of these tests fails until that is put right.
+//! Responses that are for one client, and handlers inside handlers.
 
 use std::{convert::Infallible, pin::Pin};
 
