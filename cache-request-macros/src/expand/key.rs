@@ -60,8 +60,8 @@ fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
     let added = match origin {
         Origin::Argument(ty) if has_fields(plan) && types::tuple(ty).is_none() => {
             let before = headers(plan, *span, |argument| argument.bindings.iter().all(|binding| binding.name != *name));
-            let rest = quote_spanned!(*span=> (&&#private::HeadersIn::of(#value)).__cache_request_rest());
-            let rest = quote_spanned!(*span=> #before.rest_or(#rest, #value));
+            let besides = quote_spanned!(*span=> (&&#private::HeadersIn::of(#value)).__cache_request_besides());
+            let rest = quote_spanned!(*span=> #before.rest_or(#besides, #value).__cache_request_rest());
             add_value(plan, key, &rest, *span, true)
         }
         Origin::Argument(ty) => add_argument(plan, key, ty, value, *span),
@@ -82,7 +82,7 @@ fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
     quote!(#(#cfg)* #added;)
 }
 
-/// Whether fields of a request are parts. The first argument that has them is no part then.
+/// Whether fields of a request are parts. Of the first argument that has them, the type says what else is.
 fn has_fields(plan: &Plan) -> bool {
     matches!(&plan.key, KeyPlan::Parts { parts, .. } if parts.iter().any(|part| matches!(part.origin, Origin::Field(_))))
 }

@@ -35,6 +35,23 @@ async fn two_nests_share_a_page() {
 
 /// RFC 9110, section 4.2.3.
 #[tokio::test]
+async fn a_default_port_was_another_host() {
+    let bench = Bench::new(numbered(&[]));
+    for [with, without] in
+        [["http://a.example:80/", "http://a.example/"], ["https://a.example:443/", "https://a.example/"]]
+    {
+        let get = async |target: &str| {
+            let authority = target.split('/').nth(2).unwrap();
+            bench.get_with(target, &[("host", authority)]).await
+        };
+        get(with).await;
+        assert!(get(without).await.is_hit(), "{with}");
+    }
+    assert!(!bench.get_with("/", &[("host", "a.example:443")]).await.is_hit(), "the port of another scheme");
+}
+
+/// RFC 9110, section 4.2.3.
+#[tokio::test]
 async fn an_empty_path_had_another_page_than_the_root() {
     for layer in [CachePage::new(), CachePage::new().sort_query()] {
         let bench = Bench::with(layer, numbered(&[]));

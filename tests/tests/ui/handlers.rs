@@ -56,6 +56,11 @@ async fn two_of_headers(ours: HeaderMap, theirs: HeaderMap) -> String {
     String::new()
 }
 
+#[cache_request(vary(header("accept-language")))]
+async fn field_of_request(request: Request) -> String {
+    String::new()
+}
+
 #[cache_request(vary(header("accept language")))]
 async fn no_name(headers: HeaderMap) -> String {
     String::new()

@@ -19,6 +19,42 @@ pub trait HasHeaders {
     type Fields: HeaderFields;
     /// The header fields.
     fn headers(&self) -> &Self::Fields;
+    /// What of the argument is in the key besides the fields that `vary` names.
+    fn rest(&self) -> impl Rest;
+}
+
+/// What of an argument is in the key.
+pub trait Rest {
+    /// The type of the part.
+    type Part: ?Sized;
+    /// The part.
+    fn __cache_request_rest(&self) -> &Self::Part;
+}
+
+/// An argument of which only fields are in the key.
+#[derive(Debug)]
+pub(crate) struct FieldsOnly;
+
+impl LeftOut for FieldsOnly {}
+
+impl Rest for FieldsOnly {
+    type Part = Self;
+
+    fn __cache_request_rest(&self) -> &Self {
+        self
+    }
+}
+
+/// An argument as a whole.
+#[derive(Debug)]
+pub struct Whole<'a, T: ?Sized>(pub(crate) &'a T);
+
+impl<T: ?Sized> Rest for Whole<'_, T> {
+    type Part = T;
+
+    fn __cache_request_rest(&self) -> &T {
+        self.0
+    }
 }
 
 /// One argument.
@@ -41,21 +77,15 @@ pub struct Found<'a, F>(&'a F);
 #[derive(Debug)]
 pub struct NoHeaders;
 
-/// The argument has the header fields. It is no part of the key by itself.
+/// The argument has the header fields.
 pub trait ArgumentHasHeaders<'a> {
     /// What holds them.
     type Fields: HeaderFields;
     /// The header fields.
     fn __cache_request_headers(&self) -> Found<'a, Self::Fields>;
     /// In place of the argument in the key.
-    fn __cache_request_rest(&self) -> &'a Rest;
+    fn __cache_request_besides(&self) -> impl Rest;
 }
-
-/// In place of an argument of which only fields are in the key.
-#[derive(Debug)]
-pub struct Rest;
-
-impl LeftOut for Rest {}
 
 impl<'a, T: HasHeaders> ArgumentHasHeaders<'a> for &HeadersIn<'a, T> {
     type Fields = T::Fields;
@@ -64,8 +94,8 @@ impl<'a, T: HasHeaders> ArgumentHasHeaders<'a> for &HeadersIn<'a, T> {
         Found(self.0.headers())
     }
 
-    fn __cache_request_rest(&self) -> &'a Rest {
-        &Rest
+    fn __cache_request_besides(&self) -> impl Rest {
+        self.0.rest()
     }
 }
 
@@ -76,7 +106,7 @@ pub trait ArgumentWithoutHeaders<'a> {
     /// None.
     fn __cache_request_headers(&self) -> NoHeaders;
     /// The argument.
-    fn __cache_request_rest(&self) -> &'a Self::Argument;
+    fn __cache_request_besides(&self) -> Whole<'a, Self::Argument>;
 }
 
 impl<'a, T: ?Sized> ArgumentWithoutHeaders<'a> for HeadersIn<'a, T> {
@@ -86,8 +116,8 @@ impl<'a, T: ?Sized> ArgumentWithoutHeaders<'a> for HeadersIn<'a, T> {
         NoHeaders
     }
 
-    fn __cache_request_rest(&self) -> &'a T {
-        self.0
+    fn __cache_request_besides(&self) -> Whole<'a, T> {
+        Whole(self.0)
     }
 }
 
@@ -111,8 +141,8 @@ impl<F> Found<'_, F> {
     }
 
     /// The fields are of an argument before this one, so the whole of this one counts.
-    pub fn rest_or<T, A: ?Sized>(self, _rest: T, argument: &A) -> &A {
-        argument
+    pub fn rest_or<T, A: ?Sized>(self, _rest: T, argument: &A) -> Whole<'_, A> {
+        Whole(argument)
     }
 }
 

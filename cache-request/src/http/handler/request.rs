@@ -6,7 +6,7 @@ use super::super::rules::fields::cookies;
 use crate::{
     attribute::part::{
         extractor::Extractor,
-        headers::{HasHeaders, HeaderFields},
+        headers::{FieldsOnly, HasHeaders, HeaderFields, Rest, Whole},
     },
     key::KeyBuilder,
 };
@@ -58,6 +58,10 @@ impl HasHeaders for HeaderMap {
     fn headers(&self) -> &Self {
         self
     }
+
+    fn rest(&self) -> impl Rest {
+        FieldsOnly
+    }
 }
 
 impl HasHeaders for Parts {
@@ -66,6 +70,10 @@ impl HasHeaders for Parts {
     fn headers(&self) -> &HeaderMap {
         &self.headers
     }
+
+    fn rest(&self) -> impl Rest {
+        Target(self)
+    }
 }
 
 impl<B> HasHeaders for Request<B> {
@@ -73,5 +81,32 @@ impl<B> HasHeaders for Request<B> {
 
     fn headers(&self) -> &HeaderMap {
         self.headers()
+    }
+
+    /// It has a body, so the attribute has to say that it is left out.
+    fn rest(&self) -> impl Rest {
+        Whole(self)
+    }
+}
+
+/// Method and URI of a request.
+struct Target<'a>(&'a Parts);
+
+impl Extractor for Target<'_> {
+    type Content = ();
+
+    fn add_to(&self, key: &mut KeyBuilder<'_>) {
+        key.sequence(|key| {
+            self.0.method.add_to(key);
+            self.0.uri.add_to(key);
+        });
+    }
+}
+
+impl Rest for Target<'_> {
+    type Part = Self;
+
+    fn __cache_request_rest(&self) -> &Self {
+        self
     }
 }

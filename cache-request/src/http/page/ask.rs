@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::AGE, request::Parts};
+use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::{AGE, CONTENT_LENGTH}, request::Parts};
 
 use super::{
     super::rules::{
@@ -94,6 +94,11 @@ impl<'a> Ask<'a> {
         let make = || {
             let mut head = page.headers.clone();
             head.insert(AGE, HeaderValue::from(moment.age));
+            if page.status != StatusCode::NO_CONTENT {
+                // The answer to HEAD tells it as well (RFC 9110, section 8.6). Without it, a layer around this one may tell that of the
+                // empty body.
+                head.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(page.body.len()));
+            }
             self.complete(&mut head, &handling);
             head
         };

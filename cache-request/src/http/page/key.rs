@@ -106,9 +106,10 @@ impl<'a> Target<'a> {
         if authority.is_empty() || !authority.bytes().all(is_host) {
             return None;
         }
+        let scheme = scheme.or(uri.scheme_str()).map_or(Cow::Borrowed("http"), lower);
         Some(Self {
-            scheme: scheme.or(uri.scheme_str()).map_or(Cow::Borrowed("http"), lower),
-            authority: lower(authority),
+            authority: lower(without_default_port(&scheme, authority)),
+            scheme,
             path_and_query: rules.normalised(uri.path_and_query()?.as_str()),
         })
     }
@@ -172,6 +173,12 @@ fn proxied_scheme<'a>(headers: &'a HeaderMap, field: &HeaderName) -> Option<&'a 
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
     let is_known = |scheme: &&str| ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
     line.to_str().ok().filter(is_known)
+}
+
+/// The authority without the port that the scheme has by default (RFC 9110, section 4.2.3).
+fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    authority.strip_suffix(port).unwrap_or(authority)
 }
 
 fn lower(text: &str) -> Cow<'_, str> {

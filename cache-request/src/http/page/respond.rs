@@ -25,22 +25,13 @@ pub(super) fn page_response(page: &Page, method: &Method, request: &HeaderMap, h
     }
     let length = page.body.len() as u64;
     if method == Method::HEAD {
-        return response(page.status, with_length(head, page.status, length), PageBody::empty());
+        return response(page.status, head, PageBody::empty());
     }
     match wanted(method, request, page.status, &page.headers, length) {
         Wanted::Whole => response(page.status, head, PageBody::of(page.body.clone())),
         Wanted::Unsatisfiable => unsatisfiable(&head, length),
         Wanted::Parts(parts) => partial(page, head, &parts),
     }
-}
-
-/// The header of an answer to HEAD, which tells the length that GET has (RFC 9110, section 8.6). Else a layer around this one may tell that
-/// of the empty body.
-fn with_length(mut head: HeaderMap, status: StatusCode, length: u64) -> HeaderMap {
-    if status != StatusCode::NO_CONTENT {
-        head.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
-    }
-    head
 }
 
 /// 304, from the header of a whole answer.

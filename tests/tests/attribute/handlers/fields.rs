@@ -1,6 +1,11 @@
 //! `vary(header("…"))` and `vary(cookie("…"))`.
 
-use axum::{Router, body::Body, extract::Request, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    routing::{any, get},
+};
 use cache_request::cache_request;
 use http::{HeaderMap, HeaderValue, request::Parts};
 
@@ -14,11 +19,22 @@ async fn by_fields(headers: HeaderMap) -> String {
 }
 
 #[cache_request(vary(header("accept")))]
-async fn by_parts(uri: http::Uri, parts: Parts) -> String {
-    format!("{uri} {:?} {}", parts.headers.get("accept"), BODIES.next())
+async fn by_parts(parts: Parts) -> String {
+    format!("{} {} {:?} {}", parts.method, parts.uri, parts.headers.get("accept"), BODIES.next())
 }
 
-#[cache_request(vary(header("accept")))]
+#[test]
+fn all_targets_had_one_answer_beside_a_field() {
+    let site = Site::of(Router::new().route("/{*path}", any(by_parts)));
+    let ask = |method: &str, uri: &str| text(site.ask(super::get(uri).method(method).body(Body::empty()).unwrap()));
+    let first = ask("GET", "/a?x=1");
+    assert_eq!(ask("GET", "/a?x=1"), first);
+    for other in [ask("GET", "/b?x=1"), ask("GET", "/a?x=2"), ask("PUT", "/a?x=1")] {
+        assert_ne!(other, first);
+    }
+}
+
+#[cache_request(skip(request), vary(header("accept")))]
 async fn by_request(request: Request) -> String {
     format!("{:?} {}", request.headers().get("accept"), BODIES.next())
 }
