@@ -13,7 +13,6 @@ events {}
 http {
     access_log off;
     sendfile on;
-    tcp_nopush on;
     keepalive_requests 1000000000;
     open_file_cache max=16;
     client_body_temp_path body;
