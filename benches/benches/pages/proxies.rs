@@ -12,7 +12,6 @@ error_log error.log;
 events {}
 http {
     access_log off;
-    sendfile on;
     keepalive_requests 1000000000;
     open_file_cache max=16;
     client_body_temp_path body;
