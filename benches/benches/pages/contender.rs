@@ -81,7 +81,7 @@ impl Contender {
         let address = server.address();
         assert_eq!(load::get(address, site::PAGE).len(), size, "{}", self.name);
         load::run(address, WARM_UP);
-        // Whoever asks first may not be alone.
+        // Several connections may have asked before it was cached.
         let made = site::made(maker.address());
         assert_eq!(made > 0, self.name != BARE, "{} made {made} pages before its first hit", self.name);
         let before = usage::cpu_seconds(server.id());
