@@ -7,6 +7,7 @@ pub mod poll;
 pub mod quiet;
 pub mod rounds;
 pub mod samples;
+pub mod server;
 pub mod streams;
 pub mod table;
 pub mod values;

@@ -1,5 +1,6 @@
 //! What allocates: a process of its own, whose allocator counts.
 
+mod handlers;
 mod hits;
 mod keys;
 mod pages;
