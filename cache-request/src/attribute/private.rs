@@ -25,6 +25,6 @@ pub mod key_parts {
     pub use crate::attribute::part::{
         ArgumentAsWhole as _, ArgumentByBindings as _, PartBySerde as _, PartLeftOut as _, PartOfArray as _,
         PartOfArrays as _, PartOfCube as _, PartOfExtractor as _, PartUnknown as _,
-        headers::{ArgumentHasHeaders as _, ArgumentWithoutHeaders as _},
+        headers::{ArgumentHasHeaders as _, ArgumentWithoutHeaders as _, Rest as _},
     };
 }
