@@ -42,9 +42,5 @@ impl Default for Switch {
 /// A form is as ever: what it makes the cache forget must not come back when the cache is on again.
 pub(crate) async fn obey(State(switch): State<Switch>, request: Request, next: Next) -> Response {
     let reads = request.method().is_safe() || request.uri().path() == "/rpc";
-    if reads && !switch.is_on() {
-        scoped(&switch.0.null, next.run(request)).await
-    } else {
-        next.run(request).await
-    }
+    if reads && !switch.is_on() { scoped(&switch.0.null, next.run(request)).await } else { next.run(request).await }
 }
