@@ -17,7 +17,7 @@ fn visitors_ask_for_as_many_pages_as_they_are_told_and_report() {
     let (with, without) = report.split_once("\nWithout it\n").expect("it has two parts");
     for (part, pages) in [(with, 2000), (without, 20)] {
         assert_eq!(figure(part, "pageviews"), pages);
-        for name in ["time", "pageviews a second", "CPU a thousand pages", "CPU of the visitors"] {
+        for name in ["time", "pageviews a second", "CPU of the site", "CPU of the visitors"] {
             line(part, name);
         }
     }

@@ -34,12 +34,12 @@ impl Choice {
             }
         }
         pages.retain(|page| !refused.contains(page));
-        Ok(Self::among(pages))
+        Ok(Self::among(&pages))
     }
 
     /// Zipf's law: the second page is half as popular as the first, the third a third. The order is by chance, so a page's
     /// popularity has nothing to do with its cost.
-    fn among(pages: BTreeSet<String>) -> Self {
+    fn among(pages: &BTreeSet<String>) -> Self {
         let mut requests: Vec<_> = pages.iter().map(|page| get(page)).collect();
         Rng::with_seed(SEED).shuffle(&mut requests);
         let popularity = (1..=requests.len()).map(|rank| 1.0 / rank as f64);

@@ -1,4 +1,5 @@
-//! A client of HTTP/1.1 that does little, so that the processors are there for the site.
+//! A client of HTTP/1.1 that does little, so that the processors are there for the site. The client of hyper takes a third more
+//! CPU a request.
 
 use httparse::{EMPTY_HEADER, Response, Status};
 use tokio::{

@@ -64,8 +64,8 @@ impl Measured {
         println!("  time                      {wall:.1} s");
         println!("  pageviews a second        {:.0}", *pages as f64 / wall);
         println!("  hits                      {hits}, {:.3} %", *hits as f64 / *pages as f64 * 100.0);
-        println!("  CPU a thousand pages      {:.4} s", self.cpu_a_page() * 1000.0);
-        println!("  CPU of the visitors       {:.4} s", own_cpu.as_secs_f64() / pages_of_thousand);
+        println!("  CPU of the site           {:.4} s a thousand pages", self.cpu_a_page() * 1000.0);
+        println!("  CPU of the visitors       {:.4} s a thousand pages", own_cpu.as_secs_f64() / pages_of_thousand);
     }
 }
 
