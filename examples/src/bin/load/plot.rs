@@ -47,8 +47,8 @@ pub(crate) async fn run(file: &str) -> Result<(), Error> {
     };
 
     let chart = Chart { rate, every: SAMPLE.as_secs_f64(), samples };
-    let (before, after) = chart.means();
-    println!("CPU of the site: {before:.1} % of a core without the cache, {after:.1} % with it");
+    let (off, on) = chart.means();
+    println!("CPU of the site: {off:.1} % of a core without the cache, {on:.1} % with it");
     fs::write(file, chart.svg()).map_err(|error| format!("{file} cannot be written: {error}"))?;
     println!("{file} shows it");
     Ok(())
