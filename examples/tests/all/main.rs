@@ -3,6 +3,8 @@
 mod browser;
 mod changes;
 mod departures;
+mod load;
 mod rpc;
 mod site;
 mod small;
+mod switch;

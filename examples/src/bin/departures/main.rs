@@ -19,6 +19,7 @@
 //! - `pages.rs` writes the HTML
 //! - `rpc.rs` answers programs, by JSON-RPC
 //! - `journal.rs` notes what became of each request, and why
+//! - `switch.rs` turns the cache off and on
 
 mod arguments;
 mod cache;
@@ -28,6 +29,7 @@ mod pages;
 mod queries;
 mod rpc;
 mod site;
+mod switch;
 
 use std::{env, error::Error, process::ExitCode, time::Instant};
 

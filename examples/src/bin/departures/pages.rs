@@ -191,8 +191,12 @@ pub(crate) fn worst_routes(limit: Limit, worst: &[Route]) -> Page {
     page("The worst routes", Some(&worst_routes_address(limit)), &body)
 }
 
-pub(crate) fn stats(entries: &[Entry], counters: &str) -> Page {
+pub(crate) fn stats(cache_is_on: bool, entries: &[Entry], counters: &str) -> Page {
     let body = html! {
+        form.again method="post" action="/cache" {
+            span { "The cache is " b { @if cache_is_on { "on" } @else { "off" } } "." }
+            button #turn name="on" value=(!cache_is_on) { "Turn it " @if cache_is_on { "off" } @else { "on" } }
+        }
         section {
             h1 { "The last requests" }
             div.scroll { table #requests {

@@ -27,6 +27,7 @@ use crate::{
     data::Db,
     journal::{self, Journal},
     pages, queries, rpc,
+    switch::{self, Switch},
 };
 
 pub(crate) const BUSIEST: Limit = Limit::of(12);
@@ -40,6 +41,7 @@ struct Site {
     db: Db,
     pages: CachePage,
     journal: Journal,
+    switch: Switch,
 }
 
 impl FromRef<Site> for Db {
@@ -50,7 +52,7 @@ impl FromRef<Site> for Db {
 
 /// A layer is around those above it. What comes after them all is not for the cache of pages.
 pub(crate) fn router(db: Db) -> Router {
-    let site = Site { pages: cache::pages(&db), journal: Journal::default(), db };
+    let site = Site { pages: cache::pages(&db), journal: Journal::default(), switch: Switch::default(), db };
     Router::new()
         .route("/", get(home).post(forget_home))
         .route("/airports", get(find_airport))
@@ -66,6 +68,8 @@ pub(crate) fn router(db: Db) -> Router {
         .route("/rpc", post(rpc::endpoint))
         .route("/stats", get(stats))
         .route("/stats.json", get(async |State(site): State<Site>| not_stored(json(&site))))
+        .layer(from_fn_with_state(site.switch.clone(), switch::obey))
+        .route("/cache", post(turn_cache))
         .with_state(site)
 }
 
@@ -141,9 +145,7 @@ async fn rename_airport(
     headers: HeaderMap,
     names: Result<Form<Names>, FormRejection>,
 ) -> Result<Redirect, Refusal> {
-    if headers.get("sec-fetch-site").is_some_and(|origin| origin != "same-origin") {
-        return Err(Refusal::Forbidden);
-    }
+    from_this_site(&headers)?;
     let iata: Iata = iata.parse().map_err(Refusal::BadRequest)?;
     let Form(Names { name, city }) = names?;
     let (name, city) = (checked_name(&name)?, checked_name(&city)?);
@@ -157,6 +159,14 @@ async fn rename_airport(
     });
     change.await.map_err(|_| Refusal::Fault)??;
     Ok(Redirect::to(&page))
+}
+
+/// Refuses a form that is on a page of another site. Browsers say where it is.
+fn from_this_site(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get("sec-fetch-site") {
+        Some(origin) if origin != "same-origin" => Err(Refusal::Forbidden),
+        _ => Ok(()),
+    }
 }
 
 fn checked_name(text: &str) -> Result<String, Refusal> {
@@ -252,12 +262,28 @@ async fn stats(State(site): State<Site>, headers: HeaderMap) -> Response {
     if accept.contains("application/json") {
         not_stored(json(&site))
     } else {
-        not_stored(pages::stats(&site.journal.entries(), &cache::stats().to_string()))
+        not_stored(pages::stats(site.switch.is_on(), &site.journal.entries(), &cache::stats().to_string()))
     }
 }
 
 fn json(site: &Site) -> impl IntoResponse {
     Json(json!({ "requests": site.journal.entries(), "cache": cache::stats() }))
+}
+
+#[derive(Deserialize)]
+struct Turn {
+    on: bool,
+}
+
+/// Turns the cache off or on, and leads to the page that says which it is.
+async fn turn_cache(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    turn: Result<Form<Turn>, FormRejection>,
+) -> Result<Redirect, Refusal> {
+    from_this_site(&headers)?;
+    site.switch.turn(turn?.on);
+    Ok(Redirect::to("/stats"))
 }
 
 fn not_stored(response: impl IntoResponse) -> Response {
