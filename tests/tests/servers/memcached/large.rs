@@ -28,7 +28,7 @@ fn backend(url: &str) -> MemcachedBackend {
 
 /// Bytes that differ from place to place and from seed to seed.
 fn value(seed: u8, length: usize) -> Vec<u8> {
-    (0..length).map(|place| (place * 7919 >> 5) as u8 ^ seed).collect()
+    (0..length).map(|place| ((place * 7919) >> 5) as u8 ^ seed).collect()
 }
 
 /// The item under a key.
@@ -155,7 +155,9 @@ fn chunks_end_with_their_head_and_not_before() {
     });
 }
 
-/// What may happen to the items of a large value.
+/// What may happen to the items of a large value: its name, and what does it to the chunks of these keys.
+type Harm<'a> = (&'a str, &'a dyn Fn(&[String]));
+
 #[test]
 fn a_value_whose_chunks_are_not_its_own_is_a_miss_until_it_is_written_again() {
     let memcached = Memcached::start(&[]);
@@ -164,7 +166,7 @@ fn a_value_whose_chunks_are_not_its_own_is_a_miss_until_it_is_written_again() {
     let (large, other) = (value(1, 2 << 20), value(2, 2 << 20));
     let set = |key: &str, value: &[u8]| assert!(client.run(Set::new(key, value)).unwrap().applied());
     let read = |key: &str| memcached.look(key).value.unwrap();
-    let harms: [(&str, &dyn Fn(&[String])); 7] = [
+    let harms: [Harm<'_>; 7] = [
         ("one is gone", &|chunks| drop(client.run(Delete::new(&chunks[3])).unwrap())),
         ("all are gone", &|chunks| chunks.iter().for_each(|chunk| drop(client.run(Delete::new(chunk)).unwrap()))),
         ("one is empty", &|chunks| set(&chunks[0], b"")),
