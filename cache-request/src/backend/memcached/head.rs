@@ -31,7 +31,7 @@ use crate::{Error, ErrorKind};
 /// line end, and the key, which has at most 250.
 pub(super) const CHUNK_BYTES: usize = (512 << 10) - 512;
 
-/// The most chunks of a value, so that a head that somebody else has written does not ask for any number of them.
+/// The most chunks of a value, so that a foreign head does not make a reader ask for any number of them.
 const MAX_CHUNKS: u64 = 1024;
 
 /// The largest value.

@@ -212,7 +212,7 @@ fn a_value_whose_chunks_are_not_its_own_is_a_miss_until_it_is_written_again() {
 
 /// Bytes that claim to be a head are none of this backend's, and the next write replaces them.
 #[test]
-fn a_head_that_nobody_wrote_is_corrupt() {
+fn a_head_that_no_backend_wrote_is_corrupt() {
     let memcached = Memcached::start(&[]);
     let backend = backend(&memcached.url());
     let large = value(1, 1 << 20);
@@ -274,7 +274,7 @@ fn two_writers_mixed_their_chunks() {
             let mut whole = 0;
             while !is_done.load(SeqCst) {
                 let found = block_on(backend.get("key")).unwrap();
-                assert!(found.as_ref().is_none_or(|found| values.contains(found)), "a value that nobody wrote");
+                assert!(found.as_ref().is_none_or(|found| values.contains(found)), "a value that no writer wrote");
                 whole += u32::from(found.is_some());
             }
             whole
