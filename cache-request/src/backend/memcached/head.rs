@@ -31,7 +31,7 @@ use crate::{Error, ErrorKind};
 /// line end, and the key, which has at most 250.
 pub(super) const CHUNK_BYTES: usize = (512 << 10) - 512;
 
-/// The most chunks of a value, so that a head that somebody else has written does not ask for any number of them.
+/// The most chunks of a value, so that a foreign head does not make a reader ask for any number of them.
 const MAX_CHUNKS: u64 = 1024;
 
 /// The largest value.
@@ -176,10 +176,12 @@ mod tests {
     use super::*;
 
     fn value(length: usize) -> Vec<u8> {
-        (0..length).map(|place| (place * 7919 >> 5) as u8).collect()
+        (0..length).map(|place| ((place * 7919) >> 5) as u8).collect()
     }
 
-    fn chunks(head: &Head, value: &[u8]) -> Vec<Option<Vec<u8>>> {
+    type Chunks = Vec<Option<Vec<u8>>>;
+
+    fn chunks(head: &Head, value: &[u8]) -> Chunks {
         head.divide(value).map(|chunk| Some(chunk.to_vec())).collect()
     }
 
@@ -200,7 +202,7 @@ mod tests {
     fn no_other_chunks_make_the_value() {
         let value = value(2 * CHUNK_BYTES + 5);
         let head = Head::of(&value).unwrap();
-        let changes: [fn(&mut Vec<Option<Vec<u8>>>); 7] = [
+        let changes: [fn(&mut Chunks); 7] = [
             |chunks| chunks[1] = None,
             |chunks| drop(chunks.pop()),
             |chunks| chunks.push(Some(Vec::new())),

@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Writes the chunks of a large value, and returns what to write under its key. Until that is there, nobody asks for them.
+    /// Writes the chunks of a large value, and returns what to write under its key. Until that is there, no reader asks for them.
     pub(super) async fn spread<'v>(&self, server: usize, expiry: Expiry, value: &'v [u8]) -> Result<Body<'v>, Failure> {
         let Some(head) = Head::of(value) else { return Ok(Body::Value(value.into())) };
         let written = self.chunks(server).write(&[(head, expiry, value)]).await;

@@ -172,7 +172,7 @@ fn what_is_too_large_is_counted_and_not_sent_again() {
         for _ in 0..5 {
             assert_eq!(bytes(3_000_000).len(), 3_000_000);
         }
-        assert_eq!(bytes(100_000), bytes(100_000));
+        assert_eq!(bytes(50_000), bytes(50_000));
     });
     let stats = cache.stats();
     println!("{stats}");
