@@ -20,7 +20,11 @@ pub trait HasHeaders {
     /// The header fields.
     fn headers(&self) -> &Self::Fields;
     /// What of the argument is in the key besides the fields that `vary` names.
-    fn rest(&self) -> impl Rest;
+    type Rest<'a>: Rest
+    where
+        Self: 'a;
+    /// The same.
+    fn rest(&self) -> Self::Rest<'_>;
 }
 
 /// What of an argument is in the key.
@@ -33,7 +37,7 @@ pub trait Rest {
 
 /// An argument of which only fields are in the key.
 #[derive(Debug)]
-pub(crate) struct FieldsOnly;
+pub struct FieldsOnly;
 
 impl LeftOut for FieldsOnly {}
 
@@ -83,18 +87,21 @@ pub trait ArgumentHasHeaders<'a> {
     type Fields: HeaderFields;
     /// The header fields.
     fn __cache_request_headers(&self) -> Found<'a, Self::Fields>;
-    /// In place of the argument in the key.
-    fn __cache_request_besides(&self) -> impl Rest;
+    /// What is in the key in place of the argument.
+    type Besides: Rest;
+    /// The same.
+    fn __cache_request_besides(&self) -> Self::Besides;
 }
 
 impl<'a, T: HasHeaders> ArgumentHasHeaders<'a> for &HeadersIn<'a, T> {
+    type Besides = T::Rest<'a>;
     type Fields = T::Fields;
 
     fn __cache_request_headers(&self) -> Found<'a, T::Fields> {
         Found(self.0.headers())
     }
 
-    fn __cache_request_besides(&self) -> impl Rest {
+    fn __cache_request_besides(&self) -> T::Rest<'a> {
         self.0.rest()
     }
 }

@@ -54,43 +54,50 @@ impl HeaderFields for HeaderMap {
 
 impl HasHeaders for HeaderMap {
     type Fields = Self;
+    type Rest<'a> = FieldsOnly;
 
     fn headers(&self) -> &Self {
         self
     }
 
-    fn rest(&self) -> impl Rest {
+    fn rest(&self) -> FieldsOnly {
         FieldsOnly
     }
 }
 
 impl HasHeaders for Parts {
     type Fields = HeaderMap;
+    type Rest<'a> = Target<'a>;
 
     fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    fn rest(&self) -> impl Rest {
+    fn rest(&self) -> Target<'_> {
         Target(self)
     }
 }
 
 impl<B> HasHeaders for Request<B> {
     type Fields = HeaderMap;
+    type Rest<'a>
+        = Whole<'a, Self>
+    where
+        B: 'a;
 
     fn headers(&self) -> &HeaderMap {
         self.headers()
     }
 
     /// It has a body, so the attribute has to say that it is left out.
-    fn rest(&self) -> impl Rest {
+    fn rest(&self) -> Whole<'_, Self> {
         Whole(self)
     }
 }
 
 /// Method and URI of a request.
-struct Target<'a>(&'a Parts);
+#[derive(Debug)]
+pub struct Target<'a>(&'a Parts);
 
 impl Extractor for Target<'_> {
     type Content = ();

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::{AGE, CONTENT_LENGTH}, request::Parts};
+use ::http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    header::{AGE, CONTENT_LENGTH},
+    request::Parts,
+};
 
 use super::{
     super::rules::{
