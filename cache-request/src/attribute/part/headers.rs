@@ -2,7 +2,6 @@
 
 use serde::{Serialize, Serializer};
 
-use super::extractor::LeftOut;
 use crate::key::KeyBuilder;
 
 /// The header fields of a request.
@@ -33,20 +32,6 @@ pub trait Rest {
     type Part: ?Sized;
     /// The part.
     fn __cache_request_rest(&self) -> &Self::Part;
-}
-
-/// An argument of which only fields are in the key.
-#[derive(Debug)]
-pub struct FieldsOnly;
-
-impl LeftOut for FieldsOnly {}
-
-impl Rest for FieldsOnly {
-    type Part = Self;
-
-    fn __cache_request_rest(&self) -> &Self {
-        self
-    }
 }
 
 /// An argument as a whole.

@@ -5,8 +5,8 @@ use ::http::{HeaderMap, HeaderValue, Method, Request, Uri, request::Parts, uri::
 use super::super::rules::fields::cookies;
 use crate::{
     attribute::part::{
-        extractor::Extractor,
-        headers::{FieldsOnly, HasHeaders, HeaderFields, Rest, Whole},
+        extractor::{Extractor, LeftOut},
+        headers::{HasHeaders, HeaderFields, Rest, Whole},
     },
     key::KeyBuilder,
 };
@@ -92,6 +92,20 @@ impl<B> HasHeaders for Request<B> {
     /// It has a body, so the attribute has to say that it is left out.
     fn rest(&self) -> Whole<'_, Self> {
         Whole(self)
+    }
+}
+
+/// In place of header fields of which only some are in the key.
+#[derive(Debug)]
+pub struct FieldsOnly;
+
+impl LeftOut for FieldsOnly {}
+
+impl Rest for FieldsOnly {
+    type Part = Self;
+
+    fn __cache_request_rest(&self) -> &Self {
+        self
     }
 }
 
