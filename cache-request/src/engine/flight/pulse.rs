@@ -2,8 +2,9 @@
 
 use std::{
     pin::Pin,
+    ptr,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
@@ -25,8 +26,8 @@ pub(crate) struct Pulse {
     woken: AtomicU64,
     /// How often it was polled.
     polls: AtomicU64,
-    /// The task that polls it.
-    task: Mutex<Option<Waker>>,
+    /// The task that has polled it last.
+    task: Mutex<Option<TaskId>>,
     /// A waiter in the same task has seen that it is not polled.
     is_forgotten: AtomicBool,
 }
@@ -55,7 +56,7 @@ impl Pulse {
     /// A task that polls both may poll the waiter last in one turn and first in the next. So it takes a third look to tell.
     pub(super) fn look(&self, task: &Waker, earlier: Option<Looks>) -> Look {
         let waits = self.woken.load(SeqCst) != NEVER && !self.is_polled.load(SeqCst);
-        if !waits || !lock(&self.task).as_ref().is_some_and(|own| own.will_wake(task)) {
+        if !waits || *lock(&self.task) != Some(TaskId::of(task)) {
             return Look::Elsewhere;
         }
         let polls = self.polls.load(SeqCst);
@@ -71,8 +72,9 @@ impl Pulse {
         let _first = self.woken.compare_exchange(NEVER, self.now(), SeqCst, SeqCst);
     }
 
-    fn begin_poll(&self) {
+    fn begin_poll(&self, task: TaskId) {
         self.is_polled.store(true, SeqCst);
+        *lock(&self.task) = Some(task);
         self.polls.fetch_add(1, SeqCst);
         self.is_forgotten.store(false, SeqCst);
         self.woken.store(NEVER, SeqCst);
@@ -86,6 +88,19 @@ impl Pulse {
 
     fn now(&self) -> Nanos {
         self.clock.coarse().min(NEVER - 1)
+    }
+}
+
+/// Tells tasks apart by their wakers. A waker itself would keep its task alive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct TaskId {
+    data: usize,
+    vtable: usize,
+}
+
+impl TaskId {
+    fn of(task: &Waker) -> Self {
+        Self { data: task.data().addr(), vtable: ptr::from_ref(task.vtable()).addr() }
     }
 }
 
@@ -113,20 +128,15 @@ pin_project! {
         future: F,
         // None for a thread that does nothing else.
         pulse: Option<Arc<Pulse>>,
-        waker: Option<PulseWaker>,
+        // The future's waker, as long as it has one: a future that held its own task's waker would keep its task alive.
+        noting: Weak<Noting>,
     }
 }
 
 impl<F> Felt<F> {
     pub(crate) fn new(future: F, pulse: Option<Arc<Pulse>>) -> Self {
-        Self { future, pulse, waker: None }
+        Self { future, pulse, noting: Weak::new() }
     }
-}
-
-/// The task's waker, and the one that the leader's future has in its place.
-struct PulseWaker {
-    task: Waker,
-    noting: Waker,
 }
 
 /// Wakes the task, and notes when.
@@ -146,15 +156,6 @@ impl Wake for Noting {
     }
 }
 
-impl PulseWaker {
-    fn new(task: &Waker, pulse: &Arc<Pulse>) -> Self {
-        let known = task.clone();
-        let _former = lock(&pulse.task).replace(known);
-        let noting = Noting { task: task.clone(), pulse: Arc::clone(pulse) };
-        Self { task: task.clone(), noting: Waker::from(Arc::new(noting)) }
-    }
-}
-
 impl<F: Future> Future for Felt<F> {
     type Output = F::Output;
 
@@ -162,14 +163,13 @@ impl<F: Future> Future for Felt<F> {
         let this = self.project();
         let Some(pulse) = this.pulse else { return this.future.poll(context) };
         let task = context.waker();
-        // Kept, so that what the body registers stays the same waker.
-        let waker = match this.waker.take().filter(|waker| waker.task.will_wake(task)) {
-            Some(same) => this.waker.insert(same),
-            None => this.waker.insert(PulseWaker::new(task, pulse)),
-        };
-        pulse.begin_poll();
+        // The same one as before if it can be, so that the future need not register another one.
+        let noting = this.noting.upgrade().filter(|noting| noting.task.will_wake(task));
+        let noting = noting.unwrap_or_else(|| Arc::new(Noting { task: task.clone(), pulse: Arc::clone(pulse) }));
+        *this.noting = Arc::downgrade(&noting);
+        pulse.begin_poll(TaskId::of(task));
         let _polled = Polled(pulse);
-        this.future.poll(&mut Context::from_waker(&waker.noting))
+        this.future.poll(&mut Context::from_waker(&Waker::from(noting)))
     }
 }
 

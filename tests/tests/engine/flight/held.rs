@@ -1,7 +1,9 @@
 //! Leaders that are held and not polled: another caller leads in their place.
 
 use std::{
-    task::{Context, Poll, Waker},
+    future::pending,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -157,5 +159,35 @@ fn futures_that_one_task_polls_in_turn_share_one_body() {
         assert_eq!((poll(&mut leader), poll(&mut waiter)), (None, None));
         assert_eq!(block_on(zip(waiter, leader)), (1, 1));
         assert_eq!(block_on(zip(scoped(&cache, f(false)), scoped(&cache, f(false)))), (2, 2));
+    });
+}
+
+/// A task that only wakers keep alive went on for ever, as its own future kept its waker.
+#[test]
+fn a_task_that_its_executor_has_dropped_is_gone() {
+    struct Task(Mutex<Option<Held<'static, u32>>>);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    static BODIES: Count = Count::new();
+    #[cache_request]
+    async fn f() -> u32 {
+        if BODIES.next() == 1 {
+            pending::<()>().await;
+        }
+        BODIES.get()
+    }
+    ends(|| {
+        let cache = cache(&Clock::mock());
+        let task = Arc::new(Task(Mutex::new(Some(held(scoped(&cache, f()))))));
+        let waker = Waker::from(Arc::clone(&task));
+        let polled = task.0.lock().unwrap().as_mut().unwrap().as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let mut second = held(scoped(&cache, f()));
+        assert_eq!(poll(&mut second), None);
+        drop((waker, task));
+        assert_eq!(block_on(second), 2);
     });
 }
