@@ -8,7 +8,11 @@ use crate::{
     backend::{Backend, DynBackend, GuardLimits, Guarded},
     base::clock::Clock,
     codec::EnvelopeOptions,
-    engine::{Engine, Place, flight::Flights, near_cache::NearCache},
+    engine::{
+        Engine, Place,
+        flight::{FlightLimits, Flights},
+        near_cache::NearCache,
+    },
     options::{checks::Checks, defaults, saturating, table},
     store::{Limits, Store},
 };
@@ -60,6 +64,7 @@ pub struct CacheBuilder {
     has_secret_old: bool,
     wait_limit: Option<Duration>,
     max_leaders: Option<u64>,
+    poll_limit: Option<Duration>,
     checks: Checks,
 }
 
@@ -156,6 +161,14 @@ impl CacheBuilder {
     pub fn max_leaders(mut self, callers: u64) -> Self {
         self.checks.check(&table::MAX_LEADERS, &callers);
         self.max_leaders = Some(callers);
+        self
+    }
+
+    /// How long a running body that was woken may stay unpolled, such as one in a future that is held and forgotten. Then one of the callers
+    /// that wait runs its own, and what the first one returns is not kept. Default: [`defaults::POLL_LIMIT`].
+    pub fn poll_limit(mut self, limit: Duration) -> Self {
+        self.checks.check(&table::POLL_LIMIT, &limit);
+        self.poll_limit = Some(limit);
         self
     }
 
@@ -315,10 +328,14 @@ impl CacheBuilder {
     }
 
     fn cache(self, place: Place, store: Arc<Store>) -> Cache {
+        let limits = FlightLimits {
+            max_leaders: saturating(self.max_leaders.unwrap_or(defaults::MAX_LEADERS)),
+            poll_limit: self.poll_limit.unwrap_or(defaults::POLL_LIMIT),
+        };
         let engine = Engine {
             place,
             store,
-            flights: Flights::new(saturating(self.max_leaders.unwrap_or(defaults::MAX_LEADERS))),
+            flights: Flights::new(limits, self.clock.clone()),
             clock: self.clock,
             envelope: self.envelope_options,
             wait_limit: self.wait_limit.unwrap_or(defaults::WAIT_LIMIT),

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Engine,
-    flight::{FlightKey, Join, Leader, Outcome, Shared, Waiter},
+    flight::{Felt, FlightKey, Join, Leader, Outcome, Shared, Waiter},
     function::{Function, Placement},
     near_cache::{BackendWrite, NearCache, Reading},
     policy::{Codec, Keep, Policy},
@@ -98,7 +98,8 @@ pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl F
     };
     // All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that
     // it calls then never waits for this flight.
-    Change::Ancestors(leader.ancestors()).around(call.look_up_or_run(&mut leader, body, &mut budget)).await
+    let (scope, pulse) = (Change::Ancestors(leader.ancestors()), leader.pulse(call.blocks));
+    Felt::new(scope.around(call.look_up_or_run(&mut leader, body, &mut budget)), pulse).await
 }
 
 /// Runs the body even if there is a cached value, and keeps the new value. Bodies of the key that began earlier keep nothing.
@@ -106,7 +107,8 @@ pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl 
     let (fence, mut leader) = call.engine.flights.supersede(&call.flight_key());
     call.engine.pass(fence).await;
     let mut budget = call.budget();
-    Change::Ancestors(leader.ancestors()).around(call.run(&mut leader, body, Replaced::ByAnyValue, &mut budget)).await
+    let (scope, pulse) = (Change::Ancestors(leader.ancestors()), leader.pulse(call.blocks));
+    Felt::new(scope.around(call.run(&mut leader, body, Replaced::ByAnyValue, &mut budget)), pulse).await
 }
 
 /// How waiting for another caller's body ended.
@@ -243,7 +245,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 return Waited::Answered(value.into_answer(), source);
             }
             let left = self.engine.wait_limit.saturating_sub(begun.elapsed());
-            match with_limit(left, &mut wait).await {
+            match with_limit(left.min(flights.poll_limit()), &mut wait).await {
                 Some(Outcome::Value(shared)) => {
                     let value = shared.downcast_ref().and_then(PanicSafe::get).and_then(|value| self.clone_of(value));
                     let Some(value) = value else { return Waited::Leads(flights.alone(&key)) };
@@ -259,6 +261,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 }
                 Some(Outcome::Nothing) => return Waited::Leads(flights.alone(&key)),
                 Some(Outcome::Room) => {}
+                // A leader may not have been polled for as long.
+                None if begun.elapsed() < self.engine.wait_limit => {}
                 None => flights.give_up_on(&wait),
             }
             wait = match flights.join_again(wait) {

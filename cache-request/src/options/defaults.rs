@@ -13,6 +13,9 @@ pub const WAIT_LIMIT: Duration = Duration::from_secs(10);
 /// `max_leaders`: 16 callers of one key.
 pub const MAX_LEADERS: u64 = 16;
 
+/// `poll_limit`: 500 milliseconds.
+pub const POLL_LIMIT: Duration = Duration::from_millis(500);
+
 /// `soft_limit`: 250 milliseconds.
 pub const SOFT_LIMIT: Duration = Duration::from_millis(250);
 

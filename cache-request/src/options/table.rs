@@ -19,10 +19,11 @@ use super::{
 use crate::Error;
 
 /// All options, in the order of the documentation. Two schemes may have options of one name that differ.
-pub(crate) static OPTIONS: [&dyn AnyOption; 36] = [
+pub(crate) static OPTIONS: [&dyn AnyOption; 37] = [
     &PREFIX,
     &WAIT_LIMIT,
     &MAX_LEADERS,
+    &POLL_LIMIT,
     &MAX_BYTES,
     &MAX_ENTRIES,
     &SOFT_LIMIT,
@@ -104,6 +105,14 @@ pub(crate) static MAX_LEADERS: CacheOption<u64> = CacheOption::new(
     "How many callers of one key run their bodies at a time after failures, at most: one, then two, four and so on.",
 )
 .hint("with 1, one body follows another");
+
+pub(crate) static POLL_LIMIT: CacheOption<Duration> = CacheOption::new(
+    "poll_limit",
+    Of::All,
+    DURATION,
+    Is(defaults::POLL_LIMIT),
+    "How long a running body that was woken may stay unpolled. Then one of the callers that wait runs its own.",
+);
 
 pub(crate) static MAX_BYTES: CacheOption<u64> = CacheOption::new(
     "max_bytes",

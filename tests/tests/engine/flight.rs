@@ -6,6 +6,7 @@ mod detached;
 mod dropped;
 mod failing;
 mod faults;
+mod held;
 mod nested;
 mod ramp;
 mod sendable;

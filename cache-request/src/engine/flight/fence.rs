@@ -2,14 +2,28 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
 };
 
-use super::watched::{WakerSlot, Watch, Watched};
+use super::{
+    pulse::Pulse,
+    watched::{WakerSlot, Watch, Watched},
+};
+use crate::base::clock::Clock;
 
 /// One running body. It moves through [`Phase`] in one direction.
-pub(super) struct Flight(Watched<State>);
+pub(super) struct Flight {
+    state: Watched<State>,
+    /// The number of the queue that its leader stands in.
+    pub(super) queue: Option<u64>,
+    pub(super) pulse: Arc<Pulse>,
+    /// Another caller leads in its place. Changes under the key's lock in [`Flights`](super::Flights).
+    is_passed_over: AtomicBool,
+}
 
 pub(super) struct State {
     phase: Phase,
@@ -29,18 +43,28 @@ enum Phase {
 }
 
 impl Flight {
-    pub(super) fn start() -> Arc<Self> {
-        Arc::new(Self(Watched::new(State { phase: Phase::Running, fenced: false, unattended: false })))
+    pub(super) fn start(queue: Option<u64>, clock: Clock) -> Arc<Self> {
+        let state = State { phase: Phase::Running, fenced: false, unattended: false };
+        let (state, pulse) = (Watched::new(state), Pulse::new(clock));
+        Arc::new(Self { state, queue, pulse, is_passed_over: AtomicBool::new(false) })
+    }
+
+    pub(super) fn pass_over(&self) {
+        self.is_passed_over.store(true, Relaxed);
+    }
+
+    pub(super) fn is_passed_over(&self) -> bool {
+        self.is_passed_over.load(Relaxed)
     }
 
     /// Calls `put` unless the flight is fenced. A concurrent fence waits.
     pub(super) fn keep<T>(&self, put: impl FnOnce() -> T) -> Option<T> {
-        self.0.with(|state| if state.fenced { None } else { Some(put()) })
+        self.state.with(|state| if state.fenced { None } else { Some(put()) })
     }
 
     /// Announces a value on its way to the backend, unless the flight is fenced.
     pub(super) fn begin_storing(&self) -> bool {
-        self.0.with(|state| {
+        self.state.with(|state| {
             if !state.fenced {
                 state.phase = Phase::Storing;
             }
@@ -50,7 +74,7 @@ impl Flight {
 
     /// Whether it was fenced while its value was on its way, and the fence did not wait.
     pub(super) fn came_too_late(&self) -> bool {
-        self.0.with(|state| state.unattended)
+        self.state.with(|state| state.unattended)
     }
 
     #[cfg(feature = "http")]
@@ -59,7 +83,7 @@ impl Flight {
     }
 
     pub(super) fn end(&self) {
-        self.0.change(|state| state.phase = Phase::Ended);
+        self.state.change(|state| state.phase = Phase::Ended);
     }
 }
 
@@ -67,7 +91,7 @@ impl Watch for Flight {
     type State = State;
 
     fn watched(&self) -> &Watched<State> {
-        &self.0
+        &self.state
     }
 }
 
@@ -92,7 +116,7 @@ pub(crate) struct Fence {
 impl Fence {
     pub(super) fn around(flights: Vec<Arc<Flight>>) -> Self {
         for flight in &flights {
-            flight.0.with(|state| state.fenced = true);
+            flight.state.with(|state| state.fenced = true);
         }
         Self { storing: flights.into_iter().map(WakerSlot::at).collect() }
     }
@@ -102,7 +126,7 @@ impl Drop for Fence {
     /// A value still on its way is removed by the leader that sent it.
     fn drop(&mut self) {
         for slot in &self.storing {
-            slot.watched.0.with(|state| state.unattended = true);
+            slot.watched.state.with(|state| state.unattended = true);
         }
     }
 }

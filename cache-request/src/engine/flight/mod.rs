@@ -11,6 +11,7 @@
 mod fence;
 #[cfg(all(test, shuttle))]
 mod model;
+mod pulse;
 mod queue;
 mod waits;
 mod watched;
@@ -24,8 +25,9 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     thread,
+    time::Duration,
 };
 
 use dashmap::{DashMap, mapref::one::RefMut};
@@ -33,15 +35,17 @@ use smallvec::SmallVec;
 
 #[cfg(feature = "http")]
 pub(crate) use self::fence::FenceCheck;
-pub(crate) use self::{fence::Fence, queue::Shared};
+pub(crate) use self::{fence::Fence, pulse::Felt, queue::Shared};
 use self::{
     fence::Flight,
+    pulse::{Look, Looks, Pulse},
     queue::{End, Left, Queue, SharedErr, Ticket},
     waits::Waiting,
     watched::WakerSlot,
 };
 use crate::{
     base::{
+        clock::Clock,
         context::{self, Ancestors},
         sync::interleave,
     },
@@ -65,10 +69,19 @@ impl Hash for FlightKey {
 /// The running bodies of one cache.
 pub(crate) struct Flights {
     running: Map,
-    /// How many callers of one key lead at a time after failures, at most.
-    max_leaders: usize,
+    limits: FlightLimits,
+    clock: Clock,
     /// The process whose threads lead the flights that may be joined.
     process: AtomicU32,
+}
+
+/// The options of flights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FlightLimits {
+    /// How many callers of one key lead at a time after failures, at most.
+    pub(crate) max_leaders: usize,
+    /// How long a leader that was woken may stay unpolled.
+    pub(crate) poll_limit: Duration,
 }
 
 type Map = DashMap<FlightKey, Entry, BuildHasherDefault<PassThrough>>;
@@ -84,8 +97,9 @@ struct Entry {
 
 impl Entry {
     /// Starts a flight, and returns it with those that run already.
-    fn start(&mut self) -> (Arc<Flight>, Vec<Arc<Flight>>) {
-        let (flight, older) = (Flight::start(), self.flights.to_vec());
+    fn start(&mut self, queue: Option<&Queue>, clock: &Clock) -> (Arc<Flight>, Vec<Arc<Flight>>) {
+        let queue = queue.map(|queue| queue.id);
+        let (flight, older) = (Flight::start(queue, clock.clone()), self.flights.to_vec());
         self.flights.push(Arc::clone(&flight));
         (flight, older)
     }
@@ -105,6 +119,22 @@ impl Entry {
         if self.is_queue(queue) {
             self.queue = None;
         }
+    }
+
+    /// Those who lead in a queue, without those that others lead in the place of.
+    fn leaders(&self, queue: &Queue) -> impl Iterator<Item = &Arc<Flight>> {
+        let id = Some(queue.id);
+        self.flights.iter().filter(move |flight| flight.queue == id && !flight.is_passed_over())
+    }
+
+    /// Makes room in place of the queue's leaders that are not polled any more, and returns their flights.
+    fn pass_over(&self, queue: &Queue, poll_limit: Duration) -> Vec<Arc<Flight>> {
+        let lost: Vec<_> = self.leaders(queue).filter(|flight| flight.pulse.is_lost(poll_limit)).cloned().collect();
+        for flight in &lost {
+            flight.pass_over();
+            queue.end_running(End::Abandoned);
+        }
+        lost
     }
 
     /// Forgets a queue that all have left. Returns whether nothing is left.
@@ -132,6 +162,8 @@ enum Turn<'a> {
 struct Place {
     queue: Arc<Queue>,
     ticket: Ticket,
+    /// Of those who lead there.
+    pulses: SmallVec<[Arc<Pulse>; 1]>,
 }
 
 /// What a waiter has waited for.
@@ -142,13 +174,18 @@ pub(crate) enum Outcome {
     Err(Shared),
     /// A body is done, and has nothing to share: each runs a body of its own.
     Nothing,
-    /// A body has failed or was dropped, so there is room for a leader: join again.
+    /// A body has failed, was dropped or is not polled, so there is room for a leader: join again.
     Room,
 }
 
 impl Flights {
-    pub(crate) fn new(max_leaders: usize) -> Self {
-        Self { running: Map::default(), max_leaders, process: AtomicU32::new(process::id()) }
+    pub(crate) fn new(limits: FlightLimits, clock: Clock) -> Self {
+        Self { running: Map::default(), limits, clock, process: AtomicU32::new(process::id()) }
+    }
+
+    /// How often a waiter looks whether its leaders are polled.
+    pub(crate) fn poll_limit(&self) -> Duration {
+        self.limits.poll_limit
     }
 
     /// The map, for one step. Code that holds one of its guards takes no other lock and calls no user code, so no thread waits
@@ -177,7 +214,7 @@ impl Flights {
     pub(crate) fn join_again<'a>(&'a self, wait: Waiter<'a>) -> Join<'a> {
         match self.take_turn(&wait.key, Some(&wait)) {
             Turn::Leads(leader) => Join::Leader(leader),
-            Turn::Waits(place) if wait.stands_in(&place.queue) => Join::Waiter(wait),
+            Turn::Waits(place) if wait.stands_in(&place.queue) => Join::Waiter(wait.beside(place.pulses)),
             Turn::Waits(place) => self.wait_at(place, &wait.key),
         }
     }
@@ -188,7 +225,7 @@ impl Flights {
             let slot = self.running().entry(key.clone());
             // A body is done. Its queue is closed, and not the key's any more.
             if let Some(wait) = wait.filter(|wait| wait.queue().is_done()) {
-                return Turn::Waits(wait.place());
+                return Turn::Waits(wait.place(SmallVec::new()));
             }
             let mut entry = slot.or_default();
             if entry.queue.is_some() && self.process.load(Ordering::Relaxed) != process::id() {
@@ -196,27 +233,39 @@ impl Flights {
                 self.leave_parent_process();
                 continue;
             }
-            let queue = Arc::clone(entry.queue.get_or_insert_with(|| Queue::new(next_id(), false, self.max_leaders)));
+            let queue =
+                Arc::clone(entry.queue.get_or_insert_with(|| Queue::new(next_id(), false, self.limits.max_leaders)));
+            let lost = entry.pass_over(&queue, self.limits.poll_limit);
             if queue.has_room() {
                 queue.begin_running();
-                let (flight, older) = entry.start();
+                let (flight, older) = entry.start(Some(&queue), &self.clock);
                 drop(entry);
+                drop(Fence::around(lost));
                 return Turn::Leads(Leader::new(self, key, Some(queue), flight, older));
             }
+            let pulses = entry.leaders(&queue).map(|flight| Arc::clone(&flight.pulse)).collect();
             if let Some(wait) = wait.filter(|wait| wait.stands_in(&queue)) {
-                return Turn::Waits(wait.place());
+                return Turn::Waits(wait.place(pulses));
             }
             let ticket = queue.begin_waiting();
-            return Turn::Waits(Place { queue, ticket });
+            return Turn::Waits(Place { queue, ticket, pulses });
         }
     }
 
     fn wait_at(&self, place: Place, key: &FlightKey) -> Join<'_> {
-        let Place { queue, ticket } = place;
+        let Place { queue, ticket, pulses } = place;
         match Waiting::on(queue.id, context::ancestors()) {
             Ok(waiting) => {
                 let slot = WakerSlot::at(queue);
-                Join::Waiter(Waiter { flights: self, key: key.clone(), slot, ticket, _waiting: waiting })
+                Join::Waiter(Waiter {
+                    flights: self,
+                    key: key.clone(),
+                    slot,
+                    ticket,
+                    pulses,
+                    looks: None,
+                    _waiting: waiting,
+                })
             }
             Err(_cycle) => {
                 self.stop_waiting(key, &queue);
@@ -233,7 +282,7 @@ impl Flights {
 
     /// Starts a flight that no caller waits for.
     pub(crate) fn alone(&self, key: &FlightKey) -> Leader<'_> {
-        let (flight, older) = self.entry(key).start();
+        let (flight, older) = self.entry(key).start(None, &self.clock);
         Leader::new(self, key, None, flight, older)
     }
 
@@ -241,12 +290,12 @@ impl Flights {
     ///
     /// Await the returned fence before writing to the backend.
     pub(crate) fn supersede(&self, key: &FlightKey) -> (Fence, Leader<'_>) {
-        let queue = Queue::new(next_id(), true, self.max_leaders);
+        let queue = Queue::new(next_id(), true, self.limits.max_leaders);
         queue.begin_running();
         let (flight, older) = {
             let mut entry = self.entry(key);
             entry.queue = Some(Arc::clone(&queue));
-            entry.start()
+            entry.start(Some(&queue), &self.clock)
         };
         (Fence::around(older), Leader::new(self, key, Some(queue), flight, Vec::new()))
     }
@@ -296,7 +345,7 @@ impl Flights {
     fn end(&self, key: &FlightKey, flight: &Arc<Flight>, queue: Option<&Arc<Queue>>, end: End) {
         let _last = self.running().remove_if_mut(key, |_, entry| {
             entry.flights.retain(|running| !Arc::ptr_eq(running, flight));
-            if let Some(queue) = queue {
+            if let Some(queue) = queue.filter(|_| !flight.is_passed_over()) {
                 queue.end_running(end);
                 if end == End::Done {
                     entry.close_if(queue);
@@ -347,6 +396,11 @@ impl<'a> Leader<'a> {
         let id = queue.as_ref().map_or_else(next_id, |queue| queue.id);
         let ancestors = Ancestors::descend(context::ancestors(), id);
         Self { flights, key: key.clone(), flight, queue, older, ancestors, begun: 0, has_left: false, left: None }
+    }
+
+    /// What tells whether its future is polled, unless a thread `blocks` for that.
+    pub(crate) fn pulse(&self, blocks: bool) -> Option<Arc<Pulse>> {
+        (!blocks).then(|| Arc::clone(&self.flight.pulse))
     }
 
     /// The ancestors of the code that runs in this flight.
@@ -417,6 +471,8 @@ impl<'a> Leader<'a> {
     fn leave(&mut self, end: End) {
         if !mem::replace(&mut self.has_left, true) {
             self.flights.end(&self.key, &self.flight, self.queue.as_ref(), end);
+            // Those who wait do so for the leader in its place.
+            self.queue.take_if(|_| self.flight.is_passed_over());
         }
     }
 }
@@ -437,6 +493,10 @@ pub(crate) struct Waiter<'a> {
     key: FlightKey,
     slot: WakerSlot<Queue>,
     ticket: Ticket,
+    /// Of the leaders that it waits for.
+    pulses: SmallVec<[Arc<Pulse>; 1]>,
+    /// Its looks at a leader in its own task.
+    looks: Option<Looks>,
     _waiting: Waiting,
 }
 
@@ -454,8 +514,29 @@ impl Waiter<'_> {
         Arc::ptr_eq(self.queue(), queue)
     }
 
-    fn place(&self) -> Place {
-        Place { queue: Arc::clone(self.queue()), ticket: self.ticket }
+    fn place(&self, pulses: SmallVec<[Arc<Pulse>; 1]>) -> Place {
+        Place { queue: Arc::clone(self.queue()), ticket: self.ticket, pulses }
+    }
+
+    fn beside(mut self, pulses: SmallVec<[Arc<Pulse>; 1]>) -> Self {
+        self.pulses = pulses;
+        self
+    }
+
+    /// Whether a leader is held by the task of this waiter, which does not poll it.
+    fn is_held_up(&mut self, task: &Waker) -> bool {
+        for pulse in &self.pulses {
+            match pulse.look(task, self.looks) {
+                Look::Elsewhere => {}
+                Look::Again(looks) => {
+                    self.looks = Some(looks);
+                    // The task comes by here once more, and by the leader if it polls that at all.
+                    task.wake_by_ref();
+                }
+                Look::Forgotten => return true,
+            }
+        }
+        false
     }
 }
 
@@ -464,12 +545,13 @@ impl Future for Waiter<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let ticket = self.ticket;
-        self.slot.poll(context, |queue, found| match (&found.left, &found.err) {
+        let polled = self.slot.poll(context, |queue, found| match (&found.left, &found.err) {
             (Some(Left::Value(value)), _) => Some(Outcome::Value(Arc::clone(value))),
             (_, Some(shared)) if ticket < shared.begun => Some(Outcome::Err(Arc::clone(&shared.err))),
             (Some(Left::Nothing), _) => Some(Outcome::Nothing),
             (None, _) => queue.has_room().then_some(Outcome::Room),
-        })
+        });
+        if polled.is_pending() && self.is_held_up(context.waker()) { Poll::Ready(Outcome::Room) } else { polled }
     }
 }
 

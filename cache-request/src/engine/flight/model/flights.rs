@@ -1,16 +1,25 @@
 //! The state machine by itself, in every order of its steps.
 
 use super::{
-    super::{Fence, FlightKey, Flights, Join, Leader, Outcome, Shared},
+    super::{Fence, FlightKey, FlightLimits, Flights, Join, Leader, Outcome, Shared},
     *,
 };
 use crate::{
+    MockClock,
     base::sync::{Mutex, lock},
     key::OwnedKey,
 };
 
 fn flight_key() -> FlightKey {
     FlightKey { function: 0, hash: 7, key: OwnedKey::from(&[7][..]) }
+}
+
+fn flights() -> Flights {
+    flights_at(&Clock::mock())
+}
+
+fn flights_at(clock: &MockClock) -> Flights {
+    Flights::new(FlightLimits { max_leaders: 16, poll_limit: Duration::from_millis(500) }, clock.into())
 }
 
 fn complete(mut leader: Leader<'_>, share: impl FnOnce() -> Option<Shared>) {
@@ -27,7 +36,7 @@ fn value(outcome: &Outcome) -> Option<u32> {
 #[test]
 fn who_joins_is_woken() {
     exhaust(|| {
-        let flights = Arc::new(Flights::new(16));
+        let flights = Arc::new(flights());
         let Join::Leader(leader) = flights.join(&flight_key()) else { unreachable!() };
         let joiner = thread::spawn({
             let flights = Arc::clone(&flights);
@@ -48,7 +57,7 @@ fn assert_nothing_stays(
     keep: impl Fn(&Leader<'_>, &Mutex<Option<u32>>) + Send + Sync + 'static,
 ) {
     exhaust(move || {
-        let flights = Arc::new(Flights::new(16));
+        let flights = Arc::new(flights());
         let store = Arc::new(Mutex::new(None));
         let Join::Leader(leader) = flights.join(&flight_key()) else { unreachable!() };
         let invalidator = thread::spawn({
@@ -83,7 +92,7 @@ fn a_deletion_comes_after_what_was_on_its_way() {
 #[test]
 fn who_gives_up_is_followed_by_a_leader() {
     explore(|| {
-        let flights = Arc::new(Flights::new(16));
+        let flights = Arc::new(flights());
         let leader = match flights.join(&flight_key()) {
             Join::Leader(leader) => leader,
             Join::Waiter(_) => unreachable!(),
@@ -122,7 +131,7 @@ fn who_gives_up_is_followed_by_a_leader() {
 #[test]
 fn a_value_reaches_all_who_wait_when_it_comes() {
     explore(|| {
-        let flights = Arc::new(Flights::new(16));
+        let flights = Arc::new(flights());
         let (begun, waiting) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let callers: Vec<_> = (0..6)
             .map(|_| {
@@ -156,6 +165,48 @@ fn a_value_reaches_all_who_wait_when_it_comes() {
             caller.join().unwrap();
         }
         assert!(begun.load(SeqCst) <= 4, "a body began beside the value");
+        assert!(flights.running.is_empty());
+    });
+}
+
+/// A leader that was woken is not polled, and another one leads in its place. Then the first one comes back.
+#[test]
+fn a_leader_that_passes_its_lead_on_keeps_nothing() {
+    explore(|| {
+        let clock = Clock::mock();
+        let flights = Arc::new(flights_at(&clock));
+        let store = Arc::new(Mutex::new(None));
+        let Join::Leader(held) = flights.join(&flight_key()) else { unreachable!() };
+        held.flight.pulse.wake();
+        clock.advance(Duration::from_millis(500));
+        let leaders = Arc::new(AtomicU32::new(0));
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let (flights, store, leaders) = (Arc::clone(&flights), Arc::clone(&store), Arc::clone(&leaders));
+                thread::spawn(move || match flights.join(&flight_key()) {
+                    Join::Leader(mut leader) => {
+                        leaders.fetch_add(1, SeqCst);
+                        drop(leader.overtake());
+                        let kept = leader.keep(|| *lock(&store) = Some(6));
+                        assert!(kept.is_some());
+                        complete(leader, || Some(Arc::new(6_u32) as Shared));
+                    }
+                    Join::Waiter(wait) => {
+                        assert_eq!(value(&future::block_on(wait)), Some(6), "of the one in its place")
+                    }
+                })
+            })
+            .collect();
+        thread::yield_now();
+        let passed_over = leaders.load(SeqCst) > 0;
+        let kept = held.keep(|| *lock(&store) = Some(5));
+        assert!(!(passed_over && kept.is_some()), "it led no more, and kept its value");
+        complete(held, || Some(Arc::new(6_u32) as Shared));
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        assert_ne!(leaders.load(SeqCst), 0);
+        assert_eq!(*lock(&store), Some(6));
         assert!(flights.running.is_empty());
     });
 }
