@@ -14,7 +14,7 @@ use crate::{
     Error, ErrorKind,
     base::block_on::block_on,
     engine::{
-        call::{self, Call},
+        call::{self, Begun, Call, Run},
         description::Instance,
         function::Placement,
         policy::Policy,
@@ -24,6 +24,14 @@ use crate::{
     key::Key,
     stats::Count,
 };
+
+/// What a call is for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Answer,
+    /// The body runs in any case.
+    NewValue,
+}
 
 /// What both kinds of handle know about their call.
 struct Prepared<R, V> {
@@ -102,24 +110,31 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         self.call()?.peek().await
     }
 
-    async fn refresh(&self, body: impl Future<Output = R>) -> R {
-        match self.call() {
-            Some(call) => call::refresh(&call, body).await,
-            None => {
+    /// All of a call that comes before its body.
+    async fn begin(&self, wanted: Wanted) -> Begun<'_, R, V> {
+        match (self.call(), wanted) {
+            (Some(call), Wanted::Answer) => call::begin(call).await,
+            (Some(call), Wanted::NewValue) => call::begin_refresh(call).await,
+            (None, _) => {
                 self.uncached();
-                body.await
+                Begun::Runs(Run::UNCACHED)
             }
         }
     }
 
-    async fn answer(&self, body: impl Future<Output = R>) -> (R, Source) {
-        match self.call() {
-            Some(call) => call::answer(&call, body).await,
-            None => {
-                self.uncached();
-                (body.await, Source::Uncached)
-            }
-        }
+    /// The whole call. Only this is compiled for each body, so it only puts the steps together.
+    async fn answer(&self, wanted: Wanted, body: impl Future<Output = R>) -> (R, Source) {
+        let mut run = match self.begin(wanted).await {
+            Begun::Answered(answer, source) => return (answer, source),
+            Begun::Runs(run) => run,
+        };
+        let source = run.source();
+        let answer = run.around(body).await;
+        let value = match run.ran(answer) {
+            Ok(value) => value,
+            Err(answer) => return (answer, source),
+        };
+        (run.store(value).await, source)
     }
 
     async fn invalidate_function(&self) -> Result<(), Error> {
@@ -139,13 +154,8 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
 
     /// For a plain function. The body's type is erased, so that all functions with one type of answer share the code that follows.
     #[inline(never)]
-    fn answer_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> (R, Source) {
-        block_on(self.answer(body))
-    }
-
-    #[inline(never)]
-    fn refresh_on_this_thread(&self, body: Pin<&mut dyn Future<Output = R>>) -> R {
-        block_on(self.refresh(body))
+    fn answer_on_this_thread(&self, wanted: Wanted, body: Pin<&mut dyn Future<Output = R>>) -> (R, Source) {
+        block_on(self.answer(wanted, body))
     }
 
     /// Whether the cache keeps nothing, so that there is nothing to invalidate.
@@ -191,7 +201,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     #[doc(hidden)]
     #[cold]
     pub fn answer(self) -> R {
-        self.prepared.answer_on_this_thread(pin!(async { (self.body)() })).0
+        self.prepared.answer_on_this_thread(Wanted::Answer, pin!(async { (self.body)() })).0
     }
 
     /// Calls the function, and returns the answer and where it came from.
@@ -210,7 +220,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     pub fn call_traced(self) -> (R, Source) {
         match self.prepared.hit() {
             Some(answer) => (answer, Source::Memory),
-            None => self.prepared.answer_on_this_thread(pin!(async { (self.body)() })),
+            None => self.prepared.answer_on_this_thread(Wanted::Answer, pin!(async { (self.body)() })),
         }
     }
 
@@ -235,7 +245,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     /// A value that is not cached, because of the attribute's conditions or a fault, leaves no older one behind. However, a backend that
     /// can neither store the new value nor delete the older one goes on returning that until its timeout.
     pub fn refresh(self) -> R {
-        self.prepared.refresh_on_this_thread(pin!(async { (self.body)() }))
+        self.prepared.answer_on_this_thread(Wanted::NewValue, pin!(async { (self.body)() })).0
     }
 
     /// Removes the cached value. A body that runs at this moment returns its value, which is not cached. Returns whether there was a
@@ -332,7 +342,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     #[doc(hidden)]
     pub async fn answer(self: Pin<&mut Self>) -> R {
         let this = self.project();
-        this.prepared.answer(InPlace(this.body)).await.0
+        this.prepared.answer(Wanted::Answer, InPlace(this.body)).await.0
     }
 
     /// Calls the function, and returns the answer and where it came from.
@@ -342,7 +352,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
         }
         let this = pin!(self);
         let this = this.project();
-        this.prepared.answer(InPlace(this.body)).await
+        this.prepared.answer(Wanted::Answer, InPlace(this.body)).await
     }
 
     /// The text of the key, as backends and logs show it.
@@ -368,7 +378,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     pub async fn refresh(self) -> R {
         let this = pin!(self);
         let this = this.project();
-        this.prepared.refresh(InPlace(this.body)).await
+        this.prepared.answer(Wanted::NewValue, InPlace(this.body)).await.0
     }
 
     /// Removes the cached value. A body that runs at this moment returns its value, which is not cached. Returns whether there was a

@@ -153,6 +153,7 @@ pin_project! {
 /// What a [`Scoped`] future changes in the scope that it is polled in.
 #[derive(Clone)]
 pub(crate) enum Change {
+    Nothing,
     Client(Arc<str>),
     Cache(AnyCache),
     Ancestors(Arc<Ancestors>),
@@ -194,6 +195,7 @@ impl Change {
     fn enter(&self) -> Entered {
         let mut scope = Scope::current();
         match self.clone() {
+            Self::Nothing => {}
             Self::Client(client) => scope.client = Some(client),
             Self::Cache(cache) => scope.cache = Some(cache),
             Self::Ancestors(ancestors) => scope.ancestors = Some(ancestors),

@@ -1,7 +1,8 @@
 //! One call, from the look-up to the answer.
 //!
-//! [`hit`] answers from memory. Any other call goes through [`answer`]: join the flight, read the backend, run the body, keep its
-//! value, and complete the flight for its waiters. There is one such path: a plain function drives the future on its own thread.
+//! [`hit`] answers from memory. Any other call [`begin`]s: it joins the flight and reads the backend. If that gives no answer, the caller
+//! takes a [`Run`] through its steps: the body, its value, and storing that for the cache and the flight's waiters. There is one such path:
+//! a plain function drives the future on its own thread.
 //!
 //! Nothing here fails the caller. If the cache, the backend, or the user's code for keys, clones and conditions fails or panics,
 //! the body runs in the caller's task, and its answer is returned.
@@ -13,7 +14,7 @@ use std::{
 
 use super::{
     Engine,
-    flight::{Felt, FlightKey, Join, Leader, Outcome, Shared, Waiter},
+    flight::{Felt, FlightKey, Join, Leader, Outcome, Pulse, Shared, Waiter},
     function::{Function, Placement},
     near_cache::{BackendWrite, NearCache, Reading},
     policy::{Codec, Keep, Policy},
@@ -25,7 +26,7 @@ use crate::{
     backend::{Guarded, TimeBudget},
     base::{
         clock::{CLOCK_TOLERANCE, NEVER, Nanos, nanos, unix_millis},
-        context::Change,
+        context::{Change, Scoped},
         panic::{PanicSafe, catch_panic},
         sync::interleave,
         timer::with_limit,
@@ -86,29 +87,139 @@ fn read<V: Value, T>(
     answer
 }
 
-/// Answers a call that found nothing in memory. Also returns where the answer came from.
-pub(crate) async fn answer<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> (R, Source) {
+/// Begins a call that found nothing in memory: joins the flight of its key, and looks in the backend.
+pub(crate) async fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Begun<'_, R, V> {
     let mut budget = call.budget();
-    let mut leader = match call.join() {
+    let leader = match call.join() {
         Join::Leader(leader) => leader,
         Join::Waiter(waiter) => match Box::pin(call.wait(waiter, &mut budget)).await {
-            Waited::Answered(answer, source) => return (answer, source),
+            Waited::Answered(answer, source) => return Begun::Answered(answer, source),
             Waited::Leads(leader) => leader,
         },
     };
-    // All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that
-    // it calls then never waits for this flight.
-    let (scope, pulse) = (Change::Ancestors(leader.ancestors()), leader.pulse(call.blocks));
-    Felt::new(scope.around(call.look_up_or_run(&mut leader, body, &mut budget)), pulse).await
+    Led::new(call, leader, budget, Replaced::IfKept).look_up().await
 }
 
-/// Runs the body even if there is a cached value, and keeps the new value. Bodies of the key that began earlier keep nothing.
-pub(crate) async fn refresh<R, V: ValueOf<R>>(call: &Call<'_, R, V>, body: impl Future<Output = R>) -> R {
-    let (fence, mut leader) = call.engine.flights.supersede(&call.flight_key());
+/// Begins a call that runs its body even if there is a cached value, and keeps the new value. Bodies of the key that began earlier keep
+/// nothing.
+pub(crate) async fn begin_refresh<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Begun<'_, R, V> {
+    let (fence, leader) = call.engine.flights.supersede(&call.flight_key());
     call.engine.pass(fence).await;
-    let mut budget = call.budget();
-    let (scope, pulse) = (Change::Ancestors(leader.ancestors()), leader.pulse(call.blocks));
-    Felt::new(scope.around(call.run(&mut leader, body, Replaced::ByAnyValue, &mut budget)), pulse).await
+    let budget = call.budget();
+    Begun::Runs(Run(Some(Led::new(call, leader, budget, Replaced::ByAnyValue))))
+}
+
+/// How far a call is before its body.
+#[expect(clippy::large_enum_variant, reason = "a box would cost each miss an allocation")]
+pub(crate) enum Begun<'a, R, V> {
+    /// It needs no body.
+    Answered(R, Source),
+    /// Its body runs.
+    Runs(Run<'a, R, V>),
+}
+
+/// One run of a body. To the body, it is one of three steps: [`around`](Self::around) it, then [`ran`](Self::ran), then
+/// [`store`](Self::store). Only the first has the body's type, so that the others are compiled once for each type of answer.
+pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>);
+
+impl<R, V: ValueOf<R>> Run<'_, R, V> {
+    /// A run without a cache.
+    pub(crate) const UNCACHED: Self = Self(None);
+
+    /// The body, inside its flight.
+    pub(crate) fn around<B: Future<Output = R>>(&mut self, body: B) -> Felt<Scoped<B>> {
+        let Some(led) = &mut self.0 else { return Felt::new(Change::Nothing.around(body), None) };
+        led.leader.begin();
+        led.begun = Instant::now();
+        Felt::new(led.scope().around(body), led.leader.pulse(led.call.blocks))
+    }
+
+    /// Takes the value from the body's answer, for [`store`](Self::store). An answer without one is the error.
+    ///
+    /// Not `async`, as an `Err` need not be `Send`: the whole call is `Send` if its body is.
+    pub(crate) fn ran(&mut self, answer: R) -> Result<V, R> {
+        let Some(led) = &mut self.0 else { return Err(answer) };
+        led.took = led.begun.elapsed();
+        let Call { function, .. } = &led.call;
+        function.counters.increment(Count::Bodies);
+        function.counters.add(Count::BodyNanos, nanos(led.took));
+        V::from_answer(answer).inspect_err(|answer| led.scope().around_sync(|| led.end_without_value(answer)))
+    }
+
+    /// Stores the value, and shares it with the flight's waiters.
+    pub(crate) async fn store(self, value: V) -> R {
+        if let Some(mut led) = self.0 {
+            let (scope, pulse) = (led.scope(), led.pulse_of_backend());
+            Felt::new(scope.around(led.store(&value)), pulse).await;
+        }
+        value.into_answer()
+    }
+
+    /// Where the answer comes from.
+    pub(crate) fn source(&self) -> Source {
+        if self.0.is_some() { Source::Body } else { Source::Uncached }
+    }
+}
+
+/// A call that leads a flight.
+struct Led<'a, R, V> {
+    call: Call<'a, R, V>,
+    leader: Leader<'a>,
+    budget: TimeBudget,
+    replaced: Replaced,
+    begun: Instant,
+    /// The time that the body took.
+    took: Duration,
+}
+
+impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
+    fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
+        Self { call, leader, budget, replaced, begun: Instant::now(), took: Duration::ZERO }
+    }
+
+    /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it
+    /// calls then never waits for this flight.
+    fn scope(&self) -> Change {
+        Change::Ancestors(self.leader.ancestors())
+    }
+
+    /// Without a backend, only the body can be waited for.
+    fn pulse_of_backend(&self) -> Option<Arc<Pulse>> {
+        self.call.backend().and_then(|_| self.leader.pulse(self.call.blocks))
+    }
+
+    /// Looks for the value again, as another flight may have left it. If there is none, the body runs.
+    async fn look_up(mut self) -> Begun<'a, R, V> {
+        let (scope, pulse) = (self.scope(), self.pulse_of_backend());
+        let looked = self.call.look_up(Some(&self.leader), &mut self.budget);
+        match Felt::new(scope.around(looked), pulse).await {
+            Ok((value, source)) => {
+                self.call.function.counters.increment(Count::Hit);
+                self.scope().around_sync(|| self.call.complete(&mut self.leader, &value));
+                Begun::Answered(value.into_answer(), source)
+            }
+            Err(miss) => {
+                self.call.function.counters.increment(miss);
+                Begun::Runs(Run(Some(self)))
+            }
+        }
+    }
+
+    fn end_without_value(&mut self, answer: &R) {
+        if V::has_failed(answer) {
+            self.leader.fail(|| self.call.share_err(answer));
+        } else {
+            self.leader.complete(|| None);
+        }
+    }
+
+    async fn store(&mut self, value: &V) {
+        let Self { call, leader, budget, replaced, took, .. } = self;
+        if let Err(error) = call.try_store(leader, value, *took, *replaced, budget).await {
+            call.function.fault("a value could not be kept", &error);
+        }
+        call.complete(leader, value);
+    }
 }
 
 /// How waiting for another caller's body ended.
@@ -226,13 +337,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Becomes the leader of this key's flight, or one of its waiters.
-    fn join(&self) -> Join<'_> {
+    fn join(&self) -> Join<'a> {
         let (key, flights) = (self.flight_key(), &self.engine.flights);
         if self.function.coalesce { flights.join(&key) } else { Join::Leader(flights.alone(&key)) }
     }
 
     /// Waits for a value of the running bodies of this key, or for this call's turn to lead.
-    async fn wait<'b>(&'b self, mut wait: Waiter<'b>, budget: &mut TimeBudget) -> Waited<'b, R> {
+    async fn wait(&self, mut wait: Waiter<'a>, budget: &mut TimeBudget) -> Waited<'a, R> {
         let (key, flights) = (self.flight_key(), &self.engine.flights);
         let begun = Instant::now();
         loop {
@@ -352,56 +463,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 Err(Count::Undecodable)
             }
         }
-    }
-
-    async fn look_up_or_run(
-        &self,
-        leader: &mut Leader<'_>,
-        body: impl Future<Output = R>,
-        budget: &mut TimeBudget,
-    ) -> (R, Source) {
-        match self.look_up(Some(leader), budget).await {
-            Ok((value, source)) => {
-                self.function.counters.increment(Count::Hit);
-                self.complete(leader, &value);
-                return (value.into_answer(), source);
-            }
-            Err(miss) => self.function.counters.increment(miss),
-        }
-        (self.run(leader, body, Replaced::IfKept, budget).await, Source::Body)
-    }
-
-    /// Runs the body, stores its value, and shares the value with the flight's waiters.
-    async fn run(
-        &self,
-        leader: &mut Leader<'_>,
-        body: impl Future<Output = R>,
-        replaced: Replaced,
-        budget: &mut TimeBudget,
-    ) -> R {
-        let start = Instant::now();
-        leader.begin();
-        let answer = body.await;
-        let took = start.elapsed();
-        self.function.counters.increment(Count::Bodies);
-        self.function.counters.add(Count::BodyNanos, nanos(took));
-        // An `Err` need not be `Send`, and is not held across an await point: this future is `Send` if the body's is.
-        let value = match V::from_answer(answer) {
-            Ok(value) => value,
-            Err(answer) => {
-                if V::has_failed(&answer) {
-                    leader.fail(|| self.share_err(&answer));
-                } else {
-                    leader.complete(|| None);
-                }
-                return answer;
-            }
-        };
-        if let Err(error) = self.try_store(leader, &value, took, replaced, budget).await {
-            self.function.fault("a value could not be kept", &error);
-        }
-        self.complete(leader, &value);
-        value.into_answer()
     }
 
     /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.

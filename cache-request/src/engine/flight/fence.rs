@@ -79,7 +79,7 @@ impl Flight {
 
     #[cfg(feature = "http")]
     fn is_fenced(&self) -> bool {
-        self.0.with(|state| state.fenced)
+        self.state.with(|state| state.fenced)
     }
 
     pub(super) fn end(&self) {

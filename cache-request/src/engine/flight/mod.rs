@@ -35,10 +35,14 @@ use smallvec::SmallVec;
 
 #[cfg(feature = "http")]
 pub(crate) use self::fence::FenceCheck;
-pub(crate) use self::{fence::Fence, pulse::Felt, queue::Shared};
+pub(crate) use self::{
+    fence::Fence,
+    pulse::{Felt, Pulse},
+    queue::Shared,
+};
 use self::{
     fence::Flight,
-    pulse::{Look, Looks, Pulse},
+    pulse::{Look, Looks},
     queue::{End, Left, Queue, SharedErr, Ticket},
     waits::Waiting,
     watched::WakerSlot,
