@@ -113,7 +113,8 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
             let detached = Ident::new("answer_detached", detach.name.ident.span());
             quote!(#first #handle.#detached().await)
         }
-        _ => quote!(#first ::core::pin::pin!(#handle).#call().await),
+        _ if first.is_empty() => quote!(::core::pin::pin!(#handle).call().await),
+        _ => quote!(#first ::core::pin::pin!(#handle).answer().await.0),
     };
     let body = match kind {
         Kind::Plain => quote!(#first #handle.#call()),

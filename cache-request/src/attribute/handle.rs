@@ -334,15 +334,15 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     pub async fn call(self: Pin<&mut Self>) -> R {
         match self.prepared.hit() {
             Some(answer) => answer,
-            None => self.answer().await,
+            None => self.answer().await.0,
         }
     }
 
-    /// Like `call`, after a look-up in memory that found nothing.
+    /// Like `call`, after a look-up in memory that found nothing. Also returns where the answer came from.
     #[doc(hidden)]
-    pub async fn answer(self: Pin<&mut Self>) -> R {
+    pub fn answer(self: Pin<&mut Self>) -> impl Future<Output = (R, Source)> {
         let this = self.project();
-        this.prepared.answer(Wanted::Answer, InPlace(this.body)).await.0
+        this.prepared.answer(Wanted::Answer, InPlace(this.body))
     }
 
     /// Calls the function, and returns the answer and where it came from.

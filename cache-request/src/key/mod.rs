@@ -103,17 +103,38 @@ impl Key {
     /// It never panics: a panic in `build` becomes the key's [`error`](Self::error).
     #[inline]
     pub fn fill(&mut self, build: impl FnOnce(&mut KeyBuilder<'_>)) {
-        if context::is_scoped()
-            && let Some(client) = context::client()
-        {
+        self.begin();
+        // Free of cost: the compiler removes it if `build` cannot panic.
+        match catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: self }))) {
+            Ok(()) => self.finish(),
+            Err(panic) => self.finish_after(panic),
+        }
+    }
+
+    // The parts of `fill` that are compiled once, and not for each function.
+
+    #[inline]
+    fn begin(&mut self) {
+        if context::is_scoped() {
+            self.add_client();
+        }
+    }
+
+    fn add_client(&mut self) {
+        if let Some(client) = context::client() {
             KeyBuilder { key: self }.client(&client);
         }
-        // Free of cost: the compiler removes it if `build` cannot panic.
-        let outcome = catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: self })));
-        if let Err(panic) = outcome {
-            self.fail(panic_message(panic));
-        }
+    }
+
+    #[inline]
+    fn finish(&mut self) {
         self.hash = owned::hash(self.words());
+    }
+
+    #[cold]
+    fn finish_after(&mut self, panic: Box<dyn Any + Send>) {
+        self.fail(panic_message(panic));
+        self.finish();
     }
 
     /// A key of the parts that `build` names, in order. It is moved once, unlike with [`fill`](Self::fill).

@@ -22,7 +22,7 @@ where
     /// The task has the client and the cache of the caller.
     #[doc(hidden)]
     pub async fn answer_detached(self) -> R {
-        let answer = context::carry(async move { pin!(self).answer().await });
+        let answer = context::carry(async move { pin!(self).answer().await.0 });
         Detachable { answer: Some(Box::pin(answer)), runtime: runtime::Handle::try_current().ok() }.await
     }
 }

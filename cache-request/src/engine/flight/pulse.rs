@@ -162,15 +162,19 @@ impl<F: Future> Future for Felt<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Some(pulse) = this.pulse else { return this.future.poll(context) };
-        let task = context.waker();
-        // The same one as before if it can be, so that the future need not register another one.
-        let noting = this.noting.upgrade().filter(|noting| noting.task.will_wake(task));
-        let noting = noting.unwrap_or_else(|| Arc::new(Noting { task: task.clone(), pulse: Arc::clone(pulse) }));
-        *this.noting = Arc::downgrade(&noting);
-        pulse.begin_poll(TaskId::of(task));
-        let _polled = Polled(pulse);
-        this.future.poll(&mut Context::from_waker(&Waker::from(noting)))
+        let (waker, _polled) = begin_poll(pulse, this.noting, context.waker());
+        this.future.poll(&mut Context::from_waker(&waker))
     }
+}
+
+/// Begins a poll by `task`, which ends with the second value. The first one wakes the task, and notes when.
+fn begin_poll<'a>(pulse: &'a Arc<Pulse>, noting: &mut Weak<Noting>, task: &Waker) -> (Waker, Polled<'a>) {
+    // The same one as before if it can be, so that the future need not register another one.
+    let known = noting.upgrade().filter(|noting| noting.task.will_wake(task));
+    let known = known.unwrap_or_else(|| Arc::new(Noting { task: task.clone(), pulse: Arc::clone(pulse) }));
+    *noting = Arc::downgrade(&known);
+    pulse.begin_poll(TaskId::of(task));
+    (Waker::from(known), Polled(pulse))
 }
 
 /// Ends a poll, also by a panic.
