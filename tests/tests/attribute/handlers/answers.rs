@@ -334,11 +334,8 @@ fn all_who_waited_for_a_stream_ask_at_once() {
     #[cache_request]
     async fn stream(Path(_id): Path<u32>) -> Response {
         let number = STREAMS.next();
-        if number == 1 {
-            FIRST.passed().await
-        } else {
-            OTHERS.passed().await
-        }
+        let gate = if number == 1 { &FIRST } else { &OTHERS };
+        gate.passed().await;
         Frames::response([data(&number.to_string())], false)
     }
     let cache = Cache::memory();

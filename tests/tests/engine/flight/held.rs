@@ -49,11 +49,8 @@ fn a_leader_that_was_woken_and_not_polled_held_all_others_up() {
     #[cache_request]
     async fn f() -> u32 {
         let body = BODIES.next();
-        if body == 1 {
-            LEAVE.passed().await
-        } else {
-            SECOND.passed().await
-        }
+        let gate = if body == 1 { &LEAVE } else { &SECOND };
+        gate.passed().await;
         body
     }
     ends(|| {
