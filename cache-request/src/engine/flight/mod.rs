@@ -5,6 +5,8 @@
 //! for one more leader. A body that no caller may wait for, because it runs alone by choice or beside another one, is a flight as well:
 //! an invalidation must find every running body.
 //!
+//! A leader whose future is held and not polled is passed over: another one leads in its place.
+//!
 //! Dropping the [`Leader`] ends its flight and wakes the queue, also after an error, a panic or a cancellation. Plain and async callers
 //! share this mechanism: a plain caller drives the same future on its own thread.
 

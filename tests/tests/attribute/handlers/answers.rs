@@ -19,7 +19,10 @@ use futures_lite::future::block_on;
 use http_body::{Frame, SizeHint};
 use serde::{Deserialize, Serialize};
 
-use super::{super::support::Count, Site, text};
+use super::{
+    super::support::{Count, Gate, poll},
+    Site, text,
+};
 
 static BODIES: Count = Count::new();
 
@@ -319,6 +322,32 @@ async fn streamed(Path(kind): Path<String>) -> Response {
         "trailers" => Frames::response([data(&run), Ok(Frame::trailers(HeaderMap::new()))], true),
         "large" => Frames::response([data(&"x".repeat(2_000)), data(&run)], true),
         _ => Frames::response([data("a"), data(&run), Err("cut off")], true),
+    }
+}
+
+/// A stream can neither be kept nor shared, which is no failure.
+#[test]
+fn all_who_waited_for_a_stream_ask_at_once() {
+    static STREAMS: Count = Count::new();
+    static FIRST: Gate = Gate::new();
+    static OTHERS: Gate = Gate::new();
+    #[cache_request]
+    async fn stream(Path(_id): Path<u32>) -> Response {
+        let number = STREAMS.next();
+        let gate = if number == 1 { &FIRST } else { &OTHERS };
+        gate.passed().await;
+        Frames::response([data(&number.to_string())], false)
+    }
+    let cache = Cache::memory();
+    let mut calls: Vec<_> = (0..6).map(|_| Box::pin(scoped(&cache, stream(Path(1))))).collect();
+    assert!(calls.iter_mut().all(|call| poll(call).is_none()));
+    FIRST.open();
+    assert_eq!(text(block_on(calls.remove(0))), "1");
+    assert!(calls.iter_mut().all(|call| poll(call).is_none()));
+    assert_eq!(STREAMS.get(), 6);
+    OTHERS.open();
+    for (call, number) in calls.into_iter().zip(2..) {
+        assert_eq!(text(block_on(call)), number.to_string());
     }
 }
 

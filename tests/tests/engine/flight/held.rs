@@ -49,11 +49,8 @@ fn a_leader_that_was_woken_and_not_polled_held_all_others_up() {
     #[cache_request]
     async fn f() -> u32 {
         let body = BODIES.next();
-        if body == 1 {
-            LEAVE.passed().await
-        } else {
-            SECOND.passed().await
-        }
+        let gate = if body == 1 { &LEAVE } else { &SECOND };
+        gate.passed().await;
         body
     }
     ends(|| {
@@ -78,13 +75,17 @@ fn a_leader_that_was_woken_and_not_polled_held_all_others_up() {
         poll_for_long(&mut third);
         assert_eq!(poll_elsewhere(&mut first), Some(1), "its own caller has its answer");
         assert_eq!(poll(&mut third), None, "it waits for the second");
+        let mut fourth = call();
+        assert_eq!(poll(&mut fourth), None);
+        assert_eq!(BODIES.get(), 2, "it waits for the second, too");
         assert_eq!(block_on(scoped(&cache, async { f_cache().peek().await })), None, "what came late is not kept");
         SECOND.open();
         assert_eq!(block_on(second), 2);
         assert_eq!(block_on(third), 2);
+        assert_eq!(block_on(fourth), 2);
         assert_eq!(block_on(call()), 2);
-        let stats = stats(&cache, 4);
-        assert_eq!((stats.bodies, stats.coalesced, stats.hits, stats.faults.total()), (2, 1, 1, 0));
+        let stats = stats(&cache, 5);
+        assert_eq!((stats.bodies, stats.coalesced, stats.hits, stats.faults.total()), (2, 2, 1, 0));
     });
 }
 
