@@ -197,3 +197,76 @@ async fn a_purged_variant_came_back_with_one_that_was_stored_before_the_purge_wa
     settle().await;
     assert_eq!(bench.get_with("/", &[("a", "1")]).await.text(), "response 3");
 }
+
+/// Answers each `get` late, with what was there when it was asked.
+struct LateGets {
+    stored: Mutex<HashMap<String, Vec<u8>>>,
+    gets: Gate,
+}
+
+impl Backend for LateGets {
+    fn name(&self) -> &'static str {
+        "late gets"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let found = self.stored.lock().unwrap().get(key).cloned();
+        self.gets.pass().await;
+        Ok(found)
+    }
+
+    async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        self.stored.lock().unwrap().insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
+        unreachable!()
+    }
+
+    async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
+        unreachable!()
+    }
+
+    async fn delete(&self, _: &str) -> Result<bool, Error> {
+        unreachable!()
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        unreachable!()
+    }
+}
+
+/// The first of them finds the page when it looks again. The others wait for it, and learn nothing.
+#[tokio::test]
+async fn all_but_the_first_asked_the_service_for_a_page_that_was_stored_meanwhile() {
+    let (gets, made) = (Gate::closed(), Gate::closed());
+    let backend = Arc::new(LateGets { stored: Mutex::default(), gets: gets.clone() });
+    let cache = Cache::builder().backend(Arc::clone(&backend)).soft_limit(Duration::MAX).build().unwrap();
+    let origin = Origin::later({
+        let made = made.clone();
+        move |_, number| {
+            let made = made.clone();
+            async move {
+                made.pass().await;
+                Ok(ok(&[FRESH], number.to_string()))
+            }
+        }
+    });
+    let pages = CachePage::new().cache(&cache).layer(origin.clone());
+    let bench = Bench { clock: Clock::mock(), cache, origin, pages };
+    let get = || bench.begin(request(Method::GET, "/", &[]));
+    let first = get();
+    gets.open(2);
+    settle().await;
+    let others: Vec<_> = (0..9).map(|_| get()).collect();
+    settle().await;
+    made.open(99);
+    first.await.unwrap().unwrap();
+    settle().await;
+    gets.open(99);
+    for other in others {
+        assert_eq!(other.await.unwrap().unwrap().text(), "0");
+    }
+    assert_eq!(bench.origin.count(), 1);
+}
