@@ -186,6 +186,10 @@ async fn a_purged_variant_came_back_with_one_that_was_stored_before_the_purge_wa
 
     let change = bench.begin(request(Method::POST, "/", &[]));
     settle().await;
+    // The page of the other scheme.
+    late.deletes.open(1);
+    late.deleted.open(1);
+    settle().await;
     // It has read the list of variants, and waits to store its own.
     assert_eq!(bench.get_with("/", &[("a", "2")]).await.text(), "response 2");
     late.deletes.open(9);
