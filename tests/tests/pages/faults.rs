@@ -604,3 +604,66 @@ async fn a_request_kept_a_page_from_the_store_although_clients_are_not_obeyed() 
     bench.get_with("/", &[("cache-control", "no-store")]).await;
     assert!(bench.get("/").await.is_hit());
 }
+
+/// Drops the runtime while a service makes a change.
+fn shut_down_during_a_change(runtime: &mut tokio::runtime::Builder) {
+    let runtime = runtime.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let bench = Bench::new(Origin::later(|_, _| std::future::pending()));
+        drop(bench.begin(request(Method::POST, "/", &[])));
+        while bench.origin.count() == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    drop(runtime);
+}
+
+/// What is left to invalidate is given to a task, which a runtime that ends drops at once, which gives it to a task.
+#[test]
+fn a_runtime_that_ended_during_a_change_aborted_the_process() {
+    const NAME: &str = "faults::a_runtime_that_ended_during_a_change_aborted_the_process";
+    const IS_CHILD: &str = "CACHE_REQUEST_TESTS_SHUTS_DOWN";
+    if std::env::var_os(IS_CHILD).is_some() {
+        shut_down_during_a_change(&mut tokio::runtime::Builder::new_multi_thread());
+        return shut_down_during_a_change(&mut tokio::runtime::Builder::new_current_thread());
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = child.args(["--exact", NAME]).env(IS_CHILD, "1").output().unwrap();
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+/// A layer that is nearer to the service gives up, such as one for timeouts. The service may have made the change.
+#[tokio::test]
+async fn a_change_that_ended_with_an_error_of_the_service_left_the_page() {
+    let bench = Bench::new(Origin::later(|parts, number| async move {
+        match parts.method {
+            Method::POST => Err(Failed),
+            _ => Ok(ok(&[FRESH], number.to_string())),
+        }
+    }));
+    bench.get("/").await;
+    assert!(bench.get("/").await.is_hit());
+    bench.open(request(Method::POST, "/", &[])).await.unwrap_err();
+    settle().await;
+    assert!(!bench.get("/").await.is_hit());
+}
+
+/// A client reloads the page, and the new response is larger than the cache.
+#[tokio::test]
+async fn an_older_variant_stayed_in_place_of_one_that_could_not_be_kept() {
+    for fields in [&[FRESH][..], &[FRESH, ("vary", "a")]] {
+        let origin = Origin::new(move |_, number| match number {
+            0 => ok(fields, "old"),
+            _ => ok(fields, "new".repeat(1 << 17)),
+        });
+        let clock = Clock::mock();
+        let cache = Cache::builder().clock(&clock).max_bytes(1 << 17).build().unwrap();
+        let pages = CachePage::new().cache(&cache).layer(origin.clone());
+        let bench = Bench { clock, cache, origin, pages };
+        bench.get("/").await;
+        assert!(bench.get("/").await.is_hit());
+        assert!(bench.get_with("/", &[("cache-control", "no-cache")]).await.text().starts_with("new"));
+        let answer = bench.get("/").await;
+        assert!(answer.text().starts_with("new"), "{fields:?}: {}", answer.cache_status());
+    }
+}

@@ -101,3 +101,176 @@ async fn a_near_cache_answered_with_an_older_variant() {
         assert_eq!((&answer.text()[..3], answer.is_hit()), ("new", true), "{place}");
     }
 }
+
+/// Another process purges a page that has variants. This one still has the list of them near, adds a new one, and stores the list.
+#[tokio::test]
+async fn a_purged_variant_came_back_when_another_process_stored_a_new_one() {
+    let gate = Gate::closed();
+    gate.open(100);
+    let slow = Arc::new(Slow { stored: Mutex::default(), gate });
+    let origin = numbered(&[("vary", "a")]);
+    let bench = |is_near: bool| {
+        let cache = Cache::builder().backend(Arc::clone(&slow)).soft_limit(Duration::MAX);
+        let cache = if is_near { cache.near_timeout(Duration::from_secs(60)) } else { cache };
+        let cache = cache.build().unwrap();
+        let pages = CachePage::new().name("shared").cache(&cache).layer(origin.clone());
+        Bench { clock: Clock::mock(), cache, origin: origin.clone(), pages }
+    };
+    let (near, far) = (bench(true), bench(false));
+    assert_eq!(near.get_with("/", &[("a", "1")]).await.text(), "response 0");
+    assert!(near.get_with("/", &[("a", "1")]).await.is_hit());
+    far.post("/").await;
+    assert_eq!(near.get_with("/", &[("a", "2")]).await.text(), "response 2");
+    let answer = far.get_with("/", &[("a", "1")]).await;
+    assert_eq!(answer.text(), "response 3", "the process that has purged it gets it again");
+}
+
+/// A deletion that the server has made, and whose answer is late, while a request of the same process stores another variant.
+struct Late {
+    stored: Mutex<HashMap<String, Vec<u8>>>,
+    deletes: Gate,
+    deleted: Gate,
+    sets: Gate,
+}
+
+impl Backend for Late {
+    fn name(&self) -> &'static str {
+        "late"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.stored.lock().unwrap().get(key).cloned())
+    }
+
+    async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        self.sets.pass().await;
+        self.stored.lock().unwrap().insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
+        unreachable!()
+    }
+
+    async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
+        unreachable!()
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        self.deletes.pass().await;
+        let was_there = self.stored.lock().unwrap().remove(key).is_some();
+        self.deleted.pass().await;
+        Ok(was_there)
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        unreachable!()
+    }
+}
+
+#[tokio::test]
+async fn a_purged_variant_came_back_with_one_that_was_stored_before_the_purge_was_answered() {
+    let late = Arc::new(Late {
+        stored: Mutex::default(),
+        deletes: Gate::closed(),
+        deleted: Gate::closed(),
+        sets: Gate::closed(),
+    });
+    late.sets.open(2);
+    let cache = Cache::builder().backend(Arc::clone(&late)).soft_limit(Duration::MAX).build().unwrap();
+    let origin = numbered(&[("vary", "a")]);
+    let pages = CachePage::new().cache(&cache).layer(origin.clone());
+    let bench = Bench { clock: Clock::mock(), cache, origin, pages };
+    bench.get_with("/", &[("a", "1")]).await;
+    assert!(bench.get_with("/", &[("a", "1")]).await.is_hit());
+
+    let change = bench.begin(request(Method::POST, "/", &[]));
+    settle().await;
+    // The page of the other scheme.
+    late.deletes.open(1);
+    late.deleted.open(1);
+    settle().await;
+    // It has read the list of variants, and waits to store its own.
+    assert_eq!(bench.get_with("/", &[("a", "2")]).await.text(), "response 2");
+    late.deletes.open(9);
+    settle().await;
+    late.sets.open(9);
+    settle().await;
+    late.deleted.open(9);
+    change.await.unwrap().unwrap();
+    settle().await;
+    assert_eq!(bench.get_with("/", &[("a", "1")]).await.text(), "response 3");
+}
+
+/// Answers each `get` late, with what was there when it was asked.
+struct LateGets {
+    stored: Mutex<HashMap<String, Vec<u8>>>,
+    gets: Gate,
+}
+
+impl Backend for LateGets {
+    fn name(&self) -> &'static str {
+        "late gets"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let found = self.stored.lock().unwrap().get(key).cloned();
+        self.gets.pass().await;
+        Ok(found)
+    }
+
+    async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        self.stored.lock().unwrap().insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
+        unreachable!()
+    }
+
+    async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
+        unreachable!()
+    }
+
+    async fn delete(&self, _: &str) -> Result<bool, Error> {
+        unreachable!()
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        unreachable!()
+    }
+}
+
+/// The first of them finds the page when it looks again. The others wait for it, and learn nothing.
+#[tokio::test]
+async fn all_but_the_first_asked_the_service_for_a_page_that_was_stored_meanwhile() {
+    let (gets, made) = (Gate::closed(), Gate::closed());
+    let backend = Arc::new(LateGets { stored: Mutex::default(), gets: gets.clone() });
+    let cache = Cache::builder().backend(Arc::clone(&backend)).soft_limit(Duration::MAX).build().unwrap();
+    let origin = Origin::later({
+        let made = made.clone();
+        move |_, number| {
+            let made = made.clone();
+            async move {
+                made.pass().await;
+                Ok(ok(&[FRESH], number.to_string()))
+            }
+        }
+    });
+    let pages = CachePage::new().cache(&cache).layer(origin.clone());
+    let bench = Bench { clock: Clock::mock(), cache, origin, pages };
+    let get = || bench.begin(request(Method::GET, "/", &[]));
+    let first = get();
+    gets.open(2);
+    settle().await;
+    let others: Vec<_> = (0..9).map(|_| get()).collect();
+    settle().await;
+    made.open(99);
+    first.await.unwrap().unwrap();
+    settle().await;
+    gets.open(99);
+    for other in others {
+        assert_eq!(other.await.unwrap().unwrap().text(), "0");
+    }
+    assert_eq!(bench.origin.count(), 1);
+}

@@ -195,3 +195,24 @@ async fn two_layers_that_one_line_makes_shared_their_pages() {
     assert_eq!(admin.get("/").await.text(), "admin");
     assert_eq!(public.get("/").await.text(), "public");
 }
+
+/// With HTTP/1.1 over TLS a request tells no scheme, so `:443` stays in its host. With HTTP/2 it tells `https`, and the port goes.
+#[tokio::test]
+async fn a_change_by_a_host_with_the_port_of_https_left_the_page() {
+    let (get, post) = (Method::GET, Method::POST);
+    let bench = Bench::new(numbered(&[]));
+    bench.get("https://example.com/").await;
+    assert!(bench.get("https://example.com/").await.is_hit());
+    bench.send(request(post, "/", &[("host", "example.com:443")])).await;
+    let answer = bench.send(request(get, "https://example.com/", &[])).await;
+    assert!(!answer.is_hit(), "{}", answer.cache_status());
+}
+
+/// The first proxy tells `https`, or only the second one does. A service that looks at the first one makes other links.
+#[tokio::test]
+async fn what_two_proxies_forwarded_was_taken_for_what_one_did() {
+    let bench = Bench::new(numbered(&[]));
+    bench.get_with("/", &[("forwarded", "host=a.example;proto=https")]).await;
+    let answer = bench.get_with("/", &[("forwarded", "host=a.example, proto=https")]).await;
+    assert!(!answer.is_hit(), "{}", answer.cache_status());
+}

@@ -215,3 +215,16 @@ mod own {
         });
     }
 }
+
+#[cache_request]
+async fn last_of_a_name(uri: Uri) -> String {
+    let Query(query) = Query::<HashMap<String, String>>::try_from_uri(&uri).expect("it is a query");
+    query["x"].clone()
+}
+
+/// `%78` is `x`. So the two repeat one name, and their order counts.
+#[test]
+fn repeated_names_lost_their_order_where_one_was_encoded() {
+    let site = Site::of(Router::new().route("/", get(last_of_a_name)));
+    assert_eq!([site.get("/?x=1&%78=2"), site.get("/?%78=2&x=1")], ["2", "1"]);
+}

@@ -5,7 +5,7 @@ use std::{convert::Infallible, pin::Pin};
 use axum::{
     body::Body,
     extract::Path,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -93,5 +93,22 @@ fn a_cookie_in_a_pair_of_texts_was_given_to_others() {
     block_on(scoped(&Cache::memory(), async {
         let (one, other) = (pairs_with_session().await.0, pairs_with_session().await.0);
         assert_ne!(one, other);
+    }));
+}
+
+/// What a client has already is not in the key: a whole page is kept, and a 304 is not.
+#[cache_request(vary(header("accept")))]
+async fn conditional(headers: HeaderMap) -> Response {
+    yield_now().await;
+    let has_it = headers.contains_key(header::IF_NONE_MATCH);
+    if has_it { StatusCode::NOT_MODIFIED.into_response() } else { "page".into_response() }
+}
+
+#[test]
+fn a_request_that_waited_got_the_304_of_another() {
+    block_on(scoped(&Cache::memory(), async {
+        let has_it = HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static("\"a\""))]);
+        let (one, other) = zip(conditional(has_it), conditional(HeaderMap::new())).await;
+        assert_eq!([one.status(), other.status()], [StatusCode::NOT_MODIFIED, StatusCode::OK]);
     }));
 }

@@ -11,7 +11,10 @@ use cache_request::{
     backend::{Backend, Item, MemcachedBackend},
     cache_request, scoped_sync,
 };
-use cache_request_tests::servers::{PATIENCE, delay::Delay, memcached::Memcached};
+use cache_request_tests::{
+    proxy::{Mode, Proxy},
+    servers::{PATIENCE, delay::Delay, memcached::Memcached},
+};
 use futures_lite::{FutureExt as _, future::block_on};
 use memcache::exp::{Delete, GetResult, Set};
 use tokio::{runtime::Runtime, time::sleep};
@@ -346,5 +349,25 @@ fn a_batch_of_large_values_takes_one_trip_more() {
             }
         }
         panic!("it takes more than two trips");
+    });
+}
+
+/// It comes all the time, a round of 16 MiB in more than the time that one answer may take. A value of one item does not.
+#[test]
+fn a_value_that_came_slowly_lost_the_server_for_all_keys() {
+    let memcached = Memcached::start(&[]);
+    let proxy = Proxy::of(memcached.server.port);
+    let slow = MemcachedBackend::builder(&format!("memcached://127.0.0.1:{}", proxy.port)).namespace(NAMESPACE);
+    let slow = slow.answer_limit(Duration::from_secs(2)).build().unwrap();
+    block_on(async {
+        let direct = backend(&memcached.url());
+        direct.set("large", &value(1, 16 << 20), None).await.unwrap();
+        direct.set("small", &value(2, CHUNK), None).await.unwrap();
+        // 256 pieces of 64 KiB or more take over 5 s, and 8 of them not 1 s.
+        proxy.set(Mode::Delays(Duration::from_millis(20)));
+        assert!(slow.get("small").await.unwrap().is_some());
+        let large = slow.get("large").await;
+        let small = slow.get("small").await;
+        assert!(small.is_ok(), "{small:?} after {:?}", large.map(|large| large.map(|large| large.len())));
     });
 }
