@@ -273,6 +273,22 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.look_up(leader.as_ref(), &mut self.budget()).await.ok().map(|(value, _)| value.into_answer())
     }
 
+    /// The answer, if the backend has it, or memory where there is no backend. A near cache may have an older one. Counts only faults.
+    #[cfg(feature = "http")]
+    pub(crate) async fn peek_in_backend(&self) -> Option<R> {
+        let found = match self.backend().zip(self.policy.codec()) {
+            None => self.read_memory().map(|value| (value, Source::Memory)),
+            Some((backend, codec)) => self.read_backend(backend, codec, None, &mut self.budget()).await,
+        };
+        found.ok().map(|(value, _)| value.into_answer())
+    }
+
+    /// Whether the value is being removed at this moment.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_being_removed(&self) -> bool {
+        self.engine.removals.is_under_way(self.key.hash())
+    }
+
     /// The answer, if memory has it. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) fn peek_in_memory(&self) -> Option<R> {
@@ -307,6 +323,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Removes the value, and keeps running bodies from storing theirs. Returns whether there was a value.
     pub(crate) async fn invalidate(&self) -> Result<bool, Error> {
+        let _removal = self.engine.removals.begin(self.key.hash());
         let removed = self.remove().await;
         // A flight that looked before the removal may have found the old value, so no later caller joins it.
         drop(self.engine.flights.fence(&self.flight_key()));
@@ -392,8 +409,15 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     async fn look_up(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<(V, Source), Count> {
         match self.backend().zip(self.policy.codec()) {
             None => self.read_memory().map(|value| (value, Source::Memory)),
-            // Boxed, so that the futures of calls without a backend stay small. They nest with the bodies.
-            Some((backend, codec)) => Box::pin(self.read_backend(backend, codec, leader, budget)).await,
+            Some((backend, codec)) => {
+                if self.engine.near().is_some()
+                    && let Ok(value) = read(self.engine, self.function, self.key, |value| value)
+                {
+                    return Ok((value, Source::Memory));
+                }
+                // Boxed, so that the futures of calls without a backend stay small. They nest with the bodies.
+                Box::pin(self.read_backend(backend, codec, leader, budget)).await
+            }
         }
     }
 
@@ -416,11 +440,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         budget: &mut TimeBudget,
     ) -> Result<(V, Source), Count> {
         let near = self.engine.near();
-        if near.is_some()
-            && let Ok(value) = read(self.engine, self.function, self.key, |value| value)
-        {
-            return Ok((value, Source::Memory));
-        }
         let failed = |error: Error| {
             let (fault, miss) = match error.kind().blame() {
                 // The call goes on, and writes over what is stored.

@@ -9,6 +9,7 @@ pub(crate) mod flight;
 pub(crate) mod function;
 pub(crate) mod near_cache;
 pub(crate) mod policy;
+pub(crate) mod removals;
 pub(crate) mod source;
 pub(crate) mod value;
 
@@ -17,6 +18,7 @@ use std::{sync::Arc, time::Duration};
 use self::{
     flight::{Fence, Flights},
     near_cache::{BackendWrite, NearCache},
+    removals::Removals,
 };
 use crate::{
     Error,
@@ -32,6 +34,7 @@ pub(crate) struct Engine {
     pub(crate) place: Place,
     pub(crate) store: Arc<Store>,
     pub(crate) flights: Flights,
+    pub(crate) removals: Removals,
     pub(crate) clock: Clock,
     pub(crate) envelope: EnvelopeOptions,
     /// How long a caller waits for a body that another caller runs.
@@ -76,6 +79,7 @@ impl Engine {
 
     /// Removes all values, also those that running bodies are about to return.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
+        let _removal = self.removals.begin_all();
         let cleared = self.remove_all().await;
         // Callers that looked before the removal must not be joined any more.
         drop(self.flights.fence_all());

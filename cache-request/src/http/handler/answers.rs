@@ -78,8 +78,8 @@ macro_rules! answers {
             }
 
             fn may_be_shared($kept: &$value) -> bool {
-                let (_, headers): Head<'_> = $head;
-                headers.is_none_or(|headers| may_be_shared(&headers))
+                let (status, headers): Head<'_> = $head;
+                may_be_shared(status, &headers.unwrap_or_default())
             }
         }
     )*};

@@ -2,6 +2,8 @@
 
 use ::http::{HeaderMap, HeaderValue, Method, Request, Uri, request::Parts, uri::Authority};
 
+use urlencoding::decode_binary;
+
 use super::super::rules::fields::cookies;
 use crate::{
     attribute::part::{
@@ -36,7 +38,8 @@ impl Extractor for Uri {
 pub(super) fn add_query(query: Option<&str>, key: &mut KeyBuilder<'_>) {
     let sorted = query.map(|query| {
         let mut pairs: Vec<&str> = query.split('&').collect();
-        pairs.sort_by_key(|pair| pair.split('=').next());
+        // `%78` is `x`.
+        pairs.sort_by_key(|pair| decode_binary(pair.split('=').next().unwrap_or_default().as_bytes()));
         pairs
     });
     key.part(&sorted);

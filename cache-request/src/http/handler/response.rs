@@ -121,7 +121,7 @@ impl Answer for Response {
     }
 
     fn may_be_shared(value: &StoredResponse) -> bool {
-        may_be_shared(&value.headers)
+        may_be_shared(value.status, &value.headers)
     }
 
     /// A body of unknown length, one that is too long, and an upgraded connection pass through.
@@ -156,15 +156,24 @@ impl<R: IntoResponse> IntoAnswer for R {
 
 /// Whether a response may be cached. Without status codes, those below 400 are that depend on no condition of the request.
 pub(super) fn may_be_kept(status: StatusCode, headers: &HeaderMap, statuses: &[u16]) -> bool {
-    let by_default = (200..400).contains(&status.as_u16())
-        && ![StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-    (if statuses.is_empty() { by_default } else { statuses.contains(&status.as_u16()) }) && may_be_shared(headers)
+    let by_default = (200..400).contains(&status.as_u16());
+    (if statuses.is_empty() { by_default } else { statuses.contains(&status.as_u16()) })
+        && may_be_shared(status, headers)
 }
 
-/// Whether a response may be given to other clients, as far as its header fields say.
-pub(super) fn may_be_shared(headers: &HeaderMap) -> bool {
+/// Statuses that answer a condition or a range of one request.
+const OF_ONE_REQUEST: [StatusCode; 4] = [
+    StatusCode::PARTIAL_CONTENT,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::PRECONDITION_FAILED,
+    StatusCode::RANGE_NOT_SATISFIABLE,
+];
+
+/// Whether a response may be given to other clients, as far as its status and header fields say.
+pub(super) fn may_be_shared(status: StatusCode, headers: &HeaderMap) -> bool {
     let directives = Directives::of_response(headers);
-    !headers.contains_key(SET_COOKIE)
+    !OF_ONE_REQUEST.contains(&status)
+        && !headers.contains_key(SET_COOKIE)
         && !directives.no_store
         && directives.no_cache.is_none()
         && directives.private.is_none()

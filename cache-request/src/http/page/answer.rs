@@ -163,7 +163,8 @@ where
     let response = match service.call(request).await {
         Ok(response) => response,
         Err(error) => {
-            changes.forget();
+            // A layer around the service may have given up on it, and it may have made the change.
+            changes.invalidate().await;
             return Err(error);
         }
     };
@@ -252,6 +253,10 @@ where
                     None => None,
                 }
             }
+            Verdict::Stored => match ask.look_up(&parts.headers).await {
+                Ok(response) => return Ok(response),
+                Err(_) => None,
+            },
             Verdict::Shared(_) | Verdict::Apart => None,
         },
     };

@@ -259,6 +259,11 @@ impl Spool {
         .await;
     }
 
+    /// Whether it is too large to be stored.
+    pub(super) fn has_overflown(&self) -> bool {
+        lock(&self.state).has_overflown
+    }
+
     /// The whole body, if it has not overflown and has no trailers.
     pub(super) fn whole(&self) -> Option<Bytes> {
         let arriving = lock(&self.state);

@@ -1,6 +1,6 @@
 //! The pages that an unsafe request may have changed.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use tokio::runtime::Handle;
 
@@ -46,12 +46,14 @@ impl Drop for Changes {
         if self.keys.is_empty() {
             return;
         }
-        let keys = std::mem::take(&mut self.keys);
-        let mut left = Self { settings: Arc::clone(&self.settings), shelf: self.shelf.clone(), keys };
-        match Handle::try_current() {
-            Ok(runtime) => _ = runtime.spawn(context::carry(async move { left.invalidate().await })),
-            // Without a runtime there is no task to do it. The drop of `left` must not try again.
-            Err(_) => left.keys.clear(),
-        }
+        // Without a runtime there is no task to do it.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (settings, shelf, keys) = (Arc::clone(&self.settings), self.shelf.clone(), mem::take(&mut self.keys));
+        // The task is no `Changes` itself: a runtime that ends drops it, and that must not make another task.
+        runtime.spawn(context::carry(async move {
+            for key in keys {
+                settings.try_invalidate(&shelf, &key).await;
+            }
+        }));
     }
 }

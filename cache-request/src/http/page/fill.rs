@@ -60,6 +60,8 @@ pub(super) struct Fill {
 pub(super) enum Verdict {
     /// The response is for its own request only, or there is none.
     Apart,
+    /// It is stored by now.
+    Stored,
     Shared(Arc<Shared>),
 }
 

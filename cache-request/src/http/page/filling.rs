@@ -34,7 +34,7 @@ use super::{
     fill::{Fill, FillKey, Shared, SharedBody, Verdict},
     head::LastHead,
     respond::not_modified,
-    status::Handling,
+    status::{Forward, Handling},
 };
 use crate::{
     base::timer::{before, with_limit},
@@ -50,6 +50,9 @@ pub(super) struct Filling {
     /// What it leads, unless another request has asked before it.
     leads: Option<(FillKey, Arc<Fill>)>,
 }
+
+/// Why a page is not stored that is larger than the layer allows.
+const TOO_LARGE: &str = "too-large";
 
 /// Where the answer to the client goes. It may be gone.
 type Reply<E> = oneshot::Sender<Result<Response<PageBody>, E>>;
@@ -75,6 +78,7 @@ impl Filling {
             // Another fill may have ended between the look-up and now.
             match self.ask.look_up(&self.request).await {
                 Ok(response) => {
+                    self.decide(Verdict::Stored);
                     _ = reply.send(Ok(response));
                     return;
                 }
@@ -168,9 +172,9 @@ impl Filling {
                 Ok(())
                     if Handle::try_current().is_err() && hint.upper().is_none_or(|most| most > settings.max_body) =>
                 {
-                    Some("too-large")
+                    Some(TOO_LARGE)
                 }
-                Ok(()) if hint.lower() > settings.max_body => Some("too-large"),
+                Ok(()) if hint.lower() > settings.max_body => Some(TOO_LARGE),
                 Ok(()) if kept_for.is_zero() => Some(Refusal::NotCacheable.detail()),
                 Ok(()) => None,
             };
@@ -185,6 +189,9 @@ impl Filling {
                 Response::from_parts(head, PageBody::inner(body))
             };
             _ = reply.send(Ok(self.ask.finish(response, handling)));
+            if detail == TOO_LARGE {
+                self.remove_older(&exchange).await;
+            }
             return;
         }
 
@@ -228,13 +235,26 @@ impl Filling {
             let page = Page { status, headers: stored, body, freshness, kept_for, has_generated_etag: false, head };
             let page = tag.into_iter().fold(page, Page::with_etag);
             exchange.store(Arc::new(page)).await;
+        } else if spool.has_overflown() {
+            self.remove_older(&exchange).await;
+        }
+    }
+
+    /// Removes an older page, if there is one, as the newer one is too large to take its place.
+    async fn remove_older(&self, exchange: &Exchange<'_>) {
+        if self.miss.forward != Forward::UriMiss {
+            exchange.remove().await;
         }
     }
 
     /// Lets others have the response.
     fn share(&self, shared: Shared) {
+        self.decide(Verdict::Shared(Arc::new(shared)));
+    }
+
+    fn decide(&self, verdict: Verdict) {
         if let Some((_, fill)) = &self.leads {
-            fill.decide(Verdict::Shared(Arc::new(shared)));
+            fill.decide(verdict);
         }
     }
 

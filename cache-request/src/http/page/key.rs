@@ -124,12 +124,24 @@ impl<'a> Target<'a> {
     }
 
     /// The keys of its page with each scheme, to invalidate. Of one server, requests with HTTP/2 tell `https` and those with HTTP/1.1 tell
-    /// nothing, so a change that comes by one changes the page of the other.
-    pub(super) fn keys_of_all_schemes(&self, layer: &str) -> [Key; SCHEMES.len()] {
-        SCHEMES.map(|scheme| {
-            let (authority, path_and_query) = (Cow::Borrowed(&*self.authority), Cow::Borrowed(&*self.path_and_query));
-            Target { scheme: Cow::Borrowed(scheme), authority, path_and_query }.key(layer)
-        })
+    /// nothing, or the port of it. So a change that comes by one changes the pages of the others.
+    pub(super) fn keys_of_all_schemes(&self, layer: &str) -> Vec<Key> {
+        let host = SCHEMES.iter().fold(&*self.authority, |host, scheme| without_default_port(scheme, host));
+        let is_default = host != self.authority || !has_port(host);
+        let mut keys = Vec::new();
+        for scheme in SCHEMES {
+            let mut add = |authority: &str| {
+                let (scheme, authority) = (Cow::Borrowed(scheme), Cow::Borrowed(authority));
+                let path_and_query = Cow::Borrowed(&*self.path_and_query);
+                keys.push(Target { scheme, authority, path_and_query }.key(layer));
+            };
+            add(host);
+            if is_default {
+                let foreign = if scheme == "http" { HTTPS_PORT } else { HTTP_PORT };
+                add(&format!("{host}{foreign}"));
+            }
+        }
+        keys
     }
 
     pub(super) fn into_owned(self) -> Target<'static> {
@@ -177,8 +189,16 @@ fn proxied_scheme<'a>(headers: &'a HeaderMap, field: &HeaderName) -> Option<&'a 
 
 /// The authority without the port that the scheme has by default (RFC 9110, section 4.2.3).
 fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
-    let port = if scheme == "https" { ":443" } else { ":80" };
+    let port = if scheme == "https" { HTTPS_PORT } else { HTTP_PORT };
     authority.strip_suffix(port).unwrap_or(authority)
+}
+
+const HTTP_PORT: &str = ":80";
+const HTTPS_PORT: &str = ":443";
+
+/// Whether an authority has a port. An IPv6 address has colons in its brackets.
+fn has_port(authority: &str) -> bool {
+    authority.rsplit(']').next().is_some_and(|rest| rest.contains(':'))
 }
 
 fn lower(text: &str) -> Cow<'_, str> {
@@ -221,8 +241,12 @@ fn host_and_proto(line: &[u8]) -> Vec<u8> {
         let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
         [&b"host"[..], b"proto"].iter().any(|target| trim(name).eq_ignore_ascii_case(target))
     };
-    let pairs: Vec<_> = line.split(|&byte| byte == b',' || byte == b';').filter(names_target).map(trim).collect();
-    pairs.join(&b';')
+    // Each proxy adds an element of its own.
+    let elements = line.split(|&byte| byte == b',').map(|element| {
+        let pairs: Vec<_> = element.split(|&byte| byte == b';').filter(names_target).map(trim).collect();
+        pairs.join(&b';')
+    });
+    elements.collect::<Vec<_>>().join(&b',')
 }
 
 /// Percent-encoding in its normal form: upper-case digits, and characters that need none decoded (RFC 3986, section 6.2.2).

@@ -196,14 +196,20 @@ impl Shelf {
         if is_for_all && !matches!(call.peek_in_memory(), Some(Entry::Variants(_))) {
             return call.store_led(leader, &Entry::Page(page), took).await;
         }
-        let mut variants = match call.peek().await {
+        // A list that is being removed must not come back. One that is read before its removal begins is refused by the fence.
+        let known = if call.is_being_removed() { None } else { call.peek_in_backend().await };
+        let mut variants = match known {
             Some(Entry::Variants(variants)) => Variants::clone(&variants),
             _ => Variants::default(),
         };
         variants.kept_for = variants.kept_for.max(page.kept_for);
         let number = new_number();
-        if let Some(call) = self.call(&place.variant(number)) {
-            call.put(&Entry::Page(page)).await?;
+        if let Some(call) = self.call(&place.variant(number))
+            && let Err(error) = call.put(&Entry::Page(page)).await
+        {
+            // An older variant does not stay in its place.
+            self.invalidate(place.key).await?;
+            return Err(error);
         }
         let variant = (variant_of(place.request, &fields), number);
         let removed = variants.add(fields, variant, most_variants);
