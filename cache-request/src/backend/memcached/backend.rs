@@ -33,7 +33,7 @@ use crate::{Error, base::runtime::PerRuntime};
 ///
 /// A value over 511 KiB is divided into chunks, each an item of its own on the server that has the key, so values may be larger than the
 /// server's item limit (1 MiB by default), up to 511 MiB. To read one takes one round trip more, and to write one as well; all large values of
-/// a batch share it, up to 16 MiB. If a chunk was evicted, the value is a miss. A chunk whose value was deleted, replaced or cleared is not
+/// a batch share it, up to 4 MiB. If a chunk was evicted, the value is a miss. A chunk whose value was deleted, replaced or cleared is not
 /// removed: it stays until its timeout, or until memcached needs the room. So give the server room (`-m`, 64 MiB by default) for more
 /// than the large values that are there at one time.
 ///

@@ -12,9 +12,10 @@ use super::{
     link::Link,
 };
 
-/// The most chunks of a round trip: 16 MiB. The client copies what it sends, and a server has one answer limit for all of a round. The
+/// The most chunks of a round trip: 4 MiB. The client copies what it sends, and a server has one answer limit for all of a round, so that on
+/// a slow network a longer one would count it as lost. The
 /// requests of so many gets fit into the buffers of a connection.
-const ROUND: usize = 32;
+const ROUND: usize = 8;
 
 /// Where chunks are: on the server that has the key of their value, so that a lost server costs its own keys only.
 pub(super) struct Chunks<'s> {

@@ -11,10 +11,7 @@ use cache_request::{
     backend::{Backend, Item, MemcachedBackend},
     cache_request, scoped_sync,
 };
-use cache_request_tests::{
-    proxy::{Mode, Proxy},
-    servers::{PATIENCE, delay::Delay, memcached::Memcached},
-};
+use cache_request_tests::servers::{PATIENCE, delay::Delay, memcached::Memcached};
 use futures_lite::{FutureExt as _, future::block_on};
 use memcache::exp::{Delete, GetResult, Set};
 use tokio::{runtime::Runtime, time::sleep};
@@ -314,9 +311,9 @@ fn a_batch_of_large_values_takes_one_trip_more() {
     let memcached = Memcached::start(&[]);
     let delay = Delay::before(memcached.server.port);
     let backend = backend(&format!("memcached://127.0.0.1:{}", delay.port));
-    let keys: Vec<String> = (0..10).map(|number| format!("key{number}")).collect();
+    let keys: Vec<String> = (0..4).map(|number| format!("key{number}")).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let large = value(1, 1 << 20);
+    let large = value(1, 600 << 10);
     let items: Vec<_> = keys.iter().map(|key| Item { key, value: &large, timeout: None }).collect();
     let within = async |trips: usize| {
         // A server that was held up for long counts as lost.
@@ -349,25 +346,5 @@ fn a_batch_of_large_values_takes_one_trip_more() {
             }
         }
         panic!("it takes more than two trips");
-    });
-}
-
-/// It comes all the time, a round of 16 MiB in more than the time that one answer may take. A value of one item does not.
-#[test]
-fn a_value_that_came_slowly_lost_the_server_for_all_keys() {
-    let memcached = Memcached::start(&[]);
-    let proxy = Proxy::of(memcached.server.port);
-    let slow = MemcachedBackend::builder(&format!("memcached://127.0.0.1:{}", proxy.port)).namespace(NAMESPACE);
-    let slow = slow.answer_limit(Duration::from_secs(2)).build().unwrap();
-    block_on(async {
-        let direct = backend(&memcached.url());
-        direct.set("large", &value(1, 16 << 20), None).await.unwrap();
-        direct.set("small", &value(2, CHUNK), None).await.unwrap();
-        // 256 pieces of 64 KiB or more take over 5 s, and 8 of them not 1 s.
-        proxy.set(Mode::Delays(Duration::from_millis(20)));
-        assert!(slow.get("small").await.unwrap().is_some());
-        let large = slow.get("large").await;
-        let small = slow.get("small").await;
-        assert!(small.is_ok(), "{small:?} after {:?}", large.map(|large| large.map(|large| large.len())));
     });
 }
