@@ -361,7 +361,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Waits for a value of the running bodies of this key, or for this call's turn to lead.
     async fn wait(&self, mut wait: Waiter<'a>, budget: &mut TimeBudget) -> Waited<'a, R> {
-        let (key, flights) = (self.flight_key(), &self.engine.flights);
+        let flights = &self.engine.flights;
         let begun = Instant::now();
         loop {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
@@ -373,35 +373,34 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 return Waited::Answered(value.into_answer(), source);
             }
             let left = self.engine.wait_limit.saturating_sub(begun.elapsed());
-            match with_limit(left.min(flights.poll_limit()), &mut wait).await {
+            let joined = match with_limit(left.min(flights.poll_limit()), &mut wait).await {
                 Some(Outcome::Value(shared)) => {
                     let value = shared.downcast_ref().and_then(PanicSafe::get).and_then(|value| self.clone_of(value));
-                    let Some(value) = value else { return Waited::Leads(flights.alone(&key)) };
-                    self.function.counters.increment(Count::Coalesced);
-                    return Waited::Answered(value.into_answer(), Source::Coalesced);
+                    return self.shared(value.map(V::into_answer));
                 }
-                Some(Outcome::Err(shared)) => {
-                    if let Some(answer) = self.err_of(&shared) {
-                        self.function.counters.increment(Count::Coalesced);
-                        return Waited::Answered(answer, Source::Coalesced);
-                    }
-                    return Waited::Leads(flights.alone(&key));
+                Some(Outcome::Err(shared)) => return self.shared(self.err_of(&shared)),
+                Some(Outcome::Nothing) => return self.shared(None),
+                Some(Outcome::Room) => flights.join_again(wait),
+                None if begun.elapsed() < self.engine.wait_limit => flights.look_after_leaders(wait),
+                None => {
+                    flights.give_up_on(&wait);
+                    flights.join_again(wait)
                 }
-                Some(Outcome::Nothing) => return Waited::Leads(flights.alone(&key)),
-                Some(Outcome::Room) => {}
-                // A leader may not have been polled for as long.
-                None if begun.elapsed() < self.engine.wait_limit => {}
-                None => flights.give_up_on(&wait),
-            }
-            wait = match flights.join_again(wait) {
+            };
+            wait = match joined {
                 Join::Leader(leader) => return Waited::Leads(leader),
                 // Others lead by now, and this one has waited long enough.
-                Join::Waiter(_) if begun.elapsed() >= self.engine.wait_limit => {
-                    return Waited::Leads(flights.alone(&key));
-                }
+                Join::Waiter(_) if begun.elapsed() >= self.engine.wait_limit => return self.shared(None),
                 Join::Waiter(wait) => wait,
             };
         }
+    }
+
+    /// Ends a wait: with the answer that another caller shares, or else this one runs a body beside the others.
+    fn shared(&self, answer: Option<R>) -> Waited<'a, R> {
+        let Some(answer) = answer else { return Waited::Leads(self.engine.flights.alone(&self.flight_key())) };
+        self.function.counters.increment(Count::Coalesced);
+        Waited::Answered(answer, Source::Coalesced)
     }
 
     /// Looks in memory again, where another flight may have left the value, and then in the backend. A value that a leader finds in

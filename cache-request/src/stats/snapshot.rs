@@ -74,7 +74,7 @@ pub struct FunctionStats {
     pub hits: u64,
     /// Calls that found nothing, by cause.
     pub misses: Misses,
-    /// Calls answered by a body that was already running for another caller.
+    /// Calls answered by a body that another caller ran meanwhile. With `share_err`, also with its `Err`.
     pub coalesced: u64,
     /// Calls without a cache: it is disabled or not installed, or no key could be made.
     pub uncached: u64,

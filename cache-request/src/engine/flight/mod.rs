@@ -10,6 +10,7 @@
 //! Dropping the [`Leader`] ends its flight and wakes the queue, also after an error, a panic or a cancellation. Plain and async callers
 //! share this mechanism: a plain caller drives the same future on its own thread.
 
+mod entry;
 mod fence;
 #[cfg(all(test, shuttle))]
 mod model;
@@ -19,7 +20,7 @@ mod waits;
 mod watched;
 
 use std::{
-    hash::{BuildHasherDefault, Hash, Hasher},
+    hash::BuildHasherDefault,
     mem,
     pin::Pin,
     process,
@@ -37,17 +38,19 @@ use smallvec::SmallVec;
 
 #[cfg(feature = "http")]
 pub(crate) use self::fence::FenceCheck;
-pub(crate) use self::{
-    fence::Fence,
-    pulse::{Felt, Pulse},
-    queue::Shared,
-};
 use self::{
+    entry::Entry,
     fence::Flight,
     pulse::{Look, Looks},
     queue::{End, Left, Queue, SharedErr, Ticket},
     waits::Waiting,
     watched::WakerSlot,
+};
+pub(crate) use self::{
+    entry::FlightKey,
+    fence::Fence,
+    pulse::{Felt, Pulse},
+    queue::Shared,
 };
 use crate::{
     base::{
@@ -55,22 +58,8 @@ use crate::{
         context::{self, Ancestors},
         sync::interleave,
     },
-    key::{OwnedKey, PassThrough},
+    key::PassThrough,
 };
-
-/// One function's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FlightKey {
-    pub(crate) function: u32,
-    pub(crate) hash: u64,
-    pub(crate) key: OwnedKey,
-}
-
-impl Hash for FlightKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash ^ u64::from(self.function).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    }
-}
 
 /// The running bodies of one cache.
 pub(crate) struct Flights {
@@ -91,64 +80,6 @@ pub(crate) struct FlightLimits {
 }
 
 type Map = DashMap<FlightKey, Entry, BuildHasherDefault<PassThrough>>;
-
-/// What runs for one key. It is there while a body runs or a caller waits.
-#[derive(Default)]
-struct Entry {
-    /// Where callers of the key stand. None if they may not wait for what runs, as that began before an invalidation.
-    queue: Option<Arc<Queue>>,
-    /// A key seldom has more than one flight.
-    flights: SmallVec<[Arc<Flight>; 1]>,
-}
-
-impl Entry {
-    /// Starts a flight, and returns it with those that run already.
-    fn start(&mut self, queue: Option<&Queue>, clock: &Clock) -> (Arc<Flight>, Vec<Arc<Flight>>) {
-        let queue = queue.map(|queue| queue.id);
-        let (flight, older) = (Flight::start(queue, clock.clone()), self.flights.to_vec());
-        self.flights.push(Arc::clone(&flight));
-        (flight, older)
-    }
-
-    /// Sends later callers elsewhere. The flights stay registered so that concurrent invalidations can still fence them: each
-    /// invalidation relies only on what it has fenced itself.
-    fn close(&mut self) -> Vec<Arc<Flight>> {
-        self.queue = None;
-        self.flights.to_vec()
-    }
-
-    fn is_queue(&self, queue: &Arc<Queue>) -> bool {
-        self.queue.as_ref().is_some_and(|own| Arc::ptr_eq(own, queue))
-    }
-
-    fn close_if(&mut self, queue: &Arc<Queue>) {
-        if self.is_queue(queue) {
-            self.queue = None;
-        }
-    }
-
-    /// Those who lead in a queue, without those that others lead in the place of.
-    fn leaders(&self, queue: &Queue) -> impl Iterator<Item = &Arc<Flight>> {
-        let id = Some(queue.id);
-        self.flights.iter().filter(move |flight| flight.queue == id && !flight.is_passed_over())
-    }
-
-    /// Makes room in place of the queue's leaders that are not polled any more, and returns their flights.
-    fn pass_over(&self, queue: &Queue, poll_limit: Duration) -> Vec<Arc<Flight>> {
-        let lost: Vec<_> = self.leaders(queue).filter(|flight| flight.pulse.is_lost(poll_limit)).cloned().collect();
-        for flight in &lost {
-            flight.pass_over();
-            queue.end_running(End::Abandoned);
-        }
-        lost
-    }
-
-    /// Forgets a queue that all have left. Returns whether nothing is left.
-    fn tidy(&mut self) -> bool {
-        self.queue.take_if(|queue| queue.is_empty());
-        self.queue.is_none() && self.flights.is_empty()
-    }
-}
 
 /// The role of a caller.
 pub(crate) enum Join<'a> {
@@ -222,6 +153,17 @@ impl Flights {
             Turn::Leads(leader) => Join::Leader(leader),
             Turn::Waits(place) if wait.stands_in(&place.queue) => Join::Waiter(wait.beside(place.pulses)),
             Turn::Waits(place) => self.wait_at(place, &wait.key),
+        }
+    }
+
+    /// Leads in place of a leader that is not polled, or waits on.
+    pub(crate) fn look_after_leaders<'a>(&'a self, wait: Waiter<'a>) -> Join<'a> {
+        let is_open = self.running().get(&wait.key).is_some_and(|entry| entry.is_queue(wait.queue()));
+        // In a closed queue, a waiter knows only the leaders that it has met.
+        if is_open || wait.pulses.iter().any(|pulse| pulse.is_lost(self.limits.poll_limit)) {
+            self.join_again(wait)
+        } else {
+            Join::Waiter(wait)
         }
     }
 

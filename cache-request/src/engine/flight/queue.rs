@@ -36,6 +36,7 @@ pub(super) enum Left {
 #[derive(Clone)]
 pub(super) struct SharedErr {
     pub(super) err: Shared,
+    /// Those with an earlier ticket waited when the body began.
     pub(super) begun: Ticket,
 }
 

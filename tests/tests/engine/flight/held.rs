@@ -116,6 +116,31 @@ fn a_leader_that_is_polled_keeps_its_lead() {
     });
 }
 
+/// Its leader has nothing to do yet. After an invalidation, those who wait go on waiting for it.
+#[test]
+fn an_invalidation_sent_waiters_away_from_a_leader_that_is_well() {
+    static BODIES: Count = Count::new();
+    static LEAVE: Gate = Gate::new();
+    #[cache_request]
+    async fn f() -> u32 {
+        let body = BODIES.next();
+        LEAVE.passed().await;
+        body
+    }
+    ends(|| {
+        let cache = cache(&Clock::mock());
+        let [mut first, mut second] = [held(scoped(&cache, f())), held(scoped(&cache, f()))];
+        assert_eq!(poll_elsewhere(&mut first), None);
+        assert_eq!(poll(&mut second), None);
+        block_on(cache.clear()).unwrap();
+        poll_for_long(&mut second);
+        assert_eq!(BODIES.get(), 1);
+        LEAVE.open();
+        assert_eq!(poll_elsewhere(&mut first), Some(1));
+        assert_eq!(block_on(second), 1);
+    });
+}
+
 /// A task that polls one future and holds another one, as the handlers of a `select!` loop do.
 #[test]
 fn a_waiter_in_the_task_of_its_leader_waited_for_it() {
