@@ -51,7 +51,9 @@ impl HeaderFields for HeaderMap {
     }
 
     fn cookies<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        cookies(self).filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+        // Frameworks decode names: `sess%69on` is `session`.
+        let is_named = move |found: &[u8]| found == name.as_bytes() || *decode_binary(found) == *name.as_bytes();
+        cookies(self).filter(move |(found, _)| is_named(found)).map(|(_, value)| value)
     }
 }
 

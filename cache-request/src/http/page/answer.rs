@@ -3,7 +3,7 @@
 //! [`answer`] sorts requests: some pass, some change pages, and some ask for one. A page that memory has is answered at once.
 //! [`make`] asks the backend and then, for all that wait for the same page, the wrapped service. [`Filling`] follows the response.
 
-use std::sync::Arc;
+use std::{panic::resume_unwind, sync::Arc};
 
 use ::http::{
     HeaderMap, Method, Request, Response, StatusCode,
@@ -12,7 +12,7 @@ use ::http::{
 };
 use bytes::Bytes;
 use http_body::Body;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{runtime::Handle, sync::oneshot, task::JoinError};
 use tower_service::Service;
 use tracing::Instrument as _;
 
@@ -26,7 +26,7 @@ use super::{
     changes::Changes,
     entry::Page,
     exchange::{Exchange, add_date},
-    fill::{FillKey, Join, Verdict, verdict},
+    fill::{FillKey, Join, Verdict},
     filling::Filling,
     future::PageFuture,
     key::Target,
@@ -63,8 +63,13 @@ impl<'a> Plan<'a> {
         if declares_body(&parts.headers) || !is_empty(body) {
             return bypass(Some(target), "body");
         }
-        if settings.site.as_ref().is_some_and(|site| site.is_of_a_user(&parts.headers)) {
-            return bypass(Some(target), "user");
+        if let Some(site) = settings.site() {
+            if site.is_of_a_user(&parts.headers) {
+                return bypass(Some(target), "user");
+            }
+            if site.is_never(target.path()) {
+                return bypass(Some(target), "route");
+            }
         }
         Self::Ask(target)
     }
@@ -133,7 +138,7 @@ impl Passing {
         R::Error: Into<BodyError>,
     {
         let is_cacheable = [Method::GET, Method::HEAD].contains(request.method());
-        let site = self.settings.site.as_ref().filter(|_| is_cacheable);
+        let site = self.settings.site().filter(|_| is_cacheable);
         let is_of_a_user = site.is_some_and(|site| site.is_of_a_user(request.headers()));
         let (mut head, body) = service.call(request).await?.into_parts();
         if let Some(site) = site {
@@ -212,7 +217,12 @@ async fn learn_from_head(stale: &Page, mut head: HeaderMap, mut exchange: Exchan
 }
 
 /// Answers a request for a page that memory does not have.
-async fn make<S, B, R>(ask: Ask<'static>, mut service: S, parts: Parts, body: B) -> Result<Response<PageBody>, S::Error>
+async fn make<S, B, R>(
+    ask: Ask<'static>,
+    mut service: S,
+    mut parts: Parts,
+    body: B,
+) -> Result<Response<PageBody>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
@@ -234,7 +244,7 @@ where
         let stale = miss.stale.filter(|_| !is_for_itself).map(|page| (page, parts.headers.clone()));
         let exchange = stale.as_ref().map(|(page, request)| (page, Exchange::begin(&ask, request)));
         let (mut head, body) = service.call(Request::from_parts(parts, body)).await?.into_parts();
-        if let Some(site) = &ask.settings.site {
+        if let Some(site) = ask.settings.site() {
             site.complete(ask.target.path(), false, &mut head, ask.shelf.now());
         }
         if let Some((page, exchange)) = exchange.filter(|_| head.status == StatusCode::OK) {
@@ -244,9 +254,13 @@ where
         return Ok(ask.finish(response, Handling::forwarded(miss.forward)));
     }
     let fill_key = FillKey::of(ask.shelf.engine(), &ask.key);
-    let fill = match ask.settings.fills.join(fill_key.clone()) {
+    let limit = ask.shelf.engine().wait_limit;
+    // A layer inside of this one that shares its pages would wait for this one.
+    let is_inside = parts.extensions.get::<Inside>().is_some_and(|Inside(outer)| *outer == fill_key);
+    let fill = match ask.settings.fills.join(fill_key.clone(), limit) {
+        _ if is_inside => None,
         Join::Leader(fill) => Some(fill),
-        Join::Waiter(receiver) => match verdict(receiver, ask.shelf.engine().wait_limit).await {
+        Join::Waiter(waiting) => match waiting.verdict().await {
             Verdict::Shared(shared) if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) => {
                 match ask.share(&shared, &parts.headers, miss.forward) {
                     Some(response) => return Ok(response),
@@ -260,14 +274,29 @@ where
             Verdict::Shared(_) | Verdict::Apart => None,
         },
     };
+    parts.extensions.insert(Inside(fill_key.clone()));
     let (reply, answer) = oneshot::channel();
     let filling = Filling::new(ask, parts.headers.clone(), miss, fill.map(|fill| (fill_key, fill)));
     let run = filling.run(service, parts, body, reply);
     // The fill goes on if this client leaves: other requests or the store may wait for it.
-    match Handle::try_current() {
-        Ok(runtime) => _ = runtime.spawn(context::carry(run).in_current_span()),
-        Err(_) => run.await,
+    let task = match Handle::try_current() {
+        Ok(runtime) => Some(runtime.spawn(context::carry(run).in_current_span())),
+        Err(_) => {
+            run.await;
+            None
+        }
+    };
+    match (answer.await, task) {
+        (Ok(answer), _) => answer,
+        // Without an answer the service has panicked in the task, and so does its caller, as without a cache.
+        (Err(_), Some(task)) => match task.await.map_err(JoinError::try_into_panic) {
+            Err(Ok(panic)) => resume_unwind(panic),
+            _ => panic!("the runtime has dropped the request to the wrapped service"),
+        },
+        (Err(_), None) => unreachable!("it has run to its end"),
     }
-    // Without an answer the service has panicked in the task, and so does its caller, as without a cache.
-    answer.await.expect("the wrapped service has panicked")
 }
+
+/// Marks a request that fills a page.
+#[derive(Clone)]
+struct Inside(FillKey);

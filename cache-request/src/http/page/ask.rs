@@ -93,8 +93,11 @@ impl<'a> Ask<'a> {
     pub(super) fn stored(&self, page: &Page, request: &HeaderMap, handling: Handling) -> Response<PageBody> {
         let now = self.shelf.now();
         let handling = self.record(handling.with_ttl(page.freshness.left(now)));
-        let moment =
-            Moment { age: page.freshness.age(now).as_secs(), ttl: handling.ttl, of_site: self.settings.site.is_some() };
+        let moment = Moment {
+            age: page.freshness.age(now).as_secs(),
+            ttl: handling.ttl,
+            of_site: self.settings.site().is_some(),
+        };
         let make = || {
             let mut head = page.headers.clone();
             head.insert(AGE, HeaderValue::from(moment.age));
@@ -162,7 +165,7 @@ impl<'a> Ask<'a> {
 
     fn complete(&self, headers: &mut HeaderMap, handling: &Handling) {
         handling.append_to(headers);
-        if self.settings.site.is_some() {
+        if self.settings.site().is_some() {
             let control = Control::of(headers, &[]);
             Site::complete_vary(headers, &control);
         }

@@ -6,8 +6,11 @@
 use std::{
     hash::{BuildHasherDefault, Hash, Hasher},
     ptr,
-    sync::Arc,
-    time::{Duration, SystemTime},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use ::http::{HeaderMap, StatusCode};
@@ -53,6 +56,9 @@ impl Hash for FillKey {
 /// A page that is being made.
 pub(super) struct Fill {
     verdict: watch::Sender<Option<Verdict>>,
+    begun: Instant,
+    /// A request has left that had waited for long.
+    is_left: AtomicBool,
 }
 
 /// What waiting requests learn.
@@ -98,7 +104,7 @@ impl Shared {
 /// The role of a request.
 pub(super) enum Join {
     Leader(Arc<Fill>),
-    Waiter(watch::Receiver<Option<Verdict>>),
+    Waiter(Waiting),
 }
 
 impl FillKey {
@@ -108,11 +114,19 @@ impl FillKey {
 }
 
 impl Fills {
-    pub(super) fn join(&self, key: FillKey) -> Join {
+    /// A fill without a verdict after `limit` hangs, so another one takes its place.
+    pub(super) fn join(&self, key: FillKey, limit: Duration) -> Join {
         match self.running.entry(key) {
-            Place::Occupied(running) => Join::Waiter(running.get().verdict.subscribe()),
+            Place::Occupied(mut running) => {
+                if running.get().hangs(limit) {
+                    let fill = Arc::new(Fill::new());
+                    running.insert(Arc::clone(&fill));
+                    return Join::Leader(fill);
+                }
+                Join::Waiter(Waiting::at(Arc::clone(running.get()), limit))
+            }
             Place::Vacant(place) => {
-                let fill = Arc::new(Fill { verdict: watch::Sender::new(None) });
+                let fill = Arc::new(Fill::new());
                 place.insert(Arc::clone(&fill));
                 Join::Leader(fill)
             }
@@ -131,6 +145,15 @@ impl Fills {
 }
 
 impl Fill {
+    fn new() -> Self {
+        Self { verdict: watch::Sender::new(None), begun: Instant::now(), is_left: AtomicBool::new(false) }
+    }
+
+    fn hangs(&self, limit: Duration) -> bool {
+        let is_late = self.is_left.load(Ordering::Relaxed) || self.begun.elapsed() >= limit;
+        is_late && self.verdict.borrow().is_none()
+    }
+
     /// Tells those that wait. The first verdict counts.
     pub(super) fn decide(&self, verdict: Verdict) {
         self.verdict.send_if_modified(|known| {
@@ -141,9 +164,32 @@ impl Fill {
     }
 }
 
-/// The verdict, once there is one. If the leader ends without one, or takes longer than `limit`, the requests ask for themselves: the
-/// service that makes a page may ask for the same page.
-pub(super) async fn verdict(mut receiver: watch::Receiver<Option<Verdict>>, limit: Duration) -> Verdict {
-    let verdict = with_limit(limit, receiver.wait_for(Option::is_some)).await;
-    verdict.and_then(|verdict| verdict.ok()?.clone()).unwrap_or(Verdict::Apart)
+/// A request that waits for a fill.
+pub(super) struct Waiting {
+    fill: Arc<Fill>,
+    limit: Duration,
+    since: Instant,
+}
+
+impl Waiting {
+    fn at(fill: Arc<Fill>, limit: Duration) -> Self {
+        Self { fill, limit, since: Instant::now() }
+    }
+
+    /// The verdict, once there is one. If the leader ends without one, or takes longer than the limit, the requests ask for themselves: the
+    /// service that makes a page may ask for the same page.
+    pub(super) async fn verdict(self) -> Verdict {
+        let mut receiver = self.fill.verdict.subscribe();
+        let verdict = with_limit(self.limit, receiver.wait_for(Option::is_some)).await;
+        verdict.and_then(|verdict| verdict.ok()?.clone()).unwrap_or(Verdict::Apart)
+    }
+}
+
+impl Drop for Waiting {
+    /// If it has waited for long, as until a timeout of a layer around this one, the next request does not wait any more.
+    fn drop(&mut self) {
+        if self.since.elapsed() >= self.limit / 10 {
+            self.fill.is_left.store(true, Ordering::Relaxed);
+        }
+    }
 }

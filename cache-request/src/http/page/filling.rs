@@ -134,7 +134,7 @@ impl Filling {
             }
         }
         let mut response = self.ask.stored(&page, &self.request, handling);
-        if let Some(site) = self.ask.settings.site.as_ref().filter(|_| new.contains_key(SET_COOKIE)) {
+        if let Some(site) = self.ask.settings.site().filter(|_| new.contains_key(SET_COOKIE)) {
             site.make_private(response.headers_mut());
         }
         // They are for this client, as all that a 304 sets.
@@ -152,7 +152,7 @@ impl Filling {
     {
         let settings = &self.ask.settings;
         let sets_cookie = head.headers.contains_key(SET_COOKIE);
-        if let Some(site) = &settings.site {
+        if let Some(site) = settings.site() {
             site.complete(self.ask.target.path(), false, &mut head, exchange.received);
         }
         let control = Control::of(&head.headers, &settings.targets);
@@ -166,7 +166,7 @@ impl Filling {
             match storable(&self.ask.method, &self.request, &self.ask.directives, head.status, &head.headers, &control)
             {
                 Err(refusal) => Some(refusal.detail()),
-                Ok(()) if sets_cookie && settings.site.is_some() => Some("set-cookie"),
+                Ok(()) if sets_cookie && settings.site().is_some() => Some("set-cookie"),
                 Ok(()) if is_event_stream(&head.headers) => Some("event-stream"),
                 // Without a runtime no task fills the body while the client reads it, so all of it must fit.
                 Ok(())

@@ -107,10 +107,16 @@ impl<'a> Target<'a> {
             return None;
         }
         let scheme = scheme.or(uri.scheme_str()).map_or(Cow::Borrowed("http"), lower);
+        let whole = uri.path_and_query()?.as_str();
+        // Of two forms that are equal, a router may know only one. So only the normal one has a page.
+        let path = whole.split('?').next()?;
+        if normalised(path) != path {
+            return None;
+        }
         Some(Self {
             authority: lower(without_default_port(&scheme, authority)),
             scheme,
-            path_and_query: rules.normalised(uri.path_and_query()?.as_str()),
+            path_and_query: rules.normalised(whole),
         })
     }
 

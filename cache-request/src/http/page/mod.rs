@@ -40,6 +40,7 @@ pub use self::{
 use self::{
     key::{Target, TargetRules},
     settings::{Offers, Settings},
+    site::Site,
 };
 use crate::{Cache, Error, ErrorKind};
 
@@ -74,7 +75,7 @@ impl CachePage {
             settings: Arc::new(Settings {
                 name: name_of(Location::caller()),
                 cache: None,
-                site: None,
+                site: Site::default(),
                 targets: vec![HeaderName::from_static("cdn-cache-control")],
                 offers: Offers::default(),
                 addressing: TargetRules::default(),
@@ -110,18 +111,20 @@ impl CachePage {
     /// Site mode: successful responses without `Cache-Control` and `Expires` are kept for `timeout`, and requests with
     /// `Authorization` or a cookie share nothing. See [`session_cookies`](Self::session_cookies) and [`route`](Self::route).
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.set(|settings| settings.site_mut().timeout = timeout)
+        self.set(|settings| settings.site.timeout = Some(timeout))
     }
 
-    /// Site mode: only these cookies tell users apart. Requests with other cookies share pages.
+    /// Site mode: only these cookies tell users apart. Requests with other cookies share pages. It has no effect without
+    /// [`timeout`](Self::timeout).
     pub fn session_cookies<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
-        self.set(|settings| settings.site_mut().session_cookies = Some(names))
+        self.set(|settings| settings.site.session_cookies = Some(names))
     }
 
-    /// Site mode: the timeout of a path and all paths below it. [`Duration::ZERO`] stores none of them. The longest path counts.
+    /// Site mode: the timeout of a path and all paths below it. With [`Duration::ZERO`] requests for them pass. `{name}` is any one segment, as
+    /// in `/users/{id}`. The longest path counts. It has no effect without [`timeout`](Self::timeout).
     pub fn route(self, path: impl Into<String>, timeout: Duration) -> Self {
-        self.set(|settings| settings.site_mut().routes.push((path.into(), timeout)))
+        self.set(|settings| settings.site.routes.push((path.into(), timeout)))
     }
 
     /// The targeted cache-control fields that address this cache (RFC 9213), the most specific one first. Default:

@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct Settings {
     pub(super) name: String,
     pub(super) cache: Option<Cache>,
-    pub(super) site: Option<Site>,
+    pub(super) site: Site,
     pub(super) targets: Vec<HeaderName>,
     pub(super) offers: Offers,
     pub(super) addressing: TargetRules,
@@ -63,12 +63,9 @@ impl Offers {
 }
 
 impl Settings {
-    pub(super) fn site_mut(&mut self) -> &mut Site {
-        self.site.get_or_insert_with(|| Site {
-            timeout: Duration::from_secs(300),
-            routes: Vec::new(),
-            session_cookies: None,
-        })
+    /// The settings of site mode, if it is on.
+    pub(super) fn site(&self) -> Option<&Site> {
+        Some(&self.site).filter(|site| site.timeout.is_some())
     }
 
     /// The pages of the cache that is in force here.

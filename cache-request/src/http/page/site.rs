@@ -8,6 +8,8 @@ use ::http::{
     response::Parts,
 };
 
+use urlencoding::decode_binary;
+
 use super::super::rules::{
     fields::cookies,
     freshness::{Control, date_value, is_heuristically_cacheable},
@@ -15,9 +17,10 @@ use super::super::rules::{
 };
 
 /// The settings of site mode.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Site {
-    pub(super) timeout: Duration,
+    /// How long a page is kept. Without it, site mode is off.
+    pub(super) timeout: Option<Duration>,
     /// The timeouts of paths that begin with a text; the longest counts. Zero is never.
     pub(super) routes: Vec<(String, Duration)>,
     /// The cookies that tell users apart. `None` for all cookies.
@@ -38,14 +41,26 @@ impl Site {
             return true;
         }
         let Some(names) = &self.session_cookies else { return request.contains_key(COOKIE) };
-        cookies(request).any(|(found, _)| names.iter().any(|name| name.as_bytes() == found))
+        // Frameworks decode names: `sess%69on` is `session`.
+        cookies(request).any(|(found, _)| {
+            let decoded = decode_binary(found);
+            names.iter().any(|name| name.as_bytes() == found || *name.as_bytes() == *decoded)
+        })
     }
 
     fn timeout_of(&self, path: &str, extensions: &Extensions) -> Duration {
         let own = extensions.get::<PageTimeout>().map(|timeout| timeout.0);
+        own.or_else(|| self.route(path)).or(self.timeout).unwrap_or_default()
+    }
+
+    fn route(&self, path: &str) -> Option<Duration> {
         let routes = self.routes.iter().filter(|(start, _)| is_below(path, start));
-        let route = routes.max_by_key(|(start, _)| start.len()).map(|(_, timeout)| *timeout);
-        own.or(route).unwrap_or(self.timeout)
+        routes.max_by_key(|(start, _)| start.len()).map(|(_, timeout)| *timeout)
+    }
+
+    /// Whether no page of a path is kept.
+    pub(super) fn is_never(&self, path: &str) -> bool {
+        self.route(path) == Some(Duration::ZERO)
     }
 
     /// Writes what the site decides into the fields of a response, for this cache and for those of clients.
@@ -59,7 +74,7 @@ impl Site {
             } else if timeout.is_zero() {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             } else if is_kept(*status) {
-                let max_age = format!("max-age={}", timeout.as_secs());
+                let max_age = format!("max-age={}", timeout.as_secs().max(1));
                 headers.insert(
                     CACHE_CONTROL,
                     HeaderValue::try_from(max_age).unwrap_or(HeaderValue::from_static("no-store")),
@@ -98,7 +113,10 @@ fn is_kept(status: StatusCode) -> bool {
         || status.is_redirection() && is_heuristically_cacheable(status)
 }
 
-/// Whether a path is `start` or below it.
+/// Whether a path is `start` or below it. `{name}` in `start` is any segment.
 fn is_below(path: &str, start: &str) -> bool {
-    path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || start.ends_with('/'))
+    let mut segments = path.split('/');
+    start.trim_end_matches('/').split('/').all(|wanted| {
+        segments.next().is_some_and(|segment| segment == wanted || wanted.starts_with('{') && wanted.ends_with('}'))
+    })
 }
