@@ -4,7 +4,12 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
-use super::{body::body, companion_path, hidden_name, key::fill, place, private, private_at};
+use super::{
+    body::body,
+    companion_path, hidden_name,
+    key::{self, fill},
+    place, private, private_at,
+};
 use crate::{
     args::{Timeout, is_set},
     names,
@@ -232,7 +237,9 @@ fn policy(plan: &Plan) -> TokenStream {
         let (setter, codes) = (Ident::new("status", status.name.ident.span()), &status.value);
         quote!(.#setter(&[#(#codes),*]))
     });
-    let policy = quote!(#policy #checked #status #share_err);
+    let fields = key::fields(plan);
+    let fields = (!fields.is_empty()).then(|| quote!(.fields(&[#(#fields),*])));
+    let policy = quote!(#policy #checked #status #fields #share_err);
     let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
     quote!(#policy #kept #timeout #(#per_value)* #skip_none)
 }

@@ -58,7 +58,7 @@ fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
     let Part { name, value, origin, span, cfg } = part;
     let private = private_at(plan, *span);
     let added = match origin {
-        Origin::Argument(ty) if has_fields(plan) && types::tuple(ty).is_none() => {
+        Origin::Argument(ty) if has_fields(plan) && cfg.is_empty() && types::tuple(ty).is_none() => {
             let before = headers(plan, *span, |argument| argument.bindings.iter().all(|binding| binding.name != *name));
             let besides = quote_spanned!(*span=> (&&#private::HeadersIn::of(#value)).__cache_request_besides());
             let rest = quote_spanned!(*span=> #before.rest_or(#besides, #value).__cache_request_rest());
@@ -85,6 +85,17 @@ fn add(plan: &Plan, key: &Ident, part: &Part) -> TokenStream {
 /// Whether fields of a request are parts. Of the first argument that has them, the type says what else is.
 fn has_fields(plan: &Plan) -> bool {
     matches!(&plan.key, KeyPlan::Parts { parts, .. } if parts.iter().any(|part| matches!(part.origin, Origin::Field(_))))
+}
+
+/// The names of the header fields of the request that are parts, in lower case.
+pub(super) fn fields(plan: &Plan) -> Vec<TokenStream> {
+    let KeyPlan::Parts { parts, .. } = &plan.key else { return Vec::new() };
+    let fields = parts.iter().filter_map(|part| match &part.origin {
+        Origin::Field(FieldKind::Header) => Some(part.value.clone()),
+        Origin::Field(FieldKind::Cookie) => Some(quote!("cookie")),
+        _ => None,
+    });
+    fields.collect()
 }
 
 /// The header fields of the first argument that has them, of those at the beginning that are `among`.

@@ -19,8 +19,9 @@ pub trait Answer: Sized {
     /// Whether a value may be cached, if responses with one of these status codes may. Without any, those below 400 may.
     fn may_be_kept(value: &Self::Value, statuses: &'static [u16]) -> bool;
 
-    /// Whether a value may be given to callers that wait for it. Not if its header fields say that it is for its own client.
-    fn may_be_shared(value: &Self::Value) -> bool;
+    /// Whether a value may answer other calls with its key, which has these header fields of the request. Not if its own header fields say
+    /// that it is for its own client, or that it varies by others.
+    fn may_be_shared(value: &Self::Value, fields: &'static [&'static str]) -> bool;
 
     /// Runs `body`, and reads the response's own body to its end if it is to be cached.
     fn complete(body: impl Future<Output = Self>, _call: Completing) -> impl Future<Output = Self> {
@@ -39,8 +40,8 @@ where
         A::may_be_kept(value, statuses)
     }
 
-    fn may_be_shared(value: &A::Value) -> bool {
-        A::may_be_shared(value)
+    fn may_be_shared(value: &A::Value, fields: &'static [&'static str]) -> bool {
+        A::may_be_shared(value, fields)
     }
 
     async fn complete(body: impl Future<Output = Self>, call: Completing) -> Self {

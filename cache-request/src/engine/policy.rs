@@ -34,7 +34,9 @@ pub(crate) struct ErrSharing<R> {
 /// Which responses are cached.
 struct ResponseRule<V> {
     may_be_kept: fn(&V, &'static [u16]) -> bool,
-    may_be_shared: fn(&V) -> bool,
+    may_be_shared: fn(&V, &'static [&'static str]) -> bool,
+    /// The header fields of the request that are in the key, in lower case.
+    fields: &'static [&'static str],
     /// The status codes that are cached. None for those below 400.
     statuses: &'static [u16],
 }
@@ -84,7 +86,10 @@ impl<R, V> Policy<R, V> {
     ///
     /// Runs the user's code, which may panic.
     pub(crate) fn decide(&self, value: &V, in_memory: bool) -> Option<Keep> {
-        let wanted = self.response.as_ref().is_none_or(|rule| (rule.may_be_kept)(value, rule.statuses))
+        let may_be_kept = |rule: &ResponseRule<V>| {
+            (rule.may_be_kept)(value, rule.statuses) && (rule.may_be_shared)(value, rule.fields)
+        };
+        let wanted = self.response.as_ref().is_none_or(may_be_kept)
             && self.when.is_none_or(|when| when(value))
             && !self.skip.is_some_and(|skip| skip(value));
         let timeout = match self.timeout {
@@ -101,7 +106,7 @@ impl<R, V> Policy<R, V> {
 
     /// Whether callers that wait may have `value`, also if it is not cached. A response that is for its own client only is not for them.
     pub(crate) fn may_be_shared(&self, value: &V) -> bool {
-        self.response.as_ref().is_none_or(|rule| (rule.may_be_shared)(value))
+        self.response.as_ref().is_none_or(|rule| (rule.may_be_shared)(value, rule.fields))
     }
 
     /// Bytes that `value` holds. Runs the user's code, which may panic.
@@ -177,10 +182,22 @@ impl<R, V> Policy<R, V> {
 
     /// What a handler's response holds is cached, if `may_be_kept` says so, and goes to callers that wait, if `may_be_shared` does.
     #[must_use]
-    pub(crate) const fn of_handler(may_be_kept: fn(&V, &'static [u16]) -> bool, may_be_shared: fn(&V) -> bool) -> Self {
+    pub(crate) const fn of_handler(
+        may_be_kept: fn(&V, &'static [u16]) -> bool,
+        may_be_shared: fn(&V, &'static [&'static str]) -> bool,
+    ) -> Self {
         let mut policy = Self::new();
-        policy.response = Some(ResponseRule { may_be_kept, may_be_shared, statuses: &[] });
+        policy.response = Some(ResponseRule { may_be_kept, may_be_shared, fields: &[], statuses: &[] });
         policy
+    }
+
+    /// These header fields of the request are in the key.
+    #[must_use]
+    pub const fn fields(mut self, fields: &'static [&'static str]) -> Self {
+        if let Some(rule) = &mut self.response {
+            rule.fields = fields;
+        }
+        self
     }
 
     /// Responses with these status codes are cached.

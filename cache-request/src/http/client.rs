@@ -27,7 +27,8 @@ type Client = dyn Fn(&request::Parts) -> Option<Arc<str>> + Send + Sync;
 /// A request without a client runs in the scope that is in force outside of the layer. Without any, it shares values with all other
 /// requests that have no client.
 ///
-/// A [`CachePage`](super::CachePage) keeps a client's pages apart if this layer is around it.
+/// A [`CachePage`](super::CachePage) keeps a client's pages apart if this layer is around it. In axum, that is the one that `Router::layer`
+/// adds later. The other way round, the pages are not stored.
 ///
 /// ```
 /// # use cache_request::http::{CachePage, ClientScopeLayer};
@@ -145,6 +146,10 @@ where
     }
 }
 
+/// Marks a response that was made for a client inside of it. A page cache around the layer does not know that client.
+#[derive(Clone)]
+pub(super) struct OfClient;
+
 pin_project! {
     /// The answer of a [`ClientScoped`].
     #[must_use = "futures do nothing unless polled"]
@@ -164,9 +169,10 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answer = ready!(this.future.poll(context));
-        Poll::Ready(
-            answer.map(|answer| answer.map(|body| ClientScopedBody { body: Some(body), scope: this.scope.clone() })),
-        )
+        Poll::Ready(answer.map(|mut answer| {
+            answer.extensions_mut().insert(OfClient);
+            answer.map(|body| ClientScopedBody { body: Some(body), scope: this.scope.clone() })
+        }))
     }
 }
 

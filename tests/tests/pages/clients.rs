@@ -199,3 +199,16 @@ async fn a_page_was_made_for_the_scope_that_its_future_is_polled_in() {
     }
     assert_eq!(texts, ["response 0", "response 1", "response 0"]);
 }
+
+/// The page cache does not know the client inside of it.
+#[tokio::test]
+async fn the_page_of_a_client_inside_was_given_to_all() {
+    let inside = ClientScopeLayer::from_header(HeaderName::from_static("x-client"));
+    let cache = Cache::memory();
+    let origin = Origin::new(|parts, _| ok(&[FRESH], format!("{:?}", parts.headers.get("x-client"))));
+    let mut site = CachePage::new().cache(&cache).layer(inside.layer(origin));
+    for client in ["one", "two"] {
+        let answer = Answer::of(site.call(request(Method::GET, "/", &[("x-client", client)])).await.unwrap()).await;
+        assert!(answer.text().contains(client) && answer.cache_status().ends_with("detail=client"), "{answer:?}");
+    }
+}

@@ -8,14 +8,16 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Cache, http::CachePage};
+use cache_request::{Cache, Clock, http::CachePage};
 use http::{Method, Response};
 use http_body::{Body as _, SizeHint};
 use http_body_util::BodyExt as _;
 use tower_layer::Layer as _;
 use tower_service::Service as _;
 
-use super::support::{Answer, Bench, FRESH, Failed, Gate, Origin, Script, data, ok, request, response, settle};
+use super::support::{
+    Answer, Bench, FRESH, Failed, Gate, Origin, Script, data, numbered, ok, request, response, settle,
+};
 
 const CLIENTS: usize = 10;
 
@@ -390,4 +392,35 @@ async fn a_request_after_a_purge_by_another_layer_of_the_name_shared_the_page_fr
     })
     .await;
     assert_eq!(answer.text(), "new");
+}
+
+/// Its first request never ends, and the second one has waited for it.
+#[tokio::test]
+async fn a_page_whose_first_request_hangs_was_lost_for_good() {
+    let origin = Origin::later(|_, number| async move {
+        if number == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok(ok(&[FRESH], format!("response {number}")))
+    });
+    let cache = Cache::builder().wait_limit(Duration::from_millis(20)).build().unwrap();
+    let pages = CachePage::new().cache(&cache).layer(origin.clone());
+    let bench = Bench { clock: Clock::mock(), cache, origin, pages };
+    let first = bench.begin(request(Method::GET, "/", &[]));
+    settle().await;
+    assert_eq!(bench.get("/").await.text(), "response 1", "it waits for a while");
+    let hit = bench.get("/").await;
+    assert_eq!((hit.text(), hit.is_hit(), first.is_finished()), ("response 1", true, false));
+}
+
+/// The inner one would wait for the outer one.
+#[tokio::test]
+async fn a_layer_inside_itself_waited_for_itself() {
+    let cache = Cache::builder().wait_limit(Duration::MAX).build().unwrap();
+    let layer = CachePage::new().cache(&cache);
+    let mut pages = layer.layer(layer.layer(numbered(&[])));
+    let answer = tokio::spawn(pages.call(request(Method::GET, "/", &[])));
+    settle().await;
+    assert!(answer.is_finished());
+    assert_eq!(Answer::of(answer.await.unwrap().unwrap()).await.text(), "response 0");
 }

@@ -318,3 +318,52 @@ async fn the_cookie_of_a_304_came_with_leave_to_be_shared() {
     assert_eq!(answer.field("set-cookie"), Some("session=1"));
     assert_eq!(answer.field("cache-control"), Some("private"));
 }
+
+/// Frameworks decode the names of cookies.
+#[tokio::test]
+async fn a_session_with_an_encoded_name_shared_its_page() {
+    let bench = Bench::with(CachePage::new().timeout(MINUTE).session_cookies(["session", "a b"]), silent(&[]));
+    for cookie in ["sess%69on=1", "x=1; %73ession=2", "a%20b=1", "a b=1"] {
+        let answer = bench.get_with("/", &[("cookie", cookie)]).await;
+        assert!(answer.cache_status().ends_with("detail=user"), "{cookie}: {}", answer.cache_status());
+    }
+    assert!(bench.get_with("/", &[("cookie", "sessions=1")]).await.cache_status().contains("stored"));
+}
+
+#[tokio::test]
+async fn a_route_with_a_pattern_was_no_route() {
+    let layer = CachePage::new().timeout(MINUTE).route("/users/{id}", Duration::ZERO).route("/users/all", MINUTE);
+    let bench = Bench::with(layer, silent(&[]));
+    for (path, is_kept) in
+        [("/users/1", false), ("/users/1/cart", false), ("/users/all", true), ("/users", true), ("/a", true)]
+    {
+        bench.get(path).await;
+        assert_eq!(bench.get(path).await.is_hit(), is_kept, "{path}");
+    }
+}
+
+/// Such a page does not wait for another one, and its own `Cache-Control` does not count.
+#[tokio::test]
+async fn a_page_that_is_never_kept_was() {
+    let bench = Bench::with(CachePage::new().timeout(MINUTE).route("/never", Duration::ZERO), silent(&[FRESH]));
+    for _ in 0..2 {
+        assert!(bench.get("/never").await.cache_status().ends_with("detail=route"));
+    }
+}
+
+#[tokio::test]
+async fn a_route_or_a_cookie_switched_site_mode_on() {
+    let layer = CachePage::new().route("/a", Duration::ZERO).session_cookies(["session"]);
+    let bench = Bench::with(layer, silent(&[]));
+    for _ in 0..2 {
+        let answer = bench.get("/").await;
+        assert_eq!((answer.is_hit(), answer.field("cache-control")), (false, None));
+    }
+}
+
+#[tokio::test]
+async fn less_than_a_second_was_no_time() {
+    let bench = Bench::with(CachePage::new().timeout(Duration::from_millis(900)), silent(&[]));
+    bench.get("/").await;
+    assert!(bench.get("/").await.is_hit());
+}

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -273,4 +276,53 @@ async fn all_but_the_first_asked_the_service_for_a_page_that_was_stored_meanwhil
         assert_eq!(other.await.unwrap().unwrap().text(), "0");
     }
     assert_eq!(bench.origin.count(), 1);
+}
+
+/// Fails the first deletion.
+struct FailsOnce {
+    slow: Slow,
+    failed: AtomicBool,
+}
+
+impl Backend for FailsOnce {
+    fn name(&self) -> &'static str {
+        "fails once"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.slow.get(key).await
+    }
+
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        self.slow.set(key, value, timeout).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        // All of one change, as it concerns several keys.
+        if self.slow.stored.lock().unwrap().contains_key(key) && !self.failed.swap(true, Ordering::SeqCst) {
+            return Err(Error::backend("on purpose"));
+        }
+        self.slow.delete(key).await
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.slow.clear().await
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_the_backend_could_not_be_told_of_left_the_page_for_good() {
+    let gate = Gate::closed();
+    gate.open(100);
+    let backend = FailsOnce { slow: Slow { stored: Mutex::default(), gate }, failed: AtomicBool::new(false) };
+    let cache = Cache::builder().backend(backend).soft_limit(Duration::MAX).build().unwrap();
+    let origin = Origin::new(|_, number| ok(&[("cache-control", "max-age=86400")], number.to_string()));
+    let pages = CachePage::new().cache(&cache).layer(origin.clone());
+    let bench = Bench { clock: Clock::mock(), cache, origin, pages };
+    bench.get("/").await;
+    assert!(bench.get("/").await.is_hit());
+    bench.post("/").await;
+    while bench.get("/").await.is_hit() {
+        tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(20))).await.unwrap();
+    }
 }

@@ -216,3 +216,18 @@ async fn what_two_proxies_forwarded_was_taken_for_what_one_did() {
     let answer = bench.get_with("/", &[("forwarded", "host=a.example, proto=https")]).await;
     assert!(!answer.is_hit(), "{}", answer.cache_status());
 }
+
+/// A router that compares paths as they come does not know `/%61bout`, and answers with another page.
+#[tokio::test]
+async fn a_path_in_another_form_made_the_page_of_the_normal_one() {
+    let bench = Bench::new(Origin::new(|parts, _| ok(&[FRESH], parts.uri.path().to_owned())));
+    for path in ["/%61bout", "/about%2Dus", "/%c3%bc"] {
+        let answer = bench.get(path).await;
+        assert_eq!((answer.text(), answer.is_hit()), (path, false));
+        assert!(answer.cache_status().ends_with("detail=target"), "{path}: {}", answer.cache_status());
+    }
+    for path in ["/about", "/about-us", "/%C3%BC"] {
+        assert_eq!(bench.get(path).await.text(), path);
+        assert!(bench.get(path).await.is_hit(), "{path}");
+    }
+}

@@ -57,6 +57,11 @@ async fn two_of_headers(ours: HeaderMap, theirs: HeaderMap) -> String {
 }
 
 #[cache_request(vary(header("accept-language")))]
+async fn beside_a_cfg(#[cfg(all())] first: HeaderMap, second: HeaderMap) -> String {
+    String::new()
+}
+
+#[cache_request(vary(header("accept-language")))]
 async fn field_of_request(request: Request) -> String {
     String::new()
 }

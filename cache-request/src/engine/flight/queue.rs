@@ -53,7 +53,7 @@ pub(super) struct Found {
 }
 
 /// How many callers may run bodies at a time: one, and after failures as many as bodies have failed, up to a maximum. So a body
-/// that fails is followed by two, and those by four.
+/// that fails is followed by one, and that by two, and those by four.
 ///
 /// The counts change only under the key's lock in [`Flights`](super::Flights), where they are exact. A waiter that reads them elsewhere is
 /// woken after each change, and asks there.

@@ -73,13 +73,13 @@ macro_rules! answers {
             type Value = $value;
 
             fn may_be_kept($kept: &$value, statuses: &'static [u16]) -> bool {
-                let (status, headers): Head<'_> = $head;
-                may_be_kept(status, &headers.unwrap_or_default(), statuses)
+                let (status, _): Head<'_> = $head;
+                may_be_kept(status, statuses)
             }
 
-            fn may_be_shared($kept: &$value) -> bool {
+            fn may_be_shared($kept: &$value, fields: &'static [&'static str]) -> bool {
                 let (status, headers): Head<'_> = $head;
-                may_be_shared(status, &headers.unwrap_or_default())
+                may_be_shared(status, &headers.unwrap_or_default(), fields)
             }
         }
     )*};

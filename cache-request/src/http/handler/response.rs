@@ -5,6 +5,7 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use ::axum::{
@@ -21,6 +22,7 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::super::{
+    page::PageTimeout,
     rules::{directives::Directives, lists::members},
     wire::{self, Blob, Fields, Octets},
 };
@@ -36,6 +38,7 @@ pub struct StoredResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    page_timeout: Option<PageTimeout>,
 }
 
 impl StoredResponse {
@@ -72,13 +75,17 @@ impl ValueOf<Response> for StoredResponse {
     fn from_answer(answer: Response) -> Result<Self, Response> {
         let Some(Complete(body)) = answer.extensions().get().cloned() else { return Err(answer) };
         let (head, _) = answer.into_parts();
-        Ok(Self { status: head.status, headers: head.headers, body })
+        let page_timeout = head.extensions.get().copied();
+        Ok(Self { status: head.status, headers: head.headers, body, page_timeout })
     }
 
     fn into_answer(self) -> Response {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
+        if let Some(timeout) = self.page_timeout {
+            response.extensions_mut().insert(timeout);
+        }
         response
     }
 }
@@ -117,11 +124,11 @@ impl Answer for Response {
     type Value = StoredResponse;
 
     fn may_be_kept(value: &StoredResponse, statuses: &'static [u16]) -> bool {
-        may_be_kept(value.status, &value.headers, statuses)
+        may_be_kept(value.status, statuses)
     }
 
-    fn may_be_shared(value: &StoredResponse) -> bool {
-        may_be_shared(value.status, &value.headers)
+    fn may_be_shared(value: &StoredResponse, fields: &'static [&'static str]) -> bool {
+        may_be_shared(value.status, &value.headers, fields)
     }
 
     /// A body of unknown length, one that is too long, and an upgraded connection pass through.
@@ -154,11 +161,10 @@ impl<R: IntoResponse> IntoAnswer for R {
     }
 }
 
-/// Whether a response may be cached. Without status codes, those below 400 are that depend on no condition of the request.
-pub(super) fn may_be_kept(status: StatusCode, headers: &HeaderMap, statuses: &[u16]) -> bool {
+/// Whether a response with this status may be cached. Without status codes, those below 400 are.
+pub(super) fn may_be_kept(status: StatusCode, statuses: &[u16]) -> bool {
     let by_default = (200..400).contains(&status.as_u16());
-    (if statuses.is_empty() { by_default } else { statuses.contains(&status.as_u16()) })
-        && may_be_shared(status, headers)
+    if statuses.is_empty() { by_default } else { statuses.contains(&status.as_u16()) }
 }
 
 /// Statuses that answer a condition or a range of one request.
@@ -169,15 +175,16 @@ const OF_ONE_REQUEST: [StatusCode; 4] = [
     StatusCode::RANGE_NOT_SATISFIABLE,
 ];
 
-/// Whether a response may be given to other clients, as far as its status and header fields say.
-pub(super) fn may_be_shared(status: StatusCode, headers: &HeaderMap) -> bool {
+/// Whether a response may answer other requests with its key, which has these header fields: as far as its status and header fields say.
+pub(super) fn may_be_shared(status: StatusCode, headers: &HeaderMap, fields: &[&str]) -> bool {
     let directives = Directives::of_response(headers);
+    let is_keyed = |name: &[u8]| fields.iter().any(|field| field.as_bytes().eq_ignore_ascii_case(name));
     !OF_ONE_REQUEST.contains(&status)
         && !headers.contains_key(SET_COOKIE)
         && !directives.no_store
         && directives.no_cache.is_none()
         && directives.private.is_none()
-        && !members(headers, &VARY).any(|name| name == b"*")
+        && members(headers, &VARY).all(is_keyed)
 }
 
 type Frames = VecDeque<Result<Frame<Bytes>, ::axum::Error>>;
@@ -234,17 +241,19 @@ impl http_body::Body for Replayed {
 
 impl Serialize for StoredResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.status.as_u16(), wire::fields(&self.headers), Octets(&self.body)).serialize(serializer)
+        let page_timeout = self.page_timeout.map(|timeout| timeout.0);
+        (self.status.as_u16(), wire::fields(&self.headers), Octets(&self.body), page_timeout).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for StoredResponse {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (status, fields, body) = <(u16, Fields, Blob)>::deserialize(deserializer)?;
+        let (status, fields, body, page_timeout) = <(u16, Fields, Blob, Option<Duration>)>::deserialize(deserializer)?;
         Ok(Self {
             status: StatusCode::from_u16(status).map_err(D::Error::custom)?,
             headers: wire::read_fields(fields)?,
             body: body.0.into(),
+            page_timeout: page_timeout.map(PageTimeout),
         })
     }
 }

@@ -21,6 +21,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use tower_service::Service;
 
 use super::{
+    super::client::OfClient,
     super::rules::{
         conditions::{Condition, evaluate, is_about, make_conditional, validators},
         fields::remove_unstored,
@@ -168,6 +169,7 @@ impl Filling {
                 Err(refusal) => Some(refusal.detail()),
                 Ok(()) if sets_cookie && settings.site().is_some() => Some("set-cookie"),
                 Ok(()) if is_event_stream(&head.headers) => Some("event-stream"),
+                Ok(()) if head.extensions.get::<OfClient>().is_some() => Some("client"),
                 // Without a runtime no task fills the body while the client reads it, so all of it must fit.
                 Ok(())
                     if Handle::try_current().is_err() && hint.upper().is_none_or(|most| most > settings.max_body) =>

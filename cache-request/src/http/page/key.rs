@@ -57,14 +57,18 @@ pub(super) struct QueryRules {
 const FORWARDED: &str = "forwarded";
 
 /// Fields with which proxies and frameworks override the target of a request.
-const OVERRIDES: [&str; 9] = [
+const OVERRIDES: [&str; 13] = [
     FORWARDED,
     "x-forwarded-host",
     "x-forwarded-proto",
     "x-forwarded-scheme",
+    "x-forwarded-port",
     "x-forwarded-prefix",
+    "x-forwarded-ssl",
+    "x-host",
     "x-original-url",
     "x-rewrite-url",
+    "x-http-method",
     "x-http-method-override",
     "x-method-override",
 ];

@@ -95,10 +95,12 @@ impl Settings {
         removed
     }
 
-    /// [`invalidate`](Self::invalidate) on behalf of a request, which goes on if it fails.
-    pub(super) async fn try_invalidate(&self, shelf: &Shelf, key: &Key) {
-        if let Err(error) = self.invalidate(shelf, key).await {
-            shelf.fault(&error);
+    /// [`invalidate`](Self::invalidate) on behalf of a request, which goes on if it fails. Returns whether it has not.
+    pub(super) async fn try_invalidate(&self, shelf: &Shelf, key: &Key) -> bool {
+        let done = self.invalidate(shelf, key).await;
+        if let Err(error) = &done {
+            shelf.fault(error);
         }
+        done.is_ok()
     }
 }

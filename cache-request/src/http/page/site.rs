@@ -55,7 +55,9 @@ impl Site {
 
     fn route(&self, path: &str) -> Option<Duration> {
         let routes = self.routes.iter().filter(|(start, _)| is_below(path, start));
-        routes.max_by_key(|(start, _)| start.len()).map(|(_, timeout)| *timeout)
+        // A segment that is named comes before any segment.
+        let rank = |start: &str| (start.split('/').count(), start.split('/').filter(|wanted| !is_any(wanted)).count());
+        routes.max_by_key(|(start, _)| rank(start.trim_end_matches('/'))).map(|(_, timeout)| *timeout)
     }
 
     /// Whether no page of a path is kept.
@@ -116,7 +118,12 @@ fn is_kept(status: StatusCode) -> bool {
 /// Whether a path is `start` or below it. `{name}` in `start` is any segment.
 fn is_below(path: &str, start: &str) -> bool {
     let mut segments = path.split('/');
-    start.trim_end_matches('/').split('/').all(|wanted| {
-        segments.next().is_some_and(|segment| segment == wanted || wanted.starts_with('{') && wanted.ends_with('}'))
-    })
+    start
+        .trim_end_matches('/')
+        .split('/')
+        .all(|wanted| segments.next().is_some_and(|segment| segment == wanted || is_any(wanted)))
+}
+
+fn is_any(segment: &str) -> bool {
+    segment.starts_with('{') && segment.ends_with('}')
 }

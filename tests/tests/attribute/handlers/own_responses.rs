@@ -1,6 +1,6 @@
 //! Responses that are for one client, and handlers inside handlers.
 
-use std::{convert::Infallible, pin::Pin};
+use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use axum::{
     body::Body,
@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use cache_request::{Cache, cache_request, scoped};
+use cache_request::{Cache, cache_request, http::PageTimeout, scoped};
 use futures_lite::future::{block_on, yield_now, zip};
 
 use super::{super::support::Count, text};
@@ -111,4 +111,65 @@ fn a_request_that_waited_got_the_304_of_another() {
         let (one, other) = zip(conditional(has_it), conditional(HeaderMap::new())).await;
         assert_eq!([one.status(), other.status()], [StatusCode::NOT_MODIFIED, StatusCode::OK]);
     }));
+}
+
+async fn in_the_language_of(headers: &HeaderMap) -> Response {
+    let language = headers.get(header::ACCEPT_LANGUAGE).map_or("none", |language| language.to_str().unwrap());
+    ([(header::VARY, "Accept-Language")], language.to_owned()).into_response()
+}
+
+#[cache_request(skip(headers))]
+async fn varies_beside_its_key(headers: HeaderMap) -> Response {
+    in_the_language_of(&headers).await
+}
+
+#[cache_request(vary(header("accept-language")))]
+async fn varies_by_its_key(headers: HeaderMap) -> Response {
+    BODIES.next();
+    in_the_language_of(&headers).await
+}
+
+#[test]
+fn a_response_that_varies_was_given_to_all() {
+    let with =
+        |language: &'static str| HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static(language))]);
+    block_on(scoped(&Cache::memory(), async {
+        for language in ["de", "fr"] {
+            assert_eq!(text(varies_beside_its_key(with(language)).await), language);
+            assert_eq!(text(varies_by_its_key(with(language)).await), language);
+        }
+        assert!(varies_by_its_key_cache(with("de")).peek().await.is_some(), "the key has the field");
+        assert!(varies_beside_its_key_cache(with("de")).peek().await.is_none());
+    }));
+}
+
+#[cache_request]
+async fn with_page_timeout() -> Response {
+    let mut response = "page".into_response();
+    response.extensions_mut().insert(PageTimeout(Duration::ZERO));
+    response
+}
+
+#[test]
+fn the_timeout_of_a_page_was_lost() {
+    block_on(scoped(&Cache::memory(), async {
+        for _ in 0..2 {
+            let response = with_page_timeout().await;
+            assert_eq!(response.extensions().get(), Some(&PageTimeout(Duration::ZERO)));
+        }
+    }));
+}
+
+#[cache_request(vary(cookie("session")))]
+async fn of_a_session(headers: HeaderMap) -> String {
+    format!("{headers:?}")
+}
+
+#[test]
+fn a_cookie_with_an_encoded_name_was_another_one() {
+    let key = |cookie: &'static str| {
+        of_a_session_cache(HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static(cookie))])).key().unwrap()
+    };
+    assert_eq!(key("session=1"), key("sess%69on=1"));
+    assert_ne!(key("sess%69on=1"), key("sessions=1"));
 }
