@@ -55,7 +55,9 @@ fn field(value: &Expr) -> Option<syn::Result<Extra>> {
     };
     let Some(Expr::Lit(ExprLit { lit: Lit::Str(name), .. })) = call.args.first().filter(|_| call.args.len() == 1)
     else {
-        return None;
+        let message = "expected a name in quotes, such as `header(\"accept-language\")`; a function of yours needs a name for its part, as in \
+                       `vary(name = header(…))`";
+        return Some(Err(syn::Error::new(value.span(), message)));
     };
     let text = name.value();
     if text.is_empty() || !text.bytes().all(is_token) {

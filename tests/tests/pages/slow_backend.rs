@@ -35,17 +35,6 @@ impl Backend for Slow {
         Ok(())
     }
 
-    async fn add(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<bool, Error> {
-        let mut stored = self.stored.lock().unwrap();
-        let free = !stored.contains_key(key);
-        stored.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-        Ok(free)
-    }
-
-    async fn touch(&self, key: &str, _: Option<Duration>) -> Result<bool, Error> {
-        Ok(self.stored.lock().unwrap().contains_key(key))
-    }
-
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         self.gate.pass().await;
         Ok(self.stored.lock().unwrap().remove(key).is_some())
@@ -151,14 +140,6 @@ impl Backend for Late {
         Ok(())
     }
 
-    async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
-        unreachable!()
-    }
-
-    async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
-        unreachable!()
-    }
-
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         self.deletes.pass().await;
         let was_there = self.stored.lock().unwrap().remove(key).is_some();
@@ -225,14 +206,6 @@ impl Backend for LateGets {
     async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
         self.stored.lock().unwrap().insert(key.to_owned(), value.to_owned());
         Ok(())
-    }
-
-    async fn add(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<bool, Error> {
-        unreachable!()
-    }
-
-    async fn touch(&self, _: &str, _: Option<Duration>) -> Result<bool, Error> {
-        unreachable!()
     }
 
     async fn delete(&self, _: &str) -> Result<bool, Error> {

@@ -71,6 +71,11 @@ async fn no_name(headers: HeaderMap) -> String {
     String::new()
 }
 
+#[cache_request(vary(header(accept_language)))]
+async fn no_quotes(headers: HeaderMap) -> String {
+    String::new()
+}
+
 #[cache_request(status(404))]
 async fn no_response(id: u32) -> String {
     String::new()

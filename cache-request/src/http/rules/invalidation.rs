@@ -56,9 +56,17 @@ fn resolve(authority: &Authority, path: &str, reference: &str) -> Option<String>
 
 fn same_origin(absolute: &str, authority: &Authority) -> Option<String> {
     let uri: Uri = absolute.parse().ok()?;
-    let is_same = SCHEMES.iter().any(|scheme| uri.scheme_str() == Some(scheme)) && uri.authority()? == authority;
+    let is_http = SCHEMES.iter().any(|scheme| uri.scheme_str() == Some(scheme));
+    let is_same = is_http
+        && without_default_port(uri.authority()?.as_str())
+            .eq_ignore_ascii_case(without_default_port(authority.as_str()));
     let path = remove_dot_segments(uri.path());
     is_same.then(|| uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}")))
+}
+
+/// The authority without a port that one of the schemes has by default.
+fn without_default_port(authority: &str) -> &str {
+    [":80", ":443"].iter().find_map(|port| authority.strip_suffix(port)).unwrap_or(authority)
 }
 
 /// RFC 3986, section 5.2.4, for a path that begins with a slash.

@@ -27,7 +27,6 @@ fn a_method_that_is_not_known_changed_nothing() {
 fn a_response_invalidated_pages_of_another_origin() {
     let targets = |response: &HeaderMap| further_targets(&"Example.com:8080".parse().unwrap(), "/a/b?c", response);
     for other in [
-        "https://example.com:8080/x",
         "http://example.com/x",
         "http://example.com:80/x",
         "//example.com/x",
@@ -45,6 +44,7 @@ fn a_response_invalidated_pages_of_another_origin() {
     }
     for (own, path) in [
         ("http://EXAMPLE.com:8080/x", "/x"),
+        ("https://example.com:8080/x", "/x"),
         ("//example.com:8080/x?y#z", "/x?y"),
         ("/x/../y", "/y"),
         ("d", "/a/d"),
@@ -56,6 +56,12 @@ fn a_response_invalidated_pages_of_another_origin() {
         ("d?e:f/../g", "/a/d?e:f/../g"),
     ] {
         assert_eq!(targets(&headers(&[("location", own)])), [path], "{own}");
+    }
+    for own in ["a.example", "a.example:80", "A.example:443"] {
+        for other in ["http://a.example/x", "https://a.example:443/x", "https://a.example:80/x", "//a.example/x"] {
+            let found = further_targets(&own.parse().unwrap(), "/", &headers(&[("location", other)]));
+            assert_eq!(found, ["/x"], "{own} {other}");
+        }
     }
     let both = headers(&[("location", "/x"), ("location", "/y"), ("content-location", "/z")]);
     assert_eq!(targets(&both), ["/x", "/y", "/z"]);
