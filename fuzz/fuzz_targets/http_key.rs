@@ -1,5 +1,5 @@
 //! Keys of pages: two requests share a page exactly if their targets have one normal form, by RFC 3986, section 6.2.2, and by the
-//! rules for queries.
+//! rules for queries. One whose path is in another form has no page.
 
 #![no_main]
 
@@ -170,7 +170,7 @@ type Unit = (u8, bool);
 /// Scheme, host, path, and parameters.
 type Normal = (String, String, Vec<Unit>, Option<Vec<Vec<Unit>>>);
 
-/// The normal form of a target. `None` if it names no host, or two.
+/// The normal form of a target. `None` if it names no host, or two, or if its path is in another form.
 fn normal(request: &Request<String>, rules: Rules) -> Option<Normal> {
     let uri = request.uri();
     let host = request.headers().get("host").map(|host| host.to_str().map_err(drop));
@@ -188,12 +188,25 @@ fn normal(request: &Request<String>, rules: Rules) -> Option<Normal> {
         return None;
     }
     let target = uri.path_and_query()?;
-    // As it is written: an empty one is not the same here, though it might be.
-    let path = target.as_str().split('?').next().unwrap_or_default();
+    let path = target.as_str().split('?').next().filter(|path| !path.is_empty()).unwrap_or("/");
+    if !is_normal(path) {
+        return None;
+    }
+    let scheme = uri.scheme_str().unwrap_or("http").to_lowercase();
+    let host = host.strip_suffix(if scheme == "https" { ":443" } else { ":80" }).unwrap_or(&host).to_owned();
     let query =
         target.query().filter(|query| rules == Rules::None || query.is_empty() || !counting(query, rules).is_empty());
     let query = query.map(|query| parameters(query, rules).into_iter().map(units).collect());
-    Some((uri.scheme_str().unwrap_or("http").to_lowercase(), host, units(path), query))
+    Some((scheme, host, units(path), query))
+}
+
+/// Whether what is encoded in a path has to be, in upper-case digits.
+fn is_normal(path: &str) -> bool {
+    path.match_indices('%').all(|(at, _)| {
+        let digits = path.as_bytes().get(at + 1..at + 3).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let encoded = digits.and_then(|digits| Some((digits, units(path.get(at..at + 3)?).first()?.1)));
+        encoded.is_none_or(|(digits, has_to_be)| has_to_be && !digits.iter().any(u8::is_ascii_lowercase))
+    })
 }
 
 fn units(text: &str) -> Vec<Unit> {
