@@ -16,6 +16,7 @@ mod second_opinion;
 mod sharing;
 mod site;
 mod slow_backend;
+mod stack;
 mod support;
 mod targets;
 mod validation;
