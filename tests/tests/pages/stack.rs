@@ -44,14 +44,12 @@ impl Answer {
     }
 
     fn text(&self) -> String {
+        let Some(coding) = self.headers.get("content-encoding") else {
+            return String::from_utf8(self.body.to_vec()).unwrap();
+        };
+        assert_eq!(coding, "gzip");
         let mut text = String::new();
-        match self.headers.get("content-encoding") {
-            Some(coding) if coding == "gzip" => {
-                _ = flate2::read::GzDecoder::new(&*self.body).read_to_string(&mut text).unwrap()
-            }
-            Some(coding) => panic!("{coding:?}"),
-            None => text = String::from_utf8(self.body.to_vec()).unwrap(),
-        }
+        flate2::read::GzDecoder::new(&*self.body).read_to_string(&mut text).unwrap();
         text
     }
 }
