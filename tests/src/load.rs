@@ -160,13 +160,17 @@ fn gave_up(stats: &Stats) -> u64 {
     stats.functions.iter().map(|Function { faults, .. }| faults.timeout + faults.unavailable + faults.backend).sum()
 }
 
-/// Waits until the cache has counted a fault, of calls that [`during`] makes, since it had counted so many.
+/// Waits until the cache has counted a fault since it had counted so many: of calls that [`during`] makes, or of one here whose answer no near
+/// cache has.
 ///
 /// # Panics
 ///
 /// If it does not.
 pub fn until_noticed(cache: &Cache, faults: u64) {
-    wait_until("it is noticed", || cache.stats().faults() > faults);
+    wait_until("it is noticed", || {
+        scoped_sync(cache, || probe(PROBES.fetch_add(1, Relaxed)));
+        cache.stats().faults() > faults
+    });
 }
 
 static PROBES: AtomicU32 = AtomicU32::new(0);
