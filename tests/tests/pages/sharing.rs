@@ -357,7 +357,7 @@ async fn a_stream_without_an_end_went_on_for_ever_without_its_client() {
     }
     settle().await;
     let left = streams.lock().unwrap().iter().filter(|stream| !stream.is_closed()).count();
-    assert_eq!(left, 0, "tasks that read a stream for nobody");
+    assert_eq!(left, 0, "tasks that read a stream without a client");
 }
 
 /// A page whose body has begun to arrive when what is stored is cleared, and a request after that.

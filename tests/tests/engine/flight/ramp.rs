@@ -236,7 +236,7 @@ fn plain_callers_take_turns_too() {
 
 /// A caller that has waited for as long as it may runs its own, however many run.
 #[test]
-fn nobody_waits_for_more_than_the_limit() {
+fn a_caller_waited_for_more_than_the_limit() {
     static WAVES: Waves = Waves::new();
     #[cache_request]
     async fn f() -> Result<(), u32> {

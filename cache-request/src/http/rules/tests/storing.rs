@@ -38,20 +38,19 @@ fn an_authorized_response_was_shared_without_leave() {
     }
 }
 
+/// Whether a response to a plain `GET` is stored.
+fn stored_with(status: StatusCode, response: &HeaderMap) -> Result<(), Refusal> {
+    let control = Control::of(response, &[]);
+    storable(&Method::GET, &HeaderMap::new(), &Directives::default(), status, response, &control)
+}
+
 /// Section 3.
 #[test]
 fn a_response_that_says_nothing_was_stored() {
     let stored = |status: u16, lines: &[(&'static str, &str)]| {
         let response = headers(lines);
         let status = StatusCode::from_u16(status).unwrap();
-        storable(
-            &Method::GET,
-            &HeaderMap::new(),
-            &Directives::default(),
-            status,
-            &response,
-            &Control::of(&response, &[]),
-        )
+        stored_with(status, &response)
     };
     for silent in [201, 202, 302, 303, 307, 400, 403, 418, 500, 503, 599, 999] {
         assert_eq!(stored(silent, &[("etag", "\"a\"")]), Err(Refusal::NotCacheable), "{silent}");
@@ -93,14 +92,7 @@ fn must_understand_lifted_no_store_for_a_status_without_rules() {
     let response = headers(&[("cache-control", "must-understand, no-store, max-age=60")]);
     let stored = |status: u16| {
         let status = StatusCode::from_u16(status).unwrap();
-        storable(
-            &Method::GET,
-            &HeaderMap::new(),
-            &Directives::default(),
-            status,
-            &response,
-            &Control::of(&response, &[]),
-        )
+        stored_with(status, &response)
     };
     assert_eq!((stored(200), stored(404)), (Ok(()), Ok(())));
     for status in [206, 226, 299, 306, 418, 429, 511, 599] {
