@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// A point on a monotonic clock, in nanoseconds since an arbitrary start.
@@ -81,7 +81,18 @@ impl Clock {
         }
     }
 
-    /// The moment `timeout` from now, by the precise clock: an entry never expires early, and at most one tick late.
+    /// The moment when an entry of now expires. It never expires before its timeout is over, and at most two ticks of the coarse clock
+    /// after that: that clock may be one tick behind now, and again when it is read then.
+    #[inline]
+    pub(crate) fn expiry(&self, timeout: Duration) -> Nanos {
+        let now = match &self.0 {
+            None => machine::coarse().saturating_add(machine::tick()),
+            Some(mock) => mock.elapsed(),
+        };
+        now.saturating_add(nanos(timeout))
+    }
+
+    /// The moment `timeout` from now, by the precise clock.
     pub(crate) fn after(&self, timeout: Duration) -> Nanos {
         let now = match &self.0 {
             None => machine::precise(),
@@ -132,6 +143,33 @@ pub(crate) fn coarse_since(moment: Nanos) -> Duration {
     Duration::from_nanos(coarse_now().saturating_sub(moment))
 }
 
+/// Measures how long something takes.
+pub(crate) enum Stopwatch {
+    /// In whole ticks of the coarse clock. What is shorter than a tick counts as one as often as a tick falls into it, and else as nothing,
+    /// so a sum of many is right.
+    Coarse(Nanos),
+    Precise(Instant),
+}
+
+impl Stopwatch {
+    #[inline]
+    pub(crate) fn coarse() -> Self {
+        Self::Coarse(machine::coarse())
+    }
+
+    pub(crate) fn precise() -> Self {
+        Self::Precise(Instant::now())
+    }
+
+    #[inline]
+    pub(crate) fn elapsed(&self) -> Duration {
+        match self {
+            Self::Coarse(start) => Duration::from_nanos(machine::coarse().saturating_sub(*start)),
+            Self::Precise(start) => start.elapsed(),
+        }
+    }
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn unix_millis(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -152,7 +190,9 @@ impl fmt::Debug for MockClock {
 
 #[cfg(target_os = "linux")]
 mod machine {
-    use rustix::time::{ClockId, clock_gettime};
+    use std::sync::LazyLock;
+
+    use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
     use super::Nanos;
 
@@ -161,13 +201,24 @@ mod machine {
         read(ClockId::MonotonicCoarse)
     }
 
+    /// How far the coarse clock may be behind the precise one.
+    #[inline]
+    pub(super) fn tick() -> Nanos {
+        static TICK: LazyLock<Nanos> = LazyLock::new(|| in_nanos(clock_getres(ClockId::MonotonicCoarse)));
+        *TICK
+    }
+
     pub(super) fn precise() -> Nanos {
         read(ClockId::Monotonic)
     }
 
     #[inline]
     fn read(clock: ClockId) -> Nanos {
-        let time = clock_gettime(clock);
+        in_nanos(clock_gettime(clock))
+    }
+
+    #[inline]
+    fn in_nanos(time: Timespec) -> Nanos {
         // The monotonic clock counts from boot, so neither part is negative.
         time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
     }
@@ -181,6 +232,10 @@ mod machine {
 
     pub(super) fn coarse() -> Nanos {
         precise()
+    }
+
+    pub(super) fn tick() -> Nanos {
+        0
     }
 
     pub(super) fn precise() -> Nanos {

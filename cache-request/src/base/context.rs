@@ -6,7 +6,7 @@
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    fmt, iter,
+    fmt,
     mem::{self, ManuallyDrop},
     pin::Pin,
     sync::Arc,
@@ -14,27 +14,31 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
+use smallvec::SmallVec;
 
 use super::{sync::thread_local, thread};
 
-/// The flights that a task runs inside, innermost first: their ids.
-pub(crate) struct Ancestors {
-    flight: u64,
-    outer: Option<Arc<Ancestors>>,
-}
+/// The flights that a task runs inside, outermost first: their ids. Few bodies nest deeper than what is inline.
+#[derive(Clone)]
+pub(crate) struct Ancestors(SmallVec<[u64; 2]>);
 
 impl Ancestors {
-    /// The ancestors of what `flight` runs, inside `outer`.
-    pub(crate) fn descend(outer: Option<Arc<Self>>, flight: u64) -> Arc<Self> {
-        Arc::new(Self { flight, outer })
+    const NONE: Self = Self(SmallVec::new_const());
+
+    /// The ancestors of what `flight` runs, inside these.
+    pub(crate) fn and(mut self, flight: u64) -> Self {
+        self.0.push(flight);
+        self
     }
 
-    pub(crate) fn flights(&self) -> impl Iterator<Item = u64> {
-        iter::successors(Some(self), |ancestors| ancestors.outer.as_deref()).map(|ancestors| ancestors.flight)
+    pub(crate) fn flights(&self) -> &[u64] {
+        &self.0
     }
 
-    pub(crate) fn contains(&self, flight: u64) -> bool {
-        self.flights().any(|own| own == flight)
+    /// Puts these in force, and keeps those that were. Called again, it puts them back.
+    fn swap(&mut self) {
+        let own = mem::replace(self, Self::NONE);
+        *self = ManuallyDrop::into_inner(ANCESTORS.with(|cell| cell.replace(ManuallyDrop::new(own))));
     }
 }
 
@@ -46,11 +50,10 @@ pub(crate) type AnyCache = Arc<dyn Any + Send + Sync>;
 pub(crate) struct Scope {
     client: Option<Arc<str>>,
     cache: Option<AnyCache>,
-    ancestors: Option<Arc<Ancestors>>,
 }
 
 impl Scope {
-    const EMPTY: Self = Self { client: None, cache: None, ancestors: None };
+    const EMPTY: Self = Self { client: None, cache: None };
 
     /// What is in force here.
     fn current() -> Self {
@@ -58,13 +61,14 @@ impl Scope {
     }
 
     fn is_empty(&self) -> bool {
-        self.client.is_none() && self.cache.is_none() && self.ancestors.is_none()
+        self.client.is_none() && self.cache.is_none()
     }
 
-    fn enter(self) -> Entered {
+    /// Puts this in force, and returns what was.
+    fn enter(self) -> Self {
         SCOPED.with(|scoped| scoped.set(!self.is_empty()));
         thread::set_fast_path(self.cache.is_none());
-        Entered { outer: put(self) }
+        ManuallyDrop::into_inner(SCOPE.with(|cell| cell.replace(ManuallyDrop::new(self))))
     }
 }
 
@@ -74,25 +78,33 @@ thread_local! {
     /// Empty again whenever nothing is in force, so it needs no destructor, and other thread-locals' destructors can use it
     /// until the very end of the thread.
     static SCOPE: RefCell<ManuallyDrop<Scope>> = const { RefCell::new(ManuallyDrop::new(Scope::EMPTY)) };
+    /// Empty outside all flights, like [`SCOPE`].
+    static ANCESTORS: Cell<ManuallyDrop<Ancestors>> = const { Cell::new(ManuallyDrop::new(Ancestors::NONE)) };
 }
 
-/// Puts a scope in force, and returns the one that was.
-fn put(scope: Scope) -> Scope {
-    ManuallyDrop::into_inner(SCOPE.with(|cell| cell.replace(ManuallyDrop::new(scope))))
+/// A change in force. Dropping it puts back what was, also when the task panics.
+enum Entered<'a> {
+    Nothing,
+    Ancestors(&'a mut Ancestors),
+    Scope(Scope),
+    #[cfg(any(feature = "detach", feature = "http"))]
+    All(Scope, &'a mut Ancestors),
 }
 
-/// Puts the outer scope back, also when the task panics.
-struct Entered {
-    outer: Scope,
-}
-
-impl Drop for Entered {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        let outer = mem::replace(&mut self.outer, Scope::EMPTY);
-        SCOPED.with(|cell| cell.set(!outer.is_empty()));
-        thread::set_fast_path(outer.cache.is_none());
+        let outer = match self {
+            Self::Nothing => return,
+            Self::Ancestors(ancestors) => return ancestors.swap(),
+            Self::Scope(outer) => outer,
+            #[cfg(any(feature = "detach", feature = "http"))]
+            Self::All(outer, ancestors) => {
+                ancestors.swap();
+                outer
+            }
+        };
         // The scope dropped here may hold the last reference to a cache, so not while the cell is borrowed.
-        drop(put(outer));
+        drop(mem::replace(outer, Scope::EMPTY).enter());
     }
 }
 
@@ -113,8 +125,13 @@ pub(crate) fn cache() -> Option<AnyCache> {
 }
 
 /// The flights that the running task is inside.
-pub(crate) fn ancestors() -> Option<Arc<Ancestors>> {
-    if is_scoped() { SCOPE.with(|scope| scope.borrow().ancestors.clone()) } else { None }
+pub(crate) fn ancestors() -> Ancestors {
+    ANCESTORS.with(|cell| {
+        let ancestors = cell.replace(ManuallyDrop::new(Ancestors::NONE));
+        let copy = Ancestors::clone(&ancestors);
+        cell.set(ancestors);
+        copy
+    })
 }
 
 /// Whether the installed caches are in force, on a thread that is known to be alive.
@@ -156,10 +173,10 @@ pub(crate) enum Change {
     Nothing,
     Client(Arc<str>),
     Cache(AnyCache),
-    Ancestors(Arc<Ancestors>),
+    Ancestors(Ancestors),
     /// Everything, to what was in force elsewhere.
     #[cfg(any(feature = "detach", feature = "http"))]
-    All(Scope),
+    All(Scope, Ancestors),
 }
 
 /// Runs `future` in the scope that is in force here, wherever it is polled.
@@ -172,13 +189,13 @@ impl Change {
     /// To what is in force here.
     #[cfg(any(feature = "detach", feature = "http"))]
     pub(crate) fn here() -> Self {
-        Self::All(Scope::current())
+        Self::All(Scope::current(), ancestors())
     }
 
     /// To what is in force here, for a client.
     #[cfg(feature = "http")]
     pub(crate) fn here_for(client: Arc<str>) -> Self {
-        Self::All(Scope { client: Some(client), ..Scope::current() })
+        Self::All(Scope { client: Some(client), ..Scope::current() }, ancestors())
     }
 
     /// Runs `future` with this change.
@@ -187,22 +204,28 @@ impl Change {
     }
 
     /// Calls `function` with this change.
-    pub(crate) fn around_sync<T>(self, function: impl FnOnce() -> T) -> T {
+    pub(crate) fn around_sync<T>(mut self, function: impl FnOnce() -> T) -> T {
         let _entered = self.enter();
         function()
     }
 
-    fn enter(&self) -> Entered {
-        let mut scope = Scope::current();
-        match self.clone() {
-            Self::Nothing => {}
-            Self::Client(client) => scope.client = Some(client),
-            Self::Cache(cache) => scope.cache = Some(cache),
-            Self::Ancestors(ancestors) => scope.ancestors = Some(ancestors),
+    fn enter(&mut self) -> Entered<'_> {
+        match self {
+            Self::Nothing => Entered::Nothing,
+            Self::Ancestors(ancestors) => {
+                ancestors.swap();
+                Entered::Ancestors(ancestors)
+            }
+            Self::Client(client) => {
+                Entered::Scope(Scope { client: Some(Arc::clone(client)), ..Scope::current() }.enter())
+            }
+            Self::Cache(cache) => Entered::Scope(Scope { cache: Some(Arc::clone(cache)), ..Scope::current() }.enter()),
             #[cfg(any(feature = "detach", feature = "http"))]
-            Self::All(all) => scope = all,
+            Self::All(scope, ancestors) => {
+                ancestors.swap();
+                Entered::All(scope.clone().enter(), ancestors)
+            }
         }
-        scope.enter()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     Error, ErrorKind,
     backend::{Guarded, TimeBudget},
     base::{
-        clock::{CLOCK_TOLERANCE, NEVER, Nanos, nanos, unix_millis},
+        clock::{CLOCK_TOLERANCE, NEVER, Nanos, Stopwatch, nanos, unix_millis},
         context::{Change, Scoped},
         panic::{PanicSafe, catch_panic},
         sync::interleave,
@@ -130,7 +130,8 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     pub(crate) fn around<B: Future<Output = R>>(&mut self, body: B) -> Felt<Scoped<B>> {
         let Some(led) = &mut self.0 else { return Felt::new(Change::Nothing.around(body), None) };
         led.leader.begin();
-        led.begun = Instant::now();
+        // What is stored elsewhere says how long it took.
+        led.began = if led.call.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
         Felt::new(led.scope().around(body), led.leader.pulse(led.call.blocks))
     }
 
@@ -139,7 +140,7 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     /// Not `async`, as an `Err` need not be `Send`: the whole call is `Send` if its body is.
     pub(crate) fn ran(&mut self, answer: R) -> Result<V, R> {
         let Some(led) = &mut self.0 else { return Err(answer) };
-        led.took = led.begun.elapsed();
+        led.took = led.began.elapsed();
         let Call { function, .. } = &led.call;
         function.counters.increment(Count::Bodies);
         function.counters.add(Count::BodyNanos, nanos(led.took));
@@ -167,14 +168,14 @@ struct Led<'a, R, V> {
     leader: Leader<'a>,
     budget: TimeBudget,
     replaced: Replaced,
-    begun: Instant,
+    began: Stopwatch,
     /// The time that the body took.
     took: Duration,
 }
 
 impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
-        Self { call, leader, budget, replaced, begun: Instant::now(), took: Duration::ZERO }
+        Self { call, leader, budget, replaced, began: Stopwatch::coarse(), took: Duration::ZERO }
     }
 
     /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it
@@ -552,7 +553,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     fn store_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
         let Keep { timeout, weight } = keep;
         let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
-        let expires = if timeout == Duration::MAX { NEVER } else { self.engine.clock.after(timeout) };
+        let expires = if timeout == Duration::MAX { NEVER } else { self.engine.clock.expiry(timeout) };
         // Values in memory arrive at once, so the fence needs no wait.
         drop(leader.overtake());
         let store = &self.engine.store;

@@ -325,7 +325,7 @@ pub(crate) struct Leader<'a> {
     queue: Option<Arc<Queue>>,
     /// The flights of the key that ran when this one began. Their values are older.
     older: Vec<Arc<Flight>>,
-    ancestors: Arc<Ancestors>,
+    ancestors: Ancestors,
     /// The first ticket that was not given out when the body began: earlier ones are of callers that may have its `Err`.
     begun: Ticket,
     has_left: bool,
@@ -342,7 +342,7 @@ impl<'a> Leader<'a> {
         older: Vec<Arc<Flight>>,
     ) -> Self {
         let id = queue.as_ref().map_or_else(next_id, |queue| queue.id);
-        let ancestors = Ancestors::descend(context::ancestors(), id);
+        let ancestors = context::ancestors().and(id);
         Self { flights, key: key.clone(), flight, queue, older, ancestors, begun: 0, has_left: false, left: None }
     }
 
@@ -352,8 +352,8 @@ impl<'a> Leader<'a> {
     }
 
     /// The ancestors of the code that runs in this flight.
-    pub(crate) fn ancestors(&self) -> Arc<Ancestors> {
-        Arc::clone(&self.ancestors)
+    pub(crate) fn ancestors(&self) -> Ancestors {
+        self.ancestors.clone()
     }
 
     /// Fences the older flights, so that none of them stores its value over this one's.

@@ -1,6 +1,6 @@
 //! Which body waits for which flight, so that no body waits for itself, directly or through others.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use crate::base::{
     context::Ancestors,
@@ -17,7 +17,7 @@ static WAITS: Lazy<Mutex<Waits>> = Lazy::new(|| Mutex::new(Waits::new()));
 /// A caller outside any body records nothing and takes no lock.
 pub(super) struct Waiting {
     flight: u64,
-    ancestors: Option<Arc<Ancestors>>,
+    ancestors: Ancestors,
 }
 
 /// Waiting would never end: the flight waits, directly or through others, for the body that asks.
@@ -25,15 +25,15 @@ pub(super) struct Waiting {
 pub(super) struct Cycle;
 
 impl Waiting {
-    pub(super) fn on(flight: u64, ancestors: Option<Arc<Ancestors>>) -> Result<Self, Cycle> {
-        if let Some(ancestors) = &ancestors {
+    pub(super) fn on(flight: u64, ancestors: Ancestors) -> Result<Self, Cycle> {
+        if !ancestors.flights().is_empty() {
             // Checked and recorded under one lock: two bodies about to wait for one another must not both pass the check.
             let mut waits = lock(Lazy::force(&WAITS));
-            if leads_back(&waits, flight, ancestors) {
+            if leads_back(&waits, flight, &ancestors) {
                 return Err(Cycle);
             }
             for body in ancestors.flights() {
-                waits.entry(body).or_default().push(flight);
+                waits.entry(*body).or_default().push(flight);
             }
         }
         Ok(Self { flight, ancestors })
@@ -42,15 +42,17 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let Some(ancestors) = &self.ancestors else { return };
+        if self.ancestors.flights().is_empty() {
+            return;
+        }
         let mut waits = lock(Lazy::force(&WAITS));
-        for body in ancestors.flights() {
-            if let Some(flights) = waits.get_mut(&body) {
+        for body in self.ancestors.flights() {
+            if let Some(flights) = waits.get_mut(body) {
                 if let Some(at) = flights.iter().position(|flight| *flight == self.flight) {
                     flights.swap_remove(at);
                 }
                 if flights.is_empty() {
-                    waits.remove(&body);
+                    waits.remove(body);
                 }
             }
         }
@@ -61,7 +63,7 @@ fn leads_back(waits: &Waits, flight: u64, ancestors: &Ancestors) -> bool {
     let mut seen = vec![flight];
     let mut next = 0;
     while let Some(flight) = seen.get(next).copied() {
-        if ancestors.contains(flight) {
+        if ancestors.flights().contains(&flight) {
             return true;
         }
         for further in waits.get(&flight).into_iter().flatten() {
