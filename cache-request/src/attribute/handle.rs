@@ -14,10 +14,11 @@ use crate::{
     Error, ErrorKind,
     base::block_on::block_on,
     engine::{
-        call::{self, Begun, Call, Run},
+        call::Call,
         description::Instance,
         function::Placement,
         policy::Policy,
+        run::{self, Ahead, Begun, Run},
         source::Source,
         value::ValueOf,
     },
@@ -110,21 +111,25 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         self.call()?.peek().await
     }
 
-    /// All of a call that comes before its body.
-    async fn begin(&self, wanted: Wanted) -> Begun<'_, R, V> {
+    /// Begins the call.
+    fn begin(&self, wanted: Wanted) -> Result<Begun<'_, R, V>, Ahead<'_, R, V>> {
         match (self.call(), wanted) {
-            (Some(call), Wanted::Answer) => call::begin(call).await,
-            (Some(call), Wanted::NewValue) => call::begin_refresh(call).await,
+            (Some(call), Wanted::Answer) => run::begin(call),
+            (Some(call), Wanted::NewValue) => Err(run::begin_refresh(call)),
             (None, _) => {
                 self.uncached();
-                Begun::Runs(Run::UNCACHED)
+                Ok(Begun::Runs(Run::UNCACHED))
             }
         }
     }
 
     /// The whole call. Only this is compiled for each body, so it only puts the steps together.
     async fn answer(&self, wanted: Wanted, body: impl Future<Output = R>) -> (R, Source) {
-        let mut run = match self.begin(wanted).await {
+        let begun = match self.begin(wanted) {
+            Ok(begun) => begun,
+            Err(ahead) => Box::pin(ahead.over()).await,
+        };
+        let mut run = match begun {
             Begun::Answered(answer, source) => return (answer, source),
             Begun::Runs(run) => run,
         };
@@ -134,7 +139,10 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
             Ok(value) => value,
             Err(answer) => return (answer, source),
         };
-        (run.store(value).await, source)
+        if !run.store_in_memory(&value) {
+            Box::pin(run.store(&value)).await;
+        }
+        (value.into_answer(), source)
     }
 
     async fn invalidate_function(&self) -> Result<(), Error> {

@@ -20,25 +20,27 @@ use super::{sync::thread_local, thread};
 
 /// The flights that a task runs inside, outermost first: their ids. Few bodies nest deeper than what is inline.
 #[derive(Clone)]
-pub(crate) struct Ancestors(SmallVec<[u64; 2]>);
+pub(crate) struct Ancestors(SmallVec<[u64; INLINE]>);
+
+const INLINE: usize = 4;
 
 impl Ancestors {
     const NONE: Self = Self(SmallVec::new_const());
-
-    /// The ancestors of what `flight` runs, inside these.
-    pub(crate) fn and(mut self, flight: u64) -> Self {
-        self.0.push(flight);
-        self
-    }
 
     pub(crate) fn flights(&self) -> &[u64] {
         &self.0
     }
 
-    /// Puts these in force, and keeps those that were. Called again, it puts them back.
-    fn swap(&mut self) {
-        let own = mem::replace(self, Self::NONE);
-        *self = ManuallyDrop::into_inner(ANCESTORS.with(|cell| cell.replace(ManuallyDrop::new(own))));
+    fn push(&mut self, flight: u64) {
+        self.0.push(flight);
+    }
+
+    fn pop(&mut self) {
+        self.0.pop();
+        // Nothing is left on the heap when the last one has gone.
+        if self.0.spilled() && self.0.len() <= INLINE {
+            self.0.shrink_to_fit();
+        }
     }
 }
 
@@ -79,27 +81,27 @@ thread_local! {
     /// until the very end of the thread.
     static SCOPE: RefCell<ManuallyDrop<Scope>> = const { RefCell::new(ManuallyDrop::new(Scope::EMPTY)) };
     /// Empty outside all flights, like [`SCOPE`].
-    static ANCESTORS: Cell<ManuallyDrop<Ancestors>> = const { Cell::new(ManuallyDrop::new(Ancestors::NONE)) };
+    static ANCESTORS: RefCell<ManuallyDrop<Ancestors>> = const { RefCell::new(ManuallyDrop::new(Ancestors::NONE)) };
 }
 
 /// A change in force. Dropping it puts back what was, also when the task panics.
-enum Entered<'a> {
+enum Entered {
     Nothing,
-    Ancestors(&'a mut Ancestors),
+    Flight,
     Scope(Scope),
     #[cfg(any(feature = "detach", feature = "http"))]
-    All(Scope, &'a mut Ancestors),
+    All(Scope, Ancestors),
 }
 
-impl Drop for Entered<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
         let outer = match self {
             Self::Nothing => return,
-            Self::Ancestors(ancestors) => return ancestors.swap(),
+            Self::Flight => return ANCESTORS.with(|cell| cell.borrow_mut().pop()),
             Self::Scope(outer) => outer,
             #[cfg(any(feature = "detach", feature = "http"))]
             Self::All(outer, ancestors) => {
-                ancestors.swap();
+                put(mem::replace(ancestors, Ancestors::NONE));
                 outer
             }
         };
@@ -126,12 +128,13 @@ pub(crate) fn cache() -> Option<AnyCache> {
 
 /// The flights that the running task is inside.
 pub(crate) fn ancestors() -> Ancestors {
-    ANCESTORS.with(|cell| {
-        let ancestors = cell.replace(ManuallyDrop::new(Ancestors::NONE));
-        let copy = Ancestors::clone(&ancestors);
-        cell.set(ancestors);
-        copy
-    })
+    ANCESTORS.with(|cell| Ancestors::clone(&cell.borrow()))
+}
+
+/// Puts ancestors in force, and returns those that were.
+#[cfg(any(feature = "detach", feature = "http"))]
+fn put(ancestors: Ancestors) -> Ancestors {
+    ManuallyDrop::into_inner(ANCESTORS.with(|cell| cell.replace(ManuallyDrop::new(ancestors))))
 }
 
 /// Whether the installed caches are in force, on a thread that is known to be alive.
@@ -173,7 +176,8 @@ pub(crate) enum Change {
     Nothing,
     Client(Arc<str>),
     Cache(AnyCache),
-    Ancestors(Ancestors),
+    /// It runs inside one more flight.
+    Flight(u64),
     /// Everything, to what was in force elsewhere.
     #[cfg(any(feature = "detach", feature = "http"))]
     All(Scope, Ancestors),
@@ -204,17 +208,17 @@ impl Change {
     }
 
     /// Calls `function` with this change.
-    pub(crate) fn around_sync<T>(mut self, function: impl FnOnce() -> T) -> T {
+    pub(crate) fn around_sync<T>(self, function: impl FnOnce() -> T) -> T {
         let _entered = self.enter();
         function()
     }
 
-    fn enter(&mut self) -> Entered<'_> {
+    fn enter(&self) -> Entered {
         match self {
             Self::Nothing => Entered::Nothing,
-            Self::Ancestors(ancestors) => {
-                ancestors.swap();
-                Entered::Ancestors(ancestors)
+            Self::Flight(flight) => {
+                ANCESTORS.with(|cell| cell.borrow_mut().push(*flight));
+                Entered::Flight
             }
             Self::Client(client) => {
                 Entered::Scope(Scope { client: Some(Arc::clone(client)), ..Scope::current() }.enter())
@@ -222,8 +226,8 @@ impl Change {
             Self::Cache(cache) => Entered::Scope(Scope { cache: Some(Arc::clone(cache)), ..Scope::current() }.enter()),
             #[cfg(any(feature = "detach", feature = "http"))]
             Self::All(scope, ancestors) => {
-                ancestors.swap();
-                Entered::All(scope.clone().enter(), ancestors)
+                let outer = put(ancestors.clone());
+                Entered::All(scope.clone().enter(), outer)
             }
         }
     }

@@ -10,12 +10,12 @@ use crate::{
     codec::EnvelopeOptions,
     engine::{
         Engine, Place,
-        flight::{FlightLimits, Flights},
+        flight::{FlightLimits, Flights, Memory},
         near_cache::NearCache,
         removals::Removals,
     },
     options::{checks::Checks, defaults, saturating, table},
-    store::{Limits, Store},
+    store::Limits,
 };
 
 impl Cache {
@@ -323,20 +323,20 @@ impl CacheBuilder {
         self.cache(place, store)
     }
 
-    fn store(&self, max_bytes: u64, max_entries: Option<u64>) -> Arc<Store> {
+    fn store(&self, max_bytes: u64, max_entries: Option<u64>) -> Arc<Memory> {
         let limits = Limits { bytes: saturating(max_bytes), entries: max_entries.map_or(usize::MAX, saturating) };
-        Arc::new(Store::new(limits, self.clock.clone()))
+        Arc::new(Memory::new(limits, self.clock.clone()))
     }
 
-    fn cache(self, place: Place, store: Arc<Store>) -> Cache {
+    fn cache(self, place: Place, store: Arc<Memory>) -> Cache {
         let limits = FlightLimits {
             max_leaders: saturating(self.max_leaders.unwrap_or(defaults::MAX_LEADERS)),
             poll_limit: self.poll_limit.unwrap_or(defaults::POLL_LIMIT),
         };
         let engine = Engine {
             place,
+            flights: Flights::new(limits, self.clock.clone(), Arc::clone(&store)),
             store,
-            flights: Flights::new(limits, self.clock.clone()),
             removals: Removals::new(),
             clock: self.clock,
             envelope: self.envelope_options,

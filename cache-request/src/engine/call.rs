@@ -1,8 +1,6 @@
-//! One call, from the look-up to the answer.
+//! The parts of a call: what it reads, how it joins the flight of its key, and what it stores.
 //!
-//! [`hit`] answers from memory. Any other call [`begin`]s: it joins the flight and reads the backend. If that gives no answer, the caller
-//! takes a [`Run`] through its steps: the body, its value, and storing that for the cache and the flight's waiters. There is one such path:
-//! a plain function drives the future on its own thread.
+//! [`hit`] answers from memory. [`run`](super::run) puts the rest together.
 //!
 //! Nothing here fails the caller. If the cache, the backend, or the user's code for keys, clones and conditions fails or panics,
 //! the body runs in the caller's task, and its answer is returned.
@@ -14,7 +12,7 @@ use std::{
 
 use super::{
     Engine,
-    flight::{Felt, FlightKey, Join, Leader, Outcome, Pulse, Shared, Waiter},
+    flight::{Caller, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
     function::{Function, Placement},
     near_cache::{BackendWrite, NearCache, Reading},
     policy::{Codec, Keep, Policy},
@@ -25,24 +23,23 @@ use crate::{
     Error, ErrorKind,
     backend::{Guarded, TimeBudget},
     base::{
-        clock::{CLOCK_TOLERANCE, NEVER, Nanos, Stopwatch, nanos, unix_millis},
-        context::{Change, Scoped},
+        clock::{CLOCK_TOLERANCE, NEVER, Nanos, nanos, unix_millis},
         panic::{PanicSafe, catch_panic},
         sync::interleave,
         timer::with_limit,
     },
     codec::{FOREVER, Facts, Opened, Refused, Writer},
     error::Blame,
-    key::{Key, Lookup, OwnedKey, text},
+    key::{Key, Lookup, text},
     stats::Count,
-    store::{Freshness, RemovalCause, UNKNOWN},
+    store::{AnyTable, Freshness, Put, RemovalCause, UNKNOWN},
 };
 
 /// One call of a cached function whose cache and key are known.
 pub(crate) struct Call<'a, R, V> {
-    engine: &'a Engine,
-    function: &'a Function<V>,
-    policy: &'a Policy<R, V>,
+    pub(super) engine: &'a Engine,
+    pub(super) function: &'a Function<V>,
+    pub(super) policy: &'a Policy<R, V>,
     key: &'a Key,
     /// The caller is a thread that waits for the answer and does nothing else.
     blocks: bool,
@@ -54,188 +51,49 @@ pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key
     if key.error().is_some() {
         return None;
     }
-    let answer = read(engine, function, key, V::into_answer).ok()?;
+    let answer = read(engine, function, key, V::into_answer)?;
     function.counters.increment(Count::Hit);
     Some(answer)
 }
 
-/// Why memory has no answer.
-enum Absent {
-    Missing,
-    Expired,
-}
-
 /// Reads memory, and counts nothing. Returns what `map` makes of a clone of the value.
 #[inline]
-fn read<V: Value, T>(
-    engine: &Engine,
-    function: &Function<V>,
-    key: &Key,
-    map: impl FnOnce(V) -> T,
-) -> Result<T, Absent> {
+fn read<V: Value, T>(engine: &Engine, function: &Function<V>, key: &Key, map: impl FnOnce(V) -> T) -> Option<T> {
     interleave();
-    let mut answer = Err(Absent::Missing);
+    let mut answer = None;
     // The closure writes the answer in place: returning it through the closures would copy it once more.
     function.table.read(
         &key.lookup(),
         || engine.clock.coarse(),
-        |value, freshness| match freshness {
-            Freshness::Fresh => _ = function.guard("the value's `Clone`", || answer = Ok(map(value.clone()))),
-            Freshness::Expired => answer = Err(Absent::Expired),
+        |value, freshness| {
+            if freshness == Freshness::Fresh {
+                function.guard("the value's `Clone`", || answer = Some(map(value.clone())));
+            }
         },
     );
     answer
 }
 
-/// Begins a call that found nothing in memory: joins the flight of its key, and looks in the backend.
-pub(crate) async fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Begun<'_, R, V> {
-    let mut budget = call.budget();
-    let leader = match call.join() {
-        Join::Leader(leader) => leader,
-        Join::Waiter(waiter) => match Box::pin(call.wait(waiter, &mut budget)).await {
-            Waited::Answered(answer, source) => return Begun::Answered(answer, source),
-            Waited::Leads(leader) => leader,
-        },
-    };
-    Led::new(call, leader, budget, Replaced::IfKept).look_up().await
-}
-
-/// Begins a call that runs its body even if there is a cached value, and keeps the new value. Bodies of the key that began earlier keep
-/// nothing.
-pub(crate) async fn begin_refresh<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Begun<'_, R, V> {
-    let (fence, leader) = call.engine.flights.supersede(&call.flight_key());
-    call.engine.pass(fence).await;
-    let budget = call.budget();
-    Begun::Runs(Run(Some(Led::new(call, leader, budget, Replaced::ByAnyValue))))
-}
-
-/// How far a call is before its body.
-#[expect(clippy::large_enum_variant, reason = "a box would cost each miss an allocation")]
-pub(crate) enum Begun<'a, R, V> {
-    /// It needs no body.
-    Answered(R, Source),
-    /// Its body runs.
-    Runs(Run<'a, R, V>),
-}
-
-/// One run of a body. To the body, it is one of three steps: [`around`](Self::around) it, then [`ran`](Self::ran), then
-/// [`store`](Self::store). Only the first has the body's type, so that the others are compiled once for each type of answer.
-pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>);
-
-impl<R, V: ValueOf<R>> Run<'_, R, V> {
-    /// A run without a cache.
-    pub(crate) const UNCACHED: Self = Self(None);
-
-    /// The body, inside its flight.
-    pub(crate) fn around<B: Future<Output = R>>(&mut self, body: B) -> Felt<Scoped<B>> {
-        let Some(led) = &mut self.0 else { return Felt::new(Change::Nothing.around(body), None) };
-        led.leader.begin();
-        // What is stored elsewhere says how long it took.
-        led.began = if led.call.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
-        Felt::new(led.scope().around(body), led.leader.pulse(led.call.blocks))
-    }
-
-    /// Takes the value from the body's answer, for [`store`](Self::store). An answer without one is the error.
-    ///
-    /// Not `async`, as an `Err` need not be `Send`: the whole call is `Send` if its body is.
-    pub(crate) fn ran(&mut self, answer: R) -> Result<V, R> {
-        let Some(led) = &mut self.0 else { return Err(answer) };
-        led.took = led.began.elapsed();
-        let Call { function, .. } = &led.call;
-        function.counters.increment(Count::Bodies);
-        function.counters.add(Count::BodyNanos, nanos(led.took));
-        V::from_answer(answer).inspect_err(|answer| led.scope().around_sync(|| led.end_without_value(answer)))
-    }
-
-    /// Stores the value, and shares it with the flight's waiters.
-    pub(crate) async fn store(self, value: V) -> R {
-        if let Some(mut led) = self.0 {
-            let (scope, pulse) = (led.scope(), led.pulse_of_backend());
-            Felt::new(scope.around(led.store(&value)), pulse).await;
-        }
-        value.into_answer()
-    }
-
-    /// Where the answer comes from.
-    pub(crate) fn source(&self) -> Source {
-        if self.0.is_some() { Source::Body } else { Source::Uncached }
-    }
-}
-
-/// A call that leads a flight.
-struct Led<'a, R, V> {
-    call: Call<'a, R, V>,
-    leader: Leader<'a>,
-    budget: TimeBudget,
-    replaced: Replaced,
-    began: Stopwatch,
-    /// The time that the body took.
-    took: Duration,
-}
-
-impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
-    fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
-        Self { call, leader, budget, replaced, began: Stopwatch::coarse(), took: Duration::ZERO }
-    }
-
-    /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it
-    /// calls then never waits for this flight.
-    fn scope(&self) -> Change {
-        Change::Ancestors(self.leader.ancestors())
-    }
-
-    /// Without a backend, only the body can be waited for.
-    fn pulse_of_backend(&self) -> Option<Arc<Pulse>> {
-        self.call.backend().and_then(|_| self.leader.pulse(self.call.blocks))
-    }
-
-    /// Looks for the value again, as another flight may have left it. If there is none, the body runs.
-    async fn look_up(mut self) -> Begun<'a, R, V> {
-        let (scope, pulse) = (self.scope(), self.pulse_of_backend());
-        let looked = self.call.look_up(Some(&self.leader), &mut self.budget);
-        match Felt::new(scope.around(looked), pulse).await {
-            Ok((value, source)) => {
-                self.call.function.counters.increment(Count::Hit);
-                self.scope().around_sync(|| self.call.complete(&mut self.leader, &value));
-                Begun::Answered(value.into_answer(), source)
-            }
-            Err(miss) => {
-                self.call.function.counters.increment(miss);
-                Begun::Runs(Run(Some(self)))
-            }
-        }
-    }
-
-    fn end_without_value(&mut self, answer: &R) {
-        if V::has_failed(answer) {
-            self.leader.fail(|| self.call.share_err(answer));
-        } else {
-            self.leader.complete(|| None);
-        }
-    }
-
-    async fn store(&mut self, value: &V) {
-        let Self { call, leader, budget, replaced, took, .. } = self;
-        if let Err(error) = call.try_store(leader, value, *took, *replaced, budget).await {
-            call.function.fault("a value could not be kept", &error);
-        }
-        call.complete(leader, value);
-    }
-}
-
 /// How waiting for another caller's body ended.
-enum Waited<'a, R> {
+pub(super) enum Waited<'a, R> {
     Answered(R, Source),
-    Leads(Leader<'a>),
+    Joins(Join<'a>),
 }
 
 /// What a new value does to the cached one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Replaced {
+pub(super) enum Replaced {
     /// It replaces the cached value if it is kept itself.
     IfKept,
     /// It also removes the cached value if it is not kept itself.
     ByAnyValue,
+}
+
+impl Replaced {
+    /// Whether the cached value goes without a new one.
+    fn falls(self, outcome: &Result<StoreOutcome, Error>) -> bool {
+        self == Self::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Refused) | Err(_))
+    }
 }
 
 /// Whether a body's value was kept.
@@ -270,7 +128,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The answer, if the cache has one, which a near cache then keeps. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) async fn find(&self) -> Option<R> {
-        let leader = self.engine.near().map(|_| self.lead_alone());
+        let leader = self.engine.near().and_then(|_| self.lead_alone());
         self.look_up(leader.as_ref(), &mut self.budget()).await.ok().map(|(value, _)| value.into_answer())
     }
 
@@ -278,10 +136,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     #[cfg(feature = "http")]
     pub(crate) async fn peek_in_backend(&self) -> Option<R> {
         let found = match self.backend().zip(self.policy.codec()) {
-            None => self.read_memory().map(|value| (value, Source::Memory)),
-            Some((backend, codec)) => self.read_backend(backend, codec, None, &mut self.budget()).await,
+            None => self.read_memory(),
+            Some((backend, codec)) => {
+                self.read_backend(backend, codec, None, &mut self.budget()).await.ok().map(|(value, _)| value)
+            }
         };
-        found.ok().map(|(value, _)| value.into_answer())
+        found.map(V::into_answer)
     }
 
     /// Whether the value is being removed at this moment.
@@ -293,14 +153,15 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The answer, if memory has it. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) fn peek_in_memory(&self) -> Option<R> {
-        read(self.engine, self.function, self.key, V::into_answer).ok()
+        read(self.engine, self.function, self.key, V::into_answer)
     }
 
     /// Stores `value` as if a body had just returned it.
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
-        let (fence, mut leader) = self.engine.flights.supersede(&self.flight_key());
+        let (fence, mut leader) = self.engine.flights.supersede(&self.caller());
         self.engine.pass(fence).await;
-        Change::Ancestors(leader.ancestors())
+        leader
+            .scope()
             .around(async {
                 let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
                 let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
@@ -312,8 +173,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Starts a flight for a value that is made elsewhere, and that [`store_led`](Self::store_led) stores. No caller waits for it.
     #[cfg(feature = "http")]
-    pub(crate) fn lead_alone(&self) -> Leader<'a> {
-        self.engine.flights.alone(&self.flight_key())
+    pub(crate) fn lead_alone(&self) -> Option<Leader<'a>> {
+        match self.engine.flights.alone(&Caller { table: None, ..self.caller() }) {
+            Join::Leader(leader) => Some(leader.going_on()),
+            Join::Waiter(_) | Join::Reader => None,
+        }
     }
 
     /// Stores a value, unless the key was invalidated since `leader` began. `took` is the time that making it took.
@@ -327,12 +191,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let _removal = self.engine.removals.begin(self.key.hash());
         let removed = self.remove().await;
         // A flight that looked before the removal may have found the old value, so no later caller joins it.
-        drop(self.engine.flights.fence(&self.flight_key()));
+        drop(self.engine.flights.fence(self.flight_key()));
         removed
     }
 
     async fn remove(&self) -> Result<bool, Error> {
-        let fence = self.engine.flights.fence(&self.flight_key());
+        let fence = self.engine.flights.fence(self.flight_key());
         interleave();
         // A value still on its way to the backend must not arrive after the deletion.
         self.engine.pass(fence).await;
@@ -342,8 +206,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     async fn forget(&self) -> Result<bool, Error> {
         match self.backend() {
             Some(backend) => self.delete(backend, &self.text(backend)).await,
-            None => Ok(self.engine.store.remove(&self.function.table, &self.lookup(), RemovalCause::Invalidated)),
+            None => Ok(self.forget_in_memory()),
         }
+    }
+
+    fn forget_in_memory(&self) -> bool {
+        self.engine.store.remove(&self.function.table, &self.lookup(), RemovalCause::Invalidated)
     }
 
     /// Deletes from the backend first, and then from the near cache, which may have read the backend in between.
@@ -354,15 +222,24 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         deleted.map(|deleted| deleted || was_near)
     }
 
-    /// Becomes the leader of this key's flight, or one of its waiters.
-    fn join(&self) -> Join<'a> {
-        let (key, flights) = (self.flight_key(), &self.engine.flights);
-        if self.function.coalesce { flights.join(&key) } else { Join::Leader(flights.alone(&key)) }
+    /// Becomes the leader of this key's flight, or one of its waiters, or finds that memory has a value by now.
+    pub(super) fn join(&self) -> Join<'a> {
+        self.join_as(&self.caller())
+    }
+
+    /// Joins, whatever memory has.
+    pub(super) fn join_in_any_case(&self) -> Join<'a> {
+        self.join_as(&Caller { table: None, ..self.caller() })
+    }
+
+    fn join_as(&self, caller: &Caller<'_>) -> Join<'a> {
+        let flights = &self.engine.flights;
+        if self.function.coalesce { flights.join(caller) } else { flights.alone(caller) }
     }
 
     /// Waits for a value of the running bodies of this key, or for this call's turn to lead.
-    async fn wait(&self, mut wait: Waiter<'a>, budget: &mut TimeBudget) -> Waited<'a, R> {
-        let flights = &self.engine.flights;
+    pub(super) async fn wait(&self, mut wait: Waiter<'a>, budget: &mut TimeBudget) -> Waited<'a, R> {
+        let (flights, caller) = (&self.engine.flights, self.caller());
         let begun = Instant::now();
         loop {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
@@ -381,55 +258,48 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 }
                 Some(Outcome::Err(shared)) => return self.shared(self.err_of(&shared)),
                 Some(Outcome::Nothing) => return self.shared(None),
-                Some(Outcome::Room) => flights.join_again(wait),
-                None if begun.elapsed() < self.engine.wait_limit => flights.look_after_leaders(wait),
+                Some(Outcome::Room) => flights.join_again(&caller, wait),
+                None if begun.elapsed() < self.engine.wait_limit => flights.look_after_leaders(&caller, wait),
                 None => {
                     flights.give_up_on(&wait);
-                    flights.join_again(wait)
+                    flights.join_again(&caller, wait)
                 }
             };
             wait = match joined {
-                Join::Leader(leader) => return Waited::Leads(leader),
                 // Others lead by now, and this one has waited long enough.
                 Join::Waiter(_) if begun.elapsed() >= self.engine.wait_limit => return self.shared(None),
                 Join::Waiter(wait) => wait,
+                joined => return Waited::Joins(joined),
             };
         }
     }
 
     /// Ends a wait: with the answer that another caller shares, or else this one runs a body beside the others.
     fn shared(&self, answer: Option<R>) -> Waited<'a, R> {
-        let Some(answer) = answer else { return Waited::Leads(self.engine.flights.alone(&self.flight_key())) };
+        let Some(answer) = answer else { return Waited::Joins(self.engine.flights.alone(&self.caller())) };
         self.function.counters.increment(Count::Coalesced);
         Waited::Answered(answer, Source::Coalesced)
     }
 
-    /// Looks in memory again, where another flight may have left the value, and then in the backend. A value that a leader finds in
-    /// the backend goes into the near cache.
-    async fn look_up(&self, leader: Option<&Leader<'_>>, budget: &mut TimeBudget) -> Result<(V, Source), Count> {
-        match self.backend().zip(self.policy.codec()) {
-            None => self.read_memory().map(|value| (value, Source::Memory)),
-            Some((backend, codec)) => {
-                if self.engine.near().is_some()
-                    && let Ok(value) = read(self.engine, self.function, self.key, |value| value)
-                {
-                    return Ok((value, Source::Memory));
-                }
-                // Boxed, so that the futures of calls without a backend stay small. They nest with the bodies.
-                Box::pin(self.read_backend(backend, codec, leader, budget)).await
-            }
+    /// Looks in memory, and then in the backend. A value that a leader finds in the backend goes into the near cache.
+    pub(super) async fn look_up(
+        &self,
+        leader: Option<&Leader<'_>>,
+        budget: &mut TimeBudget,
+    ) -> Result<(V, Source), Count> {
+        let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
+            return self.read_memory().map(|value| (value, Source::Memory)).ok_or(Count::NeverSeen);
+        };
+        if self.engine.near().is_some()
+            && let Some(value) = self.read_memory()
+        {
+            return Ok((value, Source::Memory));
         }
+        self.read_backend(backend, codec, leader, budget).await
     }
 
-    fn read_memory(&self) -> Result<V, Count> {
-        read(self.engine, self.function, self.key, |value| value).map_err(|absent| match absent {
-            Absent::Expired => Count::Expired,
-            Absent::Missing => match self.engine.store.removal_cause(self.function.table.id, self.key.hash()) {
-                Some(RemovalCause::Evicted) => Count::Evicted,
-                Some(RemovalCause::Invalidated) => Count::Invalidated,
-                None => Count::NeverSeen,
-            },
-        })
+    pub(super) fn read_memory(&self) -> Option<V> {
+        read(self.engine, self.function, self.key, |value| value)
     }
 
     async fn read_backend(
@@ -485,7 +355,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.
-    async fn try_store(
+    pub(super) async fn try_store(
         &self,
         leader: &mut Leader<'_>,
         value: &V,
@@ -493,8 +363,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         replaced: Replaced,
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
-        let outcome = self.keep(leader, value, took, budget).await;
-        if replaced == Replaced::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Refused) | Err(_)) {
+        let Some(backend) = self.backend().zip(self.policy.codec()) else {
+            return self.try_store_in_memory(leader, value, replaced);
+        };
+        let outcome = self.keep_in_backend(backend, leader, value, took, budget).await;
+        if replaced.falls(&outcome) {
             let forgotten = Box::pin(self.forget()).await;
             // If both fail, the caller gets the first error.
             return outcome.and(forgotten).map(drop);
@@ -502,22 +375,40 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         outcome.map(drop)
     }
 
-    async fn keep(
+    /// The same without a backend.
+    pub(super) fn try_store_in_memory(
         &self,
+        leader: &mut Leader<'_>,
+        value: &V,
+        replaced: Replaced,
+    ) -> Result<(), Error> {
+        let outcome = match self.decide(value, true) {
+            Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
+            Ok(None) => Ok(StoreOutcome::Refused),
+            Err(error) => Err(error),
+        };
+        if replaced.falls(&outcome) {
+            self.forget_in_memory();
+        }
+        outcome.map(drop)
+    }
+
+    fn decide(&self, value: &V, weigh: bool) -> Result<Option<Keep>, Error> {
+        catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))
+    }
+
+    async fn keep_in_backend(
+        &self,
+        backend: (&Guarded, &Codec<V>),
         leader: &mut Leader<'_>,
         value: &V,
         took: Duration,
         budget: &mut TimeBudget,
     ) -> Result<StoreOutcome, Error> {
-        let backend = self.backend().zip(self.policy.codec());
-        let near = self.engine.near().filter(|near| backend.is_some() && !near.is_tracked());
-        let weigh = backend.is_none() || near.is_some();
-        let decision = catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))?;
-        let Some(keep) = decision else { return Ok(StoreOutcome::Refused) };
-        let Some(backend) = backend else { return self.store_in_memory(leader, value, keep) };
-
+        let near = self.engine.near().filter(|near| !near.is_tracked());
+        let Some(keep) = self.decide(value, near.is_some())? else { return Ok(StoreOutcome::Refused) };
         let expires = self.engine.clock.after(keep.timeout);
-        let outcome = Box::pin(self.store_in_backend(backend, leader, value, took, keep.timeout, budget)).await;
+        let outcome = self.store_in_backend(backend, leader, value, took, keep.timeout, budget).await;
         // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
         // of this write, and the next call reads the backend.
         if let (Some(near), false) = (near, matches!(outcome, Ok(StoreOutcome::Outdated))) {
@@ -547,25 +438,24 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let expires = expires.min(self.engine.clock.after(near.timeout()));
         let _deferred = self.engine.store.defer_drops();
         // A value that is too large for the near cache is no fault: the backend has it.
-        let _refused = leader.keep(|| near.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight));
+        let may = |running: &mut Running| leader.may_keep(running);
+        let _refused = near.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight, may);
     }
 
     fn store_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
         let Keep { timeout, weight } = keep;
         let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
         let expires = if timeout == Duration::MAX { NEVER } else { self.engine.clock.expiry(timeout) };
-        // Values in memory arrive at once, so the fence needs no wait.
-        drop(leader.overtake());
         let store = &self.engine.store;
-        let _deferred = store.defer_drops();
-        match leader.keep(|| store.put(&self.function.table, &self.lookup(), value, expires, weight)) {
-            Some(Ok(())) => Ok(StoreOutcome::Kept),
-            Some(Err(_value)) if weight == UNKNOWN => Err(Error::new(
+        let land = |running: &mut Running| leader.land(running, self.key.words());
+        match store.put_if(&self.function.table, &self.lookup(), value, expires, weight, land) {
+            Put::Stored => Ok(StoreOutcome::Kept),
+            Put::Refused(_value) => Ok(StoreOutcome::Outdated),
+            Put::TooLarge(_value) if weight == UNKNOWN => Err(Error::new(
                 ErrorKind::TooLarge,
                 "a value of unknown size: its `Serialize` fails, or it is nested too deeply. If it may be held, say its size with `weight`",
             )),
-            Some(Err(_value)) => Err(Error::too_large(weight, store.limits().bytes)),
-            None => Ok(StoreOutcome::Outdated),
+            Put::TooLarge(_value) => Err(Error::too_large(weight, store.limits().bytes)),
         }
     }
 
@@ -616,12 +506,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Completes the flight with a value for those who wait, if they may have it.
-    fn complete(&self, leader: &mut Leader<'_>, value: &V) {
+    pub(super) fn complete(&self, leader: &mut Leader<'_>, value: &V) {
         let value = Some(value).filter(|value| self.policy.may_be_shared(value));
         leader.complete(|| Some(Arc::new(PanicSafe::new(self.clone_of(value?)?)) as Shared));
     }
 
-    fn share_err(&self, answer: &R) -> Option<Shared> {
+    pub(super) fn share_err(&self, answer: &R) -> Option<Shared> {
         let sharing = self.policy.err_sharing()?;
         self.function.guard("the error's `Clone`", || (sharing.share)(answer)).flatten()
     }
@@ -637,11 +527,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.function.guard("the value's `Clone`", || value.clone())
     }
 
-    fn budget(&self) -> TimeBudget {
+    pub(super) fn budget(&self) -> TimeBudget {
         self.backend().map_or_else(TimeBudget::default, |backend| backend.budget(self.blocks))
     }
 
-    fn backend(&self) -> Option<&Guarded> {
+    pub(super) fn backend(&self) -> Option<&Guarded> {
         if self.function.placement == Placement::InBackend { self.engine.backend() } else { None }
     }
 
@@ -654,8 +544,15 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.key.lookup()
     }
 
-    fn flight_key(&self) -> FlightKey {
-        FlightKey { function: self.function.table.id, hash: self.key.hash(), key: OwnedKey::from(self.key.words()) }
+    fn flight_key(&self) -> FlightKey<'_> {
+        FlightKey { function: self.function.table.id, key: self.lookup() }
+    }
+
+    pub(super) fn caller(&self) -> Caller<'_> {
+        // Memory has values of functions without a backend, and those of a near cache.
+        let in_memory = self.backend().is_none() || self.engine.near().is_some();
+        let table = in_memory.then_some(&*self.function.table as &dyn AnyTable);
+        Caller { key: self.flight_key(), table, blocks: self.blocks }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One call, from the look-up to the answer, and what it needs of its cache.
 //!
-//! [`call`] is the way of a call. It joins a [`flight`], reads and writes the memory and the backend that [`Engine`] holds,
+//! [`run`] is the way of a call, and [`call`] has its parts. It joins a [`flight`], reads and writes the memory and the backend that [`Engine`] holds,
 //! and asks the [`policy`] what becomes of a value.
 
 pub(crate) mod call;
@@ -10,13 +10,14 @@ pub(crate) mod function;
 pub(crate) mod near_cache;
 pub(crate) mod policy;
 pub(crate) mod removals;
+pub(crate) mod run;
 pub(crate) mod source;
 pub(crate) mod value;
 
 use std::{sync::Arc, time::Duration};
 
 use self::{
-    flight::{Fence, Flights},
+    flight::{Fence, Flights, Memory},
     near_cache::{BackendWrite, NearCache},
     removals::Removals,
 };
@@ -26,13 +27,13 @@ use crate::{
     base::{clock::Clock, sync::interleave, timer::with_limit},
     codec::EnvelopeOptions,
     stats::BackendStats,
-    store::{Store, Table},
+    store::Table,
 };
 
 /// What the calls of one cache share.
 pub(crate) struct Engine {
     pub(crate) place: Place,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<Memory>,
     pub(crate) flights: Flights,
     pub(crate) removals: Removals,
     pub(crate) clock: Clock,

@@ -23,6 +23,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 
+use super::flight::{Memory, Running};
 use crate::{
     backend::{ChangeListener, Guarded},
     base::{
@@ -32,13 +33,13 @@ use crate::{
     },
     key::Lookup,
     stats::{NearCacheStats, Tracking},
-    store::{RemovalCause, Slot, Store, Table},
+    store::{Put, RemovalCause, Slot, Table},
 };
 
 /// The near cache of one cache's backend.
 pub(crate) struct NearCache {
     timeout: Duration,
-    store: Arc<Store>,
+    store: Arc<Memory>,
     shards: Box<[Mutex<Shard>]>,
     tracking: Mutex<Tracking>,
     /// The process that the backend tells of changes.
@@ -119,7 +120,7 @@ pub(crate) struct Reading {
 
 impl NearCache {
     /// The near cache of `backend`: tracked if the backend tells of changes, else by time.
-    pub(crate) fn of(backend: &Guarded, timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+    pub(crate) fn of(backend: &Guarded, timeout: Duration, store: &Arc<Memory>) -> Arc<Self> {
         let tracked = Self::closed(timeout, store);
         // An untracked backend may tell of changes all the same. They reach only the first near cache, which is dropped here.
         let listener = Arc::downgrade(&tracked);
@@ -134,7 +135,7 @@ impl NearCache {
     }
 
     /// A near cache that stays empty until the backend begins to tell of changes.
-    fn closed(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+    fn closed(timeout: Duration, store: &Arc<Memory>) -> Arc<Self> {
         Arc::new(Self {
             timeout,
             store: Arc::clone(store),
@@ -147,7 +148,7 @@ impl NearCache {
     }
 
     /// A near cache whose entries last until their timeout, whatever changes in the backend.
-    fn by_time(timeout: Duration, store: &Arc<Store>) -> Arc<Self> {
+    fn by_time(timeout: Duration, store: &Arc<Memory>) -> Arc<Self> {
         let near = Self::closed(timeout, store);
         *lock(&near.tracking) = Tracking::ByTime;
         near.open();
@@ -181,7 +182,7 @@ impl NearCache {
         }
     }
 
-    /// Puts a value in, unless it is too large or its shard has changed since `reading` began.
+    /// Puts a value in, unless it is too large, its shard has changed since `reading` began, or `may` forbids it under the lock of the key.
     ///
     /// It holds a lock, so the caller defers the store's drops.
     pub(crate) fn fill<V: Send + Sync + 'static>(
@@ -192,13 +193,15 @@ impl NearCache {
         value: PanicSafe<V>,
         expires: Nanos,
         weight: usize,
-    ) -> Result<(), PanicSafe<V>> {
+        may: impl FnOnce(&mut Running) -> bool,
+    ) -> Put<V> {
         let mut shard = self.shard(reading.digest);
         if !shard.open || shard.version != reading.version {
-            return Err(value);
+            return Put::Refused(value);
         }
         shard.note(reading.digest, Slot { table: table.id, hash: key.hash }, &self.store);
-        self.store.put(table, key, value, expires, weight.saturating_add(RECORD))
+        let may = |running: &mut Running| may(running).then(|| key.words.into());
+        self.store.put_if(table, key, value, expires, weight.saturating_add(RECORD), may)
     }
 
     /// The value under a key has changed, or may have. Returns whether the near cache held it.
@@ -253,7 +256,7 @@ impl NearCache {
 }
 
 impl Shard {
-    fn note(&mut self, digest: Digest, slot: Slot, store: &Store) {
+    fn note(&mut self, digest: Digest, slot: Slot, store: &Memory) {
         if self.entries.len() >= self.sweep_at {
             self.entries.retain(|_, slot| store.holds(*slot));
             self.sweep_at = (self.entries.len() * 2).max(64);

@@ -2,7 +2,8 @@
 //!
 //! Reads touch only a table, which is a lock-free map, and write at most a saturating counter in the entry. The
 //! [`Store`] makes all changes, under the lock of the shard that the key's hash selects. So two writers of one key are
-//! always ordered, and a shard's queues know every entry of its keys.
+//! always ordered, and a shard's queues know every entry of its keys. The lock also guards what the engine keeps of
+//! these keys, which the store knows nothing of: the running flights.
 //!
 //! S3-FIFO decides what to evict (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023). A new
 //! entry waits in a small queue and moves to the main queue if it was read there. A key that returns soon after its
@@ -28,17 +29,14 @@ use seize::{Collector, LocalGuard};
 pub(crate) use self::{
     memory_of::{UNKNOWN, memory_of},
     shard::{RemovalCause, Slot},
-    table::{Entry, Freshness, Table},
+    table::{AnyTable, Entry, Freshness, Table},
 };
-use self::{
-    shard::Shard,
-    table::{AnyTable, Look},
-};
+use self::{shard::Shard, table::Look};
 use crate::{
     base::{
         clock::{Clock, NEVER, Nanos},
         panic::PanicSafe,
-        sync::unpoisoned,
+        sync::{interleave, unpoisoned},
     },
     key::{Lookup, OwnedKey},
 };
@@ -50,13 +48,13 @@ pub(crate) struct Limits {
     pub(crate) entries: usize,
 }
 
-/// The memory of one cache.
-pub(crate) struct Store {
+/// The memory of one cache. `X` is what else the locks of its shards guard.
+pub(crate) struct Store<X = ()> {
     limits: Limits,
     clock: Clock,
     bytes: AtomicUsize,
     entries: AtomicUsize,
-    shards: Box<[Padded<Mutex<Shard>>]>,
+    shards: Box<[Padded<Mutex<Guarded<X>>>]>,
     tables: RwLock<Vec<Arc<dyn AnyTable>>>,
     /// Shared by all tables, so that one guard defers the drops of any of them.
     collector: Arc<Collector>,
@@ -66,7 +64,50 @@ pub(crate) struct Store {
 #[repr(align(128))]
 struct Padded<T>(T);
 
-impl Store {
+/// What the lock of a shard guards.
+#[derive(Default)]
+pub(crate) struct Guarded<X> {
+    shard: Shard,
+    /// What the store knows nothing of.
+    pub(crate) beside: X,
+}
+
+/// A locked shard.
+pub(crate) type Locked<'a, X> = MutexGuard<'a, Guarded<X>>;
+
+/// Why there is no fresh value of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    NeverSeen,
+    Expired,
+    Evicted,
+    Invalidated,
+}
+
+/// What became of a value that was to be stored.
+pub(crate) enum Put<V> {
+    Stored,
+    /// It is larger than the whole store.
+    TooLarge(PanicSafe<V>),
+    Refused(PanicSafe<V>),
+}
+
+impl<X> Guarded<X> {
+    /// Why a table has no fresh value of `key`. None if it has one.
+    pub(crate) fn why_absent(&self, id: u32, table: &dyn AnyTable, key: &Lookup<'_>, clock: &Clock) -> Option<Absent> {
+        match table.find(key) {
+            Some(entry) if entry.expires > clock.coarse() => None,
+            Some(_) => Some(Absent::Expired),
+            None => Some(match self.shard.removal_cause(Slot { hash: key.hash, table: id }) {
+                Some(RemovalCause::Evicted) => Absent::Evicted,
+                Some(RemovalCause::Invalidated) => Absent::Invalidated,
+                None => Absent::NeverSeen,
+            }),
+        }
+    }
+}
+
+impl<X: Default> Store<X> {
     pub(crate) fn new(limits: Limits, clock: Clock) -> Self {
         // More shards help only while each holds enough entries to choose from.
         let wanted = thread::available_parallelism().map_or(8, |cores| cores.get() * 4);
@@ -115,19 +156,41 @@ impl Store {
         expires: Nanos,
         payload: usize,
     ) -> Result<(), PanicSafe<V>> {
+        match self.put_if(table, key, value, expires, payload, |_| Some(key.words.into())) {
+            Put::Stored => Ok(()),
+            Put::TooLarge(value) | Put::Refused(value) => Err(value),
+        }
+    }
+
+    /// Like [`put`](Self::put), if `may` returns the key to store, under the lock of the key's shard. It takes no other lock and calls no
+    /// user code.
+    pub(crate) fn put_if<V: Send + Sync + 'static>(
+        &self,
+        table: &Table<V>,
+        key: &Lookup<'_>,
+        value: PanicSafe<V>,
+        expires: Nanos,
+        payload: usize,
+        may: impl FnOnce(&mut X) -> Option<OwnedKey>,
+    ) -> Put<V> {
         let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(Table::<V>::OVERHEAD);
         let Some(weight) = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes) else {
             // An older value must not outlive the one that did not fit.
             self.remove(table, key, RemovalCause::Evicted);
-            return Err(value);
+            return Put::TooLarge(value);
         };
 
-        let _deferred = self.defer_drops();
+        let deferred = self.defer_drops();
         let home = self.home(key.hash);
-        let mut shard = self.lock(home);
+        let mut locked = self.lock(home);
+        let Some(own) = may(&mut locked.beside) else {
+            drop(locked);
+            return Put::Refused(value);
+        };
+        let shard = &mut locked.shard;
         let slot = Slot { hash: key.hash, table: table.id };
         let queue = shard.queue_for(slot);
-        match table.insert(key, Entry::new(value, expires, weight, queue)) {
+        match table.insert(own, key, Entry::new(value, expires, weight, queue), &deferred) {
             Some(old) => {
                 shard.reweigh(old.queue, old.weight, weight);
                 self.bytes.fetch_sub(old.weight as usize, Ordering::Relaxed);
@@ -142,11 +205,11 @@ impl Store {
         }
         self.bytes.fetch_add(weight as usize, Ordering::Relaxed);
         if table.is_over() {
-            self.make_room_in(table, home, shard, slot);
-            shard = self.lock(home);
+            self.make_room_in(table, home, locked, slot);
+            locked = self.lock(home);
         }
-        self.make_room(home, shard, slot);
-        Ok(())
+        self.make_room(home, locked, slot);
+        Put::Stored
     }
 
     /// Removes an entry and remembers the cause for the counters. Returns whether there was a fresh one.
@@ -157,21 +220,21 @@ impl Store {
         cause: RemovalCause,
     ) -> bool {
         let _deferred = self.defer_drops();
-        let mut shard = self.lock(self.home(key.hash));
+        let mut locked = self.shard(key.hash);
         let Some(removed) = table.remove(key) else { return false };
-        self.note_removed(&mut shard, Slot { hash: key.hash, table: table.id }, removed, cause)
+        self.note_removed(&mut locked.shard, Slot { hash: key.hash, table: table.id }, removed, cause)
     }
 
     /// Removes all entries with the hash of `slot`, for callers that do not know the key. Returns whether one was
     /// fresh.
     pub(crate) fn remove_at(&self, slot: Slot, cause: RemovalCause) -> bool {
         let _deferred = self.defer_drops();
-        let mut shard = self.lock(self.home(slot.hash));
+        let mut locked = self.shard(slot.hash);
         let mut was_fresh = false;
         loop {
             let removed = self.tables()[slot.table as usize].evict_if(slot.hash, &mut |_| true);
             let Ok(Some(removed)) = removed else { return was_fresh };
-            was_fresh |= self.note_removed(&mut shard, slot, removed, cause);
+            was_fresh |= self.note_removed(&mut locked.shard, slot, removed, cause);
         }
     }
 
@@ -191,17 +254,18 @@ impl Store {
     }
 
     /// Why a key was removed, if that is still remembered.
+    #[cfg(test)]
     pub(crate) fn removal_cause(&self, table: u32, hash: u64) -> Option<RemovalCause> {
-        self.lock(self.home(hash)).removal_cause(Slot { hash, table })
+        self.shard(hash).shard.removal_cause(Slot { hash, table })
     }
 
     /// Removes everything.
     pub(crate) fn clear(&self) {
         let _deferred = self.defer_drops();
         for home in 0..self.shards.len() {
-            let mut shard = self.lock(home);
+            let mut locked = self.lock(home);
             let tables = self.tables();
-            while let Some(removed) = shard.evict(&tables, NEVER, None, RemovalCause::Invalidated) {
+            while let Some(removed) = locked.shard.evict(&tables, NEVER, None, RemovalCause::Invalidated) {
                 self.forget(removed);
             }
         }
@@ -211,7 +275,7 @@ impl Store {
     pub(crate) fn clear_table<V: Send + Sync + 'static>(&self, table: &Table<V>) {
         let _deferred = self.defer_drops();
         for home in 0..self.shards.len() {
-            let (entries, bytes) = self.lock(home).remove_all_of(table.id, table);
+            let (entries, bytes) = self.lock(home).shard.remove_all_of(table.id, table);
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.entries.fetch_sub(entries, Ordering::Relaxed);
         }
@@ -237,26 +301,26 @@ impl Store {
         &'a self,
         table: &Table<V>,
         home: usize,
-        mut shard: MutexGuard<'a, Shard>,
+        mut locked: Locked<'a, X>,
         newest: Slot,
     ) {
         let now = self.clock.coarse();
         for next in 1..=self.shards.len() {
             while table.is_over()
-                && let Some((slot, removed)) = shard.evict_own(table, now, newest)
+                && let Some((slot, removed)) = locked.shard.evict_own(table, now, newest)
             {
-                self.note_removed(&mut shard, slot, removed, RemovalCause::Evicted);
+                self.note_removed(&mut locked.shard, slot, removed, RemovalCause::Evicted);
             }
-            drop(shard);
+            drop(locked);
             if !table.is_over() {
                 return;
             }
-            shard = self.lock((home + next) % self.shards.len());
+            locked = self.lock((home + next) % self.shards.len());
         }
     }
 
     /// Evicts until the limits hold: first from the shard that has grown, then from the others, one lock at a time.
-    fn make_room<'a>(&'a self, home: usize, mut shard: MutexGuard<'a, Shard>, newest: Slot) {
+    fn make_room<'a>(&'a self, home: usize, mut locked: Locked<'a, X>, newest: Slot) {
         if !self.is_over() {
             return;
         }
@@ -265,16 +329,16 @@ impl Store {
         for next in 1..=self.shards.len() {
             let tables = self.tables();
             while self.is_over()
-                && let Some(removed) = shard.evict(&tables, now, spared, RemovalCause::Evicted)
+                && let Some(removed) = locked.shard.evict(&tables, now, spared, RemovalCause::Evicted)
             {
                 self.forget(removed);
             }
             drop(tables);
-            drop(shard);
+            drop(locked);
             if !self.is_over() {
                 return;
             }
-            shard = self.lock((home + next) % self.shards.len());
+            locked = self.lock((home + next) % self.shards.len());
         }
     }
 
@@ -292,7 +356,20 @@ impl Store {
         (hash >> 40) as usize & (self.shards.len() - 1)
     }
 
-    fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+    /// The shard of a key, locked.
+    pub(crate) fn shard(&self, hash: u64) -> Locked<'_, X> {
+        self.lock(self.home(hash))
+    }
+
+    /// Visits all shards, one lock at a time.
+    pub(crate) fn each_shard(&self, mut visit: impl FnMut(&mut Guarded<X>)) {
+        for shard in 0..self.shards.len() {
+            visit(&mut self.lock(shard));
+        }
+    }
+
+    fn lock(&self, shard: usize) -> Locked<'_, X> {
+        interleave();
         unpoisoned(self.shards[shard].0.lock())
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use papaya::Guard;
-use seize::Collector;
+use seize::{Collector, LocalGuard};
 
 use crate::{
     base::{clock::Nanos, panic::PanicSafe},
@@ -142,16 +142,21 @@ impl<V: Send + Sync + 'static> Table<V> {
     }
 
     /// Inserts an entry and returns the one it replaces. The new one stays in the old one's queue and keeps its visits.
-    pub(super) fn insert(&self, key: &Lookup<'_>, entry: Entry<V>) -> Option<Look> {
-        let guard = self.map.guard();
+    pub(super) fn insert(
+        &self,
+        own: OwnedKey,
+        key: &Lookup<'_>,
+        entry: Entry<V>,
+        guard: &LocalGuard<'_>,
+    ) -> Option<Look> {
         self.bytes.fetch_add(entry.weight as usize, Ordering::Relaxed);
         let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
-        self.make_places(entries, &guard);
-        let replaced = self.map.insert(key.words.into(), entry, &guard)?.look();
-        if let Some(entry) = self.map.get(key, &guard) {
+        self.make_places(entries, guard);
+        let replaced = self.map.insert(own, entry, guard)?.look();
+        if let Some(entry) = self.map.get(key, guard) {
             entry.requeue(replaced.queue, replaced.visits);
         }
-        self.gone(replaced.weight, &guard);
+        self.gone(replaced.weight, guard);
         Some(replaced)
     }
 
@@ -196,6 +201,7 @@ impl<V: Send + Sync + 'static> Table<V> {
 
 /// A table without its value type: the operations that eviction needs.
 pub(crate) trait AnyTable: Send + Sync {
+    fn find(&self, key: &Lookup<'_>) -> Option<Look>;
     fn look(&self, hash: u64) -> Option<Look>;
     /// Moves an entry to `queue` and sets its visits.
     fn requeue(&self, hash: u64, queue: Queue, visits: u8);
@@ -204,6 +210,10 @@ pub(crate) trait AnyTable: Send + Sync {
 }
 
 impl<V: Send + Sync + 'static> AnyTable for Table<V> {
+    fn find(&self, key: &Lookup<'_>) -> Option<Look> {
+        self.map.get(key, &self.map.guard()).map(Entry::look)
+    }
+
     fn look(&self, hash: u64) -> Option<Look> {
         self.look(hash)
     }

@@ -8,7 +8,7 @@ mod traces;
 
 use std::sync::Arc;
 
-use super::{Freshness, Limits, Store, Table, shard::Shard};
+use super::{Freshness, Limits, Locked, Store, Table};
 use crate::{
     base::{
         clock::{Clock, MockClock, Nanos},
@@ -43,7 +43,7 @@ fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &MockClock, n
     table.read(&key(number).lookup(), || Clock::from(clock).coarse(), fresh)?
 }
 
-fn shards(store: &Store) -> impl Iterator<Item = std::sync::MutexGuard<'_, Shard>> {
+fn shards(store: &Store) -> impl Iterator<Item = Locked<'_, ()>> {
     (0..store.shards.len()).map(|shard| store.lock(shard))
 }
 
@@ -54,6 +54,6 @@ fn consistent<V: Send + Sync + 'static>(store: &Store, tables: &[Arc<Table<V>>])
     }
     same(store.bytes(), tables.iter().map(|table| table.bytes()).sum());
     same(store.entries(), tables.iter().map(|table| table.entries()).sum());
-    same(store.bytes(), shards(store).map(|shard| shard.weight()).sum());
-    assert!(shards(store).map(|shard| shard.slots()).sum::<usize>() >= store.entries());
+    same(store.bytes(), shards(store).map(|locked| locked.shard.weight()).sum());
+    assert!(shards(store).map(|locked| locked.shard.slots()).sum::<usize>() >= store.entries());
 }

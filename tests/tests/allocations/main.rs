@@ -3,4 +3,5 @@
 mod handlers;
 mod hits;
 mod keys;
+mod misses;
 mod pages;

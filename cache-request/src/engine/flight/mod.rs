@@ -1,7 +1,11 @@
 //! Single flight: while a body runs, other callers of its key wait for its value.
 //!
-//! A flight is one running body. The caller that runs it leads. The callers of a key stand in its [`Queue`], which says how many of
-//! them lead at a time: one, and more only after bodies have failed. The others wait until a body has a value, or until there is room
+//! A flight is one running body. The caller that runs it leads. What runs for a key is recorded in the shard of the memory that the key's
+//! hash names, under the shard's lock: a caller joins in one critical section, which looks for a flight, then for a value, and then starts
+//! a flight. A leader lands in one, which heeds fences, puts the value into memory, and ends the flight.
+//!
+//! The first caller that has to wait makes a [`Queue`] of the key, in which the leader stands as well. The queue says how many of its
+//! callers lead at a time: one, and more only after bodies have failed. The others wait until a body has a value, or until there is room
 //! for one more leader. A body that no caller may wait for, because it runs alone by choice or beside another one, is a flight as well:
 //! an invalidation must find every running body.
 //!
@@ -10,60 +14,51 @@
 //! Dropping the [`Leader`] ends its flight and wakes the queue, also after an error, a panic or a cancellation. Plain and async callers
 //! share this mechanism: a plain caller drives the same future on its own thread.
 
-mod entry;
 mod fence;
+mod leader;
 #[cfg(all(test, shuttle))]
 mod model;
 mod pulse;
 mod queue;
+mod running;
+mod waiter;
 mod waits;
 mod watched;
 
 use std::{
-    hash::BuildHasherDefault,
-    mem,
-    pin::Pin,
     process,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    task::{Context, Poll, Waker},
-    thread,
     time::Duration,
 };
 
-use dashmap::{DashMap, mapref::one::RefMut};
 use smallvec::SmallVec;
 
 #[cfg(feature = "http")]
-pub(crate) use self::fence::FenceCheck;
-use self::{
-    entry::Entry,
-    fence::Flight,
-    pulse::{Look, Looks},
-    queue::{End, Left, Queue, SharedErr, Ticket},
-    waits::Waiting,
-    watched::WakerSlot,
-};
+pub(crate) use self::leader::FenceCheck;
 pub(crate) use self::{
-    entry::FlightKey,
     fence::Fence,
+    leader::Leader,
     pulse::{Felt, Pulse},
     queue::Shared,
+    running::{FlightKey, Memory, Running},
+    waiter::{Outcome, Waiter},
+};
+use self::{
+    queue::Queue,
+    running::{Flight, FlightId, Line},
+    waiter::Place,
 };
 use crate::{
-    base::{
-        clock::Clock,
-        context::{self, Ancestors},
-        sync::interleave,
-    },
-    key::PassThrough,
+    base::clock::Clock,
+    store::{Absent, AnyTable, Locked},
 };
 
 /// The running bodies of one cache.
 pub(crate) struct Flights {
-    running: Map,
+    memory: Arc<Memory>,
     limits: FlightLimits,
     clock: Clock,
     /// The process whose threads lead the flights that may be joined.
@@ -79,7 +74,21 @@ pub(crate) struct FlightLimits {
     pub(crate) poll_limit: Duration,
 }
 
-type Map = DashMap<FlightKey, Entry, BuildHasherDefault<PassThrough>>;
+/// A caller of a key.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'k> {
+    pub(crate) key: FlightKey<'k>,
+    /// Where it would rather have a value than lead, if there is one by now.
+    pub(crate) table: Option<&'k dyn AnyTable>,
+    /// It is a thread that waits for the flight and does nothing else.
+    pub(crate) blocks: bool,
+}
+
+impl Caller<'_> {
+    fn hash(&self) -> u64 {
+        self.key.key.hash
+    }
+}
 
 /// The role of a caller.
 pub(crate) enum Join<'a> {
@@ -87,37 +96,20 @@ pub(crate) enum Join<'a> {
     Leader(Leader<'a>),
     /// It waits for the leaders.
     Waiter(Waiter<'a>),
+    /// It finds a value in memory.
+    Reader,
 }
 
 /// What a caller does in a queue.
 enum Turn<'a> {
     Leads(Leader<'a>),
     Waits(Place),
-}
-
-/// Where a caller waits.
-struct Place {
-    queue: Arc<Queue>,
-    ticket: Ticket,
-    /// Of those who lead there.
-    pulses: SmallVec<[Arc<Pulse>; 1]>,
-}
-
-/// What a waiter has waited for.
-pub(crate) enum Outcome {
-    /// A body's value, for all who wait.
-    Value(Shared),
-    /// The `Err` of a body that began later.
-    Err(Shared),
-    /// A body is done, and has nothing to share: each runs a body of its own.
-    Nothing,
-    /// A body has failed, was dropped or is not polled, so there is room for a leader: join again.
-    Room,
+    Reads,
 }
 
 impl Flights {
-    pub(crate) fn new(limits: FlightLimits, clock: Clock) -> Self {
-        Self { running: Map::default(), limits, clock, process: AtomicU32::new(process::id()) }
+    pub(crate) fn new(limits: FlightLimits, clock: Clock, memory: Arc<Memory>) -> Self {
+        Self { memory, limits, clock, process: AtomicU32::new(process::id()) }
     }
 
     /// How often a waiter looks whether its leaders are polled.
@@ -125,143 +117,162 @@ impl Flights {
         self.limits.poll_limit
     }
 
-    /// The map, for one step. Code that holds one of its guards takes no other lock and calls no user code, so no thread waits
-    /// long for a guard.
-    fn running(&self) -> &Map {
-        interleave();
-        &self.running
+    /// The shard of a key. Code that has one takes no other lock and calls no user code.
+    fn shard(&self, hash: u64) -> Locked<'_, Running> {
+        self.memory.shard(hash)
     }
 
-    fn entry(&self, key: &FlightKey) -> RefMut<'_, FlightKey, Entry> {
-        self.running().entry(key.clone()).or_default()
-    }
-
-    /// Leads a body of `key` if there is room for a leader, or else waits.
+    /// Leads a body of the key if there is room for a leader and no value by now, or else waits.
     ///
     /// A caller leads a flight of its own, beside the running one, if it is inside that body itself, or if its waiting would close
     /// a cycle of bodies that wait for one another.
-    pub(crate) fn join(&self, key: &FlightKey) -> Join<'_> {
-        match self.take_turn(key, None) {
+    pub(crate) fn join(&self, caller: &Caller<'_>) -> Join<'_> {
+        match self.take_turn(caller, None) {
             Turn::Leads(leader) => Join::Leader(leader),
-            Turn::Waits(place) => self.wait_at(place, key),
+            Turn::Waits(place) => self.wait_at(place, caller),
+            Turn::Reads => Join::Reader,
         }
     }
 
     /// Joins again as a waiter that was told of room: others may have been faster.
-    pub(crate) fn join_again<'a>(&'a self, wait: Waiter<'a>) -> Join<'a> {
-        match self.take_turn(&wait.key, Some(&wait)) {
+    pub(crate) fn join_again<'a>(&'a self, caller: &Caller<'_>, wait: Waiter<'a>) -> Join<'a> {
+        match self.take_turn(caller, Some(&wait)) {
             Turn::Leads(leader) => Join::Leader(leader),
             Turn::Waits(place) if wait.stands_in(&place.queue) => Join::Waiter(wait.beside(place.pulses)),
-            Turn::Waits(place) => self.wait_at(place, &wait.key),
+            Turn::Waits(place) => self.wait_at(place, caller),
+            Turn::Reads => Join::Reader,
         }
     }
 
     /// Leads in place of a leader that is not polled, or waits on.
-    pub(crate) fn look_after_leaders<'a>(&'a self, wait: Waiter<'a>) -> Join<'a> {
-        let is_open = self.running().get(&wait.key).is_some_and(|entry| entry.is_queue(wait.queue()));
+    pub(crate) fn look_after_leaders<'a>(&'a self, caller: &Caller<'_>, wait: Waiter<'a>) -> Join<'a> {
+        let is_open = self.shard(caller.hash()).beside.of(caller.key).is_some_and(|entry| entry.is_queue(wait.queue()));
         // In a closed queue, a waiter knows only the leaders that it has met.
         if is_open || wait.pulses.iter().any(|pulse| pulse.is_lost(self.limits.poll_limit)) {
-            self.join_again(wait)
+            self.join_again(caller, wait)
         } else {
             Join::Waiter(wait)
         }
     }
 
-    /// Leads if there is room in the queue of `key`. Otherwise the caller waits there, as it may do already.
-    fn take_turn(&self, key: &FlightKey, wait: Option<&Waiter<'_>>) -> Turn<'_> {
+    /// Leads if there is room for the key. Otherwise the caller waits, as it may do already.
+    fn take_turn(&self, caller: &Caller<'_>, wait: Option<&Waiter<'_>>) -> Turn<'_> {
+        // Of flights that are passed over. It takes locks when it is dropped, which is after the shard's is given back.
+        let mut passed_over = Fence::default();
         loop {
-            let slot = self.running().entry(key.clone());
+            let mut shard = self.shard(caller.hash());
             // A body is done. Its queue is closed, and not the key's any more.
             if let Some(wait) = wait.filter(|wait| wait.queue().is_done()) {
                 return Turn::Waits(wait.place(SmallVec::new()));
             }
-            let mut entry = slot.or_default();
-            if entry.queue.is_some() && self.process.load(Ordering::Relaxed) != process::id() {
-                drop(entry);
+            let mut entry = shard.beside.of(caller.key).filter(|entry| entry.is_open());
+            if entry.is_some() && self.process.load(Ordering::Relaxed) != process::id() {
+                drop(shard);
                 self.leave_parent_process();
                 continue;
             }
-            let queue =
-                Arc::clone(entry.queue.get_or_insert_with(|| Queue::new(next_id(), false, self.limits.max_leaders)));
-            let lost = entry.pass_over(&queue, self.limits.poll_limit);
-            if queue.has_room() {
-                queue.begin_running();
-                let (flight, older) = entry.start(Some(&queue), &self.clock);
-                drop(entry);
-                drop(Fence::around(lost));
-                return Turn::Leads(Leader::new(self, key, Some(queue), flight, older));
+            let queue = entry.as_mut().and_then(|entry| entry.queue(self.limits.max_leaders));
+            if let Some((entry, queue)) = entry.zip(queue.as_ref()) {
+                entry.pass_over(queue, self.limits.poll_limit, &mut passed_over);
+                if !queue.has_room() {
+                    let pulses = entry.pulses(queue);
+                    return Turn::Waits(match wait.filter(|wait| wait.stands_in(queue)) {
+                        Some(wait) => wait.place(pulses),
+                        None => Place { ticket: queue.begin_waiting(), queue: Arc::clone(queue), pulses },
+                    });
+                }
             }
-            let pulses = entry.leaders(&queue).map(|flight| Arc::clone(&flight.pulse)).collect();
-            if let Some(wait) = wait.filter(|wait| wait.stands_in(&queue)) {
-                return Turn::Waits(wait.place(pulses));
-            }
-            let ticket = queue.begin_waiting();
-            return Turn::Waits(Place { queue, ticket, pulses });
+            return match self.value_or_lead(shard, caller, queue, Further::MayWait) {
+                Some(leader) => Turn::Leads(leader),
+                None => Turn::Reads,
+            };
         }
     }
 
-    fn wait_at(&self, place: Place, key: &FlightKey) -> Join<'_> {
-        let Place { queue, ticket, pulses } = place;
-        match Waiting::on(queue.id, context::ancestors()) {
-            Ok(waiting) => {
-                let slot = WakerSlot::at(queue);
-                Join::Waiter(Waiter {
-                    flights: self,
-                    key: key.clone(),
-                    slot,
-                    ticket,
-                    pulses,
-                    looks: None,
-                    _waiting: waiting,
-                })
+    /// Starts a flight unless there is a value by now: in a queue, or else where further callers may wait or not.
+    fn value_or_lead(
+        &self,
+        mut shard: Locked<'_, Running>,
+        caller: &Caller<'_>,
+        queue: Option<Arc<Queue>>,
+        further: Further,
+    ) -> Option<Leader<'_>> {
+        let FlightKey { function, key } = caller.key;
+        let absent = match caller.table {
+            Some(table) => shard.why_absent(function, table, &key, &self.clock)?,
+            None => Absent::NeverSeen,
+        };
+        let flight = self.flight(caller);
+        let (number, pulse) = (flight.number(), flight.pulse());
+        let body = match queue {
+            Some(queue) => {
+                queue.begin_running();
+                shard.beside.start(caller.key, flight.leading_in(&queue), None);
+                queue.id
             }
-            Err(_cycle) => {
-                self.stop_waiting(key, &queue);
-                Join::Leader(self.alone(key))
+            None => {
+                let line = (further == Further::MayWait).then_some(Line::Behind(number));
+                shard.beside.start(caller.key, flight, line);
+                number
             }
-        }
+        };
+        drop(shard);
+        Some(Leader::new(&self.memory, FlightId { hash: key.hash, number }, body, pulse, absent))
+    }
+
+    fn flight(&self, caller: &Caller<'_>) -> Flight {
+        Flight::new(next_number(), (!caller.blocks).then(|| Pulse::new(self.clock.clone())))
+    }
+
+    fn wait_at(&self, place: Place, caller: &Caller<'_>) -> Join<'_> {
+        Waiter::at(place, &self.memory, caller.hash()).map_or_else(|| self.alone(caller), Join::Waiter)
     }
 
     /// Closes all queues in a child process after a fork: threads of its parent lead there, and never end their flights here.
     fn leave_parent_process(&self) {
-        self.close_where(|_| true);
+        self.memory.each_shard(|shard| shard.beside.close_all());
         self.process.store(process::id(), Ordering::Relaxed);
     }
 
-    /// Starts a flight that no caller waits for.
-    pub(crate) fn alone(&self, key: &FlightKey) -> Leader<'_> {
-        let (flight, older) = self.entry(key).start(None, &self.clock);
-        Leader::new(self, key, None, flight, older)
+    /// Starts a flight that no caller waits for, unless there is a value by now.
+    pub(crate) fn alone(&self, caller: &Caller<'_>) -> Join<'_> {
+        let leader = self.value_or_lead(self.shard(caller.hash()), caller, None, Further::GoElsewhere);
+        leader.map_or(Join::Reader, Join::Leader)
     }
 
-    /// Fences the running flights of `key` and starts one whose value is newer, in one step.
+    /// Fences the running flights of the key and starts one whose value is newer, in one step.
     ///
     /// Await the returned fence before writing to the backend.
-    pub(crate) fn supersede(&self, key: &FlightKey) -> (Fence, Leader<'_>) {
-        let queue = Queue::new(next_id(), true, self.limits.max_leaders);
-        queue.begin_running();
-        let (flight, older) = {
-            let mut entry = self.entry(key);
-            entry.queue = Some(Arc::clone(&queue));
-            entry.start(Some(&queue), &self.clock)
-        };
-        (Fence::around(older), Leader::new(self, key, Some(queue), flight, Vec::new()))
+    pub(crate) fn supersede(&self, caller: &Caller<'_>) -> (Fence, Leader<'_>) {
+        let mut fence = Fence::default();
+        let mut shard = self.shard(caller.hash());
+        if let Some(entry) = shard.beside.of(caller.key) {
+            entry.fence(&mut fence);
+        }
+        let flight = self.flight(caller).superseding();
+        let (number, pulse) = (flight.number(), flight.pulse());
+        shard.beside.start(caller.key, flight, Some(Line::Behind(number)));
+        drop(shard);
+        let id = FlightId { hash: caller.hash(), number };
+        (fence, Leader::new(&self.memory, id, number, pulse, Absent::NeverSeen))
     }
 
     /// Closes a queue in which a caller has waited for too long: the next caller leads in a new one.
     pub(crate) fn give_up_on(&self, wait: &Waiter<'_>) {
-        if let Some(mut entry) = self.running().get_mut(&wait.key) {
-            entry.close_if(wait.queue());
-        }
+        wait.close_queue();
     }
 
-    /// Fences the running flights of `key`: they began before the key was invalidated, so their values are not stored, and no
+    /// Fences the running flights of the key: they began before the key was invalidated, so their values are not stored, and no
     /// caller joins them any more.
     ///
     /// Await the returned fence before deleting from the backend, so that no value arrives there after the deletion. Fence again
     /// after the deletion: a flight that began in between may have read the old value, and would share it.
-    pub(crate) fn fence(&self, key: &FlightKey) -> Fence {
-        Fence::around(self.close(key))
+    pub(crate) fn fence(&self, key: FlightKey<'_>) -> Fence {
+        let mut fence = Fence::default();
+        if let Some(entry) = self.shard(key.key.hash).beside.of(key) {
+            entry.fence(&mut fence);
+        }
+        fence
     }
 
     /// Fences everything that runs.
@@ -271,240 +282,32 @@ impl Flights {
 
     /// Fences the running flights of one function.
     pub(crate) fn fence_function(&self, function: u32) -> Fence {
-        self.fence_where(|key| key.function == function)
+        self.fence_where(|own| own == function)
     }
 
-    fn fence_where(&self, fenced: impl Fn(&FlightKey) -> bool) -> Fence {
-        Fence::around(self.close_where(fenced))
+    fn fence_where(&self, fenced: impl Fn(u32) -> bool) -> Fence {
+        let mut fence = Fence::default();
+        self.memory.each_shard(|shard| shard.beside.fence_where(&fenced, &mut fence));
+        fence
     }
 
-    fn close_where(&self, closed: impl Fn(&FlightKey) -> bool) -> Vec<Arc<Flight>> {
-        let running = self.running();
-        let keys: Vec<_> =
-            running.iter().filter(|entry| closed(entry.key())).map(|entry| entry.key().clone()).collect();
-        keys.iter().flat_map(|key| self.close(key)).collect()
-    }
-
-    fn close(&self, key: &FlightKey) -> Vec<Arc<Flight>> {
-        self.running().get_mut(key).map_or_else(Vec::new, |mut entry| entry.close())
-    }
-
-    /// Ends a flight, and closes its queue if it has a value for that.
-    fn end(&self, key: &FlightKey, flight: &Arc<Flight>, queue: Option<&Arc<Queue>>, end: End) {
-        let _last = self.running().remove_if_mut(key, |_, entry| {
-            entry.flights.retain(|running| !Arc::ptr_eq(running, flight));
-            if let Some(queue) = queue.filter(|_| !flight.is_passed_over()) {
-                queue.end_running(end);
-                if end == End::Done {
-                    entry.close_if(queue);
-                }
-            }
-            entry.tidy()
-        });
-    }
-
-    fn stop_waiting(&self, key: &FlightKey, queue: &Queue) {
-        if queue.end_waiting() {
-            let _last = self.running().remove_if_mut(key, |_, entry| entry.tidy());
-        }
+    #[cfg(all(test, shuttle))]
+    fn is_empty(&self) -> bool {
+        let mut is_empty = true;
+        self.memory.each_shard(|shard| is_empty &= shard.beside.is_empty());
+        is_empty
     }
 }
 
-/// A number for all bodies of a queue, or for one that is alone.
-fn next_id() -> u64 {
+/// What callers do that come after one that leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Further {
+    MayWait,
+    GoElsewhere,
+}
+
+/// The number of a flight. That of a queue's first flight also stands for all bodies of the queue when one waits for another.
+fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Leads a flight. Dropping it ends the flight.
-pub(crate) struct Leader<'a> {
-    flights: &'a Flights,
-    key: FlightKey,
-    flight: Arc<Flight>,
-    /// Where those stand who wait for its value. None if no caller may.
-    queue: Option<Arc<Queue>>,
-    /// The flights of the key that ran when this one began. Their values are older.
-    older: Vec<Arc<Flight>>,
-    ancestors: Ancestors,
-    /// The first ticket that was not given out when the body began: earlier ones are of callers that may have its `Err`.
-    begun: Ticket,
-    has_left: bool,
-    /// What it leaves to those who wait.
-    left: Option<Left>,
-}
-
-impl<'a> Leader<'a> {
-    fn new(
-        flights: &'a Flights,
-        key: &FlightKey,
-        queue: Option<Arc<Queue>>,
-        flight: Arc<Flight>,
-        older: Vec<Arc<Flight>>,
-    ) -> Self {
-        let id = queue.as_ref().map_or_else(next_id, |queue| queue.id);
-        let ancestors = context::ancestors().and(id);
-        Self { flights, key: key.clone(), flight, queue, older, ancestors, begun: 0, has_left: false, left: None }
-    }
-
-    /// What tells whether its future is polled, unless a thread `blocks` for that.
-    pub(crate) fn pulse(&self, blocks: bool) -> Option<Arc<Pulse>> {
-        (!blocks).then(|| Arc::clone(&self.flight.pulse))
-    }
-
-    /// The ancestors of the code that runs in this flight.
-    pub(crate) fn ancestors(&self) -> Ancestors {
-        self.ancestors.clone()
-    }
-
-    /// Fences the older flights, so that none of them stores its value over this one's.
-    ///
-    /// Await the returned fence before writing to the backend.
-    pub(crate) fn overtake(&mut self) -> Fence {
-        Fence::around(mem::take(&mut self.older))
-    }
-
-    /// Calls `put` unless the key was invalidated since the flight began. A concurrent invalidation waits, and then finds the
-    /// stored value.
-    pub(crate) fn keep<T>(&self, put: impl FnOnce() -> T) -> Option<T> {
-        self.flight.keep(put)
-    }
-
-    /// To ask whether the key was invalidated since the flight began.
-    #[cfg(feature = "http")]
-    pub(crate) fn fence_check(&self) -> FenceCheck {
-        FenceCheck(Arc::clone(&self.flight))
-    }
-
-    /// Announces that a value is about to be sent to the backend. Returns `false` if the key was invalidated since the flight began.
-    pub(crate) fn begin_storing(&self) -> bool {
-        self.flight.begin_storing()
-    }
-
-    /// Whether the value arrived at the backend too late: the key was invalidated meanwhile, and the invalidation did not wait.
-    pub(crate) fn came_too_late(&self) -> bool {
-        self.flight.came_too_late()
-    }
-
-    /// The body begins now.
-    pub(crate) fn begin(&mut self) {
-        self.begun = self.queue.as_ref().map_or(0, |queue| queue.next_ticket());
-    }
-
-    /// Closes the queue. Those who wait get the value that `share` makes when the leader is dropped, or run a body each if it makes none;
-    /// without waiters, `share` is not called.
-    pub(crate) fn complete(&mut self, share: impl FnOnce() -> Option<Shared>) {
-        // It leaves first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
-        // leads in a new queue.
-        self.leave(End::Done);
-        if self.is_awaited() {
-            self.left = Some(share().map_or(Left::Nothing, Left::Value));
-        }
-    }
-
-    /// Makes room after an `Err`. Those who wait since before the body began get the one that `share` makes, if it makes one.
-    pub(crate) fn fail(&mut self, share: impl FnOnce() -> Option<Shared>) {
-        if let Some(queue) = self.queue.as_ref().filter(|queue| queue.is_awaited() && self.begun > 0)
-            && let Some(err) = share()
-        {
-            // Before there is room, as those who get it need none.
-            queue.leave_err(SharedErr { err, begun: self.begun });
-        }
-        self.leave(End::Failed);
-    }
-
-    fn is_awaited(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.is_awaited())
-    }
-
-    fn leave(&mut self, end: End) {
-        if !mem::replace(&mut self.has_left, true) {
-            self.flights.end(&self.key, &self.flight, self.queue.as_ref(), end);
-            // Those who wait do so for the leader in its place.
-            self.queue.take_if(|_| self.flight.is_passed_over());
-        }
-    }
-}
-
-impl Drop for Leader<'_> {
-    fn drop(&mut self) {
-        self.leave(if thread::panicking() { End::Failed } else { End::Abandoned });
-        self.flight.end();
-        if let Some(queue) = &self.queue {
-            queue.wake(self.left.take());
-        }
-    }
-}
-
-/// Waits in a queue for a value, or for room to lead.
-pub(crate) struct Waiter<'a> {
-    flights: &'a Flights,
-    key: FlightKey,
-    slot: WakerSlot<Queue>,
-    ticket: Ticket,
-    /// Of the leaders that it waits for.
-    pulses: SmallVec<[Arc<Pulse>; 1]>,
-    /// Its looks at a leader in its own task.
-    looks: Option<Looks>,
-    _waiting: Waiting,
-}
-
-impl Waiter<'_> {
-    /// Whether the key may have a cached value, valid until the running body ends.
-    pub(crate) fn is_for_newer(&self) -> bool {
-        self.queue().is_for_newer()
-    }
-
-    fn queue(&self) -> &Arc<Queue> {
-        &self.slot.watched
-    }
-
-    fn stands_in(&self, queue: &Arc<Queue>) -> bool {
-        Arc::ptr_eq(self.queue(), queue)
-    }
-
-    fn place(&self, pulses: SmallVec<[Arc<Pulse>; 1]>) -> Place {
-        Place { queue: Arc::clone(self.queue()), ticket: self.ticket, pulses }
-    }
-
-    fn beside(mut self, pulses: SmallVec<[Arc<Pulse>; 1]>) -> Self {
-        self.pulses = pulses;
-        self
-    }
-
-    /// Whether a leader is held by the task of this waiter, which does not poll it.
-    fn is_held_up(&mut self, task: &Waker) -> bool {
-        for pulse in &self.pulses {
-            match pulse.look(task, self.looks) {
-                Look::Elsewhere => {}
-                Look::Again(looks) => {
-                    self.looks = Some(looks);
-                    // The task comes by here once more, and by the leader if it polls that at all.
-                    task.wake_by_ref();
-                }
-                Look::Forgotten => return true,
-            }
-        }
-        false
-    }
-}
-
-impl Future for Waiter<'_> {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let ticket = self.ticket;
-        let polled = self.slot.poll(context, |queue, found| match (&found.left, &found.err) {
-            (Some(Left::Value(value)), _) => Some(Outcome::Value(Arc::clone(value))),
-            (_, Some(shared)) if ticket < shared.begun => Some(Outcome::Err(Arc::clone(&shared.err))),
-            (Some(Left::Nothing), _) => Some(Outcome::Nothing),
-            (None, _) => queue.has_room().then_some(Outcome::Room),
-        });
-        if polled.is_pending() && self.is_held_up(context.waker()) { Poll::Ready(Outcome::Room) } else { polled }
-    }
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        self.flights.stop_waiting(&self.key, self.queue());
-    }
 }

@@ -10,7 +10,10 @@ use std::{
     },
 };
 
-use super::description::{Description, Instance};
+use super::{
+    description::{Description, Instance},
+    flight::Memory,
+};
 use crate::{
     Error, ErrorKind,
     base::panic::catch_panic,
@@ -20,7 +23,7 @@ use crate::{
         text::{self, Head, Naming, Parts, Path},
     },
     stats::{Counters, FunctionStats},
-    store::{Store, Table},
+    store::Table,
 };
 
 /// One annotated function in one cache. Each instance of a generic function, and each `Self` of a method, is a function
@@ -50,9 +53,9 @@ pub(crate) enum Placement {
 }
 
 impl<V: Send + Sync + 'static> Function<V> {
-    pub(crate) fn new(store: &Store, description: &Description, name: Name, placement: Placement) -> Self {
+    pub(crate) fn new(memory: &Memory, description: &Description, name: Name, placement: Placement) -> Self {
         Self {
-            table: store.bounded_table(description.max_entries),
+            table: memory.bounded_table(description.max_entries),
             name,
             placement,
             counters: Counters::default(),

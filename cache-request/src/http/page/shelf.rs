@@ -165,7 +165,7 @@ impl Shelf {
 
     /// Begins to make a page. What is invalidated from now on is not stored. `None` if the cache is disabled.
     pub(super) fn lead<'a>(&'a self, key: &'a Key) -> Option<Leader<'a>> {
-        self.call(key).map(|call| call.lead_alone())
+        self.call(key).and_then(|call| call.lead_alone())
     }
 
     /// Stores a page, unless its key was invalidated since `leader` began.

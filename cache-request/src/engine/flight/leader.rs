@@ -1,0 +1,191 @@
+//! The caller that runs the body of a flight.
+
+#[cfg(feature = "http")]
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::{mem, sync::Arc, thread};
+
+use super::{
+    fence::{Arrival, Fence},
+    pulse::Pulse,
+    queue::{End, Left, Queue, Shared, SharedErr, Ticket},
+    running::{Ended, Flight, FlightId, Memory, Running},
+};
+use crate::{
+    base::context::Change,
+    key::OwnedKey,
+    store::{Absent, Locked},
+};
+
+/// Leads a flight. Dropping it ends the flight.
+pub(crate) struct Leader<'a> {
+    memory: &'a Memory,
+    id: FlightId,
+    /// Stands for its flight and all others of its queue when one waits for another.
+    body: u64,
+    pulse: Option<Arc<Pulse>>,
+    /// Why memory had no value when it began.
+    absent: Absent,
+    /// Where callers waited when the body began, and the first ticket that was not given out then: earlier ones are of callers that may
+    /// have its `Err`.
+    begun: Option<(Arc<Queue>, Ticket)>,
+    arrival: Option<Arc<Arrival>>,
+    /// Its flight goes on when its value is in memory.
+    #[cfg(feature = "http")]
+    goes_on: bool,
+    has_left: bool,
+    /// Where those stand who wait for its value. Known once it has left.
+    queue: Option<Arc<Queue>>,
+    /// What it leaves to those who wait.
+    left: Option<Left>,
+}
+
+impl<'a> Leader<'a> {
+    pub(super) fn new(memory: &'a Memory, id: FlightId, body: u64, pulse: Option<Arc<Pulse>>, absent: Absent) -> Self {
+        Self {
+            memory,
+            id,
+            body,
+            pulse,
+            absent,
+            begun: None,
+            arrival: None,
+            #[cfg(feature = "http")]
+            goes_on: false,
+            has_left: false,
+            queue: None,
+            left: None,
+        }
+    }
+
+    /// What tells whether its future is polled. None for a thread that does nothing else.
+    pub(crate) fn pulse(&self) -> Option<Arc<Pulse>> {
+        self.pulse.clone()
+    }
+
+    /// The scope of the code that runs in this flight.
+    pub(crate) fn scope(&self) -> Change {
+        Change::Flight(self.body)
+    }
+
+    /// Why memory had no value when it began.
+    pub(crate) fn absent(&self) -> Absent {
+        self.absent
+    }
+
+    /// Its flight goes on until it is dropped, whatever it stores.
+    #[cfg(feature = "http")]
+    pub(crate) fn going_on(mut self) -> Self {
+        self.goes_on = true;
+        self
+    }
+
+    fn shard(&self) -> Locked<'a, Running> {
+        self.memory.shard(self.id.hash)
+    }
+
+    /// Fences the older flights of the key, so that none of them stores its value over this one's.
+    ///
+    /// Await the returned fence before writing to the backend.
+    pub(crate) fn overtake(&self) -> Fence {
+        let mut fence = Fence::default();
+        self.shard().beside.overtake(self.id, &mut fence);
+        fence
+    }
+
+    /// Whether the value may go into memory: the key was not invalidated since the flight began. `running` is of the key's shard, so that
+    /// an invalidation waits, and then finds the value.
+    pub(crate) fn may_keep(&self, running: &mut Running) -> bool {
+        running.flight(self.id).is_some_and(|flight| !flight.is_fenced())
+    }
+
+    /// Ends the flight whose value goes into memory, and overtakes the older ones. Returns the key for the value, which is `key`. None if
+    /// that was invalidated since the flight began, so that the value must not be stored.
+    pub(crate) fn land(&mut self, running: &mut Running, key: &[u64]) -> Option<OwnedKey> {
+        // There is no other value on its way to a backend that a fence would have to wait for.
+        running.overtake(self.id, &mut Fence::default());
+        #[cfg(feature = "http")]
+        if self.goes_on {
+            return self.may_keep(running).then(|| key.into());
+        }
+        let Ended { queue, is_fenced, key: own } = running.end(self.id, End::Done)?;
+        (self.has_left, self.queue) = (true, queue);
+        (!is_fenced).then(|| own.unwrap_or_else(|| key.into()))
+    }
+
+    /// To ask whether the key was invalidated since the flight began.
+    #[cfg(feature = "http")]
+    pub(crate) fn fence_check(&self) -> FenceCheck {
+        FenceCheck(self.shard().beside.flight(self.id).map(Flight::check))
+    }
+
+    /// Announces that a value is about to be sent to the backend. Returns `false` if the key was invalidated since the flight began.
+    pub(crate) fn begin_storing(&mut self) -> bool {
+        self.arrival = self.shard().beside.flight(self.id).and_then(Flight::begin_storing);
+        self.arrival.is_some()
+    }
+
+    /// Whether the value arrived at the backend too late: the key was invalidated meanwhile, and the invalidation did not wait.
+    pub(crate) fn came_too_late(&self) -> bool {
+        self.arrival.as_ref().is_some_and(|arrival| arrival.came_too_late())
+    }
+
+    /// The body begins now, and its `Err` is for those who wait already.
+    pub(crate) fn begin_sharing_err(&mut self) {
+        let mut shard = self.shard();
+        let queue = shard.beside.flight(self.id).and_then(|flight| flight.queue().cloned());
+        self.begun = queue.map(|queue| (Arc::clone(&queue), queue.next_ticket()));
+    }
+
+    /// Closes the queue. Those who wait get the value that `share` makes when the leader is dropped, or run a body each if it makes none;
+    /// without waiters, `share` is not called.
+    pub(crate) fn complete(&mut self, share: impl FnOnce() -> Option<Shared>) {
+        // It leaves first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
+        // leads in a new queue.
+        self.leave(End::Done);
+        if self.queue.as_ref().is_some_and(|queue| queue.is_awaited()) {
+            self.left = Some(share().map_or(Left::Nothing, Left::Value));
+        }
+    }
+
+    /// Makes room after an `Err`. Those who wait since before the body began get the one that `share` makes, if it makes one.
+    pub(crate) fn fail(&mut self, share: impl FnOnce() -> Option<Shared>) {
+        if let Some((queue, begun)) = self.begun.take_if(|(queue, begun)| queue.is_awaited() && *begun > 0)
+            && let Some(err) = share()
+        {
+            // Before there is room, as those who get it need none.
+            queue.leave_err(SharedErr { err, begun });
+        }
+        self.leave(End::Failed);
+    }
+
+    fn leave(&mut self, end: End) {
+        if !mem::replace(&mut self.has_left, true) {
+            let ended = self.shard().beside.end(self.id, end);
+            self.queue = ended.and_then(|ended| ended.queue);
+        }
+    }
+}
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        self.leave(if thread::panicking() { End::Failed } else { End::Abandoned });
+        if let Some(arrival) = &self.arrival {
+            arrival.end();
+        }
+        if let Some(queue) = &self.queue {
+            queue.wake(self.left.take());
+        }
+    }
+}
+
+/// Tells of a flight whether it is fenced, also after its end.
+#[cfg(feature = "http")]
+pub(crate) struct FenceCheck(Option<Arc<AtomicBool>>);
+
+#[cfg(feature = "http")]
+impl FenceCheck {
+    /// Whether the key was invalidated since the flight began.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.0.as_ref().is_none_or(|check| check.load(SeqCst))
+    }
+}
