@@ -112,26 +112,25 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
     }
 
     /// Begins the call.
-    fn begin(&self, wanted: Wanted) -> Result<Begun<'_, R, V>, Ahead<'_, R, V>> {
+    fn begin(&self, wanted: Wanted) -> Result<Run<'_, R, V>, Ahead<'_, R, V>> {
         match (self.call(), wanted) {
             (Some(call), Wanted::Answer) => run::begin(call),
             (Some(call), Wanted::NewValue) => Err(run::begin_refresh(call)),
             (None, _) => {
                 self.uncached();
-                Ok(Begun::Runs(Run::UNCACHED))
+                Ok(Run::UNCACHED)
             }
         }
     }
 
     /// The whole call. Only this is compiled for each body, so it only puts the steps together.
     async fn answer(&self, wanted: Wanted, body: impl Future<Output = R>) -> (R, Source) {
-        let begun = match self.begin(wanted) {
-            Ok(begun) => begun,
-            Err(ahead) => Box::pin(ahead.over()).await,
-        };
-        let mut run = match begun {
-            Begun::Answered(answer, source) => return (answer, source),
-            Begun::Runs(run) => run,
+        let mut run = match self.begin(wanted) {
+            Ok(run) => run,
+            Err(ahead) => match Box::pin(ahead.over()).await {
+                Begun::Answered(answer, source) => return (answer, source),
+                Begun::Runs(run) => run,
+            },
         };
         let source = run.source();
         let answer = run.around(body).await;
@@ -163,7 +162,8 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
     /// For a plain function. The body's type is erased, so that all functions with one type of answer share the code that follows.
     #[inline(never)]
     fn answer_on_this_thread(&self, wanted: Wanted, body: Pin<&mut dyn Future<Output = R>>) -> (R, Source) {
-        block_on(self.answer(wanted, body))
+        // Pinned here, as the future is large and `block_on` would move it.
+        block_on(pin!(self.answer(wanted, body)))
     }
 
     /// Whether the cache keeps nothing, so that there is nothing to invalidate.

@@ -4,6 +4,9 @@
 //! gives no answer, the caller takes a [`Run`] through its steps: the body, its value, and storing that for the cache and the flight's
 //! waiters. There is one such path: a plain function drives the future on its own thread. Without a backend it awaits nothing but the body.
 
+#[cfg(all(test, not(shuttle)))]
+mod tests;
+
 use std::time::Duration;
 
 use super::{
@@ -22,8 +25,8 @@ use crate::{
     store::Absent,
 };
 
-/// Begins a call that found nothing in memory: joins the flight of its key.
-pub(crate) fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Begun<'_, R, V>, Ahead<'_, R, V>> {
+/// Begins a call that found nothing in memory: joins the flight of its key. Its body runs at once if it leads and there is no backend.
+pub(crate) fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R, V>, Ahead<'_, R, V>> {
     match call.join() {
         Join::Leader(leader) if call.backend().is_none() => Ok(Led::after_miss(call, leader)),
         joined => Err(Ahead::Joined(call, joined)),
@@ -37,8 +40,8 @@ pub(crate) fn begin_refresh<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Ahead<'_,
     Ahead::Superseded(call, fence, leader)
 }
 
-/// How far a call is before its body.
-#[expect(clippy::large_enum_variant, reason = "a box would cost each miss an allocation")]
+/// How far a call is before its body, when it has awaited what is [`Ahead`].
+#[expect(clippy::large_enum_variant, reason = "it is in a box already, with the future that returns it")]
 pub(crate) enum Begun<'a, R, V> {
     /// It needs no body.
     Answered(R, Source),
@@ -87,7 +90,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
         };
     };
     if call.backend().is_none() {
-        return Led::after_miss(call, leader);
+        return Begun::Runs(Led::after_miss(call, leader));
     }
     Led::new(call, leader, budget, Replaced::IfKept).look_up().await
 }
@@ -167,7 +170,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     }
 
     /// Runs the body, as memory has no value.
-    fn after_miss(call: Call<'a, R, V>, leader: Leader<'a>) -> Begun<'a, R, V> {
+    fn after_miss(call: Call<'a, R, V>, leader: Leader<'a>) -> Run<'a, R, V> {
         let miss = match leader.absent() {
             Absent::NeverSeen => Count::NeverSeen,
             Absent::Expired => Count::Expired,
@@ -193,13 +196,13 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
                 self.scope().around_sync(|| self.call.complete(&mut self.leader, &value));
                 Begun::Answered(value.into_answer(), source)
             }
-            Err(miss) => self.run(miss),
+            Err(miss) => Begun::Runs(self.run(miss)),
         }
     }
 
-    fn run(self, miss: Count) -> Begun<'a, R, V> {
+    fn run(self, miss: Count) -> Run<'a, R, V> {
         self.call.function.counters.increment(miss);
-        Begun::Runs(Run(Some(self)))
+        Run(Some(self))
     }
 
     fn end_without_value(&mut self, answer: &R) {

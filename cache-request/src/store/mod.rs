@@ -174,21 +174,21 @@ impl<X: Default> Store<X> {
         may: impl FnOnce(&mut X) -> Option<OwnedKey>,
     ) -> Put<V> {
         let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(Table::<V>::OVERHEAD);
-        let Some(weight) = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes) else {
-            // An older value must not outlive the one that did not fit.
-            self.remove(table, key, RemovalCause::Evicted);
-            return Put::TooLarge(value);
-        };
+        let weight = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes);
+        let slot = Slot { hash: key.hash, table: table.id };
 
         let deferred = self.defer_drops();
         let home = self.home(key.hash);
         let mut locked = self.lock(home);
-        let Some(own) = may(&mut locked.beside) else {
-            drop(locked);
-            return Put::Refused(value);
+        let Some(own) = may(&mut locked.beside) else { return Put::Refused(value) };
+        let Some(weight) = weight else {
+            // An older value must not outlive the one that does not fit.
+            if let Some(removed) = table.remove(key) {
+                self.note_removed(&mut locked.shard, slot, removed, RemovalCause::Evicted);
+            }
+            return Put::TooLarge(value);
         };
         let shard = &mut locked.shard;
-        let slot = Slot { hash: key.hash, table: table.id };
         let queue = shard.queue_for(slot);
         match table.insert(own, key, Entry::new(value, expires, weight, queue), &deferred) {
             Some(old) => {

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "http")]
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::{mem, sync::Arc, thread};
+use std::{sync::Arc, thread};
 
 use super::{
     fence::{Arrival, Fence},
@@ -33,8 +33,10 @@ pub(crate) struct Leader<'a> {
     #[cfg(feature = "http")]
     goes_on: bool,
     has_left: bool,
-    /// Where those stand who wait for its value. Known once it has left.
+    /// Where it stood. Known once it has left.
     queue: Option<Arc<Queue>>,
+    /// Those who stand there wait for the leader in its place.
+    is_passed_over: bool,
     /// What it leaves to those who wait.
     left: Option<Left>,
 }
@@ -53,6 +55,7 @@ impl<'a> Leader<'a> {
             goes_on: false,
             has_left: false,
             queue: None,
+            is_passed_over: false,
             left: None,
         }
     }
@@ -101,14 +104,13 @@ impl<'a> Leader<'a> {
     /// Ends the flight whose value goes into memory, and overtakes the older ones. Returns the key for the value, which is `key`. None if
     /// that was invalidated since the flight began, so that the value must not be stored.
     pub(crate) fn land(&mut self, running: &mut Running, key: &[u64]) -> Option<OwnedKey> {
-        // There is no other value on its way to a backend that a fence would have to wait for.
-        running.overtake(self.id, &mut Fence::default());
         #[cfg(feature = "http")]
         if self.goes_on {
+            running.overtake(self.id, &mut Fence::default());
             return self.may_keep(running).then(|| key.into());
         }
-        let Ended { queue, is_fenced, key: own } = running.end(self.id, End::Done)?;
-        (self.has_left, self.queue) = (true, queue);
+        let Ended { queue, is_fenced, is_passed_over, key: own } = running.land(self.id)?;
+        (self.has_left, self.queue, self.is_passed_over) = (true, queue, is_passed_over);
         (!is_fenced).then(|| own.unwrap_or_else(|| key.into()))
     }
 
@@ -142,7 +144,7 @@ impl<'a> Leader<'a> {
         // It leaves first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
         // leads in a new queue.
         self.leave(End::Done);
-        if self.queue.as_ref().is_some_and(|queue| queue.is_awaited()) {
+        if self.waiting().is_some_and(|queue| queue.is_awaited()) {
             self.left = Some(share().map_or(Left::Nothing, Left::Value));
         }
     }
@@ -158,22 +160,38 @@ impl<'a> Leader<'a> {
         self.leave(End::Failed);
     }
 
+    #[inline]
     fn leave(&mut self, end: End) {
-        if !mem::replace(&mut self.has_left, true) {
-            let ended = self.shard().beside.end(self.id, end);
-            self.queue = ended.and_then(|ended| ended.queue);
+        if !self.has_left {
+            self.end(end);
         }
+    }
+
+    fn end(&mut self, end: End) {
+        self.has_left = true;
+        let ended = self.shard().beside.end(self.id, end);
+        if let Some(Ended { queue, is_passed_over, .. }) = ended {
+            (self.queue, self.is_passed_over) = (queue, is_passed_over);
+        }
+    }
+
+    /// Where those stand who wait for what it leaves.
+    fn waiting(&self) -> Option<&Arc<Queue>> {
+        self.queue.as_ref().filter(|_| !self.is_passed_over)
     }
 }
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        self.leave(if thread::panicking() { End::Failed } else { End::Abandoned });
+        if !self.has_left {
+            self.end(if thread::panicking() { End::Failed } else { End::Abandoned });
+        }
         if let Some(arrival) = &self.arrival {
             arrival.end();
         }
-        if let Some(queue) = &self.queue {
-            queue.wake(self.left.take());
+        let left = self.left.take();
+        if let Some(queue) = self.waiting() {
+            queue.wake(left);
         }
     }
 }

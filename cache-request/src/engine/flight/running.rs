@@ -78,9 +78,11 @@ pub(super) struct Flight {
 
 /// A flight that has ended.
 pub(super) struct Ended {
-    /// Where others wait for its value.
+    /// Where its leader stood. It may have the last value of the user's, so it is not dropped under the lock.
     pub(super) queue: Option<Arc<Queue>>,
     pub(super) is_fenced: bool,
+    /// Those who wait do so for the leader in its place.
+    pub(super) is_passed_over: bool,
     /// The key, if nothing else runs for it.
     pub(super) key: Option<OwnedKey>,
 }
@@ -127,15 +129,25 @@ impl Running {
         Some((entry, at))
     }
 
+    /// Ends a flight whose value goes into memory, and overtakes the older ones. Their values go there as well, so no fence has to wait
+    /// for one.
+    pub(super) fn land(&mut self, id: FlightId) -> Option<Ended> {
+        self.end_after(id, End::Done, |older| older.iter_mut().for_each(|older| older.fence(&mut Fence::default())))
+    }
+
     /// Ends a flight, and closes its queue if it has a value for that.
     pub(super) fn end(&mut self, id: FlightId, end: End) -> Option<Ended> {
+        self.end_after(id, end, |_| {})
+    }
+
+    /// Ends a flight, after a look at the older ones.
+    fn end_after(&mut self, id: FlightId, end: End, look: impl FnOnce(&mut [Flight])) -> Option<Ended> {
         let mut found = self.0.find_entry(id.hash, |entry| entry.place(id.number).is_some()).ok()?;
         let entry = found.get_mut();
         let at = entry.place(id.number)?;
+        look(&mut entry.flights[..at]);
         let Flight { queue, is_fenced, is_passed_over, .. } = entry.flights.remove(at);
-        // Those who wait for one that was passed over do so for the leader in its place.
-        let queue = queue.filter(|_| !is_passed_over);
-        if let Some(queue) = &queue {
+        if let Some(queue) = queue.as_ref().filter(|_| !is_passed_over) {
             queue.end_running(end);
             if end == End::Done {
                 entry.close_if(queue);
@@ -144,10 +156,10 @@ impl Running {
             entry.line = Line::Closed;
         }
         let key = entry.tidy().then(|| found.remove().0.key);
-        Some(Ended { queue, is_fenced, key })
+        Some(Ended { queue, is_fenced, is_passed_over, key })
     }
 
-    /// Sends later callers of some functions elsewhere than to `queue`.
+    /// Sends later callers elsewhere than to `queue`.
     pub(super) fn close_queue(&mut self, hash: u64, queue: &Arc<Queue>) {
         if let Some(entry) = self.0.find_mut(hash, |entry| entry.is_queue(queue)) {
             entry.line = Line::Closed;
