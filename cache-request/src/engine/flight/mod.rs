@@ -145,7 +145,8 @@ impl Flights {
     }
 
     /// Leads in place of a leader that is not polled, or waits on.
-    pub(crate) fn look_after_leaders<'a>(&'a self, caller: &Caller<'_>, wait: Waiter<'a>) -> Join<'a> {
+    pub(crate) fn look_after_leaders<'a>(&'a self, caller: &Caller<'_>, mut wait: Waiter<'a>) -> Join<'a> {
+        wait.forget_looks();
         let is_open = self.shard(caller.hash()).beside.of(caller.key).is_some_and(|entry| entry.is_queue(wait.queue()));
         // In a closed queue, a waiter knows only the leaders that it has met.
         if is_open || wait.pulses.iter().any(|pulse| pulse.is_lost(self.limits.poll_limit)) {

@@ -93,6 +93,11 @@ impl<'a> Waiter<'a> {
         self
     }
 
+    /// Forgets its looks when it is about to be polled again in the same turn of its task: a second look in one turn says nothing.
+    pub(super) fn forget_looks(&mut self) {
+        self.looks = None;
+    }
+
     /// Whether a leader is held by the task of this waiter, which does not poll it.
     fn is_held_up(&mut self, task: &Waker) -> bool {
         for pulse in &self.pulses {
