@@ -4,21 +4,24 @@ use std::{
     borrow::Cow,
     fmt,
     pin::{Pin, pin},
-    task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
 
-use super::site::{Resolved, Site};
+use super::{
+    site::{Resolved, Site},
+    steps::{Answering, InPlace, Once, Steps, steps},
+};
 use crate::{
     Error, ErrorKind,
     base::block_on::block_on,
     engine::{
+        body::Body,
         call::Call,
         description::Instance,
         function::Placement,
         policy::Policy,
-        run::{self, Ahead, Begun, Run},
+        run::{self, Ahead, Run},
         source::Source,
         value::ValueOf,
     },
@@ -123,25 +126,9 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         }
     }
 
-    /// The whole call. Only this is compiled for each body, so it only puts the steps together.
-    async fn answer(&self, wanted: Wanted, body: impl Future<Output = R>) -> (R, Source) {
-        let mut run = match self.begin(wanted) {
-            Ok(run) => run,
-            Err(ahead) => match Box::pin(ahead.over()).await {
-                Begun::Answered(answer, source) => return (answer, source),
-                Begun::Runs(run) => run,
-            },
-        };
-        let source = run.source();
-        let answer = run.around(body).await;
-        let value = match run.ran(answer) {
-            Ok(value) => value,
-            Err(answer) => return (answer, source),
-        };
-        if !run.store_in_memory(&value) {
-            Box::pin(run.store(&value)).await;
-        }
-        (value.into_answer(), source)
+    /// The whole call.
+    fn answer<B: Body<Answer = R> + Unpin>(&self, wanted: Wanted, body: B) -> Answering<impl Steps<R>, B> {
+        Answering::new(steps(move || self.begin(wanted)), body)
     }
 
     async fn invalidate_function(&self) -> Result<(), Error> {
@@ -159,9 +146,9 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         Ok(())
     }
 
-    /// For a plain function. The body's type is erased, so that all functions with one type of answer share the code that follows.
+    /// The whole call of a plain function.
     #[inline(never)]
-    fn answer_on_this_thread(&self, wanted: Wanted, body: Pin<&mut dyn Future<Output = R>>) -> (R, Source) {
+    fn answer_on_this_thread(&self, wanted: Wanted, body: &mut dyn Body<Answer = R>) -> (R, Source) {
         // Pinned here, as the future is large and `block_on` would move it.
         block_on(pin!(self.answer(wanted, body)))
     }
@@ -180,7 +167,7 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
 #[must_use = "a handle does nothing until one of its methods is called"]
 pub struct SyncHandle<R, V, B> {
     prepared: Prepared<R, V>,
-    body: B,
+    body: Once<B>,
 }
 
 impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
@@ -193,7 +180,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
                 "a plain function cannot cache a response, as its body is read by awaiting: make the function `async`"
             );
         }
-        Self { prepared: Prepared::new(site, instance, policy, key, true), body }
+        Self { prepared: Prepared::new(site, instance, policy, key, true), body: Once(Some(body)) }
     }
 
     /// Calls the function: returns the cached answer, or runs the body.
@@ -208,8 +195,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     /// Like `call`, after a look-up in memory that found nothing.
     #[doc(hidden)]
     #[cold]
-    pub fn answer(self) -> R {
-        self.prepared.answer_on_this_thread(Wanted::Answer, pin!(async { (self.body)() })).0
+    pub fn answer(mut self) -> R {
+        self.prepared.answer_on_this_thread(Wanted::Answer, &mut self.body).0
     }
 
     /// Calls the function, and returns the answer and where it came from.
@@ -225,10 +212,10 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     /// assert_eq!(square_cache(3).call_traced(), (9, Source::Body));
     /// assert_eq!(square_cache(3).call_traced(), (9, Source::Memory));
     /// ```
-    pub fn call_traced(self) -> (R, Source) {
+    pub fn call_traced(mut self) -> (R, Source) {
         match self.prepared.hit() {
             Some(answer) => (answer, Source::Memory),
-            None => self.prepared.answer_on_this_thread(Wanted::Answer, pin!(async { (self.body)() })),
+            None => self.prepared.answer_on_this_thread(Wanted::Answer, &mut self.body),
         }
     }
 
@@ -252,8 +239,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     ///
     /// A value that is not cached, because of the attribute's conditions or a fault, leaves no older one behind. However, a backend that
     /// can neither store the new value nor delete the older one goes on returning that until its timeout.
-    pub fn refresh(self) -> R {
-        self.prepared.answer_on_this_thread(Wanted::NewValue, pin!(async { (self.body)() })).0
+    pub fn refresh(mut self) -> R {
+        self.prepared.answer_on_this_thread(Wanted::NewValue, &mut self.body).0
     }
 
     /// Removes the cached value. A body that runs at this moment returns its value, which is not cached. Returns whether there was a
@@ -291,8 +278,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     }
 
     /// Runs the body without any cache.
-    pub fn uncached(self) -> R {
-        (self.body)()
+    pub fn uncached(mut self) -> R {
+        self.body.call()
     }
 }
 
@@ -308,23 +295,6 @@ pin_project! {
         // `None` once it has returned.
         #[pin]
         body: Option<B>,
-    }
-}
-
-/// A pinned body. Dropping this drops the body, before its flight ends and another caller leads.
-struct InPlace<'a, B>(Pin<&'a mut Option<B>>);
-
-impl<B: Future> Future for InPlace<'_, B> {
-    type Output = B::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<B::Output> {
-        self.0.as_mut().as_pin_mut().expect("polled after it has returned").poll(context)
-    }
-}
-
-impl<B> Drop for InPlace<'_, B> {
-    fn drop(&mut self) {
-        self.0.set(None);
     }
 }
 
@@ -425,7 +395,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
 
     /// Runs the body without any cache.
     pub async fn uncached(self) -> R {
-        InPlace(pin!(self).project().body).await
+        self.body.expect("it was not called yet").await
     }
 }
 

@@ -10,4 +10,5 @@ pub(crate) mod part;
 pub mod private;
 mod probe;
 mod site;
+mod steps;
 mod timeout;

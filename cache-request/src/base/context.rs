@@ -85,7 +85,7 @@ thread_local! {
 }
 
 /// A change in force. Dropping it puts back what was, also when the task panics.
-enum Entered {
+pub(crate) enum Entered {
     Nothing,
     Flight,
     Scope(Scope),
@@ -213,7 +213,8 @@ impl Change {
         function()
     }
 
-    fn enter(&self) -> Entered {
+    /// Puts the change in force, until what this returns is dropped.
+    pub(crate) fn enter(&self) -> Entered {
         match self {
             Self::Nothing => Entered::Nothing,
             Self::Flight(flight) => {

@@ -51,6 +51,12 @@ impl Instance {
     /// The instance that the type of `function` stands for.
     #[inline]
     pub fn of<F>(_: &F) -> Self {
+        Self::of_type::<F>()
+    }
+
+    /// The instance that a type stands for.
+    #[inline]
+    pub fn of_type<F>() -> Self {
         Self { id: typeid::of::<F>(), name: type_name::<F>() }
     }
 }

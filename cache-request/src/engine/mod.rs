@@ -3,6 +3,7 @@
 //! [`run`] is the way of a call, and [`call`] has its parts. It joins a [`flight`], reads and writes the memory and the backend that [`Engine`] holds,
 //! and asks the [`policy`] what becomes of a value.
 
+pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod description;
 pub(crate) mod flight;

@@ -43,7 +43,8 @@ struct ResponseRule<V> {
 
 enum Timeout<V> {
     Default,
-    Fixed(fn() -> Duration),
+    Fixed(Duration),
+    Computed(fn() -> Duration),
     OfValue(fn(&V) -> Duration),
 }
 
@@ -95,7 +96,8 @@ impl<R, V> Policy<R, V> {
         let timeout = match self.timeout {
             _ if !wanted => return None,
             Timeout::Default => DEFAULT_TIMEOUT,
-            Timeout::Fixed(timeout) => timeout(),
+            Timeout::Fixed(timeout) => timeout,
+            Timeout::Computed(timeout) => timeout(),
             Timeout::OfValue(timeout) => timeout(value),
         };
         if timeout.is_zero() {
@@ -231,10 +233,17 @@ impl<R, V> Policy<R, V> {
         self
     }
 
-    /// `timeout = …`; zero caches nothing, `Duration::MAX` caches for ever.
+    /// `timeout = "…"`; zero caches nothing, `Duration::MAX` caches for ever.
     #[must_use]
-    pub const fn timeout(mut self, timeout: fn() -> Duration) -> Self {
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Timeout::Fixed(timeout);
+        self
+    }
+
+    /// `timeout = …`, an expression.
+    #[must_use]
+    pub const fn timeout_by(mut self, timeout: fn() -> Duration) -> Self {
+        self.timeout = Timeout::Computed(timeout);
         self
     }
 

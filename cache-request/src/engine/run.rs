@@ -10,6 +10,7 @@ mod tests;
 use std::time::Duration;
 
 use super::{
+    body::Around,
     call::{Call, Replaced, Waited},
     flight::{Felt, Fence, Join, Leader},
     source::Source,
@@ -19,7 +20,7 @@ use crate::{
     backend::TimeBudget,
     base::{
         clock::{Stopwatch, nanos},
-        context::{Change, Scoped},
+        context::Change,
     },
     stats::Count,
     store::Absent,
@@ -96,22 +97,22 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
 }
 
 /// One run of a body. To the body, it is one of three steps: [`around`](Self::around) it, then [`ran`](Self::ran), then
-/// [`store`](Self::store). Only the first has the body's type, so that the others are compiled once for each type of answer.
+/// [`store`](Self::store). None has the body's type, so that they are compiled once for each type of answer.
 pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>);
 
 impl<R, V: ValueOf<R>> Run<'_, R, V> {
     /// A run without a cache.
     pub(crate) const UNCACHED: Self = Self(None);
 
-    /// The body, inside its flight.
-    pub(crate) fn around<B: Future<Output = R>>(&mut self, body: B) -> Felt<Scoped<B>> {
-        let Some(led) = &mut self.0 else { return Felt::new(Change::Nothing.around(body), None) };
+    /// What surrounds the body inside its flight.
+    pub(crate) fn around(&mut self) -> Around {
+        let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, None) };
         if led.call.policy.err_sharing().is_some() {
             led.leader.begin_sharing_err();
         }
         // What is stored elsewhere says how long it took.
         led.began = if led.call.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
-        Felt::new(led.scope().around(body), led.leader.pulse())
+        Around::new(led.scope(), led.leader.pulse())
     }
 
     /// Takes the value from the body's answer, for [`store`](Self::store). An answer without one is the error.
@@ -140,11 +141,17 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     }
 
     /// Stores the value in the backend, and shares it with the flight's waiters.
-    pub(crate) async fn store(&mut self, value: &V) {
+    async fn store(&mut self, value: &V) {
         if let Some(led) = &mut self.0 {
             let (scope, pulse) = (led.scope(), led.leader.pulse());
             Felt::new(scope.around(led.store(value)), pulse).await;
         }
+    }
+
+    /// The same, and the answer.
+    pub(crate) async fn store_and_return(mut self, value: V) -> R {
+        self.store(&value).await;
+        value.into_answer()
     }
 
     /// Where the answer comes from.

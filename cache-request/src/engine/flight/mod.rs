@@ -41,7 +41,7 @@ pub(crate) use self::leader::FenceCheck;
 pub(crate) use self::{
     fence::Fence,
     leader::Leader,
-    pulse::{Felt, Pulse},
+    pulse::{Feeling, Felt, Pulse},
     queue::Shared,
     running::{FlightKey, Memory, Running},
     waiter::{Outcome, Waiter},

@@ -121,21 +121,43 @@ pub(super) struct Looks {
     count: u32,
 }
 
+/// What notes the polls of a leader's future, and when it is woken.
+pub(crate) struct Feeling {
+    /// None for a thread that does nothing else.
+    pulse: Option<Arc<Pulse>>,
+    /// The future's waker, as long as it has one: a future that held its own task's waker would keep its task alive.
+    noting: Weak<Noting>,
+}
+
+impl Feeling {
+    pub(crate) fn of(pulse: Option<Arc<Pulse>>) -> Self {
+        Self { pulse, noting: Weak::new() }
+    }
+
+    /// Polls the leader's future.
+    pub(crate) fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let Some(pulse) = &self.pulse else { return poll(context) };
+        let (waker, _polled) = begin_poll(pulse, &mut self.noting, context.waker());
+        poll(&mut Context::from_waker(&waker))
+    }
+}
+
 pin_project! {
     /// A leader's future.
     pub(crate) struct Felt<F> {
         #[pin]
         future: F,
-        // None for a thread that does nothing else.
-        pulse: Option<Arc<Pulse>>,
-        // The future's waker, as long as it has one: a future that held its own task's waker would keep its task alive.
-        noting: Weak<Noting>,
+        feeling: Feeling,
     }
 }
 
 impl<F> Felt<F> {
     pub(crate) fn new(future: F, pulse: Option<Arc<Pulse>>) -> Self {
-        Self { future, pulse, noting: Weak::new() }
+        Self { future, feeling: Feeling::of(pulse) }
     }
 }
 
@@ -161,9 +183,7 @@ impl<F: Future> Future for Felt<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let Some(pulse) = this.pulse else { return this.future.poll(context) };
-        let (waker, _polled) = begin_poll(pulse, this.noting, context.waker());
-        this.future.poll(&mut Context::from_waker(&waker))
+        this.feeling.poll(context, |context| this.future.poll(context))
     }
 }
 

@@ -1,0 +1,177 @@
+//! The steps of a call: it begins, runs its body, and stores the value.
+//!
+//! [`Answering`] alone is compiled for each body. It is no `async fn`, as one would be compiled as a whole for each.
+
+use std::{
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use crate::engine::{
+    body::{Around, Body},
+    run::{Ahead, Begun, Run},
+    source::Source,
+    value::ValueOf,
+};
+
+/// The steps of a call with answers of type `R`, to each poll of which the body is lent.
+pub(super) trait Steps<R>: Unpin {
+    /// Takes steps until one has to wait, or the answer is there.
+    fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<(R, Source)>;
+
+    /// Drops the body of a call that is cancelled, where it would have run.
+    fn end(&mut self, body: &mut dyn Body<Answer = R>);
+}
+
+/// The step that a call is at. What it may have to await besides its body is in a box, so that its future is small.
+enum At<'a, R, V, Over, Store> {
+    Start,
+    Waits(Pin<Box<Over>>),
+    Runs(Run<'a, R, V>, Around),
+    Stores(Pin<Box<Store>>, Source),
+    End,
+}
+
+struct Call<'a, R, V, Begin, Over, Store> {
+    at: At<'a, R, V, Over, Store>,
+    begin: Begin,
+    over: fn(Ahead<'a, R, V>) -> Over,
+    store: fn(Run<'a, R, V>, V) -> Store,
+}
+
+/// The steps of the call that `begin` begins.
+pub(super) fn steps<'a, R: 'a, V: ValueOf<R>>(
+    begin: impl Fn() -> Result<Run<'a, R, V>, Ahead<'a, R, V>> + Unpin,
+) -> impl Steps<R> {
+    Call { at: At::Start, begin, over: Ahead::over, store: Run::store_and_return }
+}
+
+impl<'a, R, V, Begin, Over, Store> Steps<R> for Call<'a, R, V, Begin, Over, Store>
+where
+    V: ValueOf<R>,
+    Begin: Fn() -> Result<Run<'a, R, V>, Ahead<'a, R, V>> + Unpin,
+    Over: Future<Output = Begun<'a, R, V>>,
+    Store: Future<Output = R>,
+{
+    fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<(R, Source)> {
+        let runs = |mut run: Run<'a, R, V>| {
+            let around = run.around();
+            At::Runs(run, around)
+        };
+        loop {
+            self.at = match &mut self.at {
+                At::Start => match (self.begin)() {
+                    Ok(run) => runs(run),
+                    Err(ahead) => At::Waits(Box::pin((self.over)(ahead))),
+                },
+                At::Waits(over) => match ready!(over.as_mut().poll(context)) {
+                    Begun::Answered(answer, source) => {
+                        self.at = At::End;
+                        return Poll::Ready((answer, source));
+                    }
+                    Begun::Runs(run) => runs(run),
+                },
+                At::Runs(run, around) => {
+                    let answer = ready!(around.poll(context, body));
+                    let (source, ran) = (run.source(), run.ran(answer));
+                    let At::Runs(mut run, _) = mem::replace(&mut self.at, At::End) else { has_returned() };
+                    match ran {
+                        Err(answer) => return Poll::Ready((answer, source)),
+                        Ok(value) if run.store_in_memory(&value) => return Poll::Ready((value.into_answer(), source)),
+                        Ok(value) => At::Stores(Box::pin((self.store)(run, value)), source),
+                    }
+                }
+                At::Stores(stored, source) => {
+                    let answered = (ready!(stored.as_mut().poll(context)), *source);
+                    self.at = At::End;
+                    return Poll::Ready(answered);
+                }
+                At::End => has_returned(),
+            };
+        }
+    }
+
+    fn end(&mut self, body: &mut dyn Body<Answer = R>) {
+        match &mut self.at {
+            At::Runs(_, around) => around.end(body),
+            _ => body.end(),
+        }
+    }
+}
+
+/// A call on its way to its answer.
+pub(super) struct Answering<S: Steps<B::Answer>, B: Body + Unpin> {
+    steps: S,
+    body: B,
+}
+
+impl<S: Steps<B::Answer>, B: Body + Unpin> Answering<S, B> {
+    pub(super) fn new(steps: S, body: B) -> Self {
+        Self { steps, body }
+    }
+}
+
+impl<S: Steps<B::Answer>, B: Body + Unpin> Future for Answering<S, B> {
+    type Output = (B::Answer, Source);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { steps, body } = &mut *self;
+        steps.poll(context, body)
+    }
+}
+
+impl<S: Steps<B::Answer>, B: Body + Unpin> Drop for Answering<S, B> {
+    // Before its flight ends and another caller leads.
+    fn drop(&mut self) {
+        self.steps.end(&mut self.body);
+    }
+}
+
+/// The body of an async function, pinned elsewhere.
+pub(super) struct InPlace<'a, B>(pub(super) Pin<&'a mut Option<B>>);
+
+impl<B: Future> Body for InPlace<'_, B> {
+    type Answer = B::Output;
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<B::Output> {
+        match self.0.as_mut().as_pin_mut() {
+            Some(body) => body.poll(context),
+            None => has_returned(),
+        }
+    }
+
+    fn end(&mut self) {
+        self.0.set(None);
+    }
+}
+
+/// The body of a plain function.
+pub(super) struct Once<B>(pub(super) Option<B>);
+
+impl<R, B: FnOnce() -> R> Once<B> {
+    pub(super) fn call(&mut self) -> R {
+        match self.0.take() {
+            Some(body) => body(),
+            None => has_returned(),
+        }
+    }
+}
+
+impl<R, B: FnOnce() -> R> Body for Once<B> {
+    type Answer = R;
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<R> {
+        Poll::Ready(self.call())
+    }
+
+    fn end(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// Not `Option::expect`, which would be compiled for each body.
+#[cold]
+fn has_returned() -> ! {
+    panic!("polled after it has returned")
+}

@@ -1,0 +1,64 @@
+//! A body, and what surrounds each of its polls.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::flight::{Feeling, Pulse};
+use crate::base::context::Change;
+
+/// A body that stays in its place, with its type erased where it is polled. So the code around it is compiled once for each type of
+/// answer, and that the whole call is `Send` still depends on the body alone.
+pub(crate) trait Body {
+    type Answer;
+
+    /// Polls it, or calls it.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Self::Answer>;
+
+    /// Drops it, if it is still there.
+    fn end(&mut self);
+}
+
+impl<B: Body + ?Sized> Body for &mut B {
+    type Answer = B::Answer;
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<B::Answer> {
+        (**self).poll(context)
+    }
+
+    fn end(&mut self) {
+        (**self).end();
+    }
+}
+
+/// What surrounds a body: the scope of its flight, and the pulse of its leader.
+pub(crate) struct Around {
+    scope: Change,
+    feeling: Feeling,
+}
+
+impl Around {
+    pub(super) fn new(scope: Change, pulse: Option<Arc<Pulse>>) -> Self {
+        Self { scope, feeling: Feeling::of(pulse) }
+    }
+
+    /// Polls the body, and drops it once it has returned.
+    pub(crate) fn poll<R>(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<R> {
+        let Self { scope, feeling } = self;
+        feeling.poll(context, |context| {
+            let _entered = scope.enter();
+            let polled = body.poll(context);
+            if polled.is_ready() {
+                body.end();
+            }
+            polled
+        })
+    }
+
+    /// Drops a body whose call is cancelled.
+    pub(crate) fn end<R>(&mut self, body: &mut dyn Body<Answer = R>) {
+        let _entered = self.scope.enter();
+        body.end();
+    }
+}
