@@ -220,7 +220,7 @@ mod machine {
     #[inline]
     fn in_nanos(time: Timespec) -> Nanos {
         // The monotonic clock counts from boot, so neither part is negative.
-        time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
     }
 }
 

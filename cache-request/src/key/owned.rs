@@ -35,7 +35,7 @@ impl OwnedKey {
     fn is(&self, words: &[u64]) -> bool {
         match self {
             Self::Word(word) => matches!(words, [other] if other == word),
-            Self::Words(own) => own.len() == words.len() && own.iter().zip(words).all(|(a, b)| a == b),
+            Self::Words(own) => **own == *words,
         }
     }
 }
@@ -141,6 +141,10 @@ pub(super) fn hash(words: &[u64]) -> u64 {
     static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
     let mut hasher = SEED.build_hasher();
+    if let [word] = words {
+        hasher.write_u64(*word);
+        return hasher.finish();
+    }
     // In pairs, as the hasher mixes them.
     let (pairs, last) = words.as_chunks();
     for &[low, high] in pairs {

@@ -1,8 +1,6 @@
 //! The buffer a key is built in.
 
-use std::{fmt, iter};
-
-use arrayvec::ArrayVec;
+use std::fmt;
 
 use super::{
     pool::Pooled,
@@ -15,25 +13,26 @@ const ON_STACK: usize = 7;
 /// Words on the stack. If there are too many, all of them move to a pooled buffer.
 #[derive(Debug)]
 pub(super) struct Words {
-    /// Marked full for good once the words have moved to the heap, so that a push needs one check only.
-    stack: ArrayVec<u64, ON_STACK>,
+    stack: [u64; ON_STACK],
+    /// How many of them there are, at most [`ON_STACK`], which saves a check where it is said. All for good once the words have moved to the heap, so that a push needs one check only.
+    on_stack: usize,
     heap: Pooled,
 }
 
 impl Words {
     #[inline]
     pub(super) const fn new() -> Self {
-        Self { stack: ArrayVec::new_const(), heap: Pooled::none() }
+        Self { stack: [0; ON_STACK], on_stack: 0, heap: Pooled::none() }
     }
 
     #[inline]
     pub(super) fn as_slice(&self) -> &[u64] {
-        if self.heap.is_empty() { &self.stack } else { &self.heap }
+        if self.heap.is_empty() { &self.stack[..self.on_stack.min(ON_STACK)] } else { &self.heap }
     }
 
     #[inline]
     pub(super) fn as_mut_slice(&mut self) -> &mut [u64] {
-        if self.heap.is_empty() { &mut self.stack } else { &mut self.heap }
+        if self.heap.is_empty() { &mut self.stack[..self.on_stack.min(ON_STACK)] } else { &mut self.heap }
     }
 
     #[inline]
@@ -43,8 +42,12 @@ impl Words {
 
     #[inline]
     pub(super) fn push(&mut self, word: u64) {
-        if self.stack.try_push(word).is_err() {
-            self.heap().push(word);
+        match self.stack.get_mut(self.on_stack) {
+            Some(place) => {
+                *place = word;
+                self.on_stack += 1;
+            }
+            None => self.heap().push(word),
         }
     }
 
@@ -61,17 +64,24 @@ impl Words {
     /// A tagged length and the bytes, eight to a word.
     #[inline]
     pub(super) fn bytes(&mut self, tag: Tag, bytes: &[u8]) {
-        let (full, rest) = bytes.as_chunks();
-        let header = iter::once(tag.with(bytes.len() as u64));
-        let full = full.iter().map(|&eight| u64::from_le_bytes(eight));
-        let rest = (!rest.is_empty()).then(|| padded(bytes, rest));
-        let words = header.chain(full).chain(rest);
-
-        if bytes.len().div_ceil(8) < self.stack.remaining_capacity() {
-            words.for_each(|word| self.stack.push(word));
+        let header = tag.with(bytes.len() as u64);
+        let end = self.on_stack + 1 + bytes.len().div_ceil(8);
+        if let Some([first, words @ ..]) = self.stack.get_mut(self.on_stack..end) {
+            *first = header;
+            write(words, bytes);
+            self.on_stack = end;
         } else {
-            self.heap().extend(words);
+            self.heap_bytes(header, bytes);
         }
+    }
+
+    #[inline(never)]
+    fn heap_bytes(&mut self, header: u64, bytes: &[u8]) {
+        let heap = self.heap();
+        heap.push(header);
+        let start = heap.len();
+        heap.resize(start + bytes.len().div_ceil(8), 0);
+        write(&mut heap[start..], bytes);
     }
 
     /// The display of `text`, written like [`text`](Self::text) without a `String` in between.
@@ -95,13 +105,14 @@ impl Words {
     /// Drops the words from `length` on.
     pub(super) fn truncate(&mut self, length: usize) {
         if self.heap.is_empty() {
-            self.stack.truncate(length);
+            self.on_stack = self.on_stack.min(length);
         } else if length > ON_STACK {
             self.heap.truncate(length);
         } else {
             // Back to the stack: an empty heap buffer means that the words are there.
-            self.stack.clear();
-            self.stack.extend(self.heap.drain(..).take(length));
+            self.stack[..length].copy_from_slice(&self.heap[..length]);
+            self.on_stack = length;
+            self.heap.clear();
         }
     }
 
@@ -111,10 +122,22 @@ impl Words {
     fn heap(&mut self) -> &mut Vec<u64> {
         if self.heap.is_empty() {
             self.heap = Pooled::take();
-            self.heap.extend_from_slice(&self.stack);
-            while self.stack.try_push(0).is_ok() {}
+            self.heap.extend_from_slice(&self.stack[..self.on_stack]);
+            self.on_stack = ON_STACK;
         }
         &mut self.heap
+    }
+}
+
+/// Writes bytes, eight to a word, into as many words as they need.
+#[inline]
+fn write(words: &mut [u64], bytes: &[u8]) {
+    let (full, rest) = bytes.as_chunks();
+    for (word, &eight) in words.iter_mut().zip(full) {
+        *word = u64::from_le_bytes(eight);
+    }
+    if let (false, Some(last)) = (rest.is_empty(), words.last_mut()) {
+        *last = padded(bytes, rest);
     }
 }
 

@@ -40,7 +40,7 @@ const SHARED: usize = STRIPES - 1;
 /// instruction. All other threads share the last stripe.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    stripes: Box<[Stripe]>,
+    stripes: Box<[Stripe; STRIPES]>,
     /// By [`ErrorKind`]. Faults are rare, so all threads share these, apart from the cache lines that a hit touches.
     faults: Box<[AtomicU64; KINDS]>,
 }
@@ -51,7 +51,7 @@ struct Stripe([AtomicU64; COUNTS]);
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Stripe::default()).collect(), faults: Box::default() }
+        Self { stripes: Box::default(), faults: Box::default() }
     }
 }
 
