@@ -50,7 +50,8 @@ pub(crate) fn expand(plan: &Plan) -> TokenStream {
     let link = if signature.associated { "Self::" } else { "" };
     let doc =
         format!("One call of [`{name}`]({link}{name}): looks at, refreshes, invalidates or fills its cached value.");
-    let documented = quote!(#[doc = #doc]);
+    // Only a companion that is called is compiled.
+    let documented = quote!(#[doc = #doc] #[inline]);
     let vis = &signature.function.vis;
     let Some(hit) = hit(plan) else {
         let caller = caller(

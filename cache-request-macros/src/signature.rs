@@ -5,7 +5,7 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::format_ident;
 use syn::{
-    Attribute, FnArg, Item, ItemFn, Pat, Receiver, Safety, Type,
+    Attribute, FnArg, GenericParam, Item, ItemFn, Pat, Receiver, Safety, Type,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -50,6 +50,14 @@ pub(crate) enum Kind {
 impl Signature {
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
         self.function.sig.receiver()
+    }
+
+    /// Whether a `static` in the function can name the type of its answer: it mentions no type parameter, no `Self` and no lifetime.
+    /// (A lifetime that is not written is an error in the companion's signature, too.)
+    pub(crate) fn has_static_answer(&self) -> bool {
+        let is_generic =
+            self.function.sig.generics.params.iter().any(|parameter| !matches!(parameter, GenericParam::Lifetime(_)));
+        !self.associated && !is_generic && self.opaque.is_none() && types::borrows(&self.answer).is_none()
     }
 
     /// Makes the answer of an async function that returns `impl IntoResponse` the type `response`, which has a name.

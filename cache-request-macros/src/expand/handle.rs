@@ -28,20 +28,21 @@ pub(super) fn prepared_names() -> [Ident; 2] {
 /// ```text
 /// let site = { static SITE: Site = Site::new(…); &SITE };
 /// let mut key = Key::new();
-/// Key::fill(&mut key, |key| { … });
+/// { let mut key = Key::begin(&mut key); … }
+/// Key::finish(&mut key);
 /// ```
 ///
 /// The key is made at once, before the body takes the arguments; for an `async fn` that is its first poll, and for a
 /// companion when it is called, so that a handle always has its key.
 pub(super) fn prepared(plan: &Plan) -> TokenStream {
     let site = site(plan);
-    let fill = fill(plan);
     let private = private_at(plan, place(&plan.signature));
     let [site_, key_] = prepared_names();
+    let fill = fill(plan, &key_);
     quote! {
         let #site_ = #site;
         let mut #key_ = #private::Key::new();
-        #private::Key::fill(&mut #key_, #fill);
+        #fill
     }
 }
 
@@ -108,6 +109,13 @@ fn responding(plan: &Plan, body: TokenStream) -> TokenStream {
 /// The look-up in memory, before everything else: a hit makes no handle and no body.
 ///
 /// ```text
+/// // output
+/// static DIRECT: Direct<R> = Direct::new(|| policy, &__f_cache_body);
+/// if let Some(answer) = Direct::hit(&DIRECT, site, &key) {
+///     return answer;
+/// }
+///
+/// // output in an `impl`, or where a `static` cannot name the answer's type
 /// if let Some(answer) = policy.hit(site, Instance::of(&__f_cache_body), &key) {
 ///     return answer;
 /// }
@@ -116,16 +124,28 @@ fn responding(plan: &Plan, body: TokenStream) -> TokenStream {
 /// `None` if the function cannot be named as a value, or its answer's type has no name. Then the handle looks the value up.
 pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     let hidden = nameable(plan)?;
-    let private = private_at(plan, place(&plan.signature));
+    let place = place(&plan.signature);
+    let private = private_at(plan, place);
     let policy = answer_policy(plan)?;
     let answer_ = names::local("answer");
     let [site_, key_] = prepared_names();
-    // With the span for errors about the cached type.
-    let hit = quote_spanned!(place(&plan.signature)=> .can_be_kept().hit);
+    let hit = if plan.signature.has_static_answer() {
+        let answer = &plan.signature.answer;
+        // With the span for errors about the cached type.
+        let checked = quote_spanned!(place=> .can_be_kept());
+        quote! {
+            {
+                #[allow(clippy::type_complexity)]
+                static DIRECT: #private::Direct<#answer> = #private::Direct::new(|| #policy #checked, &#hidden);
+                #private::Direct::hit(&DIRECT, #site_, &#key_)
+            }
+        }
+    } else {
+        let hit = quote_spanned!(place=> .can_be_kept().hit);
+        quote!(#policy #hit (#site_, #private::Instance::of(&#hidden), &#key_))
+    };
     Some(quote! {
-        if let ::core::option::Option::Some(#answer_) =
-            #policy #hit (#site_, #private::Instance::of(&#hidden), &#key_)
-        {
+        if let ::core::option::Option::Some(#answer_) = #hit {
             return #answer_;
         }
     })
@@ -259,17 +279,17 @@ fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
 }
 
 fn timeout_of(plan: &Plan, timeout: &Timeout) -> TokenStream {
-    let duration = match timeout {
+    match timeout {
         Timeout::Fixed(fixed) => {
             let (seconds, nanos) = (fixed.as_secs(), fixed.subsec_nanos());
-            quote!(::core::time::Duration::new(#seconds, #nanos))
+            quote!(.timeout(::core::time::Duration::new(#seconds, #nanos)))
         }
-        Timeout::Never => quote!(::core::time::Duration::MAX),
+        Timeout::Never => quote!(.timeout(::core::time::Duration::MAX)),
         // The call has the expression's span, so that an error about its type has it, too.
         Timeout::Expression(expression) => {
             let private = private_at(plan, expression.span());
-            quote_spanned!(expression.span()=> #private::Timeout::into_duration(#expression))
+            let duration = quote_spanned!(expression.span()=> #private::Timeout::into_duration(#expression));
+            quote!(.timeout_by(|| #duration))
         }
-    };
-    quote!(.timeout(|| #duration))
+    }
 }

@@ -1,13 +1,13 @@
-//! The closure that makes the key of one call.
+//! The statements that make the key of one call.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
-use super::{located_at, private, private_at};
+use super::{located_at, place, private, private_at};
 use crate::{
     args::FieldKind,
-    names, pattern,
+    pattern,
     plan::{KeyPlan, Origin, Part, Plan},
     signature::Argument,
     types,
@@ -15,22 +15,26 @@ use crate::{
 
 /// ```text
 /// // input
-/// fn f(id: u32, (x, mut y): (String, String)) with `vary(lang = lang())`
+/// fn f(id: u32, (x, mut y): (String, String))
 ///
 /// // output
-/// |key| { let (x, y) = &__arg1; part of &id; part of x; part of y; part of &(lang()); }
+/// { let key = &mut Key::begin(&mut key); let (x, y) = &__arg1; part of &id; part of x; part of y; }
+/// Key::finish(&mut key);
+///
+/// // output with `vary(lang = lang())`, which may panic
+/// Key::fill(&mut key, |key| { …; part of &(lang()); });
 /// ```
 ///
 /// How a part enters the key depends on its type, so the library chooses: see `attribute/part` there.
-pub(super) fn fill(plan: &Plan) -> TokenStream {
-    let key = names::local("key");
+pub(super) fn fill(plan: &Plan, key: &Ident) -> TokenStream {
+    let private = private_at(plan, place(&plan.signature));
     let destructured = plan.signature.arguments.iter().filter_map(|argument| {
         let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
         let (cfg, name) = (&argument.cfg, &argument.name);
         Some(quote!(#(#cfg)* #[allow(unused_variables)] let #pattern = &#name;))
     });
     let added: TokenStream = match &plan.key {
-        KeyPlan::Parts { parts, .. } => parts.iter().map(|part| add(plan, &key, part)).collect(),
+        KeyPlan::Parts { parts, .. } => parts.iter().map(|part| add(plan, key, part)).collect(),
         KeyPlan::Function { function, references } => {
             // With parts of two spans, the compiler would make wrong suggestions.
             let references = references
@@ -42,15 +46,27 @@ pub(super) fn fill(plan: &Plan) -> TokenStream {
             quote!(#[allow(clippy::redundant_closure_call)] #key #own;)
         }
     };
-    // A key without parts does not use its builder.
-    if added.is_empty() {
-        return quote!(|_| {});
-    }
     let levels = matches!(plan.key, KeyPlan::Parts { .. }).then(|| {
-        let private = private(plan);
+        let private = self::private(plan);
         quote!(#[allow(unused_imports)] use #private::key_parts::*;)
     });
-    quote!(|#key| { #levels #(#destructured)* #added })
+    if runs_code(&plan.key) {
+        return quote!(#private::Key::fill(&mut #key, |#key| { #levels #(#destructured)* #added }););
+    }
+    // A key without parts does not use its builder.
+    let filled = match added.is_empty() {
+        true => quote!(#private::Key::begin(&mut #key);),
+        false => quote!({ let #key = &mut #private::Key::begin(&mut #key); #levels #(#destructured)* #added }),
+    };
+    quote!(#filled #private::Key::finish(&mut #key);)
+}
+
+/// Whether a key runs the user's code besides the `Serialize` of its parts.
+fn runs_code(key: &KeyPlan) -> bool {
+    match key {
+        KeyPlan::Parts { parts, .. } => parts.iter().any(|part| matches!(part.origin, Origin::Named)),
+        KeyPlan::Function { .. } => true,
+    }
 }
 
 /// The statement that adds a part.
@@ -125,8 +141,6 @@ fn add_argument(plan: &Plan, key: &Ident, ty: &Type, value: &TokenStream, span: 
 /// The type of an argument decides whether it is left out. One that the attribute names never is.
 fn add_value(plan: &Plan, key: &Ident, value: &TokenStream, span: Span, may_be_left_out: bool) -> TokenStream {
     let private = private_at(plan, span);
-    // One reference for each level of the choice.
-    let part = quote_spanned!(span=> &&&&&&#private::Part::of(#value));
-    let part = if may_be_left_out { quote_spanned!(span=> &&#part) } else { part };
-    quote_spanned!(span=> (#part).__cache_request_part(#key))
+    let level = if may_be_left_out { quote_spanned!(span=> Part) } else { quote_spanned!(span=> Named) };
+    quote_spanned!(span=> #private::#level::of(#value).__cache_request_part(#key))
 }

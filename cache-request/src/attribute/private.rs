@@ -4,11 +4,11 @@ pub use super::{
     answer::{Answer, Completing, IntoAnswer, Response, respond, respond_if_ok},
     handle::{Handle, SyncHandle},
     part::{
-        Argument, Part,
+        Argument, Named, Part,
         headers::{HeadersIn, NoHeaders, add_cookie, add_header},
     },
     probe::{AnyAnswer, HandlerAnswer, Probe, ResultAnswer, WeighAny, WeighSerialised},
-    site::Site,
+    site::{Direct, Site},
     timeout::Timeout,
 };
 pub use crate::{
@@ -23,8 +23,7 @@ pub use crate::{
 /// The traits whose methods the expansion calls where it makes a key.
 pub mod key_parts {
     pub use crate::attribute::part::{
-        ArgumentAsWhole as _, ArgumentByBindings as _, PartBySerde as _, PartLeftOut as _, PartOfArray as _,
-        PartOfArrays as _, PartOfCube as _, PartOfExtractor as _, PartUnknown as _,
+        ArgumentAsWhole as _, ArgumentByBindings as _,
         headers::{ArgumentHasHeaders as _, ArgumentWithoutHeaders as _, Rest as _},
     };
 }

@@ -211,6 +211,63 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
     }
 }
 
+/// The look-up of a function whose answers have a type that a `static` can name. It stands beside the [`Site`], and knows the function's
+/// table by its type: a hit neither asks for the type of its values nor compares instances.
+pub struct Direct<R> {
+    settled: OnceLock<Box<dyn Hit<R>>>,
+    find: fn(&Self, &'static Site, &Key) -> Option<R>,
+    instance: fn() -> Instance,
+}
+
+impl<R> Direct<R> {
+    /// The look-up of `function`. The first closure only tells the type of its values, and is never called.
+    pub const fn new<V, F>(_: impl Fn() -> Policy<R, V> + Copy, _: &F) -> Self
+    where
+        V: ValueOf<R>,
+    {
+        Self { settled: OnceLock::new(), find: Self::find::<V>, instance: Instance::of_type::<F> }
+    }
+
+    /// The answer, if memory holds it.
+    #[inline]
+    pub fn hit(&self, site: &'static Site, key: &Key) -> Option<R> {
+        match self.settled.get() {
+            Some(settled) if context::is_on_fast_path() => settled.hit(key),
+            _ => (self.find)(self, site, key),
+        }
+    }
+
+    /// The same, where it is not settled, or not in force.
+    #[cold]
+    fn find<V: ValueOf<R>>(&self, site: &'static Site, key: &Key) -> Option<R> {
+        let target = site.target::<V>((self.instance)())?;
+        if let Resolved::Settled(target) = &target {
+            let function = Arc::clone(&target.function) as Arc<dyn Any + Send + Sync>;
+            if let Ok(function) = function.downcast() {
+                self.settled.get_or_init(|| Box::new(Typed::<V> { cache: target.cache.clone(), function }));
+            }
+        }
+        target.hit::<R, V>(key)
+    }
+}
+
+/// A settled target, without the type of the values.
+trait Hit<R>: Send + Sync {
+    fn hit(&self, key: &Key) -> Option<R>;
+}
+
+/// A [`Target`] with the type of its values.
+struct Typed<V> {
+    cache: Cache,
+    function: Arc<Function<V>>,
+}
+
+impl<R, V: ValueOf<R>> Hit<R> for Typed<V> {
+    fn hit(&self, key: &Key) -> Option<R> {
+        call::hit(self.cache.engine(), &self.function, key)
+    }
+}
+
 /// A [`Target`], borrowed from its site where possible.
 pub(crate) enum Resolved {
     Settled(&'static Target),
@@ -226,6 +283,12 @@ impl Deref for Resolved {
             Self::Settled(target) => target,
             Self::LookedUp(target) => target,
         }
+    }
+}
+
+impl<R> fmt::Debug for Direct<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Direct").finish_non_exhaustive()
     }
 }
 

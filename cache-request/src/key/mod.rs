@@ -50,6 +50,7 @@ pub mod keys;
 mod notation;
 mod owned;
 pub(crate) mod percent;
+mod plain;
 mod pool;
 mod tag;
 #[cfg(test)]
@@ -68,6 +69,7 @@ use std::{
 use serde::Serialize;
 
 pub(crate) use self::owned::{ByHash, Lookup, OwnedKey, PassThrough};
+pub(crate) use self::plain::Plain;
 use self::{tag::Tag, words::Words, writer::Writer};
 use crate::base::context;
 
@@ -98,26 +100,13 @@ impl Key {
         Self { words: Words::new(), hash: 0, unusable: None }
     }
 
-    /// Adds the client of the running task, and the parts that `build` names, in order.
-    ///
-    /// It never panics: a panic in `build` becomes the key's [`error`](Self::error).
+    /// Adds the client of the running task. The parts follow by the builder that this returns, then [`finish`](Self::finish).
     #[inline]
-    pub fn fill(&mut self, build: impl FnOnce(&mut KeyBuilder<'_>)) {
-        self.begin();
-        // Free of cost: the compiler removes it if `build` cannot panic.
-        match catch_unwind(AssertUnwindSafe(|| build(&mut KeyBuilder { key: self }))) {
-            Ok(()) => self.finish(),
-            Err(panic) => self.finish_after(panic),
-        }
-    }
-
-    // The parts of `fill` that are compiled once, and not for each function.
-
-    #[inline]
-    fn begin(&mut self) {
+    pub fn begin(&mut self) -> KeyBuilder<'_> {
         if context::is_scoped() {
             self.add_client();
         }
+        KeyBuilder { key: self }
     }
 
     fn add_client(&mut self) {
@@ -126,20 +115,29 @@ impl Key {
         }
     }
 
+    /// Hashes the words, which are all there now.
     #[inline]
-    fn finish(&mut self) {
+    pub fn finish(&mut self) {
         self.hash = owned::hash(self.words());
     }
 
-    #[cold]
-    fn finish_after(&mut self, panic: Box<dyn Any + Send>) {
-        self.fail(panic_message(panic));
+    /// All of that, where `build` runs the user's code: its panic becomes the key's [`error`](Self::error).
+    #[inline]
+    pub fn fill(&mut self, mut build: impl FnMut(&mut KeyBuilder<'_>)) {
+        self.fill_by(&mut build);
+    }
+
+    /// Compiled once, and not for each function.
+    fn fill_by(&mut self, build: &mut dyn FnMut(&mut KeyBuilder<'_>)) {
+        let mut builder = self.begin();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| build(&mut builder))) {
+            self.fail(panic_message(panic));
+        }
         self.finish();
     }
 
-    /// A key of the parts that `build` names, in order. It is moved once, unlike with [`fill`](Self::fill).
-    #[inline]
-    pub fn build(build: impl FnOnce(&mut KeyBuilder<'_>)) -> Self {
+    /// A key of the parts that `build` names, in order.
+    pub fn build(build: impl FnMut(&mut KeyBuilder<'_>)) -> Self {
         let mut key = Self::new();
         key.fill(build);
         key
@@ -213,9 +211,20 @@ impl KeyBuilder<'_> {
         self.key.words.bytes(Tag::Client, client.as_bytes());
     }
 
-    /// Adds one argument.
+    /// Adds one argument. A panic of its `Serialize` becomes the key's [`error`](Key::error).
     #[inline]
     pub fn part<T: KeyPart + ?Sized>(&mut self, value: &T) {
+        let words = &mut self.key.words;
+        match catch_unwind(AssertUnwindSafe(|| value.serialize(Writer::new(words)))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.key.fail(error.message()),
+            Err(panic) => self.key.fail(panic_message(panic)),
+        }
+    }
+
+    /// Adds one argument, whose `Serialize` cannot panic.
+    #[inline]
+    pub fn plain<T: Plain + ?Sized>(&mut self, value: &T) {
         if let Err(error) = value.serialize(Writer::new(&mut self.key.words)) {
             self.key.fail(error.message());
         }

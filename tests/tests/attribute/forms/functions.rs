@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Display};
 
-use cache_request::cache_request;
+use cache_request::{Source, cache_request};
 use serde::{Serialize, de::DeserializeOwned};
 
 #[cache_request]
@@ -48,6 +48,23 @@ where
 fn lifetimes() {
     let one = String::from("four");
     assert_eq!([named_lifetimes(&one, "three"), named_lifetimes(&one, "three")], [5, 5]);
+}
+
+#[derive(Debug, PartialEq)]
+struct NoNumber<'a>(&'a str);
+
+/// No `static` can name the answer.
+#[cache_request]
+fn borrowing_err<'a>(text: &'a str) -> Result<u32, NoNumber<'a>> {
+    text.parse().map_err(|_| NoNumber(text))
+}
+
+#[test]
+fn an_err_that_borrows() {
+    let text = String::from("four");
+    assert_eq!(borrowing_err(&text), Err(NoNumber("four")));
+    assert_eq!([borrowing_err("4"), borrowing_err("4")], [Ok(4), Ok(4)]);
+    assert_eq!(borrowing_err_cache("4").call_traced(), (Ok(4), Source::Memory));
 }
 
 #[cache_request]
