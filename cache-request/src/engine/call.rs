@@ -1,6 +1,6 @@
-//! The parts of a call: what it reads, how it joins the flight of its key, and what it stores.
+//! The parts of a call: what it reads, how it joins the flight of its key, and how it invalidates.
 //!
-//! [`hit`] answers from memory. [`run`](super::run) puts the rest together.
+//! [`hit`] answers from memory. [`storing`](super::storing) has what it stores, and [`run`](super::run) puts all together.
 //!
 //! Nothing here fails the caller. If the cache, the backend, or the user's code for keys, clones and conditions fails or panics,
 //! the body runs in the caller's task, and its answer is returned.
@@ -15,7 +15,7 @@ use super::{
     flight::{Caller, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
     function::{Function, Placement},
     near_cache::{BackendWrite, NearCache, Reading},
-    policy::{Codec, Keep, Policy},
+    policy::{Codec, Policy},
     source::Source,
     value::{Value, ValueOf},
 };
@@ -23,16 +23,16 @@ use crate::{
     Error, ErrorKind,
     backend::{Guarded, TimeBudget},
     base::{
-        clock::{CLOCK_TOLERANCE, NEVER, Nanos, nanos, unix_millis},
+        clock::{CLOCK_TOLERANCE, Nanos, nanos, unix_millis},
         panic::{PanicSafe, catch_panic},
         sync::interleave,
         timer::with_limit,
     },
-    codec::{FOREVER, Facts, Opened, Refused, Writer},
+    codec::{Opened, Refused},
     error::Blame,
     key::{Key, Lookup, text},
     stats::Count,
-    store::{AnyTable, Freshness, Put, RemovalCause, UNKNOWN},
+    store::{AnyTable, Freshness, RemovalCause},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -78,32 +78,6 @@ fn read<V: Value, T>(engine: &Engine, function: &Function<V>, key: &Key, map: im
 pub(super) enum Waited<'a, R> {
     Answered(R, Source),
     Joins(Join<'a>),
-}
-
-/// What a new value does to the cached one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Replaced {
-    /// It replaces the cached value if it is kept itself.
-    IfKept,
-    /// It also removes the cached value if it is not kept itself.
-    ByAnyValue,
-}
-
-impl Replaced {
-    /// Whether the cached value goes without a new one.
-    fn falls(self, outcome: &Result<StoreOutcome, Error>) -> bool {
-        self == Self::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Refused) | Err(_))
-    }
-}
-
-/// Whether a body's value was kept.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum StoreOutcome {
-    Kept,
-    /// The attribute's conditions refuse it, or the call's time for the backend is used up.
-    Refused,
-    /// The key was invalidated meanwhile.
-    Outdated,
 }
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
@@ -156,21 +130,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         read(self.engine, self.function, self.key, V::into_answer)
     }
 
-    /// Stores `value` as if a body had just returned it.
-    pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
-        let (fence, mut leader) = self.engine.flights.supersede(&self.caller());
-        self.engine.pass(fence).await;
-        leader
-            .scope()
-            .around(async {
-                let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
-                let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
-                self.complete(&mut leader, value);
-                kept
-            })
-            .await
-    }
-
     /// Starts a flight for a value that is made elsewhere, and that [`store_led`](Self::store_led) stores. No caller waits for it.
     #[cfg(feature = "http")]
     pub(crate) fn lead_alone(&self) -> Option<Leader<'a>> {
@@ -178,12 +137,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             Join::Leader(leader) => Some(leader.going_on()),
             Join::Waiter(_) | Join::Reader => None,
         }
-    }
-
-    /// Stores a value, unless the key was invalidated since `leader` began. `took` is the time that making it took.
-    #[cfg(feature = "http")]
-    pub(crate) async fn store_led(&self, leader: &mut Leader<'_>, value: &V, took: Duration) -> Result<(), Error> {
-        self.try_store(leader, value, took, Replaced::ByAnyValue, &mut self.budget()).await
     }
 
     /// Removes the value, and keeps running bodies from storing theirs. Returns whether there was a value.
@@ -203,19 +156,19 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.forget().await
     }
 
-    async fn forget(&self) -> Result<bool, Error> {
+    pub(super) async fn forget(&self) -> Result<bool, Error> {
         match self.backend() {
             Some(backend) => self.delete(backend, &self.text(backend)).await,
             None => Ok(self.forget_in_memory()),
         }
     }
 
-    fn forget_in_memory(&self) -> bool {
+    pub(super) fn forget_in_memory(&self) -> bool {
         self.engine.store.remove(&self.function.table, &self.lookup(), RemovalCause::Invalidated)
     }
 
     /// Deletes from the backend first, and then from the near cache, which may have read the backend in between.
-    async fn delete(&self, backend: &Guarded, text: &str) -> Result<bool, Error> {
+    pub(super) async fn delete(&self, backend: &Guarded, text: &str) -> Result<bool, Error> {
         let write = BackendWrite::begin(self.engine.near(), text);
         let deleted = backend.delete(text).await;
         let was_near = write.end();
@@ -354,75 +307,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.
-    pub(super) async fn try_store(
-        &self,
-        leader: &mut Leader<'_>,
-        value: &V,
-        took: Duration,
-        replaced: Replaced,
-        budget: &mut TimeBudget,
-    ) -> Result<(), Error> {
-        let Some(backend) = self.backend().zip(self.policy.codec()) else {
-            return self.try_store_in_memory(leader, value, replaced);
-        };
-        let outcome = self.keep_in_backend(backend, leader, value, took, budget).await;
-        if replaced.falls(&outcome) {
-            let forgotten = Box::pin(self.forget()).await;
-            // If both fail, the caller gets the first error.
-            return outcome.and(forgotten).map(drop);
-        }
-        outcome.map(drop)
-    }
-
-    /// The same without a backend.
-    pub(super) fn try_store_in_memory(
-        &self,
-        leader: &mut Leader<'_>,
-        value: &V,
-        replaced: Replaced,
-    ) -> Result<(), Error> {
-        let outcome = match self.decide(value, true) {
-            Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
-            Ok(None) => Ok(StoreOutcome::Refused),
-            Err(error) => Err(error),
-        };
-        if replaced.falls(&outcome) {
-            self.forget_in_memory();
-        }
-        outcome.map(drop)
-    }
-
-    fn decide(&self, value: &V, weigh: bool) -> Result<Option<Keep>, Error> {
-        catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))
-    }
-
-    async fn keep_in_backend(
-        &self,
-        backend: (&Guarded, &Codec<V>),
-        leader: &mut Leader<'_>,
-        value: &V,
-        took: Duration,
-        budget: &mut TimeBudget,
-    ) -> Result<StoreOutcome, Error> {
-        let near = self.engine.near().filter(|near| !near.is_tracked());
-        let Some(keep) = self.decide(value, near.is_some())? else { return Ok(StoreOutcome::Refused) };
-        let expires = self.engine.clock.after(keep.timeout);
-        let outcome = self.store_in_backend(backend, leader, value, took, keep.timeout, budget).await;
-        // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
-        // of this write, and the next call reads the backend.
-        if let (Some(near), false) = (near, matches!(outcome, Ok(StoreOutcome::Outdated))) {
-            // `store_in_backend` may have returned before it fenced the older flights.
-            drop(leader.overtake());
-            if let Some(reading) = near.begin(&self.text(backend.0)) {
-                self.keep_near(near, &reading, leader, value, keep.weight, expires);
-            }
-        }
-        outcome
-    }
-
     /// Puts a value that is fresh until `expires` into the near cache, unless its key was invalidated or changed since `reading`.
-    fn keep_near(
+    pub(super) fn keep_near(
         &self,
         near: &NearCache,
         reading: &Reading,
@@ -440,69 +326,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         // A value that is too large for the near cache is no fault: the backend has it.
         let may = |running: &mut Running| leader.may_keep(running);
         let _refused = near.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight, may);
-    }
-
-    fn store_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
-        let Keep { timeout, weight } = keep;
-        let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
-        let expires = if timeout == Duration::MAX { NEVER } else { self.engine.clock.expiry(timeout) };
-        let store = &self.engine.store;
-        let land = |running: &mut Running| leader.land(running, self.key.words());
-        match store.put_if(&self.function.table, &self.lookup(), value, expires, weight, land) {
-            Put::Stored => Ok(StoreOutcome::Kept),
-            Put::Refused(_value) => Ok(StoreOutcome::Outdated),
-            Put::TooLarge(_value) if weight == UNKNOWN => Err(Error::new(
-                ErrorKind::TooLarge,
-                "a value of unknown size: its `Serialize` fails, or it is nested too deeply. If it may be held, say its size with `weight`",
-            )),
-            Put::TooLarge(_value) => Err(Error::too_large(weight, store.limits().bytes)),
-        }
-    }
-
-    async fn store_in_backend(
-        &self,
-        (backend, codec): (&Guarded, &Codec<V>),
-        leader: &mut Leader<'_>,
-        value: &V,
-        took: Duration,
-        timeout: Duration,
-        budget: &mut TimeBudget,
-    ) -> Result<StoreOutcome, Error> {
-        if budget.is_over() {
-            return Ok(StoreOutcome::Refused);
-        }
-        backend.ready_to_write(budget)?;
-        let text = self.text(backend);
-        let forever = timeout == Duration::MAX;
-        let now = self.engine.clock.wall();
-        let fresh_until = now.checked_add(timeout).map_or(FOREVER, unix_millis);
-        let facts = Facts {
-            stored: unix_millis(now),
-            fresh_until,
-            stale_until: fresh_until,
-            stale_on_error_until: fresh_until,
-            body: took,
-            generation: 0,
-            tags: Vec::new(),
-            writer: Writer::here(),
-        };
-        let seal = || (codec.seal)(value, self.function.type_info(), &text, &facts, &self.engine.envelope);
-        let bytes = catching("the value's `Serialize`", seal)??;
-        self.engine.pass(leader.overtake()).await;
-        if !leader.begin_storing() {
-            return Ok(StoreOutcome::Outdated);
-        }
-        let write = BackendWrite::begin(self.engine.near(), &text);
-        let stored = backend.set(&text, &bytes, (!forever).then_some(timeout), budget).await;
-        write.end();
-        if leader.came_too_late() {
-            // The write may have arrived even if it returned an error.
-            self.delete(backend, &text).await?;
-            return Ok(StoreOutcome::Outdated);
-        }
-        stored?;
-        self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
-        Ok(StoreOutcome::Kept)
     }
 
     /// Completes the flight with a value for those who wait, if they may have it.
@@ -535,12 +358,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if self.function.placement == Placement::InBackend { self.engine.backend() } else { None }
     }
 
-    fn text(&self, backend: &Guarded) -> String {
+    pub(super) fn text(&self, backend: &Guarded) -> String {
         text::shorten(self.function.key_text(self.key), backend.max_key_bytes())
     }
 
     #[inline]
-    fn lookup(&self) -> Lookup<'_> {
+    pub(super) fn lookup(&self) -> Lookup<'_> {
         self.key.lookup()
     }
 
@@ -557,6 +380,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 }
 
 /// Runs the user's code, and makes its panic an error.
-fn catching<T>(what: &str, code: impl FnOnce() -> T) -> Result<T, Error> {
+pub(super) fn catching<T>(what: &str, code: impl FnOnce() -> T) -> Result<T, Error> {
     catch_panic(code).ok_or_else(|| Error::new(ErrorKind::Panic, format!("{what} panicked")))
 }

@@ -13,6 +13,7 @@ pub(crate) mod policy;
 pub(crate) mod removals;
 pub(crate) mod run;
 pub(crate) mod source;
+pub(crate) mod storing;
 pub(crate) mod value;
 
 use std::{sync::Arc, time::Duration};

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use super::{
     body::Around,
-    call::{Call, Replaced, Waited},
+    call::{Call, Waited},
     flight::{Felt, Fence, Join, Leader},
     source::Source,
+    storing::Replaced,
     value::ValueOf,
 };
 use crate::{

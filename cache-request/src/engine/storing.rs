@@ -1,0 +1,201 @@
+//! What a call stores: in memory, where its flight lands with the value, or in the backend and the near cache.
+
+use std::time::Duration;
+
+use super::{
+    call::{Call, catching},
+    flight::{Leader, Running},
+    near_cache::BackendWrite,
+    policy::{Codec, Keep},
+    value::ValueOf,
+};
+use crate::{
+    Error, ErrorKind,
+    backend::{Guarded, TimeBudget},
+    base::{
+        clock::{NEVER, unix_millis},
+        panic::PanicSafe,
+    },
+    codec::{FOREVER, Facts, Writer},
+    stats::Count,
+    store::{Put, UNKNOWN},
+};
+
+/// What a new value does to the cached one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// It replaces the cached value if it is kept itself.
+    IfKept,
+    /// It also removes the cached value if it is not kept itself.
+    ByAnyValue,
+}
+
+impl Replaced {
+    /// Whether the cached value goes without a new one.
+    fn falls(self, outcome: &Result<StoreOutcome, Error>) -> bool {
+        self == Self::ByAnyValue && matches!(outcome, Ok(StoreOutcome::Refused) | Err(_))
+    }
+}
+
+/// Whether a body's value was kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StoreOutcome {
+    Kept,
+    /// The attribute's conditions refuse it, or the call's time for the backend is used up.
+    Refused,
+    /// The key was invalidated meanwhile.
+    Outdated,
+}
+
+impl<R, V: ValueOf<R>> Call<'_, R, V> {
+    /// Stores `value` as if a body had just returned it.
+    pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
+        let (fence, mut leader) = self.engine.flights.supersede(&self.caller());
+        self.engine.pass(fence).await;
+        leader
+            .scope()
+            .around(async {
+                let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
+                let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
+                self.complete(&mut leader, value);
+                kept
+            })
+            .await
+    }
+
+    /// Stores a value, unless the key was invalidated since `leader` began. `took` is the time that making it took.
+    #[cfg(feature = "http")]
+    pub(crate) async fn store_led(&self, leader: &mut Leader<'_>, value: &V, took: Duration) -> Result<(), Error> {
+        self.try_store(leader, value, took, Replaced::ByAnyValue, &mut self.budget()).await
+    }
+
+    /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.
+    pub(super) async fn try_store(
+        &self,
+        leader: &mut Leader<'_>,
+        value: &V,
+        took: Duration,
+        replaced: Replaced,
+        budget: &mut TimeBudget,
+    ) -> Result<(), Error> {
+        let Some(backend) = self.backend().zip(self.policy.codec()) else {
+            return self.try_store_in_memory(leader, value, replaced);
+        };
+        let outcome = self.keep_in_backend(backend, leader, value, took, budget).await;
+        if replaced.falls(&outcome) {
+            let forgotten = Box::pin(self.forget()).await;
+            // If both fail, the caller gets the first error.
+            return outcome.and(forgotten).map(drop);
+        }
+        outcome.map(drop)
+    }
+
+    /// The same without a backend.
+    pub(super) fn try_store_in_memory(
+        &self,
+        leader: &mut Leader<'_>,
+        value: &V,
+        replaced: Replaced,
+    ) -> Result<(), Error> {
+        let outcome = match self.decide(value, true) {
+            Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
+            Ok(None) => Ok(StoreOutcome::Refused),
+            Err(error) => Err(error),
+        };
+        if replaced.falls(&outcome) {
+            self.forget_in_memory();
+        }
+        outcome.map(drop)
+    }
+
+    fn decide(&self, value: &V, weigh: bool) -> Result<Option<Keep>, Error> {
+        catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))
+    }
+
+    async fn keep_in_backend(
+        &self,
+        backend: (&Guarded, &Codec<V>),
+        leader: &mut Leader<'_>,
+        value: &V,
+        took: Duration,
+        budget: &mut TimeBudget,
+    ) -> Result<StoreOutcome, Error> {
+        let near = self.engine.near().filter(|near| !near.is_tracked());
+        let Some(keep) = self.decide(value, near.is_some())? else { return Ok(StoreOutcome::Refused) };
+        let expires = self.engine.clock.after(keep.timeout);
+        let outcome = self.store_in_backend(backend, leader, value, took, keep.timeout, budget).await;
+        // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
+        // of this write, and the next call reads the backend.
+        if let (Some(near), false) = (near, matches!(outcome, Ok(StoreOutcome::Outdated))) {
+            // `store_in_backend` may have returned before it fenced the older flights.
+            drop(leader.overtake());
+            if let Some(reading) = near.begin(&self.text(backend.0)) {
+                self.keep_near(near, &reading, leader, value, keep.weight, expires);
+            }
+        }
+        outcome
+    }
+
+    fn store_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
+        let Keep { timeout, weight } = keep;
+        let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
+        let expires = if timeout == Duration::MAX { NEVER } else { self.engine.clock.expiry(timeout) };
+        let store = &self.engine.store;
+        let land = |running: &mut Running| leader.land(running, self.lookup().words);
+        match store.put_if(&self.function.table, &self.lookup(), value, expires, weight, land) {
+            Put::Stored => Ok(StoreOutcome::Kept),
+            Put::Refused(_value) => Ok(StoreOutcome::Outdated),
+            Put::TooLarge(_value) if weight == UNKNOWN => Err(Error::new(
+                ErrorKind::TooLarge,
+                "a value of unknown size: its `Serialize` fails, or it is nested too deeply. If it may be held, say its size with `weight`",
+            )),
+            Put::TooLarge(_value) => Err(Error::too_large(weight, store.limits().bytes)),
+        }
+    }
+
+    async fn store_in_backend(
+        &self,
+        (backend, codec): (&Guarded, &Codec<V>),
+        leader: &mut Leader<'_>,
+        value: &V,
+        took: Duration,
+        timeout: Duration,
+        budget: &mut TimeBudget,
+    ) -> Result<StoreOutcome, Error> {
+        if budget.is_over() {
+            return Ok(StoreOutcome::Refused);
+        }
+        backend.ready_to_write(budget)?;
+        let text = self.text(backend);
+        let forever = timeout == Duration::MAX;
+        let now = self.engine.clock.wall();
+        let fresh_until = now.checked_add(timeout).map_or(FOREVER, unix_millis);
+        let facts = Facts {
+            stored: unix_millis(now),
+            fresh_until,
+            stale_until: fresh_until,
+            stale_on_error_until: fresh_until,
+            body: took,
+            generation: 0,
+            tags: Vec::new(),
+            writer: Writer::here(),
+        };
+        let seal = || (codec.seal)(value, self.function.type_info(), &text, &facts, &self.engine.envelope);
+        let bytes = catching("the value's `Serialize`", seal)??;
+        self.engine.pass(leader.overtake()).await;
+        if !leader.begin_storing() {
+            return Ok(StoreOutcome::Outdated);
+        }
+        let write = BackendWrite::begin(self.engine.near(), &text);
+        let stored = backend.set(&text, &bytes, (!forever).then_some(timeout), budget).await;
+        write.end();
+        if leader.came_too_late() {
+            // The write may have arrived even if it returned an error.
+            self.delete(backend, &text).await?;
+            return Ok(StoreOutcome::Outdated);
+        }
+        stored?;
+        self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
+        Ok(StoreOutcome::Kept)
+    }
+}
