@@ -126,9 +126,14 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         }
     }
 
+    /// The steps of the call. A closure in a function that has the body's type would have it, too.
+    fn steps(&self, wanted: Wanted) -> impl Steps<R> {
+        steps(move || self.begin(wanted))
+    }
+
     /// The whole call.
     fn answer<B: Body<Answer = R> + Unpin>(&self, wanted: Wanted, body: B) -> Answering<impl Steps<R>, B> {
-        Answering::new(steps(move || self.begin(wanted)), body)
+        Answering::new(self.steps(wanted), body)
     }
 
     async fn invalidate_function(&self) -> Result<(), Error> {
