@@ -51,11 +51,15 @@ struct Timer {
 
 #[derive(Default)]
 struct Notes {
-    /// By deadline and number.
+    /// By deadline and number. From the first note on it also has [`LAST`], since a map that becomes empty frees its memory, and
+    /// the next note of a lone caller would allocate it again.
     wakers: BTreeMap<(Nanos, u64), Waker>,
     /// How many notes there have been.
     numbers: u64,
 }
+
+/// The place of a waker that is never woken, after all others.
+const LAST: (Nanos, u64) = (NEVER, 0);
 
 /// What [`sleep`] returns.
 pub(crate) struct Sleep {
@@ -102,6 +106,9 @@ impl Timer {
     fn note(&self, until: Nanos) -> Note {
         let shard = shard();
         let mut notes = lock(&self.shards[shard]);
+        if notes.numbers == 0 {
+            notes.wakers.insert(LAST, Waker::noop().clone());
+        }
         notes.numbers += 1;
         Note { until, shard, number: notes.numbers }
     }
@@ -211,7 +218,7 @@ mod tests {
     }
 
     fn notes(timer: &Timer) -> usize {
-        timer.shards.iter().map(|shard| lock(shard).wakers.len()).sum()
+        timer.shards.iter().map(|shard| lock(shard).wakers.keys().filter(|place| **place != LAST).count()).sum()
     }
 
     fn wait_until(is_so: impl Fn() -> bool) {
