@@ -30,7 +30,7 @@ use crate::{
     },
     codec::{FOREVER, Facts, Opened, Refused, Writer},
     error::Blame,
-    key::{Key, Lookup, text},
+    key::{Key, Lookup, PooledText},
     stats::Count,
     store::{AnyTable, Freshness, Put, RemovalCause, UNKNOWN},
 };
@@ -535,8 +535,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if self.function.placement == Placement::InBackend { self.engine.backend() } else { None }
     }
 
-    fn text(&self, backend: &Guarded) -> String {
-        text::shorten(self.function.key_text(self.key), backend.max_key_bytes())
+    fn text(&self, backend: &Guarded) -> PooledText {
+        self.function.stored_text(self.key, backend.max_key_bytes())
     }
 
     #[inline]
