@@ -319,10 +319,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             self.function.fault(fault, &error);
             miss
         };
-        backend.ready_to_read(budget).map_err(failed)?;
+        let here = backend.ready_to_read(budget).map_err(failed)?;
         let text = self.text(backend);
         let reading = near.zip(leader).and_then(|(near, leader)| Some((near, leader, near.begin(&text)?)));
-        let bytes = backend.get(&text, budget).await.map_err(failed)?.ok_or(Count::NeverSeen)?;
+        let bytes = backend.get(here, &text, budget).await.map_err(failed)?.ok_or(Count::NeverSeen)?;
         // Read before the wall clock, so that the near cache never holds a value for longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());

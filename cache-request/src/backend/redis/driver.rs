@@ -1,8 +1,8 @@
 //! The task that drives one connection: it writes the commands that have gathered, and hands out the answers.
 //!
 //! Tokio runs a task that was just woken before tasks that were ready earlier. So when many callers are ready at once, the command of the
-//! first one would be written alone, with a system call and a packet of its own. The task yields once each time it is woken, and so writes
-//! the commands of all ready callers together.
+//! first one would be written alone, with a system call and a packet of its own. So while there are many, the task yields each time it
+//! is woken, and writes the commands of all ready callers together.
 
 use std::{
     future::poll_fn,
@@ -14,7 +14,7 @@ use std::{
 };
 
 use redis::{PushInfo, RedisError, RedisResult, Value, aio::AsyncStream};
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, task::yield_now};
 
 use super::{
     answers::Answers,
@@ -44,6 +44,9 @@ pub(super) struct Driver {
     received: Answers,
     answers: Vec<Value>,
     woken: Vec<Waker>,
+    /// More than one answer was received at a time.
+    is_busy: bool,
+    has_yielded: bool,
 }
 
 impl Driver {
@@ -58,12 +61,23 @@ impl Driver {
             received: Answers::default(),
             answers: Vec::new(),
             woken: Vec::new(),
+            is_busy: false,
+            has_yielded: false,
         }
     }
 
     /// Runs until the connection ends.
     pub(super) async fn run(mut self) {
-        let why = poll_fn(after_others(|context| self.drive(context))).await;
+        let why = poll_fn(|context| {
+            self.has_yielded = self.is_busy && !self.has_yielded;
+            if self.has_yielded {
+                // A task that wakes itself would wake another thread as well, to take it over.
+                let _ = pin!(yield_now()).poll(context);
+                return Poll::Pending;
+            }
+            self.drive(context)
+        });
+        let why = why.await;
         self.queue.close(why);
     }
 
@@ -119,6 +133,7 @@ impl Driver {
                     answer => self.answers.push(answer),
                 }
             }
+            self.is_busy = self.answers.len() > 1;
             let expected = self.queue.answer(&mut self.answers, &mut self.woken);
             wake(&mut self.woken);
             if !expected {
@@ -141,19 +156,6 @@ impl Drop for Driver {
 
 fn closed() -> RedisError {
     io::Error::from(ErrorKind::BrokenPipe).into()
-}
-
-/// Polls `task` at the second of every two polls, for which it wakes itself, so that all ready tasks run first.
-fn after_others<T>(mut task: impl FnMut(&mut Context<'_>) -> Poll<T>) -> impl FnMut(&mut Context<'_>) -> Poll<T> {
-    let mut others_have_run = true;
-    move |context| {
-        others_have_run = !others_have_run;
-        if others_have_run {
-            return task(context);
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use once_cell::sync::OnceCell;
 use crate::base::{
     clock::{Clock, NEVER, Nanos},
     panic::catch_panic,
-    process::PerProcess,
+    process::{PerProcess, Process},
     sync::lock,
 };
 
@@ -32,11 +32,16 @@ pub(crate) fn sleep(duration: Duration) -> Sleep {
     Sleep { timer: None, duration, note: None }
 }
 
+/// As [`sleep`], if it is first polled in this process.
+pub(crate) fn sleep_in(process: Process, duration: Duration) -> Sleep {
+    Sleep { timer: Some(timer(process)), duration, note: None }
+}
+
 /// The timer of this process. A child's timer has a thread of its own, as a fork copies none.
-fn timer() -> &'static Timer {
+fn timer(process: Process) -> &'static Timer {
     static TIMER: PerProcess<Timer> = PerProcess::new();
 
-    TIMER.get(Timer::new)
+    TIMER.of(process, Timer::new)
 }
 
 /// The number of maps that the notes are divided among, by the threads that make them, to keep contention low.
@@ -171,7 +176,7 @@ impl Future for Sleep {
         if self.note.map_or(duration.is_zero(), |note| note.until <= now()) {
             return Poll::Ready(());
         }
-        let timer = *self.timer.get_or_insert_with(timer);
+        let timer = *self.timer.get_or_insert_with(|| timer(Process::this()));
         let (Some(thread), Some(waker)) = (timer.thread(), catch_panic(|| context.waker().clone())) else {
             return Poll::Ready(());
         };
