@@ -24,7 +24,7 @@
 //! - [`builder`]: builds a backend.
 //!
 //! This module has the operations. In a cluster, operations on many keys are one operation for each key, all at once: the client
-//! collects the commands for each node. The crate `redis` has the protocol.
+//! collects the commands for each node. The crate `redis` logs in, encrypts, drives clusters, and parses answers other than values.
 
 mod abandoned_writes;
 mod address;

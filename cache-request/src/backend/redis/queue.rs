@@ -241,3 +241,92 @@ impl<W> Drop for Asked<'_, W> {
         drop(call);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io, pin::pin};
+
+    use super::*;
+
+    fn context() -> Context<'static> {
+        Context::from_waker(Waker::noop())
+    }
+
+    fn ask(queue: &Queue, answers: usize, command: &'static str) -> Asked<'_, impl FnOnce(&mut Commands) + Unpin> {
+        let mut asked = queue.ask(answers, |commands: &mut Commands| commands.append(command.into()));
+        assert!(Pin::new(&mut asked).poll(&mut context()).is_pending());
+        asked
+    }
+
+    fn written(queue: &Queue) -> String {
+        String::from_utf8(queue.next_portion(Vec::new(), Waker::noop())).unwrap()
+    }
+
+    fn answer<const N: usize>(queue: &Queue, answers: [i64; N]) -> bool {
+        let mut woken = Vec::new();
+        queue.answer(&mut answers.map(Value::Int).into(), &mut woken)
+    }
+
+    fn outcome(asked: Asked<'_, impl FnOnce(&mut Commands) + Unpin>) -> Option<Value> {
+        match pin!(asked).poll(&mut context()) {
+            Poll::Ready(outcome) => Some(outcome.unwrap()),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_call_got_the_answer_of_one_that_was_given_up() {
+        let queue = Queue::default();
+        let [first, second] = ["a", "b"].map(|command| ask(&queue, 1, command));
+        drop(first);
+        let third = ask(&queue, 2, "cd");
+        assert_eq!(written(&queue), "abcd", "what was given up is sent all the same");
+        assert!(answer(&queue, [1, 2, 3]));
+        // The place of the first one is free by now, and its answer gone.
+        let fourth = ask(&queue, 1, "e");
+        assert!(answer(&queue, [4, 5]));
+        assert_eq!(outcome(second), Some(Value::Int(2)));
+        assert_eq!(outcome(third), Some(Value::Array(vec![Value::Int(3), Value::Int(4)])));
+        assert_eq!(outcome(fourth), Some(Value::Int(5)));
+        let state = lock(&queue.0);
+        assert_eq!((state.calls.len(), state.free.len()), (3, 3));
+    }
+
+    #[test]
+    fn an_answer_that_is_given_up_unread_leaves_its_place() {
+        let queue = Queue::default();
+        let asked = ask(&queue, 1, "a");
+        assert!(answer(&queue, [1]));
+        drop(asked);
+        assert_eq!(lock(&queue.0).free.len(), 1);
+    }
+
+    #[test]
+    fn an_answer_without_a_command_is_noticed() {
+        let queue = Queue::default();
+        let _asked = ask(&queue, 1, "a");
+        assert!(!answer(&queue, [1, 2]));
+    }
+
+    #[test]
+    fn nothing_waits_for_a_connection_that_is_closed() {
+        let queue = Queue::default();
+        let mut asked = pin!(ask(&queue, 1, "a"));
+        queue.close(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        assert!(matches!(asked.as_mut().poll(&mut context()), Poll::Ready(Err(_))));
+        let mut later = pin!(queue.ask(1, |_: &mut Commands| panic!("it writes nothing")));
+        assert!(matches!(later.as_mut().poll(&mut context()), Poll::Ready(Err(_))));
+        assert_eq!(written(&queue), "");
+    }
+
+    #[test]
+    fn long_commands_are_portions_of_their_own_and_stay_in_order() {
+        let queue = Queue::default();
+        let long = "l".repeat(PORTION_BYTES);
+        let _short = ["a", "b"].map(|command| ask(&queue, 1, command));
+        let mut asked = queue.ask(1, |commands: &mut Commands| commands.append(long.clone().into()));
+        assert!(Pin::new(&mut asked).poll(&mut context()).is_pending());
+        let _last = ask(&queue, 1, "c");
+        assert_eq!([written(&queue), written(&queue), written(&queue), written(&queue)], ["ab", &long, "c", ""]);
+    }
+}
