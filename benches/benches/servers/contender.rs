@@ -1,6 +1,6 @@
 //! Those who compete, and how they are measured.
 
-use std::{hint::black_box, sync::LazyLock, time::Duration, time::Instant};
+use std::{future::ready, hint::black_box, sync::LazyLock, time::Duration, time::Instant};
 
 use cache_request_benches::{bodies, quiet::Patience, rounds, samples::Samples};
 use tokio::runtime::{Builder, Runtime};
@@ -40,9 +40,27 @@ impl Contender {
     where
         F: Future<Output: AsRef<[u8]> + Send> + Send,
     {
+        Self::tasks_with(name, ready, move |caller, key| async move { (caller, get(caller, key).await) })
+    }
+
+    /// Each caller is a task that begins with something of its own, such as its handle of a connection, and gets it back from each `get`.
+    pub(crate) fn tasks_with<O, B, F, V>(
+        name: &'static str,
+        begin: impl Fn(usize) -> B + Copy + Send + 'static,
+        get: impl Fn(O, u64) -> F + Copy + Send + 'static,
+    ) -> Self
+    where
+        O: Send,
+        B: Future<Output = O> + Send,
+        F: Future<Output = (O, V)> + Send,
+        V: AsRef<[u8]> + Send,
+    {
         let caller = move |load: Load, caller| async move {
+            let mut own = begin(caller).await;
             for key in load.keys(caller) {
-                assert_eq!(black_box(get(caller, key).await).as_ref().len(), load.bytes);
+                let (again, value) = get(own, key).await;
+                own = again;
+                assert_eq!(black_box(value).as_ref().len(), load.bytes);
             }
         };
         Self::new(name, move |load| {

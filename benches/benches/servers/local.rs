@@ -49,14 +49,14 @@ async fn ours(number: u64) -> String {
     make(number)
 }
 
-async fn raw(number: u64) -> String {
+async fn raw(_: usize) -> MultiplexedConnection {
     static CONNECTION: OnceCell<MultiplexedConnection> = OnceCell::const_new();
     let connect = || async {
         let config = AsyncConnectionConfig::new().set_cache_config(CacheConfig::new());
         let client = ::redis::Client::open(format!("{}?protocol=resp3", redis_url())).expect("its address");
         client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection")
     };
-    get_or_make(CONNECTION.get_or_init(connect).await.clone(), number).await
+    CONNECTION.get_or_init(connect).await.clone()
 }
 
 #[concurrent_cached(
@@ -81,7 +81,7 @@ pub(crate) fn contenders() -> Vec<Contender> {
     vec![
         Contender::tasks("cache-request", |_, number| ours(number)),
         // A quarter of the time.
-        Contender::tasks("redis, GET, CacheConfig", |_, number| raw(number)).goal(4.0),
+        Contender::tasks_with("redis, GET, CacheConfig", raw, get_or_make).goal(4.0),
         Contender::tasks("cached, client_side_caching", |_, number| async move {
             in_cached(number).await.unwrap_or_else(|_| make(number))
         })

@@ -23,8 +23,8 @@ use crate::{
     base::{
         clock::{Clock, Nanos},
         panic::catch_panic,
-        process::PerProcess,
-        timer::with_limit,
+        process::{PerProcess, Process},
+        timer::with_limit_in,
     },
     error::Blame,
     options::{defaults, saturating},
@@ -53,6 +53,13 @@ struct Health {
     reads: Breaker,
     writes: Breaker,
     under_way: AtomicUsize,
+}
+
+/// The process that begins an operation, so that it is asked for once, and how the backend does in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Here<'a> {
+    process: Process,
+    health: &'a Health,
 }
 
 /// What a backend may cost its callers.
@@ -119,12 +126,14 @@ impl Guarded {
         }
     }
 
-    fn health(&self) -> &Health {
-        self.health.get(|| Health {
+    fn here(&self) -> Here<'_> {
+        let process = Process::this();
+        let health = self.health.of(process, || Health {
             reads: Breaker::new(self.limits.breaker, self.clock.clone()),
             writes: Breaker::new(self.limits.breaker, self.clock.clone()),
             under_way: AtomicUsize::new(0),
-        })
+        });
+        Here { process, health }
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -144,7 +153,7 @@ impl Guarded {
     }
 
     pub(crate) fn stats(&self) -> BackendStats {
-        let health = self.health();
+        let health = self.here().health;
         BackendStats {
             name: self.name,
             reads: health.reads.stats(),
@@ -154,14 +163,16 @@ impl Guarded {
         }
     }
 
-    /// Fails if a read would be refused. To be called before anything is prepared for it.
-    pub(crate) fn ready_to_read(&self, budget: &mut TimeBudget) -> Result<(), Error> {
-        self.ready(&self.health().reads, "reads", budget)
+    /// Fails if a read would be refused. To be called before anything is prepared for it, and in the same poll as [`get`](Self::get).
+    pub(crate) fn ready_to_read(&self, budget: &mut TimeBudget) -> Result<Here<'_>, Error> {
+        let here = self.here();
+        self.ready(&here.health.reads, "reads", budget)?;
+        Ok(here)
     }
 
     /// Fails if a write would be refused. To be called before anything is prepared for it.
     pub(crate) fn ready_to_write(&self, budget: &mut TimeBudget) -> Result<(), Error> {
-        self.ready(&self.health().writes, "writes", budget)
+        self.ready(&self.here().health.writes, "writes", budget)
     }
 
     fn ready(&self, breaker: &Breaker, operations: &str, budget: &mut TimeBudget) -> Result<(), Error> {
@@ -173,9 +184,14 @@ impl Guarded {
         catch_panic(|| self.backend.track(Changes::new(listener, self.name)))
     }
 
-    pub(crate) async fn get(&self, key: &str, budget: &mut TimeBudget) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) async fn get(
+        &self,
+        here: Here<'_>,
+        key: &str,
+        budget: &mut TimeBudget,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let operation = self.backend.get(key, budget.blocks.then_some(budget.left));
-        self.guard(&self.health().reads, "reads", operation, budget).await
+        self.guard(here, &here.health.reads, "reads", operation, budget).await
     }
 
     pub(crate) async fn set(
@@ -185,21 +201,25 @@ impl Guarded {
         timeout: Option<Duration>,
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
-        self.guard(&self.health().writes, "writes", self.backend.set(key, value, timeout), budget).await
+        let here = self.here();
+        self.guard(here, &here.health.writes, "writes", self.backend.set(key, value, timeout), budget).await
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.guard(&self.health().writes, "writes", self.backend.delete(key), &mut self.budget(false)).await
+        let here = self.here();
+        self.guard(here, &here.health.writes, "writes", self.backend.delete(key), &mut self.budget(false)).await
     }
 
     /// Clears the backend. It may have to look at all of its keys, so it has more time than other operations.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         let limit = self.limits.soft_limit.saturating_mul(CLEAR_MAY_TAKE);
-        self.guard(&self.health().writes, "writes", self.backend.clear(), &mut TimeBudget::of(limit, false)).await
+        let here = self.here();
+        self.guard(here, &here.health.writes, "writes", self.backend.clear(), &mut TimeBudget::of(limit, false)).await
     }
 
     async fn guard<T>(
         &self,
+        here: Here<'_>,
         breaker: &Breaker,
         operations: &str,
         operation: Operation<'_, T>,
@@ -207,14 +227,14 @@ impl Guarded {
     ) -> Result<T, Error> {
         let mut operation = DropsQuietly(operation);
         let Some(permit) = breaker.permit() else { return Err(self.refuse(operations, budget)) };
-        let _under_way = self.enter(budget)?;
+        let _under_way = self.enter(here.health, budget)?;
         let had = budget.left;
         let begun = self.now();
         let operation = poll_fn(|context| {
             let panicked = || Poll::Ready(Err(Error::backend(format!("the {} backend panicked", self.name))));
             catch_panic(|| operation.0.as_mut().poll(context)).unwrap_or_else(panicked)
         });
-        let outcome = with_limit(budget.left, operation).await.unwrap_or_else(|| {
+        let outcome = with_limit_in(here.process, budget.left, operation).await.unwrap_or_else(|| {
             let limit = budget.limit;
             Err(Error::new(ErrorKind::Timeout, format!("the {} backend took longer than {limit:?}", self.name)))
         });
@@ -249,8 +269,8 @@ impl Guarded {
     }
 
     /// Counts an operation as under way, unless there are too many.
-    fn enter(&self, budget: &mut TimeBudget) -> Result<UnderWay<'_>, Error> {
-        let under_way = &self.health().under_way;
+    fn enter<'a>(&self, health: &'a Health, budget: &mut TimeBudget) -> Result<UnderWay<'a>, Error> {
+        let under_way = &health.under_way;
         let operation = UnderWay(under_way);
         if under_way.fetch_add(1, Ordering::Relaxed) < self.limits.max_concurrent {
             return Ok(operation);

@@ -17,6 +17,7 @@ use std::{
 };
 
 use dashmap::{DashMap, Entry};
+use foldhash::fast::RandomState;
 use tokio::{
     runtime::{Builder, Handle, Id, Runtime},
     task::AbortHandle,
@@ -82,7 +83,7 @@ pub(crate) struct PerRuntime<C: 'static> {
     connections: PerProcess<Arc<Connections<C>>>,
 }
 
-type Connections<C> = DashMap<Id, Registered<C>>;
+type Connections<C> = DashMap<Id, Registered<C>, RandomState>;
 
 struct Registered<C> {
     connection: C,

@@ -30,7 +30,7 @@ use crate::{
     },
     codec::{Opened, Refused},
     error::Blame,
-    key::{Key, Lookup, text},
+    key::{Key, Lookup, PooledText},
     stats::Count,
     store::{AnyTable, Freshness, RemovalCause},
 };
@@ -272,10 +272,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             self.function.fault(fault, &error);
             miss
         };
-        backend.ready_to_read(budget).map_err(failed)?;
+        let here = backend.ready_to_read(budget).map_err(failed)?;
         let text = self.text(backend);
         let reading = near.zip(leader).and_then(|(near, leader)| Some((near, leader, near.begin(&text)?)));
-        let bytes = backend.get(&text, budget).await.map_err(failed)?.ok_or(Count::NeverSeen)?;
+        let bytes = backend.get(here, &text, budget).await.map_err(failed)?.ok_or(Count::NeverSeen)?;
         // Read before the wall clock, so that the near cache never holds a value for longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
@@ -358,8 +358,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if self.function.placement == Placement::InBackend { self.engine.backend() } else { None }
     }
 
-    pub(super) fn text(&self, backend: &Guarded) -> String {
-        text::shorten(self.function.key_text(self.key), backend.max_key_bytes())
+    pub(super) fn text(&self, backend: &Guarded) -> PooledText {
+        self.function.stored_text(self.key, backend.max_key_bytes())
     }
 
     #[inline]

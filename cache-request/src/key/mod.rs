@@ -52,6 +52,7 @@ mod owned;
 pub(crate) mod percent;
 mod plain;
 mod pool;
+mod pooled_text;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,7 @@ use serde::Serialize;
 
 pub(crate) use self::owned::{ByHash, Lookup, OwnedKey, PassThrough};
 pub(crate) use self::plain::Plain;
+pub(crate) use self::pooled_text::PooledText;
 use self::{tag::Tag, words::Words, writer::Writer};
 use crate::base::context;
 

@@ -97,19 +97,24 @@ impl Head {
 /// The text of the key with these `words`, which include the client.
 pub(crate) fn render(parts: &Parts, head: &Head, words: &[u64]) -> String {
     let mut out = String::with_capacity(128);
+    write(&mut out, parts, head, words);
+    out
+}
+
+/// Appends the text to `out`.
+pub(crate) fn write(out: &mut String, parts: &Parts, head: &Head, words: &[u64]) {
     let mut reader = Reader::new(words);
 
-    head.write(&mut out, &mut reader);
+    head.write(out, &mut reader);
     if let Some(text) = reader.tagged_bytes(Tag::OwnText) {
         out.push('?');
-        percent::encode(&mut out, text.iter(), percent::readable);
+        percent::encode(out, text.iter(), percent::readable);
     } else if let Some(pieces) = parts.template {
         out.push('?');
-        template(&mut out, &mut reader, pieces);
+        template(out, &mut reader, pieces);
     }
     // A template or own text leaves no values. If any were left, they would still be part of the key.
-    arguments(&mut out, &mut reader, parts.names);
-    out
+    arguments(out, &mut reader, parts.names);
 }
 
 /// Cuts `text` to at most `max_bytes`. The beginning stays readable, and the hash of the whole text follows a `~`.

@@ -5,3 +5,4 @@ mod hits;
 mod keys;
 mod misses;
 mod pages;
+mod redis;

@@ -18,11 +18,16 @@ use std::{
 };
 
 use redis::{
-    Cmd, ConnectionAddr, ConnectionInfo, Pipeline, RedisConnectionInfo, RedisError, RedisResult, Value,
+    ConnectionAddr, ConnectionInfo, Pipeline, RedisConnectionInfo, RedisError, RedisResult, Value,
     io::tcp::socket2::Socket, parse_redis_value,
 };
 
-use super::{live::Live, multiplexed::configure, server::Server, wire::MAX_VALUE_BYTES};
+use super::{
+    live::Live,
+    multiplexed::configure,
+    server::Server,
+    wire::{MAX_VALUE_BYTES, Stored},
+};
 use crate::base::{
     clock::{Nanos, coarse_now, nanos},
     runtime::own,
@@ -68,14 +73,14 @@ impl BlockingConnection {
         Some(Self { info: server.plain()?, connect_limit, idle: Arc::default(), attempted: AtomicU64::new(0) })
     }
 
-    /// Sends `command` and returns what `read` makes of the answer. `None` tells the caller to use the shared connection,
-    /// which is `shared`.
+    /// Asks for a value and returns what `read` makes of the answer. `None` tells the caller to use the shared connection, which is
+    /// `shared`.
     ///
     /// Takes no longer than `limit`.
-    pub(super) fn ask<T>(
+    pub(super) fn get<T>(
         &self,
         shared: &Arc<Live>,
-        command: impl FnOnce() -> Cmd,
+        key: Stored<'_>,
         read: impl FnOnce(Value) -> Option<T>,
         limit: Duration,
     ) -> Option<Result<T, Failure>> {
@@ -94,7 +99,9 @@ impl BlockingConnection {
             return None;
         }
         let begun = Instant::now();
-        let answer = match open.exchange(&command().get_packed_command(), 1, begun, limit) {
+        let mut command = Vec::with_capacity(key.namespace.len() + key.key.len() + 32);
+        key.write_get(&mut command);
+        let answer = match open.exchange(&command, 1, begun, limit) {
             Ok(answer) => answer.into_iter().next().unwrap_or(Value::Nil).extract_error(),
             Err(error) if error.is_timeout() => {
                 shared.health.gave_up(begun.elapsed());

@@ -12,6 +12,7 @@ use super::{
     abandoned_writes::AbandonedWrites,
     health::{Health, Unanswered},
     server::{Connection, Identity},
+    wire::Stored,
 };
 
 /// What all connections of a backend share.
@@ -31,6 +32,10 @@ pub(super) struct Live {
 }
 
 impl Live {
+    pub(super) async fn get(&self, key: Stored<'_>) -> RedisResult<Value> {
+        self.watched(pin!(self.connection.get(key))).await
+    }
+
     /// Sends a command that changes nothing.
     pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
         self.watched(pin!(self.connection.ask(command))).await

@@ -26,10 +26,11 @@ use tokio::time::timeout;
 
 use super::{
     address::Place,
+    driver::Pushes,
     health::Health,
     multiplexed::Multiplexed,
     sentinels::Sentinels,
-    server::{ANSWER_LIMIT, Pushes, Server},
+    server::{ANSWER_LIMIT, Server},
     topology::{self, Id, View, cluster_nodes, cluster_slots},
 };
 
@@ -49,7 +50,7 @@ impl Tracker<'_> {
         let mut command = cmd("CLIENT");
         // With `BCAST`, the server need not remember which client has read which key.
         command.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(self.prefix);
-        command.query_async::<()>(&mut connection.sender()).await?;
+        connection.ask(&command).await?;
         Ok(connection)
     }
 
@@ -144,8 +145,10 @@ async fn ask<T: FromRedisValue>(
     question: Cmd,
     limit: Duration,
 ) -> Result<T, String> {
-    match timeout(limit, question.query_async(&mut connection.sender())).await {
-        Ok(answer) => answer.map_err(|error| server.explain(&error)),
+    match timeout(limit, connection.ask(&question)).await {
+        Ok(answer) => {
+            answer.and_then(|answer| Ok(T::from_redis_value(answer)?)).map_err(|error| server.explain(&error))
+        }
         Err(_) => Err(format!("the server does not answer within {limit:?}")),
     }
 }
@@ -159,7 +162,7 @@ async fn find_masters(
     let asked = nodes.iter().map(|(host, port)| {
         let answer = async move {
             let connection = server.connect(server.address(host, *port)?, &Arc::new(Health::new()), None).await?;
-            topology::masters(cluster_slots().query_async(&mut connection.sender()).await?, host)
+            topology::masters(connection.ask(&cluster_slots()).await?, host)
         };
         timeout(limit, answer)
     });

@@ -6,6 +6,9 @@
 //! - [`wire`]: keys, timeouts and answers as they are on the wire.
 //! - [`health`]: what is known about one connection.
 //! - [`tls`]: encrypts connections.
+//! - [`answers`]: divides what a server sends into its answers.
+//! - [`queue`]: commands on their way, and the calls that wait for their answers.
+//! - [`driver`]: writes the commands of one connection, and hands out the answers.
 //! - [`multiplexed`]: a connection to one server that all callers share.
 //! - [`topology`]: what the nodes of a cluster say about it.
 //! - [`readers`]: ends connections to servers that were replaced, below a near cache.
@@ -21,20 +24,23 @@
 //! - [`builder`]: builds a backend.
 //!
 //! This module has the operations. In a cluster, operations on many keys are one operation for each key, all at once: the client
-//! collects the commands for each node. The crate `redis` has the protocol.
+//! collects the commands for each node. The crate `redis` logs in, encrypts, drives clusters, and parses answers other than values.
 
 mod abandoned_writes;
 mod address;
+mod answers;
 mod backend;
 mod batch;
 mod blocking_connection;
 mod builder;
 mod clear;
+mod driver;
 mod health;
 mod link;
 mod live;
 mod masters;
 mod multiplexed;
+mod queue;
 mod readers;
 mod sentinels;
 mod server;
@@ -60,14 +66,14 @@ impl Backend for RedisBackend {
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let live = self.live().await?;
-        let answer = live.ask(&self.about("GET", key)).await.map_err(|error| self.failed(&error))?;
+        let answer = live.get(self.stored(key)).await.map_err(|error| self.failed(&error))?;
         bytes(answer).ok_or_else(|| self.out_of_step(&live))
     }
 
     fn get_blocking(&self, key: &str, limit: Duration) -> Option<Result<Option<Vec<u8>>, Error>> {
         let blocking_connection = self.blocking_connection.as_ref()?;
         let live = self.links.own(|runtime| self.begin(runtime)).ok()?.up()?;
-        let answer = blocking_connection.ask(&live, || self.about("GET", key), bytes, limit)?;
+        let answer = blocking_connection.get(&live, self.stored(key), bytes, limit)?;
         Some(answer.map_err(|failure| match failure {
             blocking_connection::Failure::Failed(error) => self.failed(&error),
             blocking_connection::Failure::UnexpectedAnswer => self.unexpected_answer(),

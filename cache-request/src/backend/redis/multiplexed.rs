@@ -1,22 +1,12 @@
-//! A connection to one server that all callers share, and the task that drives it.
-//!
-//! The client's task writes all queued commands when it runs, and tokio runs a task that was just woken before tasks that were ready
-//! earlier. So when many callers are ready at once, the command of the first one would be written alone, with a system call and a packet of
-//! its own. Our task yields once each time it is woken, and so writes the commands of all ready callers together.
+//! A connection to one server that all callers share.
 
-use std::{
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use futures_util::future::select_ok;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, RedisResult,
-    aio::{AsyncStream, MultiplexedConnection},
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, Pipeline, ProtocolVersion, PushInfo, PushKind,
+    RedisConnectionInfo, RedisResult, Value,
+    aio::{AsyncStream, MultiplexedConnection, SendError},
     io::tcp::{TcpSettings, socket2::SockRef},
 };
 use tokio::{
@@ -24,45 +14,123 @@ use tokio::{
     task::JoinSet,
 };
 
+use super::{
+    driver::{Driver, Pushes, Socket},
+    health::Health,
+    queue::{Commands, Queue},
+    wire::Stored,
+};
+
+/// The most commands in the queue of an encrypted connection. Further callers wait.
+const QUEUE: usize = 1024;
+
+/// The most bytes that an encrypted connection collects before it writes.
+const GATHERED_BYTES: usize = 64 << 10;
+
 /// A connection to one server. It ends with the last of its clones.
 #[derive(Clone)]
-pub(super) struct Multiplexed {
-    connection: MultiplexedConnection,
-    /// Drives the connection. Empty for an encrypted one, which the client drives by itself.
-    _driver: Arc<JoinSet<()>>,
+pub(super) enum Multiplexed {
+    Plain {
+        queue: Arc<Queue>,
+        _driver: Arc<JoinSet<()>>,
+    },
+    /// The client encrypts, and drives it by itself.
+    Encrypted(MultiplexedConnection),
 }
 
 impl Multiplexed {
-    pub(super) async fn connect(client: &Client, config: AsyncConnectionConfig) -> RedisResult<Self> {
-        if let Some((connection, driver)) = open(client, config.clone()).await? {
-            let mut task = JoinSet::new();
-            task.spawn(after_others(driver));
-            return Ok(Self { connection, _driver: Arc::new(task) });
+    /// Connects. `health` is lost with the connection, and `pushes` is called for each push message: for that the server must speak RESP3.
+    pub(super) async fn connect(client: &Client, health: &Arc<Health>, pushes: Option<Pushes>) -> RedisResult<Self> {
+        if let Some(socket) = open(client).await? {
+            let queue = Arc::default();
+            let mut driver = JoinSet::new();
+            driver.spawn(Driver::new(socket, Arc::clone(&queue), Arc::clone(health), pushes).run());
+            return Ok(Self::Plain { queue, _driver: Arc::new(driver) });
         }
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Self { connection, _driver: Arc::default() })
+        let mut config = unlimited().set_pipeline_buffer_size(QUEUE).set_write_backpressure_boundary(GATHERED_BYTES);
+        if client.get_connection_info().redis_settings().protocol() == ProtocolVersion::RESP3 {
+            // The loss of an unused connection is noticed as well.
+            let health = Arc::clone(health);
+            config = config.set_push_sender(move |push: PushInfo| {
+                if push.kind == PushKind::Disconnection {
+                    health.lose();
+                }
+                if let Some(pushes) = &pushes {
+                    pushes(&push);
+                }
+                Ok::<_, SendError>(())
+            });
+        }
+        client.get_multiplexed_async_connection_with_config(&config).await.map(Self::Encrypted)
     }
 
-    /// A handle that sends commands. It works as long as a clone of `self` exists.
-    pub(super) fn sender(&self) -> MultiplexedConnection {
-        self.connection.clone()
+    pub(super) async fn get(&self, key: Stored<'_>) -> RedisResult<Value> {
+        match self {
+            Self::Plain { queue, .. } => queue.ask(1, |commands| key.write_get(commands.end())).await?.extract_error(),
+            Self::Encrypted(_) => self.ask(&key.get()).await,
+        }
+    }
+
+    pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Plain { queue, .. } => queue.ask(1, append(command.get_packed_command())).await?,
+            Self::Encrypted(connection) => connection.clone().send_packed_command(command).await?,
+        }
+        .extract_error()
+    }
+
+    /// One answer for each command of the pipeline, which may be an error.
+    pub(super) async fn ask_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+        let queue = match self {
+            Self::Plain { queue, .. } => queue,
+            Self::Encrypted(connection) => {
+                return connection.clone().send_packed_commands(pipeline, 0, pipeline.len()).await;
+            }
+        };
+        match pipeline.len() {
+            0 => Ok(Vec::new()),
+            1 => queue.ask(1, append(pipeline.get_packed_pipeline())).await.map(|answer| vec![answer]),
+            several => match queue.ask(several, append(pipeline.get_packed_pipeline())).await? {
+                Value::Array(answers) => Ok(answers),
+                _ => Ok(Vec::new()),
+            },
+        }
     }
 }
 
-/// The future that writes and reads.
-type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+fn append(commands: Vec<u8>) -> impl FnOnce(&mut Commands) + Unpin {
+    |all| all.append(commands)
+}
 
-/// Connects without encryption. `None` if the address needs encryption.
-async fn open(client: &Client, config: AsyncConnectionConfig) -> RedisResult<Option<(MultiplexedConnection, Driver)>> {
+/// The soft limit limits commands, and the caller limits the time to connect.
+fn unlimited() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
+}
+
+/// Connects and logs in without encryption. `None` if the address needs encryption.
+async fn open(client: &Client) -> RedisResult<Option<Socket>> {
     let info = client.get_connection_info();
-    let stream: Pin<Box<dyn AsyncStream + Send + Sync>> = match info.addr() {
-        ConnectionAddr::Tcp(host, port) => Box::pin(tcp(host, *port, info.tcp_settings()).await?),
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) => {
+            let socket = tcp(host, *port, info.tcp_settings()).await?.into_std()?;
+            log_in(info.redis_settings(), TcpStream::from_std(socket.try_clone()?)?).await?;
+            Ok(Some(Box::pin(TcpStream::from_std(socket)?)))
+        }
         #[cfg(unix)]
-        ConnectionAddr::Unix(path) => Box::pin(tokio::net::UnixStream::connect(path).await?),
-        _ => return Ok(None),
-    };
-    let (connection, driver) = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
-    Ok(Some((connection, Box::pin(driver))))
+        ConnectionAddr::Unix(path) => {
+            use tokio::net::UnixStream;
+
+            let socket = UnixStream::connect(path).await?.into_std()?;
+            log_in(info.redis_settings(), UnixStream::from_std(socket.try_clone()?)?).await?;
+            Ok(Some(Box::pin(UnixStream::from_std(socket)?)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Sends the commands that a connection begins with. The client does that, with its own handle of the socket, which it closes.
+async fn log_in(settings: &RedisConnectionInfo, socket: impl AsyncStream + Send + Unpin + 'static) -> RedisResult<()> {
+    MultiplexedConnection::new_with_config(settings, socket, unlimited()).await.map(drop)
 }
 
 /// Connects to the first of the host's addresses that answers.
@@ -84,69 +152,4 @@ pub(super) fn configure(socket: &SockRef<'_>, settings: &TcpSettings) -> io::Res
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(settings.user_timeout())?;
     Ok(())
-}
-
-/// Runs `driver`, and each time it is woken lets all ready tasks run first.
-async fn after_others(driver: impl Future<Output = ()>) {
-    let mut driver = pin!(driver);
-    let mut others_have_run = true;
-    poll_fn(|context| {
-        others_have_run = !others_have_run;
-        if others_have_run {
-            return driver.as_mut().poll(context);
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::{
-        runtime::Builder,
-        sync::{mpsc, oneshot},
-    };
-
-    use super::*;
-
-    /// In a runtime with several threads, a task that was just woken runs before tasks that were ready earlier.
-    #[test]
-    fn all_ready_callers_are_served_at_once() {
-        let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        let rounds = runtime.block_on(async {
-            let (ask, mut asked) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
-            let driver = tokio::spawn(async move {
-                let mut rounds = 0;
-                let serve = async {
-                    let mut round = Vec::new();
-                    while asked.recv_many(&mut round, usize::MAX).await > 0 {
-                        rounds += 1;
-                        round.drain(..).for_each(|answer| answer.send(()).unwrap());
-                    }
-                };
-                after_others(serve).await;
-                rounds
-            });
-            let asking = ask.clone();
-            let caller = move || {
-                let ask = asking.clone();
-                async move {
-                    for _ in 0..10 {
-                        let (answer, answered) = oneshot::channel();
-                        ask.send(answer).unwrap();
-                        answered.await.unwrap();
-                    }
-                }
-            };
-            let all = async move { (0..100).map(|_| tokio::spawn(caller())).collect::<Vec<_>>() };
-            let callers = tokio::spawn(all).await.unwrap();
-            for caller in callers {
-                caller.await.unwrap();
-            }
-            drop(ask);
-            driver.await.unwrap()
-        });
-        assert!(rounds < 20, "{rounds} rounds for 1000 questions");
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_ok};
-use redis::{ConnectionAddr, ErrorKind, RedisResult, cmd};
+use redis::{ConnectionAddr, ErrorKind, FromRedisValue, RedisResult, cmd};
 use tokio::time::timeout;
 
 use super::{multiplexed::Multiplexed, server::Server};
@@ -61,16 +61,17 @@ impl Sentinel {
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
         let kept = match &self.connection {
             // It may be closed by now.
-            Some(connection) => question.query_async(&mut connection.sender()).await.ok(),
+            Some(connection) => connection.ask(&question).await.ok(),
             None => None,
         };
-        let named: Option<(String, u16)> = match kept {
+        let named = match kept {
             Some(named) => named,
             None => {
                 let connection = server.connect_to_sentinel(self.address.clone()).await?;
-                question.query_async(&mut self.connection.insert(connection).sender()).await?
+                self.connection.insert(connection).ask(&question).await?
             }
         };
+        let named = Option::<(String, u16)>::from_redis_value(named)?;
         let unknown = (ErrorKind::MasterNameNotFoundBySentinel, "a sentinel knows no such master");
         let (host, port) = named.ok_or(unknown)?;
         server.address(&host, port)

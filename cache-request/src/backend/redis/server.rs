@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, RedisResult, Value,
+    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline,
+    ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult, Value,
     aio::ConnectionLike,
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
@@ -14,19 +14,18 @@ use redis::{
 
 use super::{
     address::{Address, Login, Place},
+    driver::Pushes,
     health::Health,
     multiplexed::Multiplexed,
     readers::Readers,
     tls::Tls,
+    wire::Stored,
 };
 
 /// How long a server may take to answer `PING` before its connection is given up.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// The most commands in the queue of a connection. Further callers wait.
-const QUEUE: usize = 1024;
-
-/// The most bytes that a connection collects before it writes.
+/// The most bytes that a cluster's client collects before it writes.
 const GATHERED_BYTES: usize = 64 << 10;
 
 /// The server or servers to connect to. It has no `Debug`, so that no password is shown.
@@ -86,13 +85,13 @@ impl Server {
         health: &Arc<Health>,
         pushes: Option<Pushes>,
     ) -> RedisResult<Multiplexed> {
-        one(Client::open(info(address, &self.at)?)?, &self.at, health, pushes).await
+        Multiplexed::connect(&Client::open(info(address, &self.at)?)?, health, pushes).await
     }
 
     /// Connects to one of its sentinels.
     pub(super) async fn connect_to_sentinel(&self, address: ConnectionAddr) -> RedisResult<Multiplexed> {
         let at = with_login(RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2), &self.sentinel_login);
-        one(Client::open(info(address, &at)?)?, &at, &Arc::new(Health::new()), None).await
+        Multiplexed::connect(&Client::open(info(address, &at)?)?, &Arc::new(Health::new()), None).await
     }
 
     /// The text of an error, without passwords.
@@ -116,9 +115,6 @@ impl Server {
         text
     }
 }
-
-/// Called for each push message of a server.
-pub(super) type Pushes = Arc<dyn Fn(&PushInfo) + Send + Sync>;
 
 /// Connects for one link.
 pub(super) struct Connector {
@@ -172,38 +168,10 @@ impl Connector {
                 };
                 let client = sentinels.async_get_client().await?;
                 readers.note(Some(client.get_connection_info().addr()), health);
-                one(client, at, health, None).await.map(Connection::One)
+                Multiplexed::connect(&client, health, None).await.map(Connection::One)
             }
         }
     }
-}
-
-async fn one(
-    client: Client,
-    at: &RedisConnectionInfo,
-    health: &Arc<Health>,
-    pushes: Option<Pushes>,
-) -> RedisResult<Multiplexed> {
-    // The soft limit limits commands, and the caller limits the time to connect.
-    let mut config = AsyncConnectionConfig::new()
-        .set_connection_timeout(None)
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(QUEUE)
-        .set_write_backpressure_boundary(GATHERED_BYTES);
-    if at.protocol() == ProtocolVersion::RESP3 {
-        // The loss of an unused connection is noticed as well.
-        let health = Arc::clone(health);
-        config = config.set_push_sender(move |push: PushInfo| {
-            if push.kind == PushKind::Disconnection {
-                health.lose();
-            }
-            if let Some(pushes) = &pushes {
-                pushes(&push);
-            }
-            Ok::<_, redis::aio::SendError>(())
-        });
-    }
-    Multiplexed::connect(&client, config).await
 }
 
 fn cluster(hosts: &[(String, u16)], at: &RedisConnectionInfo, tls: Option<&Tls>) -> RedisResult<ClusterClient> {
@@ -316,9 +284,16 @@ pub(super) enum Connection {
 }
 
 impl Connection {
+    pub(super) async fn get(&self, key: Stored<'_>) -> RedisResult<Value> {
+        match self {
+            Self::One(connection) => connection.get(key).await,
+            Self::Cluster(_) => self.ask(&key.get()).await,
+        }
+    }
+
     pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
         match self {
-            Self::One(connection) => connection.sender().send_packed_command(command).await?.extract_error(),
+            Self::One(connection) => connection.ask(command).await,
             Self::Cluster(connection) => command.query_async(&mut connection.clone()).await,
         }
     }
@@ -326,7 +301,7 @@ impl Connection {
     /// One answer for each command of the pipeline, which may be an error. In a cluster, all commands must be about one slot.
     pub(super) async fn ask_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         match self {
-            Self::One(connection) => connection.sender().send_packed_commands(pipeline, 0, pipeline.len()).await,
+            Self::One(connection) => connection.ask_all(pipeline).await,
             Self::Cluster(connection) => connection.clone().req_packed_commands(pipeline, 0, pipeline.len()).await,
         }
     }
@@ -336,7 +311,7 @@ impl Connection {
         let Self::One(connection) = self else { return Ok(Greeting::default()) };
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("CLIENT").arg("INFO").cmd("CONFIG").arg("GET").arg("proto-max-bulk-len");
-        let mut told = connection.sender().send_packed_commands(&pipeline, 0, 2).await?.into_iter();
+        let mut told = connection.ask_all(&pipeline).await?.into_iter();
         let mut next = || told.next().unwrap_or(Value::Nil);
         let about_us = String::from_redis_value(next()).unwrap_or_default();
         let limits = HashMap::<String, usize>::from_redis_value(next()).unwrap_or_default();
@@ -350,10 +325,9 @@ impl Connection {
     /// Whether the server answers `PING`, with `PONG` or with an error such as a missing permission.
     pub(super) async fn answers(&self) -> bool {
         match self {
-            Self::One(connection) => match connection.sender().send_packed_command(&redis::cmd("PING")).await {
-                Ok(Value::SimpleString(pong)) => pong == "PONG",
-                Ok(answer) => matches!(answer, Value::ServerError(_)),
-                Err(_) => false,
+            Self::One(connection) => match connection.ask(&redis::cmd("PING")).await {
+                Ok(answer) => answer == Value::SimpleString("PONG".to_owned()),
+                Err(error) => error.code().is_some(),
             },
             // The client watches the connections to the nodes by itself.
             Self::Cluster(_) => true,

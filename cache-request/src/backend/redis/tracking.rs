@@ -22,10 +22,11 @@ use tokio::{
 };
 
 use super::{
+    driver::Pushes,
     health::Health,
     link::pause,
     masters::{Masters, Tracker},
-    server::{Pushes, Server},
+    server::Server,
 };
 use crate::{Error, backend::Changes, base::runtime::own};
 

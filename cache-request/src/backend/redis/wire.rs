@@ -2,7 +2,7 @@
 
 use std::{io::Write, time::Duration};
 
-use redis::{RedisWrite, ToRedisArgs, Value};
+use redis::{Cmd, RedisWrite, ToRedisArgs, Value, cmd};
 
 /// The largest value that is sent, in bytes: the default of a server's `proto-max-bulk-len`. A server closes the connection for a larger
 /// one, and all calls over that connection fail.
@@ -51,6 +51,25 @@ impl Expiry {
 pub(super) struct Stored<'a> {
     pub(super) namespace: &'a str,
     pub(super) key: &'a str,
+}
+
+impl Stored<'_> {
+    pub(super) fn get(self) -> Cmd {
+        let mut command = cmd("GET");
+        command.arg(self);
+        command
+    }
+
+    /// Appends a `GET` as it is sent, without the allocations of a command.
+    pub(super) fn write_get(self, out: &mut Vec<u8>) {
+        let Self { namespace, key } = self;
+        let length = namespace.len() + 1 + key.len();
+        // It writes to memory, which does not fail.
+        let _ = write!(out, "*2\r\n$3\r\nGET\r\n${length}\r\n");
+        for part in [namespace, ":", key, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
 }
 
 impl ToRedisArgs for Stored<'_> {

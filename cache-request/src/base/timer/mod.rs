@@ -5,13 +5,25 @@ mod notes;
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
+use super::process::Process;
+
 #[cfg(not(shuttle))]
-pub(crate) use self::notes::sleep;
+pub(crate) use self::notes::{sleep, sleep_in};
 
 /// A model has no time: nothing in it takes too long.
 #[cfg(shuttle)]
 pub(crate) async fn sleep(_: Duration) {
     std::future::pending::<()>().await;
+}
+
+#[cfg(shuttle)]
+async fn sleep_in(_: Process, limit: Duration) {
+    sleep(limit).await;
+}
+
+/// As [`with_limit`], for a caller that knows the process it is first polled in.
+pub(crate) async fn with_limit_in<T>(process: Process, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    before(sleep_in(process, limit), future).await
 }
 
 /// The output of `future`, or `None` if that takes longer than `limit`.

@@ -23,7 +23,7 @@ use once_cell::sync::OnceCell;
 use crate::base::{
     clock::{Clock, NEVER, Nanos},
     panic::catch_panic,
-    process::PerProcess,
+    process::{PerProcess, Process},
     sync::lock,
 };
 
@@ -32,11 +32,16 @@ pub(crate) fn sleep(duration: Duration) -> Sleep {
     Sleep { timer: None, duration, note: None }
 }
 
+/// As [`sleep`], if it is first polled in this process.
+pub(crate) fn sleep_in(process: Process, duration: Duration) -> Sleep {
+    Sleep { timer: Some(timer(process)), duration, note: None }
+}
+
 /// The timer of this process. A child's timer has a thread of its own, as a fork copies none.
-fn timer() -> &'static Timer {
+fn timer(process: Process) -> &'static Timer {
     static TIMER: PerProcess<Timer> = PerProcess::new();
 
-    TIMER.get(Timer::new)
+    TIMER.of(process, Timer::new)
 }
 
 /// The number of maps that the notes are divided among, by the threads that make them, to keep contention low.
@@ -51,11 +56,15 @@ struct Timer {
 
 #[derive(Default)]
 struct Notes {
-    /// By deadline and number.
+    /// By deadline and number. From the first note on it also has [`LAST`], since a map that becomes empty frees its memory, and
+    /// the next note of a lone caller would allocate it again.
     wakers: BTreeMap<(Nanos, u64), Waker>,
     /// How many notes there have been.
     numbers: u64,
 }
+
+/// The place of a waker that is never woken, after all others.
+const LAST: (Nanos, u64) = (NEVER, 0);
 
 /// What [`sleep`] returns.
 pub(crate) struct Sleep {
@@ -102,6 +111,9 @@ impl Timer {
     fn note(&self, until: Nanos) -> Note {
         let shard = shard();
         let mut notes = lock(&self.shards[shard]);
+        if notes.numbers == 0 {
+            notes.wakers.insert(LAST, Waker::noop().clone());
+        }
         notes.numbers += 1;
         Note { until, shard, number: notes.numbers }
     }
@@ -164,7 +176,7 @@ impl Future for Sleep {
         if self.note.map_or(duration.is_zero(), |note| note.until <= now()) {
             return Poll::Ready(());
         }
-        let timer = *self.timer.get_or_insert_with(timer);
+        let timer = *self.timer.get_or_insert_with(|| timer(Process::this()));
         let (Some(thread), Some(waker)) = (timer.thread(), catch_panic(|| context.waker().clone())) else {
             return Poll::Ready(());
         };
@@ -211,7 +223,7 @@ mod tests {
     }
 
     fn notes(timer: &Timer) -> usize {
-        timer.shards.iter().map(|shard| lock(shard).wakers.len()).sum()
+        timer.shards.iter().map(|shard| lock(shard).wakers.keys().filter(|place| **place != LAST).count()).sum()
     }
 
     fn wait_until(is_so: impl Fn() -> bool) {

@@ -19,7 +19,7 @@ use crate::{
     base::panic::catch_panic,
     codec::TypeInfo,
     key::{
-        Key,
+        Key, PooledText,
         text::{self, Head, Naming, Parts, Path},
     },
     stats::{Counters, FunctionStats},
@@ -88,6 +88,14 @@ impl<V> Function<V> {
     /// The text of `key`, as backends and logs see it.
     pub(crate) fn key_text(&self, key: &Key) -> String {
         text::render(&self.parts, self.name.head(), key.words())
+    }
+
+    /// The text of `key` under which a backend stores its value, cut to `max_bytes`.
+    pub(crate) fn stored_text(&self, key: &Key, max_bytes: usize) -> PooledText {
+        PooledText::of(|mut text| {
+            text::write(&mut text, &self.parts, self.name.head(), key.words());
+            text::shorten(text, max_bytes)
+        })
     }
 
     /// What is known of the type of the function's values.
