@@ -8,6 +8,7 @@ use std::{
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
+        mpsc,
     },
     task::{Context, Poll, Waker},
     thread,
@@ -32,6 +33,8 @@ pub(crate) struct Case {
     /// Makes what `run` is to find.
     prepare: fn(),
     run: fn(),
+    /// How many other threads have made calls, and are still there.
+    others: usize,
     /// A hit on one key that all threads ask for. Its value is cloned without an allocation, as memory that is freed by one thread may
     /// come to the other one.
     pub(crate) hot: Option<fn()>,
@@ -53,15 +56,19 @@ const UNBOUNDED: u64 = u64::MAX;
 const fn hit(name: &'static str, run: fn(), hot: Option<fn()>) -> Case {
     // So many rounds of reads that no entry counts further visits.
     let prepare = run;
-    Case { name, calls: KEYS * ROUNDS, bodies: 0, room: UNBOUNDED, prepare, run, hot }
+    Case { name, calls: KEYS * ROUNDS, bodies: 0, room: UNBOUNDED, prepare, run, others: 0, hot }
 }
 
 const fn miss(name: &'static str, room: u64, prepare: fn(), run: fn()) -> Case {
-    Case { name, calls: MISSES, bodies: MISSES, room, prepare, run, hot: None }
+    Case { name, calls: MISSES, bodies: MISSES, room, prepare, run, others: 0, hot: None }
 }
 
-pub(crate) static CASES: [Case; 13] = [
+pub(crate) static CASES: [Case; 14] = [
     hit("hit, fn(u64) -> u64", || hits(number), Some(|| _ = black_box(number(0)))),
+    Case {
+        others: 16,
+        ..hit("hit, fn(u64) -> u64, beside 16 threads", || hits(number), Some(|| _ = black_box(number(0))))
+    },
     hit("hit, fn(u64) -> Arc<String>", || hits(shared), Some(|| drop(shared(0)))),
     hit("hit, fn(u64) -> String", || hits(string), None),
     hit("hit, fn(&str, u32, &str) -> Vec<u64>", || hits(by_number), Some(|| _ = black_box(length("LAX", 1, "AA")))),
@@ -80,6 +87,7 @@ pub(crate) static CASES: [Case; 13] = [
         room: UNBOUNDED,
         prepare: || calls(number, 0..MISSES),
         run: || calls(|key| assert!(number_cache(key).invalidate().expect("memory has no faults")), 0..MISSES),
+        others: 0,
         hot: None,
     },
     hit(
@@ -200,6 +208,18 @@ impl Case {
     fn install(&self) {
         let cache = Cache::builder().max_bytes(BYTES).max_entries(self.room).build().expect("no option is wrong");
         install(cache).expect("this is the first use");
+        let (done, wait) = mpsc::channel();
+        for _ in 0..self.others {
+            let (done, hot) = (done.clone(), self.hot);
+            thread::spawn(move || {
+                hot.expect("only hits have others beside them")();
+                done.send(()).expect("the first thread waits");
+                loop {
+                    thread::park();
+                }
+            });
+            wait.recv().expect("the other thread makes its calls");
+        }
     }
 
     /// Makes the calls that are counted, in [`measured`].
