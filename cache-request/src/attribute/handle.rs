@@ -21,7 +21,7 @@ use crate::{
         description::Instance,
         function::Placement,
         policy::Policy,
-        run::{self, Ahead, Run},
+        run::{self, Run, Start},
         source::Source,
         value::ValueOf,
     },
@@ -115,13 +115,13 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
     }
 
     /// Begins the call.
-    fn begin(&self, wanted: Wanted) -> Result<Run<'_, R, V>, Ahead<'_, R, V>> {
+    fn begin(&self, wanted: Wanted) -> Start<'_, R, V> {
         match (self.call(), wanted) {
             (Some(call), Wanted::Answer) => run::begin(call),
-            (Some(call), Wanted::NewValue) => Err(run::begin_refresh(call)),
+            (Some(call), Wanted::NewValue) => Start::Waits(run::begin_refresh(call)),
             (None, _) => {
                 self.uncached();
-                Ok(Run::UNCACHED)
+                Start::Runs(Run::UNCACHED)
             }
         }
     }

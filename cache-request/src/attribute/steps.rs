@@ -10,7 +10,7 @@ use std::{
 
 use crate::engine::{
     body::{Around, Body},
-    run::{Ahead, Begun, Run},
+    run::{Ahead, Begun, Run, Start},
     source::Source,
     value::ValueOf,
 };
@@ -25,6 +25,7 @@ pub(super) trait Steps<R>: Unpin {
 }
 
 /// The step that a call is at. What it may have to await besides its body is in a box, so that its future is small.
+#[expect(clippy::large_enum_variant, reason = "a box would cost each miss an allocation")]
 enum At<'a, R, V, Over, Store> {
     Start,
     Waits(Pin<Box<Over>>),
@@ -41,16 +42,14 @@ struct Call<'a, R, V, Begin, Over, Store> {
 }
 
 /// The steps of the call that `begin` begins.
-pub(super) fn steps<'a, R: 'a, V: ValueOf<R>>(
-    begin: impl Fn() -> Result<Run<'a, R, V>, Ahead<'a, R, V>> + Unpin,
-) -> impl Steps<R> {
+pub(super) fn steps<'a, R: 'a, V: ValueOf<R>>(begin: impl Fn() -> Start<'a, R, V> + Unpin) -> impl Steps<R> {
     Call { at: At::Start, begin, over: Ahead::over, store: Run::store_and_return }
 }
 
 impl<'a, R, V, Begin, Over, Store> Steps<R> for Call<'a, R, V, Begin, Over, Store>
 where
     V: ValueOf<R>,
-    Begin: Fn() -> Result<Run<'a, R, V>, Ahead<'a, R, V>> + Unpin,
+    Begin: Fn() -> Start<'a, R, V> + Unpin,
     Over: Future<Output = Begun<'a, R, V>>,
     Store: Future<Output = R>,
 {
@@ -62,8 +61,8 @@ where
         loop {
             self.at = match &mut self.at {
                 At::Start => match (self.begin)() {
-                    Ok(run) => runs(run),
-                    Err(ahead) => At::Waits(Box::pin((self.over)(ahead))),
+                    Start::Runs(run) => runs(run),
+                    Start::Waits(ahead) => At::Waits(Box::pin((self.over)(ahead))),
                 },
                 At::Waits(over) => match ready!(over.as_mut().poll(context)) {
                     Begun::Answered(answer, source) => {

@@ -28,10 +28,10 @@ use crate::{
 };
 
 /// Begins a call that found nothing in memory: joins the flight of its key. Its body runs at once if it leads and there is no backend.
-pub(crate) fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R, V>, Ahead<'_, R, V>> {
+pub(crate) fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Start<'_, R, V> {
     match call.join() {
-        Join::Leader(leader) if call.backend().is_none() => Ok(Led::after_miss(call, leader)),
-        joined => Err(Ahead::Joined(call, joined)),
+        Join::Leader(leader) if call.backend().is_none() => Start::Runs(Led::after_miss(call, leader)),
+        joined => Start::Waits(Ahead::Joined(call, joined)),
     }
 }
 
@@ -40,6 +40,14 @@ pub(crate) fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R,
 pub(crate) fn begin_refresh<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Ahead<'_, R, V> {
     let (fence, leader) = call.engine.flights.supersede(&call.caller());
     Ahead::Superseded(call, fence, leader)
+}
+
+/// What a call does first.
+pub(crate) enum Start<'a, R, V> {
+    /// Its body runs.
+    Runs(Run<'a, R, V>),
+    /// It awaits something else before.
+    Waits(Ahead<'a, R, V>),
 }
 
 /// How far a call is before its body, when it has awaited what is [`Ahead`].

@@ -38,7 +38,7 @@ const SHARED: usize = STRIPES - 1;
 
 /// One function's counters, in stripes. Each of the first threads owns a stripe and increments it without a locked
 /// instruction. All other threads share the last stripe.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Counters {
     stripes: Box<[Stripe; STRIPES]>,
     /// By [`ErrorKind`]. Faults are rare, so all threads share these, apart from the cache lines that a hit touches.
@@ -48,12 +48,6 @@ pub(crate) struct Counters {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Stripe([AtomicU64; COUNTS]);
-
-impl Default for Counters {
-    fn default() -> Self {
-        Self { stripes: Box::default(), faults: Box::default() }
-    }
-}
 
 impl Counters {
     #[inline]
