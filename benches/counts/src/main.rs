@@ -1,7 +1,8 @@
 //! Counts what a call does, and compares the counts with their bounds: `scripts/counts`.
 //!
-//! A count is the same on every machine, so a bound on it can be checked where a bound on time cannot. Each case runs in a process of
-//! its own, under valgrind. Its keys are hashed with a seed of that process, so counts of many calls are divided by their number.
+//! A count does not depend on the load of the machine, so a bound on it can be checked where a bound on time cannot. Each case runs in a
+//! process of its own, under valgrind. Its keys are hashed with a seed of that process, so counts of many calls are divided by their
+//! number.
 
 mod bounds;
 mod callgrind;
