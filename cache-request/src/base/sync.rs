@@ -54,18 +54,18 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The guard, even if a thread panicked while it held the lock. This crate's locks never guard half-changed data.
 pub(crate) fn unpoisoned<Guard>(locked: LockResult<Guard>) -> Guard {
-    #[cfg(test)]
+    #[cfg(all(test, not(shuttle)))]
     TAKEN.with(|taken| taken.set(taken.get() + 1));
     locked.unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 std::thread_local! {
     static TAKEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// How many locks `code` takes on this thread, other than those of concurrent maps.
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 pub(crate) fn locks_taken(code: impl FnOnce()) -> usize {
     let before = TAKEN.get();
     code();

@@ -1,5 +1,7 @@
 //! The state machine by itself, in every order of its steps.
 
+use std::sync::LazyLock;
+
 use super::{
     super::{Caller, Fence, FlightKey, FlightLimits, Flights, Join, Leader, Memory, Outcome, Running, Shared},
     *,
@@ -11,15 +13,18 @@ use crate::{
         panic::PanicSafe,
         sync::{Mutex, lock},
     },
-    key::Lookup,
     store::{Limits, Put, RemovalCause, Table},
 };
 
-const KEY: FlightKey<'_> = FlightKey { function: 0, key: Lookup { hash: 7, words: &[7] } };
+static KEY: LazyLock<Key> = LazyLock::new(|| key(7));
+
+fn flight_key() -> FlightKey<'static> {
+    FlightKey { function: 0, key: KEY.lookup() }
+}
 
 /// A caller that asks for no value.
 fn caller() -> Caller<'static> {
-    Caller { key: KEY, table: None, blocks: false }
+    Caller { key: flight_key(), table: None, blocks: false }
 }
 
 fn flights() -> Flights {
@@ -53,13 +58,13 @@ impl Places {
 
     /// Lands with a value. Returns whether it was kept.
     fn land(&self, leader: &mut Leader<'_>, value: u32) -> bool {
-        let land = |running: &mut Running| leader.land(running, KEY.key.words);
+        let land = |running: &mut Running| leader.land(running, KEY.words());
         let value = PanicSafe::new(value);
-        matches!(self.flights.memory.put_if(&self.table, &KEY.key, value, NEVER, 0, land), Put::Stored)
+        matches!(self.flights.memory.put_if(&self.table, &KEY.lookup(), value, NEVER, 0, land), Put::Stored)
     }
 
     fn in_memory(&self) -> Option<u32> {
-        self.table.read(&KEY.key, || 0, |value, _| *value)
+        self.table.read(&KEY.lookup(), || 0, |value, _| *value)
     }
 }
 
@@ -125,8 +130,8 @@ fn assert_nothing_stays(
         let invalidator = thread::spawn({
             let places = Arc::clone(&places);
             move || {
-                heed(places.flights.fence(KEY));
-                places.flights.memory.remove(&places.table, &KEY.key, RemovalCause::Invalidated);
+                heed(places.flights.fence(flight_key()));
+                places.flights.memory.remove(&places.table, &KEY.lookup(), RemovalCause::Invalidated);
                 *lock(&places.backend) = None;
             }
         });
