@@ -4,6 +4,7 @@
 //! does not stop the parsing of the next.
 
 mod contradictions;
+mod spans;
 mod vary;
 
 use std::time::Duration;
@@ -18,8 +19,11 @@ use syn::{
     spanned::Spanned,
 };
 
-use self::vary::vary;
 pub(crate) use self::vary::{Extra, ExtraValue, FieldKind};
+use self::{
+    spans::{share, span},
+    vary::vary,
+};
 use crate::{
     errors::Errors,
     names,
@@ -41,9 +45,17 @@ macro_rules! argument {
 }
 
 /// All arguments of the attribute.
-const ARGUMENTS: [Argument; 21] = [
+const ARGUMENTS: [Argument; 29] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
+    argument!("timeout_err", After::Equals("timeout_err = 5"), timeout_err, span),
+    argument!("stale", After::Equals("stale = 60"), stale, span),
+    argument!("stale_if_error", After::Equals("stale_if_error = \"1h\""), stale_if_error, span),
+    argument!("early", After::Equals("early = 0.9"), early, share),
+    argument!("foreground", After::Nothing, foreground, flag),
+    argument!("retry", After::Equals("retry = 1"), retry, span),
+    argument!("jitter", After::Equals("jitter = 0.1"), jitter, share),
+    argument!("idle", After::Equals("idle = 60"), idle, span),
     argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
     argument!("vary", After::Parenthesis("vary(lang = lang())"), vary, vary),
     argument!("key", After::Equals("key = \"article:{id}\""), key, own_key),
@@ -102,6 +114,14 @@ pub(crate) type Slot<T> = Option<Given<T>>;
 pub(crate) struct Args {
     pub(crate) timeout: Slot<Timeout>,
     pub(crate) timeout_with: Slot<Expr>,
+    pub(crate) timeout_err: Slot<Timeout>,
+    pub(crate) stale: Slot<Timeout>,
+    pub(crate) stale_if_error: Slot<Timeout>,
+    pub(crate) early: Slot<Expr>,
+    pub(crate) foreground: Slot<bool>,
+    pub(crate) retry: Slot<Timeout>,
+    pub(crate) jitter: Slot<Expr>,
+    pub(crate) idle: Slot<Timeout>,
     pub(crate) skip: Slot<Vec<Ident>>,
     pub(crate) vary: Slot<Vec<Extra>>,
     pub(crate) key: Slot<OwnKey>,
@@ -221,7 +241,7 @@ fn unknown_argument(unknown: &str) -> String {
 }
 
 /// Names of arguments in other caches, and the names here.
-const ELSEWHERE: [(&[&str], &str); 13] = [
+const ELSEWHERE: [(&[&str], &str); 16] = [
     (
         &["time", "ttl", "expire", "expires", "expiry", "ttl_millis", "max_age"],
         "write `timeout = 300` (seconds) or `timeout = \"250ms\"`",
@@ -248,7 +268,13 @@ const ELSEWHERE: [(&[&str], &str); 13] = [
         "the program chooses the backend when it starts: `CACHE_URL` or `install`, and `cache = \"…\"` names another cache",
     ),
     (&["with_cached_flag"], "the companion's handle says where an answer came from: `call_traced()`"),
-    (&["refresh", "time_refresh"], "a hit does not prolong a timeout"),
+    (
+        &["refresh", "time_refresh", "sliding", "time_to_idle", "tti"],
+        "a hit does not prolong a timeout; `idle = 60` drops values that are not read",
+    ),
+    (&["stale_while_revalidate", "swr", "grace"], "write `stale = 60`"),
+    (&["fail_safe", "stale_on_error", "result_fallback"], "write `stale_if_error = \"1h\"`"),
+    (&["eager", "eager_refresh", "early_expiration", "beta"], "write `early = 0.9`"),
     (&["unbound", "unlimited"], "memory is always bounded; `timeout = never` keeps values until they are evicted"),
 ];
 

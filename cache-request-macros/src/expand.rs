@@ -6,6 +6,7 @@
 mod body;
 mod handle;
 mod key;
+mod replacing;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -14,7 +15,7 @@ use syn::{FnArg, GenericParam, Pat, Type, spanned::Spanned};
 use self::handle::{handle, hit, nameable, prepared, prepared_names};
 use crate::{
     names,
-    plan::{self, Plan},
+    plan::{self, Plan, Replacement},
     signature::{self, Kind, Signature},
 };
 
@@ -73,6 +74,7 @@ pub(crate) fn expand(plan: &Plan) -> TokenStream {
     let hidden_name = hidden_name(signature);
     let call = call_of(signature, &companion_path(signature, &hidden_name), Some(prepared_names()));
     let caller = caller(plan, &quote!(#prepared #hit), &call, false);
+    let replacing = replacing::function(plan);
     let companion =
         returns_handle(plan, &documented, &vis.to_token_stream(), &companion_name, None, &quote!({ #prepared #call }));
     let hidden = returns_handle(
@@ -83,7 +85,7 @@ pub(crate) fn expand(plan: &Plan) -> TokenStream {
         Some(prepared_names()),
         &handle,
     );
-    quote!(#caller #companion #hidden)
+    quote!(#caller #companion #hidden #replacing)
 }
 
 /// A block with the span for errors about the cached type.
@@ -107,17 +109,24 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
             Some(signature::outer(attribute))
         }
     });
+    let private = private(plan);
     let call = if first.is_empty() { quote!(call) } else { quote!(answer) };
+    let replaces = !first.is_empty() && plan.replacement == Replacement::Background;
     let polled = match &plan.args.detach {
         // At the argument, as the feature of that name may be missing.
         Some(detach) if detach.value => {
             let detached = Ident::new("answer_detached", detach.name.ident.span());
-            quote!(#first #handle.#detached().await)
+            let answered = quote!(#handle.#detached().await);
+            if replaces { answered_now(plan, first, &answered) } else { quote!(#first #answered.0) }
         }
         _ if first.is_empty() => quote!(::core::pin::pin!(#handle).call().await),
-        _ => quote!(#first ::core::pin::pin!(#handle).answer().await.0),
+        _ if replaces => {
+            answered_now(plan, first, &quote!(#private::answer_now(::core::pin::pin!(#handle).answer_now().await)))
+        }
+        _ => quote!(#first #private::answer(::core::pin::pin!(#handle).#call().await)),
     };
     let body = match kind {
+        Kind::Plain if replaces => answered_now(plan, first, &quote!(#handle.answer_now())),
         Kind::Plain => quote!(#first #handle.#call()),
         Kind::Async => polled,
         // The arguments wait in the future, and the handle is made where it is polled: a finished handle would be moved
@@ -129,6 +138,34 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
         #(#attrs)*
         #[allow(clippy::used_underscore_binding)]
         #vis #sig { #body }
+    }
+}
+
+/// A call that found nothing in memory, and is told if a value of the backend is due to be replaced.
+///
+/// ```text
+/// // output
+/// site; key; hit;
+/// let spare_b = Spare::spare(&b);
+/// let spare_key = key.clone();
+/// let (answer, is_due) = __f_cache_body::<T>(a, b, site, key).answer_now();
+/// if is_due { __f_cache_replace::<T>(Ownable::own(a), spare_b, site, spare_key); }
+/// answer
+/// ```
+fn answered_now(plan: &Plan, first: &TokenStream, answered: &TokenStream) -> TokenStream {
+    let [answer_, is_due_, spare_key_] = ["answer", "is_due", "spare_key"].map(names::local);
+    let [_, key_] = prepared_names();
+    let spares = replacing::spares(plan);
+    let begin = replacing::begin(plan, true, &quote!(#spare_key_));
+    quote! {
+        #first
+        #spares
+        let #spare_key_ = #key_.clone();
+        let (#answer_, #is_due_) = #answered;
+        if #is_due_ {
+            #begin
+        }
+        #answer_
     }
 }
 
@@ -194,6 +231,12 @@ fn call_of(signature: &Signature, path: &TokenStream, more: Option<[Ident; 2]>) 
     quote!(#path (#(#arguments),*))
 }
 
+/// A call of the function that holds the body, with these arguments.
+fn call_path_of(path: &TokenStream, arguments: impl Iterator<Item = TokenStream>) -> TokenStream {
+    let prepared = prepared_names();
+    quote!(#path (#(#arguments,)* #(#prepared),*))
+}
+
 fn companion_name(signature: &Signature) -> Ident {
     let name = &signature.function.sig.ident;
     format_ident!("{}", names::companion(name), span = name.span())
@@ -249,9 +292,18 @@ fn returns_handle(
     };
     sig.output = syn::ReturnType::Type(<syn::Token![->]>::default(), Box::new(Type::Verbatim(returned)));
     let carried = function.attrs.iter().filter_map(signature::carried);
-    // The compiler has already applied these lints to the function's own signature.
+    let lints = lints();
     quote! {
         #doc
+        #lints
+        #(#carried)*
+        #vis #sig #body
+    }
+}
+
+/// The compiler has already applied these lints to the function's own signature.
+fn lints() -> TokenStream {
+    quote! {
         #[allow(
             dead_code,
             unreachable_pub,
@@ -267,8 +319,6 @@ fn returns_handle(
             clippy::used_underscore_binding,
             clippy::wrong_self_convention
         )]
-        #(#carried)*
-        #vis #sig #body
     }
 }
 

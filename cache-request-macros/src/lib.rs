@@ -11,6 +11,7 @@ mod args;
 mod errors;
 mod expand;
 mod names;
+mod owned;
 mod pattern;
 mod plan;
 mod renamed;

@@ -21,6 +21,11 @@ pub(crate) fn hidden(function: &Ident) -> String {
     format!("__{}_body", companion(function))
 }
 
+/// The name of the hidden function that begins a body in the background.
+pub(crate) fn replacing(function: &Ident) -> String {
+    format!("__{}_replace", companion(function))
+}
+
 /// A local variable of the expansion. Hygiene hides it from the user's code. But `let` cannot shadow a unit struct or a constant, so it has
 /// a name that no item has.
 pub(crate) fn local(name: &str) -> Ident {

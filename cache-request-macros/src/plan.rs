@@ -7,7 +7,7 @@ use syn::{Attribute, Expr, Type, spanned::Spanned};
 use crate::{
     args::{Args, Extra, ExtraValue, FieldKind, Given, HandleArg, OwnKey, is_set},
     errors::Errors,
-    names,
+    names, owned,
     signature::{Argument, Binding, Kind, Signature, mentions},
     template::{Placeholder, Template},
     types,
@@ -19,6 +19,17 @@ pub(crate) struct Plan {
     pub(crate) signature: Signature,
     pub(crate) key: KeyPlan,
     pub(crate) companion: bool,
+    pub(crate) replacement: Replacement,
+}
+
+/// Who runs the body for a value that may still be returned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replacement {
+    /// There are no such values.
+    Never,
+    /// One of the callers.
+    Foreground,
+    Background,
 }
 
 /// What the key is made of.
@@ -62,13 +73,14 @@ pub(crate) fn join(mut args: Args, mut signature: Signature, errors: &mut Errors
     receiver(&args, &signature, errors);
     answer(&args, &signature, errors);
     detached(&args, &signature, errors);
+    let replacement = replacement(&args, &signature, errors);
     let key = match args.key.take().map(|key| key.value) {
         None => KeyPlan::Parts { parts: parts(&args, &signature, errors), pieces: None },
         Some(OwnKey::Template(template)) => template_key(template, &signature, errors),
         Some(OwnKey::Function(function)) => KeyPlan::Function { function, references: references(&args, &signature) },
     };
     let companion = has_companion(&args, &signature);
-    Plan { args, signature, key, companion }
+    Plan { args, signature, key, companion, replacement }
 }
 
 /// The library's module for the expansion, at a place.
@@ -169,6 +181,38 @@ fn detached(args: &Args, signature: &Signature, errors: &mut Errors) {
     }
 }
 
+/// A body in the background owns its arguments.
+fn replacement(args: &Args, signature: &Signature, errors: &mut Errors) -> Replacement {
+    let Some(given) = args.stale.as_ref().map(|given| &given.name).or(args.early.as_ref().map(|given| &given.name))
+    else {
+        return Replacement::Never;
+    };
+    if is_set(&args.foreground) {
+        return Replacement::Foreground;
+    }
+    let message = "a new value is made in the background, where the body must own this argument; take an owned value or a plain \
+                   reference to one, or write `foreground`, so that one of the callers makes it";
+    for argument in &signature.arguments {
+        if let Some(place) = owned::unownable(&argument.ty) {
+            errors.at(place, message);
+        }
+        if types::opaque(&argument.ty).is_some() {
+            errors.at(&argument.ty, "a body in the background needs arguments whose types have names; use a type parameter, or write `foreground`");
+        }
+    }
+    if let Some(receiver) = signature.receiver().filter(|receiver| types::is_writable_self(receiver)) {
+        errors.at(receiver, message);
+    }
+    if !has_companion(args, signature) {
+        let given = names::plain(&given.ident);
+        let message = format!(
+            "without a companion function, no body runs in the background; write `foreground` beside `{given}`"
+        );
+        errors.push(syn::Error::new(signature.function.sig.ident.span(), message));
+    }
+    Replacement::Background
+}
+
 /// `self` has to be named in `skip` or `vary`: it is seldom meant as a whole.
 fn receiver(args: &Args, signature: &Signature, errors: &mut Errors) {
     let Some(receiver) = signature.receiver() else { return };
@@ -210,9 +254,11 @@ fn answer(args: &Args, signature: &Signature, errors: &mut Errors) {
             ),
         );
     }
-    for flag in [&args.cache_err, &args.share_err].into_iter().flatten().filter(|flag| flag.value) {
+    let flags =
+        [&args.cache_err, &args.share_err].into_iter().flatten().filter(|flag| flag.value).map(|flag| &flag.name);
+    for name in flags.chain(args.timeout_err.as_ref().map(|given| &given.name)) {
         if types::is_certainly_no_result(&signature.answer) {
-            let name = &flag.name.ident;
+            let name = &name.ident;
             errors.at(name, format!("`{name}` needs a function that returns a `Result`; remove it"));
         }
     }

@@ -100,7 +100,7 @@ pub use crate::{
         installed::{CACHE_URL, current, install, install_named, installed, named, stats},
         scoped::{scoped, scoped_sync},
     },
-    engine::source::Source,
+    engine::{looked::Looked, source::Source},
     error::{Error, ErrorKind},
     key::keys,
     options::defaults,

@@ -7,12 +7,7 @@ use crate::{errors::Errors, names};
 
 /// Two arguments that contradict each other. The error is at the later one.
 pub(super) fn find(args: &Args, errors: &mut Errors) {
-    let mut against = |first: Option<Name>, second: Option<Name>, message: &str| {
-        if let (Some(first), Some(second)) = (first, second) {
-            let later = if first.position > second.position { first } else { second };
-            errors.at(later.ident, message);
-        }
-    };
+    let mut against = |first: Option<Name>, second: Option<Name>, message: &str| both(first, second, message, errors);
     against(
         name_of(&args.timeout),
         name_of(&args.timeout_with),
@@ -51,8 +46,16 @@ pub(super) fn find(args: &Args, errors: &mut Errors) {
         name_of_set(&args.cache_err),
         "`status` is about responses, and `cache_err` keeps the whole `Result` as a value; keep one of them",
     );
+    spans(args, errors);
+    let mut against = |first: Option<Name>, second: Option<Name>, message: &str| both(first, second, message, errors);
     if matches!(&args.timeout, Some(Given { value: Timeout::Fixed(Duration::ZERO), .. })) {
         let idle = [
+            name_of(&args.timeout_err),
+            name_of(&args.stale),
+            name_of(&args.stale_if_error),
+            name_of(&args.early),
+            name_of(&args.jitter),
+            name_of(&args.idle),
             name_of(&args.status),
             name_of(&args.when),
             name_of(&args.weight),
@@ -67,6 +70,71 @@ pub(super) fn find(args: &Args, errors: &mut Errors) {
             );
             against(name_of(&args.timeout), Some(other), &message);
         }
+    }
+}
+
+/// Reports two arguments if both are given.
+fn both(first: Option<Name>, second: Option<Name>, message: &str, errors: &mut Errors) {
+    if let (Some(first), Some(second)) = (first, second) {
+        let later = if first.position > second.position { first } else { second };
+        errors.at(later.ident, message);
+    }
+}
+
+/// What is said of values beside their timeout.
+fn spans(args: &Args, errors: &mut Errors) {
+    let replaced = [name_of(&args.stale), name_of(&args.early)];
+    let [stale, early] = replaced.clone();
+    let is_replaced = replaced.iter().any(Option::is_some);
+    if let Some(foreground) = name_of_set(&args.foreground).filter(|_| !is_replaced) {
+        errors.at(
+            foreground.ident,
+            "`foreground` says who runs the body for `stale` and `early`, and there is neither; remove it",
+        );
+    }
+    if let Some(retry) = name_of(&args.retry).filter(|_| !is_replaced && args.stale_if_error.is_none()) {
+        errors.at(
+            retry.ident,
+            "`retry` is the time between two bodies of `stale`, `early` or `stale_if_error`, and there is none of them; remove it",
+        );
+    }
+    both(
+        name_of_set(&args.foreground),
+        name_of_set(&args.detach),
+        "`detach` lets a body go on without its caller, and `foreground` has a caller wait for it; keep one of them",
+        errors,
+    );
+    if matches!(&args.timeout, Some(Given { value: Timeout::Never, .. })) {
+        for span in [stale, name_of(&args.stale_if_error), early, name_of(&args.jitter)].into_iter().flatten() {
+            let message = format!(
+                "a value whose `timeout` is `never` is always fresh, so `{}` means nothing; remove it",
+                names::plain(&span.ident)
+            );
+            errors.at(&span.ident, message);
+        }
+    }
+    let of_errors = [
+        (name_of_set(&args.cache_err), "`cache_err` keeps an `Err` as long as an `Ok`; keep one of them"),
+        (
+            name_of_set(&args.share_err),
+            "an `Err` that is kept is shared with the callers that wait anyway; remove `share_err`",
+        ),
+        (
+            name_of(&args.stale_if_error),
+            "`stale_if_error` answers with an older value in place of an `Err`, and `timeout_err` keeps the `Err`; keep one of them",
+        ),
+        (
+            name_of(&args.status),
+            "`status` is about responses, and `timeout_err` keeps the whole `Result`; keep one of them",
+        ),
+        (
+            name_of_set(&args.skip_none),
+            "`timeout_err` keeps the whole `Result`, and `skip_none` looks into an `Option`; say which values to keep with \
+             `when = |value| …`",
+        ),
+    ];
+    for (other, message) in of_errors {
+        both(name_of(&args.timeout_err), other, message, errors);
     }
 }
 

@@ -2,18 +2,18 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Type, spanned::Spanned};
+use syn::{Expr, Type, spanned::Spanned};
 
 use super::{
     body::body,
-    companion_path, hidden_name,
+    call_of, companion_path, hidden_name,
     key::{self, fill},
-    place, private, private_at,
+    place, private, private_at, replacing,
 };
 use crate::{
     args::{Timeout, is_set},
     names,
-    plan::{KeyPlan, Part, Plan},
+    plan::{KeyPlan, Part, Plan, Replacement},
     signature::Kind,
     types::{self, Responds},
 };
@@ -129,23 +129,50 @@ pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     let policy = answer_policy(plan)?;
     let answer_ = names::local("answer");
     let [site_, key_] = prepared_names();
-    let hit = if plan.signature.has_static_answer() {
-        let answer = &plan.signature.answer;
-        // With the span for errors about the cached type.
-        let checked = quote_spanned!(place=> .can_be_kept());
-        quote! {
-            {
-                #[allow(clippy::type_complexity)]
-                static DIRECT: #private::Direct<#answer> = #private::Direct::new(|| #policy #checked, &#hidden);
-                #private::Direct::hit(&DIRECT, #site_, &#key_)
+    if plan.replacement == Replacement::Never {
+        let hit = if plan.signature.has_static_answer() {
+            let answer = &plan.signature.answer;
+            // With the span for errors about the cached type.
+            let checked = quote_spanned!(place=> .can_be_kept());
+            quote! {
+                {
+                    #[allow(clippy::type_complexity)]
+                    static DIRECT: #private::Direct<#answer> = #private::Direct::new(|| #policy #checked, &#hidden);
+                    #private::Direct::hit(&DIRECT, #site_, &#key_)
+                }
+            }
+        } else {
+            let hit = quote_spanned!(place=> .can_be_kept().hit);
+            quote!(#policy #hit (#site_, #private::Instance::of(&#hidden), &#key_))
+        };
+        return Some(quote! {
+            if let ::core::option::Option::Some(#answer_) = #hit {
+                return #answer_;
+            }
+        });
+    }
+    let hit = quote_spanned!(place=> .can_be_kept().hit_or_replace);
+    let is_due_ = names::local("is_due");
+    let replace = match plan.replacement {
+        Replacement::Background => {
+            let begin = replacing::begin(plan, false, &quote!(#key_));
+            quote!(#begin return #answer_;)
+        }
+        _ => {
+            let call = call_of(&plan.signature, &hidden, Some(prepared_names()));
+            match plan.signature.kind {
+                Kind::Plain => quote!(return #call.replace(#answer_);),
+                _ => quote!(return ::core::pin::pin!(#call).replace(#answer_).await;),
             }
         }
-    } else {
-        let hit = quote_spanned!(place=> .can_be_kept().hit);
-        quote!(#policy #hit (#site_, #private::Instance::of(&#hidden), &#key_))
     };
     Some(quote! {
-        if let ::core::option::Option::Some(#answer_) = #hit {
+        if let ::core::option::Option::Some((#answer_, #is_due_)) =
+            #policy #hit (#site_, #private::Instance::of(&#hidden), &#key_)
+        {
+            if #is_due_ {
+                #replace
+            }
             return #answer_;
         }
     })
@@ -194,7 +221,7 @@ fn site(plan: &Plan) -> TokenStream {
 }
 
 /// The part of the answer that is cached. Nothing if the answer's type has no name.
-fn answer_policy(plan: &Plan) -> Option<TokenStream> {
+pub(super) fn answer_policy(plan: &Plan) -> Option<TokenStream> {
     let Plan { args, signature, .. } = plan;
     let answer = types::inferred(&signature.answer);
     // An error about the cached type points at the receiver of the method, so that has the span of the return type.
@@ -202,7 +229,7 @@ fn answer_policy(plan: &Plan) -> Option<TokenStream> {
     let placed = private_at(plan, place);
     if let Type::Infer(_) = answer {
         None
-    } else if is_set(&args.cache_err) {
+    } else if is_set(&args.cache_err) || args.timeout_err.is_some() {
         Some(quote_spanned!(place=> #placed::Policy::<#answer, #answer>::whole_result()))
     } else {
         Some(probe(plan, &quote!(.__cache_request_policy())))
@@ -239,14 +266,26 @@ fn policy(plan: &Plan) -> TokenStream {
         }
     });
     let kept = if is_set(&args.local) { None } else { Some(quote_spanned!(place=> .serialised())) };
-    let timeout = args.timeout.as_ref().map(|timeout| timeout_of(plan, &timeout.value));
+    let timeout = args.timeout.as_ref().map(|timeout| {
+        let duration = duration(plan, &timeout.value);
+        match timeout.value {
+            Timeout::Expression(_) => quote!(.timeout_by(|| #duration)),
+            Timeout::Fixed(_) | Timeout::Never => quote!(.timeout(#duration)),
+        }
+    });
     let per_value = [("timeout_with", &args.timeout_with), ("when", &args.when), ("weight", &args.weight)];
     let per_value = per_value.into_iter().filter_map(|(setter, slot)| {
         let given = slot.as_ref()?;
-        let setter = Ident::new(setter, given.name.ident.span());
+        let setter_ = Ident::new(setter, given.name.ident.span());
         let closure = &given.value;
-        Some(quote!(.#setter(#closure)))
+        let closure = match setter {
+            "timeout_with" if args.timeout_err.is_some() => of_ok(plan, closure, &quote!(::core::time::Duration::ZERO)),
+            "when" if args.timeout_err.is_some() => of_ok(plan, closure, &quote!(true)),
+            _ => closure.to_token_stream(),
+        };
+        Some(quote!(.#setter_(#closure)))
     });
+    let spans = spans(plan);
     let skip_none = args.skip_none.as_ref().filter(|flag| flag.value).map(|flag| {
         let setter = Ident::new("skip_none", flag.name.ident.span());
         quote!(.#setter())
@@ -261,7 +300,7 @@ fn policy(plan: &Plan) -> TokenStream {
     let fields = (!fields.is_empty()).then(|| quote!(.fields(&[#(#fields),*])));
     let policy = quote!(#policy #checked #status #fields #share_err);
     let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
-    quote!(#policy #kept #timeout #(#per_value)* #skip_none)
+    quote!(#policy #kept #timeout #(#per_value)* #skip_none #spans)
 }
 
 /// The same, for values whose weight serde tells, if they have `Serialize`.
@@ -278,18 +317,49 @@ fn weighed(plan: &Plan, policy: &TokenStream) -> TokenStream {
     }
 }
 
-fn timeout_of(plan: &Plan, timeout: &Timeout) -> TokenStream {
+/// A closure that sees only `Ok` values, for an answer that is cached as a whole.
+fn of_ok(plan: &Plan, closure: &Expr, of_err: &TokenStream) -> TokenStream {
+    let private = private_at(plan, closure.span());
+    let answer_ = names::local("answer");
+    quote_spanned!(closure.span()=> |#answer_| #private::of_ok(#answer_, #closure, #of_err))
+}
+
+/// How long values are of use beside their timeout.
+fn spans(plan: &Plan) -> TokenStream {
+    let args = &plan.args;
+    let err = args.timeout_err.as_ref().map(|given| {
+        let (setter, duration) = (Ident::new("timeout_err", given.name.ident.span()), duration(plan, &given.value));
+        quote!(.#setter(|| #duration))
+    });
+    let times = [
+        ("stale", &args.stale),
+        ("stale_if_error", &args.stale_if_error),
+        ("idle", &args.idle),
+        ("retry", &args.retry),
+    ];
+    let times = times.into_iter().filter_map(|(setter, slot)| {
+        let (setter, duration) = (Ident::new(setter, Span::call_site()), duration(plan, &slot.as_ref()?.value));
+        Some(quote!(.#setter(#duration)))
+    });
+    let shares = [("early", &args.early), ("jitter", &args.jitter)];
+    let shares = shares.into_iter().filter_map(|(setter, slot)| {
+        let (setter, share) = (Ident::new(setter, Span::call_site()), &slot.as_ref()?.value);
+        Some(quote!(.#setter(#share)))
+    });
+    quote!(#err #(#times)* #(#shares)*)
+}
+
+fn duration(plan: &Plan, timeout: &Timeout) -> TokenStream {
     match timeout {
         Timeout::Fixed(fixed) => {
             let (seconds, nanos) = (fixed.as_secs(), fixed.subsec_nanos());
-            quote!(.timeout(::core::time::Duration::new(#seconds, #nanos)))
+            quote!(::core::time::Duration::new(#seconds, #nanos))
         }
-        Timeout::Never => quote!(.timeout(::core::time::Duration::MAX)),
+        Timeout::Never => quote!(::core::time::Duration::MAX),
         // The call has the expression's span, so that an error about its type has it, too.
         Timeout::Expression(expression) => {
             let private = private_at(plan, expression.span());
-            let duration = quote_spanned!(expression.span()=> #private::Timeout::into_duration(#expression));
-            quote!(.timeout_by(|| #duration))
+            quote_spanned!(expression.span()=> #private::Timeout::into_duration(#expression))
         }
     }
 }

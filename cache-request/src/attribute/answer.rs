@@ -23,6 +23,9 @@ pub trait Answer: Sized {
     /// that it is for its own client, or that it varies by others.
     fn may_be_shared(value: &Self::Value, fields: &'static [&'static str]) -> bool;
 
+    /// Whether it says that the handler has failed: with a status of 500 or more.
+    fn has_failed(answer: &Self) -> bool;
+
     /// Runs `body`, and reads the response's own body to its end if it is to be cached.
     fn complete(body: impl Future<Output = Self>, _call: Completing) -> impl Future<Output = Self> {
         body
@@ -42,6 +45,10 @@ where
 
     fn may_be_shared(value: &A::Value, fields: &'static [&'static str]) -> bool {
         A::may_be_shared(value, fields)
+    }
+
+    fn has_failed(answer: &Self) -> bool {
+        answer.as_ref().is_ok_and(A::has_failed)
     }
 
     async fn complete(body: impl Future<Output = Self>, call: Completing) -> Self {

@@ -14,14 +14,15 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    base::block_on::block_on,
+    base::{block_on::block_on, panic::catch_unwind},
     engine::{
         body::Body,
         call::Call,
         description::Instance,
         function::Placement,
+        looked::Looked,
         policy::Policy,
-        run::{self, Run, Start},
+        run::{self, Ahead, Answered, Elsewhere, Run, Start},
         source::Source,
         value::ValueOf,
     },
@@ -32,9 +33,32 @@ use crate::{
 /// What a call is for.
 #[derive(Clone, Copy)]
 enum Wanted {
+    /// If a value is due to be replaced, that is done here.
     Answer,
+    /// If a value is due to be replaced, the caller is told.
+    AnswerNow,
     /// The body runs in any case.
     NewValue,
+}
+
+/// The answer of a call, whether it needed its body or not.
+type Ended<R> = Result<Answered<R>, Answered<R>>;
+
+fn either<R>(ended: Ended<R>) -> Answered<R> {
+    match ended {
+        Ok(answered) | Err(answered) => answered,
+    }
+}
+
+/// The same, for the expansion.
+pub fn answer<R>(ended: Ended<R>) -> R {
+    either(ended).answer
+}
+
+/// The answer, and whether it is for the caller to replace the value.
+pub fn answer_now<R>(ended: Ended<R>) -> (R, bool) {
+    let Answered { answer, is_due, .. } = either(ended);
+    (answer, is_due)
 }
 
 /// What both kinds of handle know about their call.
@@ -58,9 +82,14 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         Call::of(target.cache.engine(), target.function::<V>()?, &self.policy, &self.key, self.blocks)
     }
 
-    /// The answer, if memory holds it.
-    fn hit(&self) -> Option<R> {
-        self.target.as_deref()?.hit::<R, V>(&self.key)
+    /// The answer, if memory holds it, and whether it is for the caller to replace the value.
+    fn hit(&self) -> Option<(R, bool)> {
+        let target = self.target.as_deref()?;
+        if self.policy.replaces() {
+            target.hit_or_replace::<R, V>(&self.key)
+        } else {
+            Some((target.hit::<R, V>(&self.key)?, false))
+        }
     }
 
     /// Counts a call that runs its body without a cache.
@@ -103,6 +132,13 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         self.required()?.invalidate().await
     }
 
+    async fn invalidate_soft(&self) -> Result<bool, Error> {
+        if self.is_disabled() {
+            return Ok(false);
+        }
+        self.required()?.invalidate_soft().await
+    }
+
     async fn put(&self, value: Result<Option<Cow<'_, V>>, Error>) -> Result<(), Error> {
         match value? {
             Some(value) if !self.is_disabled() => self.required()?.put(&value).await,
@@ -114,26 +150,64 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         self.call()?.peek().await
     }
 
+    async fn lookup(&self) -> Option<Looked<R>> {
+        self.call()?.inspect().await
+    }
+
     /// Begins the call.
-    fn begin(&self, wanted: Wanted) -> Start<'_, R, V> {
+    fn begin(&self, wanted: Wanted) -> Start<'_, R, V, Ahead<'_, R, V>> {
         match (self.call(), wanted) {
-            (Some(call), Wanted::Answer) => run::begin(call),
+            (Some(call), Wanted::Answer) => run::begin(call, true),
+            (Some(call), Wanted::AnswerNow) => run::begin(call, false),
             (Some(call), Wanted::NewValue) => Start::Waits(run::begin_refresh(call)),
-            (None, _) => {
-                self.uncached();
-                Start::Runs(Run::UNCACHED)
-            }
+            (None, _) => Start::Runs(self.uncached_run()),
         }
     }
 
-    /// The steps of the call. A closure in a function that has the body's type would have it, too.
-    fn steps(&self, wanted: Wanted) -> impl Steps<R> {
-        steps(move || self.begin(wanted))
+    fn uncached_run(&self) -> Run<'_, R, V> {
+        self.uncached();
+        Run::UNCACHED
     }
 
-    /// The whole call.
-    fn answer<B: Body<Answer = R> + Unpin>(&self, wanted: Wanted, body: B) -> Answering<impl Steps<R>, B> {
+    /// The steps of the call. A closure in a function that has the body's type would have it, too.
+    fn steps(&self, wanted: Wanted) -> impl Steps<R, Output = Ended<R>> {
+        steps(move || self.begin(wanted), Ahead::over)
+    }
+
+    /// The whole call. The error is an answer that needed no body.
+    fn answer<B: Body<Answer = R> + Unpin>(
+        &self,
+        wanted: Wanted,
+        body: B,
+    ) -> Answering<impl Steps<R, Output = Ended<R>>, B> {
         Answering::new(self.steps(wanted), body)
+    }
+
+    /// The steps of a call whose body replaces a value that may still be returned.
+    fn steps_of_replacement(&self) -> impl Steps<R, Output = Result<Answered<R>, Elsewhere>> {
+        let begin = || self.call().map_or_else(|| Start::Runs(self.uncached_run()), Start::Waits);
+        steps(begin, run::begin_replacement)
+    }
+
+    /// The whole of such a call.
+    fn replace<B: Body<Answer = R> + Unpin>(
+        &self,
+        body: B,
+    ) -> Answering<impl Steps<R, Output = Result<Answered<R>, Elsewhere>>, B> {
+        Answering::new(self.steps_of_replacement(), body)
+    }
+
+    /// The same in the background.
+    async fn replace_in_background(&self, body: impl Body<Answer = R> + Unpin) {
+        let ended = catch_unwind(self.replace(body)).await;
+        let has_failed = match &ended {
+            Ok(Ok(answered)) => answered.source == Source::StandIn || self.policy.has_failed(&answered.answer),
+            Ok(Err(Elsewhere)) => false,
+            Err(_panic) => true,
+        };
+        if let Some(call) = self.call().filter(|_| has_failed) {
+            call.refresh_has_failed();
+        }
     }
 
     async fn invalidate_function(&self) -> Result<(), Error> {
@@ -153,9 +227,9 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
 
     /// The whole call of a plain function.
     #[inline(never)]
-    fn answer_on_this_thread(&self, wanted: Wanted, body: &mut dyn Body<Answer = R>) -> (R, Source) {
+    fn answer_on_this_thread(&self, wanted: Wanted, body: &mut dyn Body<Answer = R>) -> Answered<R> {
         // Pinned here, as the future is large and `block_on` would move it.
-        block_on(pin!(self.answer(wanted, body)))
+        either(block_on(pin!(self.answer(wanted, body))))
     }
 
     /// Whether the cache keeps nothing, so that there is nothing to invalidate.
@@ -192,7 +266,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     #[doc(hidden)]
     pub fn call(self) -> R {
         match self.prepared.hit() {
-            Some(answer) => answer,
+            Some((answer, false)) => answer,
+            Some((answer, true)) => self.replace(answer),
             None => self.answer(),
         }
     }
@@ -201,7 +276,31 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     #[doc(hidden)]
     #[cold]
     pub fn answer(mut self) -> R {
-        self.prepared.answer_on_this_thread(Wanted::Answer, &mut self.body).0
+        self.prepared.answer_on_this_thread(Wanted::Answer, &mut self.body).answer
+    }
+
+    /// Like `answer`. If a value is due to be replaced, the caller is told.
+    #[doc(hidden)]
+    #[cold]
+    pub fn answer_now(mut self) -> (R, bool) {
+        let answered = self.prepared.answer_on_this_thread(Wanted::AnswerNow, &mut self.body);
+        (answered.answer, answered.is_due)
+    }
+
+    /// Runs the body to replace a value that was `found`, which is returned if another caller does so.
+    #[doc(hidden)]
+    #[cold]
+    pub fn replace(mut self, found: R) -> R {
+        let body: &mut dyn Body<Answer = R> = &mut self.body;
+        block_on(pin!(self.prepared.replace(body))).map_or(found, |answered| answered.answer)
+    }
+
+    /// Runs the body in the background to replace a value.
+    #[doc(hidden)]
+    #[cold]
+    pub fn replace_in_background(mut self) {
+        let body: &mut dyn Body<Answer = R> = &mut self.body;
+        block_on(pin!(self.prepared.replace_in_background(body)));
     }
 
     /// Calls the function, and returns the answer and where it came from.
@@ -219,8 +318,12 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     /// ```
     pub fn call_traced(mut self) -> (R, Source) {
         match self.prepared.hit() {
-            Some(answer) => (answer, Source::Memory),
-            None => self.prepared.answer_on_this_thread(Wanted::Answer, &mut self.body),
+            Some((answer, false)) => (answer, Source::Memory),
+            Some((answer, true)) => (self.replace(answer), Source::Body),
+            None => {
+                let answered = self.prepared.answer_on_this_thread(Wanted::Answer, &mut self.body);
+                (answered.answer, answered.source)
+            }
         }
     }
 
@@ -239,13 +342,19 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
         block_on(self.prepared.peek())
     }
 
+    /// The cached answer, its age, and how long it is fresh. Neither runs the body nor counts. In front of a backend, the near cache is not
+    /// asked.
+    pub fn lookup(&self) -> Option<Looked<R>> {
+        block_on(self.prepared.lookup())
+    }
+
     /// Runs the body in any case, and caches its value in place of the present one. An `Err` leaves that in place, unless
     /// `cache_err` makes it a value.
     ///
     /// A value that is not cached, because of the attribute's conditions or a fault, leaves no older one behind. However, a backend that
     /// can neither store the new value nor delete the older one goes on returning that until its timeout.
     pub fn refresh(mut self) -> R {
-        self.prepared.answer_on_this_thread(Wanted::NewValue, &mut self.body).0
+        self.prepared.answer_on_this_thread(Wanted::NewValue, &mut self.body).answer
     }
 
     /// Removes the cached value. A body that runs at this moment returns its value, which is not cached. Returns whether there was a
@@ -256,6 +365,16 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     /// If the backend could not be told. It may go on returning the old value until its timeout.
     pub fn invalidate(&self) -> Result<bool, Error> {
         block_on(self.prepared.invalidate())
+    }
+
+    /// Declares the cached value stale: calls return it while one of them makes a new one, if the function has a `stale` time. Otherwise,
+    /// and in a backend, the value is removed, as by `invalidate`. Returns whether there was a value.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not be told. It may go on returning the old value until its timeout.
+    pub fn invalidate_soft(&self) -> Result<bool, Error> {
+        block_on(self.prepared.invalidate_soft())
     }
 
     /// Invalidates all calls of the function, whatever their arguments and clients: what is cached in memory, and what bodies that
@@ -316,26 +435,52 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     #[doc(hidden)]
     pub async fn call(self: Pin<&mut Self>) -> R {
         match self.prepared.hit() {
-            Some(answer) => answer,
-            None => self.answer().await.0,
+            Some((answer, false)) => answer,
+            Some((answer, true)) => self.replace(answer).await,
+            None => answer(self.answer().await),
         }
     }
 
-    /// Like `call`, after a look-up in memory that found nothing. Also returns where the answer came from.
+    /// Like `call`, after a look-up in memory that found nothing.
     #[doc(hidden)]
-    pub fn answer(self: Pin<&mut Self>) -> impl Future<Output = (R, Source)> {
+    pub fn answer(self: Pin<&mut Self>) -> impl Future<Output = Ended<R>> {
         let this = self.project();
         this.prepared.answer(Wanted::Answer, InPlace(this.body))
     }
 
-    /// Calls the function, and returns the answer and where it came from.
-    pub async fn call_traced(self) -> (R, Source) {
-        if let Some(answer) = self.prepared.hit() {
-            return (answer, Source::Memory);
-        }
+    /// Like `answer`. If a value is due to be replaced, the caller is told.
+    #[doc(hidden)]
+    pub fn answer_now(self: Pin<&mut Self>) -> impl Future<Output = Ended<R>> {
+        let this = self.project();
+        this.prepared.answer(Wanted::AnswerNow, InPlace(this.body))
+    }
+
+    /// Runs the body to replace a value that was `found`, which is returned if another caller does so.
+    #[doc(hidden)]
+    pub async fn replace(self: Pin<&mut Self>, found: R) -> R {
+        let this = self.project();
+        this.prepared.replace(InPlace(this.body)).await.map_or(found, |answered| answered.answer)
+    }
+
+    /// Runs the body in the background to replace a value.
+    #[doc(hidden)]
+    pub async fn replace_in_background(self) {
         let this = pin!(self);
         let this = this.project();
-        this.prepared.answer(Wanted::Answer, InPlace(this.body)).await
+        this.prepared.replace_in_background(InPlace(this.body)).await;
+    }
+
+    /// Calls the function, and returns the answer and where it came from.
+    pub async fn call_traced(self) -> (R, Source) {
+        let this = pin!(self);
+        match this.prepared.hit() {
+            Some((answer, false)) => (answer, Source::Memory),
+            Some((answer, true)) => (this.replace(answer).await, Source::Body),
+            None => {
+                let Answered { answer, source, .. } = either(this.answer().await);
+                (answer, source)
+            }
+        }
     }
 
     /// The text of the key, as backends and logs show it.
@@ -353,6 +498,12 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
         self.prepared.peek()
     }
 
+    /// The cached answer, its age, and how long it is fresh. Neither runs the body nor counts. In front of a backend, the near cache is not
+    /// asked.
+    pub fn lookup(&self) -> impl Future<Output = Option<Looked<R>>> {
+        self.prepared.lookup()
+    }
+
     /// Runs the body in any case, and caches its value in place of the present one. An `Err` leaves that in place, unless
     /// `cache_err` makes it a value.
     ///
@@ -361,7 +512,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     pub async fn refresh(self) -> R {
         let this = pin!(self);
         let this = this.project();
-        this.prepared.answer(Wanted::NewValue, InPlace(this.body)).await.0
+        answer(this.prepared.answer(Wanted::NewValue, InPlace(this.body)).await)
     }
 
     /// Removes the cached value. A body that runs at this moment returns its value, which is not cached. Returns whether there was a
@@ -372,6 +523,16 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     /// If the backend could not be told. It may go on returning the old value until its timeout.
     pub fn invalidate(&self) -> impl Future<Output = Result<bool, Error>> {
         self.prepared.invalidate()
+    }
+
+    /// Declares the cached value stale: calls return it while one of them makes a new one, if the function has a `stale` time. Otherwise,
+    /// and in a backend, the value is removed, as by `invalidate`. Returns whether there was a value.
+    ///
+    /// # Errors
+    ///
+    /// If the backend could not be told. It may go on returning the old value until its timeout.
+    pub fn invalidate_soft(&self) -> impl Future<Output = Result<bool, Error>> {
+        self.prepared.invalidate_soft()
     }
 
     /// Invalidates all calls of the function, whatever their arguments and clients: what is cached in memory, and what bodies that

@@ -1,6 +1,7 @@
 //! What the attribute's expansion uses, and what its users see of it: sites, handles, bounds.
 
 pub(crate) mod answer;
+mod background;
 pub mod bounds;
 #[cfg_attr(feature = "detach", path = "detach/enabled.rs")]
 #[cfg_attr(not(feature = "detach"), path = "detach/disabled.rs")]

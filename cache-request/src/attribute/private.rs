@@ -2,14 +2,15 @@
 
 pub use super::{
     answer::{Answer, Completing, IntoAnswer, Response, respond, respond_if_ok},
-    handle::{Handle, SyncHandle},
+    background::{Ownable, Spare},
+    handle::{Handle, SyncHandle, answer, answer_now},
     part::{
         Argument, Named, Part,
         headers::{HeadersIn, NoHeaders, add_cookie, add_header},
     },
     probe::{AnyAnswer, HandlerAnswer, Probe, ResultAnswer, WeighAny, WeighSerialised},
     site::{Direct, Site},
-    timeout::Timeout,
+    timeout::{Timeout, of_ok},
 };
 pub use crate::{
     engine::{

@@ -35,7 +35,7 @@ pub trait HandlerAnswer {
 impl<R: Answer> HandlerAnswer for &&Probe<R> {
     type Answer = R;
     fn __cache_request_policy(&self) -> Policy<R, R::Value> {
-        Policy::of_handler(R::may_be_kept, R::may_be_shared)
+        Policy::of_handler(R::may_be_kept, R::may_be_shared, R::has_failed)
     }
     fn __cache_request_completion(&self) -> ReadToEnd<R> {
         ReadToEnd(PhantomData)

@@ -11,6 +11,7 @@ use crate::{
     base::context,
     cache::{Cache, installed, scoped},
     engine::{
+        background::Background,
         call,
         description::{Description, Instance},
         function::{AnyFunction, Function},
@@ -18,6 +19,7 @@ use crate::{
         value::{Value, ValueOf},
     },
     key::{Key, text::Parts},
+    stats::Count,
 };
 
 /// One annotated function: a `static` in the expansion.
@@ -194,7 +196,51 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The answer, if memory holds it, and whether it is for the caller to replace the value.
+    #[inline]
+    pub(crate) fn hit_or_replace<R, V: ValueOf<R>>(&self, key: &Key) -> Option<(R, bool)> {
+        call::hit_or_replace(self.cache.engine(), self.function::<V>()?, key)
+    }
+}
+
 impl<R, V: ValueOf<R>> Policy<R, V> {
+    /// The answer, if memory holds it, and whether it is for the caller to replace the value.
+    pub fn hit_or_replace(self, site: &'static Site, instance: Instance, key: &Key) -> Option<(R, bool)> {
+        site.target::<V>(instance)?.hit_or_replace::<R, V>(key)
+    }
+
+    /// Replaces a value in the background.
+    #[cold]
+    pub fn in_background(
+        self,
+        site: &'static Site,
+        instance: Instance,
+        replacement: impl Future<Output = ()> + Send + 'static,
+    ) {
+        Self::refresh(site, instance, |background| background.spawn(replacement));
+    }
+
+    /// The same, for a plain function.
+    #[cold]
+    pub fn in_background_plain(
+        self,
+        site: &'static Site,
+        instance: Instance,
+        replacement: impl FnOnce() + Send + 'static,
+    ) {
+        Self::refresh(site, instance, |background| background.spawn_plain(replacement));
+    }
+
+    fn refresh(site: &'static Site, instance: Instance, begin: impl FnOnce(&Background) -> bool) {
+        let Some(target) = site.target::<V>(instance) else { return };
+        if !begin(&target.cache.engine().background)
+            && let Some(function) = target.function::<V>()
+        {
+            function.counters.increment(Count::RefreshesRefused);
+        }
+    }
+
     /// The answer, if memory holds it.
     #[inline]
     pub fn hit(self, site: &'static Site, instance: Instance, key: &Key) -> Option<R> {

@@ -4,21 +4,25 @@
 
 use std::{
     mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
+    thread,
 };
 
 use crate::engine::{
     body::{Around, Body},
-    run::{Ahead, Begun, Run, Start},
+    run::{Answered, Run, Start},
     source::Source,
     value::ValueOf,
 };
 
 /// The steps of a call with answers of type `R`, to each poll of which the body is lent.
 pub(super) trait Steps<R>: Unpin {
+    type Output;
+
     /// Takes steps until one has to wait, or the answer is there.
-    fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<(R, Source)>;
+    fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<Self::Output>;
 
     /// Drops the body of a call that is cancelled, where it would have run.
     fn end(&mut self, body: &mut dyn Body<Answer = R>);
@@ -34,67 +38,94 @@ enum At<'a, R, V, Over, Store> {
     End,
 }
 
-struct Call<'a, R, V, Begin, Over, Store> {
+struct Call<'a, R, V, Begin, Ahead, Over, Store> {
     at: At<'a, R, V, Over, Store>,
     begin: Begin,
-    over: fn(Ahead<'a, R, V>) -> Over,
+    over: fn(Ahead) -> Over,
     store: fn(Run<'a, R, V>, V) -> Store,
 }
 
-/// The steps of the call that `begin` begins.
-pub(super) fn steps<'a, R: 'a, V: ValueOf<R>>(begin: impl Fn() -> Start<'a, R, V> + Unpin) -> impl Steps<R> {
-    Call { at: At::Start, begin, over: Ahead::over, store: Run::store_and_return }
+/// The steps of the call that `begin` begins. What it has to await before its body is `over` with the run of that, or else the call ends
+/// with the error.
+pub(super) fn steps<'a, R: 'a, V: ValueOf<R>, Ahead, T, Over: Future<Output = Result<Run<'a, R, V>, T>>>(
+    begin: impl Fn() -> Start<'a, R, V, Ahead> + Unpin,
+    over: fn(Ahead) -> Over,
+) -> impl Steps<R, Output = Result<Answered<R>, T>> {
+    Call { at: At::Start, begin, over, store: Run::store_and_return }
 }
 
-impl<'a, R, V, Begin, Over, Store> Steps<R> for Call<'a, R, V, Begin, Over, Store>
+impl<'a, R, V, T, Begin, Ahead, Over, Store> Steps<R> for Call<'a, R, V, Begin, Ahead, Over, Store>
 where
     V: ValueOf<R>,
-    Begin: Fn() -> Start<'a, R, V> + Unpin,
-    Over: Future<Output = Begun<'a, R, V>>,
+    Begin: Fn() -> Start<'a, R, V, Ahead> + Unpin,
+    Over: Future<Output = Result<Run<'a, R, V>, T>>,
     Store: Future<Output = R>,
 {
-    fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<(R, Source)> {
+    type Output = Result<Answered<R>, T>;
+
+    fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<Self::Output> {
         let runs = |mut run: Run<'a, R, V>| {
             let around = run.around();
             At::Runs(run, around)
         };
-        loop {
+        let (answer, source) = loop {
             self.at = match &mut self.at {
                 At::Start => match (self.begin)() {
                     Start::Runs(run) => runs(run),
                     Start::Waits(ahead) => At::Waits(Box::pin((self.over)(ahead))),
                 },
                 At::Waits(over) => match ready!(over.as_mut().poll(context)) {
-                    Begun::Answered(answer, source) => {
+                    Ok(run) => runs(run),
+                    Err(ended) => {
                         self.at = At::End;
-                        return Poll::Ready((answer, source));
+                        return Poll::Ready(Err(ended));
                     }
-                    Begun::Runs(run) => runs(run),
                 },
                 At::Runs(run, around) => {
-                    let answer = ready!(around.poll(context, body));
-                    let (source, ran) = (run.source(), run.ran(answer));
+                    let ran = ready!(poll_body(run, around, context, body));
+                    let source = run.source();
                     let At::Runs(mut run, _) = mem::replace(&mut self.at, At::End) else { has_returned() };
                     match ran {
-                        Err(answer) => return Poll::Ready((answer, source)),
-                        Ok(value) if run.store_in_memory(&value) => return Poll::Ready((value.into_answer(), source)),
+                        Err(answer) => break (answer, source),
+                        Ok(value) if run.store_in_memory(&value) => break (value.into_answer(), source),
                         Ok(value) => At::Stores(Box::pin((self.store)(run, value)), source),
                     }
                 }
                 At::Stores(stored, source) => {
                     let answered = (ready!(stored.as_mut().poll(context)), *source);
                     self.at = At::End;
-                    return Poll::Ready(answered);
+                    break answered;
                 }
                 At::End => has_returned(),
             };
-        }
+        };
+        Poll::Ready(Ok(Answered { answer, source, is_due: false }))
     }
 
     fn end(&mut self, body: &mut dyn Body<Answer = R>) {
         match &mut self.at {
             At::Runs(_, around) => around.end(body),
             _ => body.end(),
+        }
+    }
+}
+
+/// Polls a body, and takes the value from its answer. If an older value may stand in, that is the answer after a panic.
+fn poll_body<R, V: ValueOf<R>>(
+    run: &mut Run<'_, R, V>,
+    around: &mut Around,
+    context: &mut Context<'_>,
+    body: &mut dyn Body<Answer = R>,
+) -> Poll<Result<V, R>> {
+    if !run.has_stand_in() {
+        return around.poll(context, body).map(|answer| run.ran(answer));
+    }
+    let polled: thread::Result<Poll<R>> = catch_unwind(AssertUnwindSafe(|| around.poll(context, body)));
+    match polled {
+        Ok(polled) => polled.map(|answer| run.ran(answer)),
+        Err(panic) => {
+            around.end(body);
+            Poll::Ready(Err(run.stand_in().unwrap_or_else(|| resume_unwind(panic))))
         }
     }
 }
@@ -112,7 +143,7 @@ impl<S: Steps<B::Answer>, B: Body + Unpin> Answering<S, B> {
 }
 
 impl<S: Steps<B::Answer>, B: Body + Unpin> Future for Answering<S, B> {
-    type Output = (B::Answer, Source);
+    type Output = S::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { steps, body } = &mut *self;

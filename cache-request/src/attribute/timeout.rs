@@ -20,6 +20,11 @@ impl Timeout for Duration {
     }
 }
 
+/// Applies a closure of the attribute to the `Ok` value of an answer that is cached as a whole.
+pub fn of_ok<T, E, O>(answer: &Result<T, E>, closure: impl FnOnce(&T) -> O, of_err: O) -> O {
+    answer.as_ref().map_or(of_err, closure)
+}
+
 macro_rules! seconds {
     ($($integer:ty)*) => {$(
         impl Timeout for $integer {

@@ -16,7 +16,7 @@ use crate::{
     },
     key::Key,
     options::{checks::Checks, defaults, saturating, table},
-    store::{Freshness, Limits, RemovalCause, Store, Table},
+    store::{Freshness, Lifetime, Limits, RemovalCause, Store, Table},
 };
 
 /// Bytes in this process's memory, bounded.
@@ -49,14 +49,15 @@ impl MemoryBackend {
     }
 
     fn find(&self, key: &Key) -> Option<Arc<[u8]>> {
-        let fresh = |value: &Arc<_>, freshness| (freshness == Freshness::Fresh).then(|| Arc::clone(value));
+        let fresh =
+            |value: &Arc<_>, freshness: Freshness<'_>| matches!(freshness, Freshness::Fresh).then(|| Arc::clone(value));
         self.table.read(&key.lookup(), || self.clock.coarse(), fresh)?
     }
 
     fn put(&self, key: &Key, value: Arc<[u8]>, timeout: Option<Duration>) -> Result<(), Error> {
         let expires = timeout.map_or(NEVER, |timeout| self.clock.after(timeout));
         let bytes = value.len();
-        let put = self.store.put(&self.table, &key.lookup(), PanicSafe::new(value), expires, bytes);
+        let put = self.store.put(&self.table, &key.lookup(), PanicSafe::new(value), Lifetime::until(expires), bytes);
         put.map_err(|_| Error::too_large(bytes, self.max_bytes))
     }
 

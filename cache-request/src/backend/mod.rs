@@ -24,7 +24,7 @@ pub use self::changes::Changes;
 pub use self::contract::{Backend, Item};
 #[cfg(feature = "file")]
 pub use self::file::{FileBackend, FileBackendBuilder};
-pub(crate) use self::guard::{DynBackend, Guarded, Limits as GuardLimits, TimeBudget};
+pub(crate) use self::guard::{DynBackend, Guarded, Here, Limits as GuardLimits, TimeBudget};
 #[cfg(feature = "memcached")]
 pub use self::memcached::{MemcachedBackend, MemcachedBackendBuilder};
 pub use self::memory::{MemoryBackend, MemoryBackendBuilder};

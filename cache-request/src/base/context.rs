@@ -89,7 +89,6 @@ pub(crate) enum Entered {
     Nothing,
     Flight,
     Scope(Scope),
-    #[cfg(any(feature = "detach", feature = "http"))]
     All(Scope, Ancestors),
 }
 
@@ -99,7 +98,6 @@ impl Drop for Entered {
             Self::Nothing => return,
             Self::Flight => return ANCESTORS.with(|cell| cell.borrow_mut().pop()),
             Self::Scope(outer) => outer,
-            #[cfg(any(feature = "detach", feature = "http"))]
             Self::All(outer, ancestors) => {
                 put(mem::replace(ancestors, Ancestors::NONE));
                 outer
@@ -132,7 +130,6 @@ pub(crate) fn ancestors() -> Ancestors {
 }
 
 /// Puts ancestors in force, and returns those that were.
-#[cfg(any(feature = "detach", feature = "http"))]
 fn put(ancestors: Ancestors) -> Ancestors {
     ManuallyDrop::into_inner(ANCESTORS.with(|cell| cell.replace(ManuallyDrop::new(ancestors))))
 }
@@ -179,7 +176,6 @@ pub(crate) enum Change {
     /// It runs inside one more flight.
     Flight(u64),
     /// Everything, to what was in force elsewhere.
-    #[cfg(any(feature = "detach", feature = "http"))]
     All(Scope, Ancestors),
 }
 
@@ -187,6 +183,11 @@ pub(crate) enum Change {
 #[cfg(any(feature = "detach", feature = "http"))]
 pub(crate) fn carry<F: Future>(future: F) -> Scoped<F> {
     Change::here().around(future)
+}
+
+/// Runs `future` for the client and the cache that are in force here, and inside no flight: none waits for it.
+pub(crate) fn detach<F: Future>(future: F) -> Scoped<F> {
+    Change::All(Scope::current(), Ancestors::NONE).around(future)
 }
 
 impl Change {
@@ -225,7 +226,6 @@ impl Change {
                 Entered::Scope(Scope { client: Some(Arc::clone(client)), ..Scope::current() }.enter())
             }
             Self::Cache(cache) => Entered::Scope(Scope { cache: Some(Arc::clone(cache)), ..Scope::current() }.enter()),
-            #[cfg(any(feature = "detach", feature = "http"))]
             Self::All(scope, ancestors) => {
                 let outer = put(ancestors.clone());
                 Entered::All(scope.clone().enter(), outer)

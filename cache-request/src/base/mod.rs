@@ -6,7 +6,9 @@ pub(crate) mod block_on;
 pub(crate) mod clock;
 pub(crate) mod context;
 pub(crate) mod panic;
+pub(crate) mod pool;
 pub(crate) mod process;
+pub(crate) mod random;
 #[cfg(feature = "_connections")]
 #[cfg_attr(
     not(any(feature = "memcached", feature = "redis")),

@@ -2,14 +2,35 @@
 
 use std::{
     any::Any,
+    future::poll_fn,
     mem::{self, needs_drop},
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe},
+    pin::pin,
+    task::Poll,
+    thread,
 };
 
 /// Runs user code. Returns `None` if it panics.
 #[inline]
 pub(crate) fn catch_panic<T>(code: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(discard_payload).ok()
+    panic::catch_unwind(AssertUnwindSafe(code)).map_err(discard_payload).ok()
+}
+
+/// Polls `future` until it is ready or panics. After a panic it is dropped.
+pub(crate) async fn catch_unwind<F: Future>(future: F) -> thread::Result<F::Output> {
+    let mut future = pin!(Some(future));
+    poll_fn(|context| {
+        let polled = future.as_mut().as_pin_mut().expect("polled after it has returned");
+        match panic::catch_unwind(AssertUnwindSafe(|| polled.poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => {
+                future.set(None);
+                Poll::Ready(Err(panic))
+            }
+        }
+    })
+    .await
 }
 
 /// Drops a panic's payload, unless dropping it might panic again.

@@ -10,6 +10,8 @@ use crate::{
     codec::EnvelopeOptions,
     engine::{
         Engine, Place,
+        attempts::Attempts,
+        background::Background,
         flight::{FlightLimits, Flights, Memory},
         near_cache::NearCache,
         removals::Removals,
@@ -65,6 +67,7 @@ pub struct CacheBuilder {
     has_secret_old: bool,
     wait_limit: Option<Duration>,
     max_leaders: Option<u64>,
+    max_refreshes: Option<u64>,
     poll_limit: Option<Duration>,
     checks: Checks,
 }
@@ -162,6 +165,14 @@ impl CacheBuilder {
     pub fn max_leaders(mut self, callers: u64) -> Self {
         self.checks.check(&table::MAX_LEADERS, &callers);
         self.max_leaders = Some(callers);
+        self
+    }
+
+    /// How many bodies replace values in the background at a time, at most. Beyond that, a value stays as it is for now. Default:
+    /// [`defaults::MAX_REFRESHES`].
+    pub fn max_refreshes(mut self, bodies: u64) -> Self {
+        self.checks.check(&table::MAX_REFRESHES, &bodies);
+        self.max_refreshes = Some(bodies);
         self
     }
 
@@ -338,6 +349,8 @@ impl CacheBuilder {
             flights: Flights::new(limits, self.clock.clone(), Arc::clone(&store)),
             store,
             removals: Removals::new(),
+            attempts: Attempts::default(),
+            background: Background::new(saturating(self.max_refreshes.unwrap_or(defaults::MAX_REFRESHES))),
             clock: self.clock,
             envelope: self.envelope_options,
             wait_limit: self.wait_limit.unwrap_or(defaults::WAIT_LIMIT),

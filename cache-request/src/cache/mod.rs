@@ -83,6 +83,17 @@ impl Cache {
         block_on(self.clear())
     }
 
+    /// Lets no more bodies begin in the background, and waits until those that run there have ended, so that a program can end in order.
+    /// Calls go on; values that are due to be replaced stay as they are.
+    pub async fn shutdown(&self) {
+        self.0.engine.background.shut_down().await;
+    }
+
+    /// [`shutdown`](Self::shutdown) for code that is not async. It blocks the thread.
+    pub fn shutdown_sync(&self) {
+        block_on(self.shutdown());
+    }
+
     /// Whether this cache keeps nothing.
     #[must_use]
     pub fn is_disabled(&self) -> bool {

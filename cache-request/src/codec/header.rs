@@ -21,6 +21,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) writer: Writer<'a>,
 }
 
+impl Facts<'_> {
+    /// When the value is of no use any more.
+    pub(crate) fn end(&self) -> u64 {
+        self.fresh_until.max(self.stale_until).max(self.stale_on_error_until)
+    }
+}
+
 /// For ever.
 pub(crate) const FOREVER: u64 = u64::MAX;
 

@@ -208,7 +208,7 @@ pub(crate) fn open<'a, V: Serialize + DeserializeOwned>(
     if number(identity, 0) != type_info.fingerprint {
         return Err(Refused { error: foreign("a value of another type or function"), is_foreign: true });
     }
-    if facts.fresh_until <= now {
+    if facts.end() <= now {
         return Ok(None);
     }
     let payload = if codec & COMPRESSED == 0 { rest.into() } else { decompressed(rest, options)? };

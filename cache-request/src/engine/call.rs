@@ -13,26 +13,29 @@ use std::{
 use super::{
     Engine,
     flight::{Caller, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
+    found::{Found, Miss, Verdict, Want, read},
     function::{Function, Placement},
-    near_cache::{BackendWrite, NearCache, Reading},
+    looked::Looked,
+    near_cache::{BackendWrite, NearCache, NearValue, Reading},
     policy::{Codec, Policy},
     source::Source,
-    value::{Value, ValueOf},
+    spans::Standing,
+    value::ValueOf,
 };
 use crate::{
     Error, ErrorKind,
-    backend::{Guarded, TimeBudget},
+    backend::{Guarded, Here, TimeBudget},
     base::{
-        clock::{CLOCK_TOLERANCE, Nanos, nanos, unix_millis},
+        clock::{CLOCK_TOLERANCE, NEVER, Nanos, unix_millis},
         panic::{PanicSafe, catch_panic},
         sync::interleave,
         timer::with_limit,
     },
-    codec::{Opened, Refused},
+    codec::{FOREVER, Opened, Refused},
     error::Blame,
     key::{Key, Lookup, PooledText},
     stats::Count,
-    store::{AnyTable, Freshness, RemovalCause},
+    store::{AnyTable, Freshness, Lifetime, Moments, RemovalCause},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -45,38 +48,44 @@ pub(crate) struct Call<'a, R, V> {
     blocks: bool,
 }
 
+impl<R, V> Clone for Call<'_, R, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R, V> Copy for Call<'_, R, V> {}
+
 /// The answer, if memory holds it. A hit costs no more than this.
 #[inline]
 pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Option<R> {
+    Some(hit_as(engine, function, key, Want::Usable)?.value)
+}
+
+/// The answer, if memory holds it, and whether it is for this caller to replace the value.
+#[inline]
+pub(crate) fn hit_or_replace<R, V: ValueOf<R>>(
+    engine: &Engine,
+    function: &Function<V>,
+    key: &Key,
+) -> Option<(R, bool)> {
+    let found = hit_as(engine, function, key, Want::ToReplace)?;
+    Some((found.value, found.verdict.is_due))
+}
+
+#[inline]
+fn hit_as<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key, want: Want) -> Option<Found<R>> {
     if key.error().is_some() {
         return None;
     }
-    let answer = read(engine, function, key, V::into_answer)?;
-    function.counters.increment(Count::Hit);
-    Some(answer)
-}
-
-/// Reads memory, and counts nothing. Returns what `map` makes of a clone of the value.
-#[inline]
-fn read<V: Value, T>(engine: &Engine, function: &Function<V>, key: &Key, map: impl FnOnce(V) -> T) -> Option<T> {
-    interleave();
-    let mut answer = None;
-    // The closure writes the answer in place: returning it through the closures would copy it once more.
-    function.table.read(
-        &key.lookup(),
-        || engine.clock.coarse(),
-        |value, freshness| {
-            if freshness == Freshness::Fresh {
-                function.guard("the value's `Clone`", || answer = Some(map(value.clone())));
-            }
-        },
-    );
-    answer
+    let found = read(engine, function, key, want, V::into_answer)?;
+    found.count(function);
+    Some(found)
 }
 
 /// How waiting for another caller's body ended.
 pub(super) enum Waited<'a, R> {
-    Answered(R, Source),
+    Answered(Found<R>),
     Joins(Join<'a>),
 }
 
@@ -96,26 +105,93 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The answer, if memory or the backend has it. Counts only faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_up(None, &mut self.budget()).await.ok().map(|(value, _)| value.into_answer())
+        self.look_up(Want::Usable, None, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
+    }
+
+    /// The answer, if the cache has one, with its times. In front of a backend, the near cache is not asked, as it knows no times. Counts
+    /// only faults.
+    pub(crate) async fn inspect(&self) -> Option<Looked<R>> {
+        match self.backend().zip(self.policy.codec()) {
+            None => self.inspect_memory(),
+            Some((backend, codec)) => self.inspect_backend(backend, codec).await,
+        }
+    }
+
+    fn inspect_memory(&self) -> Option<Looked<R>> {
+        let now = self.engine.clock.coarse();
+        let between = |from: Nanos, to: Nanos| Duration::from_nanos(to.saturating_sub(from));
+        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
+            let is_stale = Want::Usable.judge(freshness)?.is_stale;
+            Some((self.clone_of(value)?, is_stale, moments))
+        };
+        let (value, is_stale, moments) = self.function.table.look_closely(&self.lookup(), now, look)??;
+        let left = (moments.fresh_until != NEVER).then(|| between(now, moments.fresh_until));
+        // A value without more to it than a timeout does not know when it was stored.
+        let age = match moments.stored {
+            Some(stored) => Some(between(stored, now)),
+            None => left
+                .zip(self.decide(&value, false).ok().flatten())
+                .map(|(left, keep)| keep.timeout.saturating_sub(left)),
+        };
+        Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Memory })
+    }
+
+    async fn inspect_backend(&self, backend: &Guarded, codec: &Codec<V>) -> Option<Looked<R>> {
+        let mut budget = self.budget();
+        let here = backend.ready_to_read(&mut budget).map_err(|error| self.not_read(&error)).ok()?;
+        let text = self.text(backend);
+        let bytes = self.fetch((backend, here), &text, &mut budget).await.ok()?;
+        let now = unix_millis(self.engine.clock.wall());
+        let Opened { value, facts } = self.open(codec, &bytes, &text, now).ok()?;
+        let is_stale = self.judge(Want::Usable, self.policy.spans().standing(&facts, now))?.is_stale;
+        let between = |from: u64, to: u64| Duration::from_millis(to.saturating_sub(from));
+        let left = (facts.fresh_until != FOREVER).then(|| between(now, facts.fresh_until));
+        let age = Some(between(facts.stored, now));
+        Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Backend })
+    }
+
+    /// Counts a body that was to replace a value, and has failed.
+    pub(crate) fn refresh_has_failed(&self) {
+        self.function.counters.increment(Count::RefreshesFailed);
+        tracing::debug!(function = self.function.name.path(), "a value could not be replaced: the body has failed");
+    }
+
+    /// Notes that the body has failed, if an older value may stand in for it.
+    pub(super) fn put_off(&self) {
+        if !self.has_stand_ins() {
+            return;
+        }
+        let now = self.engine.clock.coarse();
+        self.function.table.look_closely(&self.lookup(), now, |_, freshness, _| freshness.put_off());
+        if self.backend().is_some() {
+            self.engine.attempts.put_off(self.flight_key(), now, self.policy.spans().retry);
+        }
+    }
+
+    fn has_stand_ins(&self) -> bool {
+        !self.policy.spans().stale_if_error.is_zero()
     }
 
     /// The answer, if the cache has one, which a near cache then keeps. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) async fn find(&self) -> Option<R> {
         let leader = self.engine.near().and_then(|_| self.lead_alone());
-        self.look_up(leader.as_ref(), &mut self.budget()).await.ok().map(|(value, _)| value.into_answer())
+        self.look_up(Want::Usable, leader.as_ref(), &mut self.budget())
+            .await
+            .ok()
+            .map(|found| found.value.into_answer())
     }
 
     /// The answer, if the backend has it, or memory where there is no backend. A near cache may have an older one. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) async fn peek_in_backend(&self) -> Option<R> {
         let found = match self.backend().zip(self.policy.codec()) {
-            None => self.read_memory(),
+            None => self.read_memory(Want::Usable),
             Some((backend, codec)) => {
-                self.read_backend(backend, codec, None, &mut self.budget()).await.ok().map(|(value, _)| value)
+                self.read_backend(backend, codec, Want::Usable, None, &mut self.budget()).await.ok()
             }
         };
-        found.map(V::into_answer)
+        found.map(|found| found.value.into_answer())
     }
 
     /// Whether the value is being removed at this moment.
@@ -127,7 +203,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The answer, if memory has it. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) fn peek_in_memory(&self) -> Option<R> {
-        read(self.engine, self.function, self.key, V::into_answer)
+        self.read_memory(Want::Usable).map(|found| found.value.into_answer())
     }
 
     /// Starts a flight for a value that is made elsewhere, and that [`store_led`](Self::store_led) stores. No caller waits for it.
@@ -146,6 +222,20 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         // A flight that looked before the removal may have found the old value, so no later caller joins it.
         drop(self.engine.flights.fence(self.flight_key()));
         removed
+    }
+
+    /// Declares the value stale: it may be returned until a new one is made, if the function's `stale` allows that. If not, and in a
+    /// backend, it is removed. Returns whether there was a value.
+    pub(crate) async fn invalidate_soft(&self) -> Result<bool, Error> {
+        if self.backend().is_some() {
+            return self.invalidate().await;
+        }
+        let _removal = self.engine.removals.begin(self.key.hash());
+        drop(self.engine.flights.fence(self.flight_key()));
+        interleave();
+        let expired = self.engine.store.expire(&self.function.table, &self.lookup());
+        drop(self.engine.flights.fence(self.flight_key()));
+        Ok(expired)
     }
 
     async fn remove(&self) -> Result<bool, Error> {
@@ -198,10 +288,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok((value, source)) = self.look_up(None, budget).await
+                && let Ok(found) = self.look_up(Want::Usable, None, budget).await
             {
-                self.function.counters.increment(Count::Hit);
-                return Waited::Answered(value.into_answer(), source);
+                found.count(self.function);
+                return Waited::Answered(found.map(V::into_answer));
             }
             let left = self.engine.wait_limit.saturating_sub(begun.elapsed());
             let joined = match with_limit(left.min(flights.poll_limit()), &mut wait).await {
@@ -231,72 +321,108 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     fn shared(&self, answer: Option<R>) -> Waited<'a, R> {
         let Some(answer) = answer else { return Waited::Joins(self.engine.flights.alone(&self.caller())) };
         self.function.counters.increment(Count::Coalesced);
-        Waited::Answered(answer, Source::Coalesced)
+        Waited::Answered(Found::coalesced(answer))
     }
 
     /// Looks in memory, and then in the backend. A value that a leader finds in the backend goes into the near cache.
     pub(super) async fn look_up(
         &self,
+        want: Want,
         leader: Option<&Leader<'_>>,
         budget: &mut TimeBudget,
-    ) -> Result<(V, Source), Count> {
+    ) -> Result<Found<V>, Miss<V>> {
         let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
-            return self.read_memory().map(|value| (value, Source::Memory)).ok_or(Count::NeverSeen);
+            return self.read_memory(want).ok_or_else(|| self.missed_in_memory(Count::NeverSeen));
         };
-        if self.engine.near().is_some()
-            && let Some(value) = self.read_memory()
-        {
-            return Ok((value, Source::Memory));
+        let near = self.engine.near().is_some();
+        if near && let Some(found) = self.read_memory(want) {
+            return Ok(found);
         }
-        self.read_backend(backend, codec, leader, budget).await
+        let read = self.read_backend(backend, codec, want, leader, budget).await;
+        read.map_err(|miss| if near && miss.stand_in.is_none() { self.missed_in_memory(miss.cause) } else { miss })
     }
 
-    pub(super) fn read_memory(&self) -> Option<V> {
-        read(self.engine, self.function, self.key, |value| value)
+    pub(super) fn read_memory(&self, want: Want) -> Option<Found<V>> {
+        read(self.engine, self.function, self.key, want, |value| value)
+    }
+
+    /// A miss, with what memory has to stand in for a body that fails.
+    pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
+        let older = if self.has_stand_ins() { self.read_memory(Want::StandIn) } else { None };
+        Miss { cause, stand_in: older.map(|found| Box::new(found.value)) }
+    }
+
+    /// How a value of the backend answers. `None` if it does not.
+    fn judge(&self, want: Want, standing: Standing) -> Option<Verdict> {
+        let (attempts, now) = (&self.engine.attempts, || self.engine.clock.coarse());
+        let takes = || attempts.take(self.flight_key(), now(), self.policy.spans().retry);
+        want.answers(standing, takes, || attempts.is_put_off(self.flight_key(), now()))
     }
 
     async fn read_backend(
         &self,
         backend: &Guarded,
         codec: &Codec<V>,
+        want: Want,
         leader: Option<&Leader<'_>>,
         budget: &mut TimeBudget,
-    ) -> Result<(V, Source), Count> {
+    ) -> Result<Found<V>, Miss<V>> {
         let near = self.engine.near();
-        let failed = |error: Error| {
-            let (fault, miss) = match error.kind().blame() {
-                // The call goes on, and writes over what is stored.
-                Blame::Key => ("stored bytes cannot be used", Count::Undecodable),
-                Blame::Server | Blame::Backend => ("the backend could not be read", Count::BackendFault),
-            };
-            self.function.fault(fault, &error);
-            miss
-        };
-        let here = backend.ready_to_read(budget).map_err(failed)?;
+        let here = backend.ready_to_read(budget).map_err(|error| self.not_read(&error))?;
         let text = self.text(backend);
         let reading = near.zip(leader).and_then(|(near, leader)| Some((near, leader, near.begin(&text)?)));
-        let bytes = backend.get(here, &text, budget).await.map_err(failed)?.ok_or(Count::NeverSeen)?;
+        let bytes = self.fetch((backend, here), &text, budget).await?;
         // Read before the wall clock, so that the near cache never holds a value for longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
-        let open = || (codec.open)(&bytes, self.function.type_info(), &text, now, &self.engine.envelope);
+        let Opened { value, facts } = self.open(codec, &bytes, &text, now)?;
+        let standing = self.policy.spans().standing(&facts, now);
+        let Some(verdict) = self.judge(want, standing) else {
+            let stand_in = self.has_stand_ins().then(|| Box::new(value));
+            return Err(Miss { cause: Count::Expired, stand_in });
+        };
+        // A value that is due to be replaced would be so again there.
+        if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {
+            let latest = self.engine.clock.after(near.timeout());
+            let life = self.policy.spans().near_life(&facts, now, asked, latest);
+            match catching("the value's weight", || self.policy.weight_of(&value)) {
+                Ok(weight) => self.keep_near(near, &reading, leader, &value, weight, life),
+                Err(error) => self.function.fault("a value could not be kept near", &error),
+            }
+        }
+        Ok(Found { value, source: Source::Backend, verdict })
+    }
+
+    /// The bytes that the backend has under a key's text.
+    async fn fetch(
+        &self,
+        (backend, here): (&Guarded, Here<'_>),
+        text: &str,
+        budget: &mut TimeBudget,
+    ) -> Result<Vec<u8>, Count> {
+        let read = backend.get(here, text, budget).await.map_err(|error| self.not_read(&error))?;
+        read.ok_or(Count::NeverSeen)
+    }
+
+    fn not_read(&self, error: &Error) -> Count {
+        let (fault, miss) = match error.kind().blame() {
+            // The call goes on, and writes over what is stored.
+            Blame::Key => ("stored bytes cannot be used", Count::Undecodable),
+            Blame::Server | Blame::Backend => ("the backend could not be read", Count::BackendFault),
+        };
+        self.function.fault(fault, error);
+        miss
+    }
+
+    /// The value in these bytes, unless its time is over.
+    fn open<'b>(&self, codec: &Codec<V>, bytes: &'b [u8], text: &str, now: u64) -> Result<Opened<'b, V>, Count> {
+        let open = || (codec.open)(bytes, self.function.type_info(), text, now, &self.engine.envelope);
         let opened = catching("the value's `Deserialize`", open).map_err(Refused::from).and_then(|opened| opened);
         let latest = now.saturating_add(CLOCK_TOLERANCE.as_millis() as u64);
         match opened {
-            // The writer's clock is ahead, so the value would be fresh for too long.
-            Ok(Some(Opened { facts, .. })) if facts.stored > latest => Err(Count::Expired),
-            Ok(Some(Opened { value, facts })) => {
-                if let Some(((near, leader, reading), asked)) = reading {
-                    let left = Duration::from_millis(facts.fresh_until.saturating_sub(now));
-                    let expires = asked.saturating_add(nanos(left));
-                    match catching("the value's weight", || self.policy.weight_of(&value)) {
-                        Ok(weight) => self.keep_near(near, &reading, leader, &value, weight, expires),
-                        Err(error) => self.function.fault("a value could not be kept near", &error),
-                    }
-                }
-                Ok((value, Source::Backend))
-            }
-            Ok(None) => Err(Count::Expired),
+            // Or else the writer's clock is ahead, so the value would be fresh for too long.
+            Ok(Some(opened)) if opened.facts.stored <= latest => Ok(opened),
+            Ok(_) => Err(Count::Expired),
             Err(Refused { error, is_foreign }) => {
                 self.function.fault("stored bytes cannot be used", &error);
                 if is_foreign {
@@ -307,7 +433,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// Puts a value that is fresh until `expires` into the near cache, unless its key was invalidated or changed since `reading`.
+    /// Puts a value into the near cache, unless its key was invalidated or changed since `reading`.
     pub(super) fn keep_near(
         &self,
         near: &NearCache,
@@ -315,17 +441,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         leader: &Leader<'_>,
         value: &V,
         weight: usize,
-        expires: Nanos,
+        life: Lifetime,
     ) {
-        let copy = match catching("the value's `Clone`", || PanicSafe::new(value.clone())) {
-            Ok(copy) => copy,
+        let value = match catching("the value's `Clone`", || PanicSafe::new(value.clone())) {
+            Ok(value) => value,
             Err(error) => return self.function.fault("a value could not be kept near", &error),
         };
-        let expires = expires.min(self.engine.clock.after(near.timeout()));
         let _deferred = self.engine.store.defer_drops();
         // A value that is too large for the near cache is no fault: the backend has it.
         let may = |running: &mut Running| leader.may_keep(running);
-        let _refused = near.fill(reading, &self.function.table, &self.lookup(), copy, expires, weight, may);
+        let _refused = near.fill(reading, &self.function.table, &self.lookup(), NearValue { value, life, weight }, may);
     }
 
     /// Completes the flight with a value for those who wait, if they may have it.

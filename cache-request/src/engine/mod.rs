@@ -3,22 +3,29 @@
 //! [`run`] is the way of a call, and [`call`] has its parts. It joins a [`flight`], reads and writes the memory and the backend that [`Engine`] holds,
 //! and asks the [`policy`] what becomes of a value.
 
+pub(crate) mod attempts;
+pub(crate) mod background;
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod description;
 pub(crate) mod flight;
+mod found;
 pub(crate) mod function;
+pub(crate) mod looked;
 pub(crate) mod near_cache;
 pub(crate) mod policy;
 pub(crate) mod removals;
 pub(crate) mod run;
 pub(crate) mod source;
+mod spans;
 pub(crate) mod storing;
 pub(crate) mod value;
 
 use std::{sync::Arc, time::Duration};
 
 use self::{
+    attempts::Attempts,
+    background::Background,
     flight::{Fence, Flights, Memory},
     near_cache::{BackendWrite, NearCache},
     removals::Removals,
@@ -38,6 +45,8 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<Memory>,
     pub(crate) flights: Flights,
     pub(crate) removals: Removals,
+    pub(crate) attempts: Attempts,
+    pub(crate) background: Background,
     pub(crate) clock: Clock,
     pub(crate) envelope: EnvelopeOptions,
     /// How long a caller waits for a body that another caller runs.

@@ -27,13 +27,12 @@ use super::flight::{Memory, Running};
 use crate::{
     backend::{ChangeListener, Guarded},
     base::{
-        clock::Nanos,
         panic::PanicSafe,
         sync::{Mutex, MutexGuard, lock},
     },
     key::Lookup,
     stats::{NearCacheStats, Tracking},
-    store::{Put, RemovalCause, Slot, Table},
+    store::{Lifetime, Put, RemovalCause, Slot, Table},
 };
 
 /// The near cache of one cache's backend.
@@ -118,6 +117,14 @@ pub(crate) struct Reading {
     version: u64,
 }
 
+/// A value to be put in.
+pub(crate) struct NearValue<V> {
+    pub(crate) value: PanicSafe<V>,
+    pub(crate) life: Lifetime,
+    /// Bytes that it holds.
+    pub(crate) weight: usize,
+}
+
 impl NearCache {
     /// The near cache of `backend`: tracked if the backend tells of changes, else by time.
     pub(crate) fn of(backend: &Guarded, timeout: Duration, store: &Arc<Memory>) -> Arc<Self> {
@@ -190,9 +197,7 @@ impl NearCache {
         reading: &Reading,
         table: &Table<V>,
         key: &Lookup<'_>,
-        value: PanicSafe<V>,
-        expires: Nanos,
-        weight: usize,
+        NearValue { value, life, weight }: NearValue<V>,
         may: impl FnOnce(&mut Running) -> bool,
     ) -> Put<V> {
         let mut shard = self.shard(reading.digest);
@@ -201,7 +206,7 @@ impl NearCache {
         }
         shard.note(reading.digest, Slot { table: table.id, hash: key.hash }, &self.store);
         let may = |running: &mut Running| may(running).then(|| key.words.into());
-        self.store.put_if(table, key, value, expires, weight.saturating_add(RECORD), may)
+        self.store.put_if(table, key, value, life, weight.saturating_add(RECORD), may)
     }
 
     /// The value under a key has changed, or may have. Returns whether the near cache held it.

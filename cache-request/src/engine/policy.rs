@@ -2,7 +2,10 @@
 
 use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use super::value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf};
+use super::{
+    spans::Spans,
+    value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf},
+};
 use crate::{
     Error,
     base::panic::PanicSafe,
@@ -19,9 +22,12 @@ pub struct Policy<R, V> {
     when: Option<fn(&V) -> bool>,
     skip: Option<fn(&V) -> bool>,
     response: Option<ResponseRule<V>>,
+    has_failed: Option<fn(&R) -> bool>,
     weight: Option<fn(&V) -> usize>,
     codec: Option<Codec<V>>,
     err_sharing: Option<ErrSharing<R>>,
+    spans: Spans,
+    err_timeout: Option<ErrTimeout<V>>,
     answer: PhantomData<fn() -> R>,
 }
 
@@ -39,6 +45,12 @@ struct ResponseRule<V> {
     fields: &'static [&'static str],
     /// The status codes that are cached. None for those below 400.
     statuses: &'static [u16],
+}
+
+/// `timeout_err`: an `Err` is a value for so long.
+struct ErrTimeout<V> {
+    is_err: fn(&V) -> bool,
+    timeout: fn() -> Duration,
 }
 
 enum Timeout<V> {
@@ -73,12 +85,13 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
 }
 
 /// The policy's decision about a value that is cached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Keep {
     /// How long it is fresh; `Duration::MAX` is for ever.
     pub(crate) timeout: Duration,
     /// Bytes that it holds in memory, without the entry's own overhead. Zero if the weight was not asked for.
     pub(crate) weight: usize,
+    pub(crate) spans: Spans,
 }
 
 impl<R, V> Policy<R, V> {
@@ -93,17 +106,34 @@ impl<R, V> Policy<R, V> {
         let wanted = self.response.as_ref().is_none_or(may_be_kept)
             && self.when.is_none_or(|when| when(value))
             && !self.skip.is_some_and(|skip| skip(value));
-        let timeout = match self.timeout {
+        let err_timeout = self.err_timeout.as_ref().filter(|_| self.is_err(value));
+        let timeout = match (&self.timeout, err_timeout) {
             _ if !wanted => return None,
-            Timeout::Default => DEFAULT_TIMEOUT,
-            Timeout::Fixed(timeout) => timeout,
-            Timeout::Computed(timeout) => timeout(),
-            Timeout::OfValue(timeout) => timeout(value),
+            (_, Some(rule)) => (rule.timeout)(),
+            (Timeout::Default, _) => DEFAULT_TIMEOUT,
+            (Timeout::Fixed(timeout), _) => *timeout,
+            (Timeout::Computed(timeout), _) => timeout(),
+            (Timeout::OfValue(timeout), _) => timeout(value),
         };
         if timeout.is_zero() {
             return None;
         }
-        Some(Keep { timeout, weight: if in_memory { self.weight_of(value) } else { 0 } })
+        let spans = if err_timeout.is_some() { Spans::NONE } else { self.spans };
+        let weight = if in_memory { self.weight_of(value) } else { 0 };
+        Some(Keep { timeout: spans.timeout(timeout), weight, spans })
+    }
+
+    /// Whether an older value may stand in for `answer`.
+    pub(crate) fn has_failed(&self, answer: &R) -> bool
+    where
+        V: ValueOf<R>,
+    {
+        V::has_failed(answer) || self.has_failed.is_some_and(|has_failed| has_failed(answer))
+    }
+
+    /// Whether `value` is an `Err` that is kept for `timeout_err`.
+    pub(crate) fn is_err(&self, value: &V) -> bool {
+        self.err_timeout.as_ref().is_some_and(|rule| (rule.is_err)(value))
     }
 
     /// Whether callers that wait may have `value`, also if it is not cached. A response that is for its own client only is not for them.
@@ -118,6 +148,16 @@ impl<R, V> Policy<R, V> {
             (None, Some(codec)) => (codec.memory_of)(value),
             (None, None) => size_of::<V>(),
         }
+    }
+
+    /// Whether a value is replaced while it may still be returned.
+    pub(crate) fn replaces(&self) -> bool {
+        self.spans.replace()
+    }
+
+    /// How long values are of use beside their timeout.
+    pub(crate) fn spans(&self) -> &Spans {
+        &self.spans
     }
 
     /// How an `Err` reaches the callers that wait, if it does.
@@ -160,6 +200,16 @@ impl<R> Policy<R, R> {
     }
 }
 
+impl<R: ResultValue> Policy<R, R> {
+    /// `timeout_err = …`: an `Err` is cached for so long.
+    #[must_use]
+    pub const fn timeout_err(mut self, timeout: fn() -> Duration) -> Self {
+        self.err_timeout = Some(ErrTimeout { is_err: R::is_err, timeout });
+        self.has_failed = Some(R::is_err);
+        self
+    }
+}
+
 impl<T, E> Policy<Result<T, E>, T> {
     /// Only `Ok` values are cached.
     #[must_use]
@@ -175,20 +225,26 @@ impl<R, V> Policy<R, V> {
             when: None,
             skip: None,
             response: None,
+            has_failed: None,
             weight: None,
             codec: None,
             err_sharing: None,
+            spans: Spans::NONE,
+            err_timeout: None,
             answer: PhantomData,
         }
     }
 
-    /// What a handler's response holds is cached, if `may_be_kept` says so, and goes to callers that wait, if `may_be_shared` does.
+    /// What a handler's response holds is cached, if `may_be_kept` says so, and goes to callers that wait, if `may_be_shared` does. If it
+    /// `has_failed`, an older one may stand in for it.
     #[must_use]
     pub(crate) const fn of_handler(
         may_be_kept: fn(&V, &'static [u16]) -> bool,
         may_be_shared: fn(&V, &'static [&'static str]) -> bool,
+        has_failed: fn(&R) -> bool,
     ) -> Self {
         let mut policy = Self::new();
+        policy.has_failed = Some(has_failed);
         policy.response = Some(ResponseRule { may_be_kept, may_be_shared, fields: &[], statuses: &[] });
         policy
     }
@@ -268,6 +324,48 @@ impl<R, V> Policy<R, V> {
         V: MaybeNone,
     {
         self.skip = Some(V::is_none);
+        self
+    }
+
+    /// `stale = …`: so long after its timeout, a value is returned while a new one is made.
+    #[must_use]
+    pub const fn stale(mut self, span: Duration) -> Self {
+        self.spans.stale = span;
+        self
+    }
+
+    /// `stale_if_error = …`: so long after its timeout, a value is returned instead of an error.
+    #[must_use]
+    pub const fn stale_if_error(mut self, span: Duration) -> Self {
+        self.spans.stale_if_error = span;
+        self
+    }
+
+    /// `early = …`: from this share of its timeout on, a value is replaced.
+    #[must_use]
+    pub const fn early(mut self, share: f64) -> Self {
+        self.spans.early = share;
+        self
+    }
+
+    /// `jitter = …`: timeouts are shortened by up to this share.
+    #[must_use]
+    pub const fn jitter(mut self, share: f64) -> Self {
+        self.spans.jitter = share;
+        self
+    }
+
+    /// `idle = …`: a value is gone once it was not read for so long.
+    #[must_use]
+    pub const fn idle(mut self, span: Duration) -> Self {
+        self.spans.idle = Some(span);
+        self
+    }
+
+    /// `retry = …`: the shortest time between two attempts to replace one value.
+    #[must_use]
+    pub const fn retry(mut self, span: Duration) -> Self {
+        self.spans.retry = span;
         self
     }
 

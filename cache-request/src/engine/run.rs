@@ -13,6 +13,7 @@ use super::{
     body::Around,
     call::{Call, Waited},
     flight::{Felt, Fence, Join, Leader},
+    found::{Found, Miss, Want},
     source::Source,
     storing::Replaced,
     value::ValueOf,
@@ -28,11 +29,23 @@ use crate::{
 };
 
 /// Begins a call that found nothing in memory: joins the flight of its key. Its body runs at once if it leads and there is no backend.
-pub(crate) fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Start<'_, R, V> {
+///
+/// If it finds a value that is due to be replaced, its body runs `here`, or else the caller is told.
+pub(crate) fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>, here: bool) -> Start<'_, R, V, Ahead<'_, R, V>> {
     match call.join() {
         Join::Leader(leader) if call.backend().is_none() => Start::Runs(Led::after_miss(call, leader)),
-        joined => Start::Waits(Ahead::Joined(call, joined)),
+        joined => Start::Waits(Ahead::Joined(call, joined, here)),
     }
+}
+
+/// Another caller replaces the value, or has just done so.
+pub(crate) struct Elsewhere;
+
+/// Begins to replace a value that may be returned until then.
+pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R, V>, Elsewhere> {
+    let leader = call.engine.flights.replace(&call.caller()).ok_or(Elsewhere)?;
+    let led = Led::new(call, leader, call.budget(), Replaced::IfOk);
+    led.look_up(Want::Fresh).await.map_err(|_found| Elsewhere)
 }
 
 /// Begins a call that runs its body even if there is a cached value, and keeps the new value. Bodies of the key that began earlier keep
@@ -43,26 +56,36 @@ pub(crate) fn begin_refresh<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Ahead<'_,
 }
 
 /// What a call does first.
-pub(crate) enum Start<'a, R, V> {
+#[expect(clippy::large_enum_variant, reason = "a box would cost each miss an allocation")]
+pub(crate) enum Start<'a, R, V, Ahead> {
     /// Its body runs.
     Runs(Run<'a, R, V>),
     /// It awaits something else before.
-    Waits(Ahead<'a, R, V>),
+    Waits(Ahead),
 }
 
-/// How far a call is before its body, when it has awaited what is [`Ahead`].
-#[expect(clippy::large_enum_variant, reason = "it is in a box already, with the future that returns it")]
-pub(crate) enum Begun<'a, R, V> {
-    /// It needs no body.
-    Answered(R, Source),
-    /// Its body runs.
-    Runs(Run<'a, R, V>),
+/// A call that has awaited what is [`Ahead`] of its body: the run of that, or the answer if none is needed.
+pub(crate) type Begun<'a, R, V> = Result<Run<'a, R, V>, Answered<R>>;
+
+/// An answer, and what a caller is told of it.
+#[derive(Debug)]
+pub struct Answered<R> {
+    pub(crate) answer: R,
+    pub(crate) source: Source,
+    /// It is for this caller to replace the value.
+    pub(crate) is_due: bool,
+}
+
+impl<R> From<Found<R>> for Answered<R> {
+    fn from(found: Found<R>) -> Self {
+        Self { answer: found.value, source: found.source, is_due: found.verdict.is_due }
+    }
 }
 
 /// What a call awaits before its body. A box of its future keeps that of the call small, which nests with the bodies.
 pub(crate) enum Ahead<'a, R, V> {
     /// Another caller's body, or the backend.
-    Joined(Call<'a, R, V>, Join<'a>),
+    Joined(Call<'a, R, V>, Join<'a>, bool),
     /// That older values have arrived at the backend.
     Superseded(Call<'a, R, V>, Fence, Leader<'a>),
 }
@@ -70,29 +93,29 @@ pub(crate) enum Ahead<'a, R, V> {
 impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
     pub(crate) async fn over(self) -> Begun<'a, R, V> {
         match self {
-            Self::Joined(call, joined) => joined_over(call, joined).await,
+            Self::Joined(call, joined, here) => joined_over(call, joined, here).await,
             Self::Superseded(call, fence, leader) => {
                 call.engine.pass(fence).await;
                 let budget = call.budget();
-                Begun::Runs(Run(Some(Led::new(call, leader, budget, Replaced::ByAnyValue))))
+                Ok(Run(Some(Led::new(call, leader, budget, Replaced::ByAnyValue))))
             }
         }
     }
 }
 
-async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Join<'a>) -> Begun<'a, R, V> {
+async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Join<'a>, here: bool) -> Begun<'a, R, V> {
     let mut budget = call.budget();
     let leader = loop {
         joined = match joined {
             Join::Leader(leader) => break leader,
             Join::Waiter(waiter) => match call.wait(waiter, &mut budget).await {
-                Waited::Answered(answer, source) => return Begun::Answered(answer, source),
+                Waited::Answered(found) => return Err(found.into()),
                 Waited::Joins(joined) => joined,
             },
-            Join::Reader => match call.read_memory() {
-                Some(value) => {
-                    call.function.counters.increment(Count::Hit);
-                    return Begun::Answered(value.into_answer(), Source::Memory);
+            Join::Reader => match call.read_memory(Want::ToReplace) {
+                Some(found) => {
+                    found.count(call.function);
+                    return replace_or_answer(call, found, here).await;
                 }
                 // It has gone since, or its `Clone` panics.
                 None => call.join_in_any_case(),
@@ -100,20 +123,34 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
         };
     };
     if call.backend().is_none() {
-        return Begun::Runs(Led::after_miss(call, leader));
+        return Ok(Led::after_miss(call, leader));
     }
-    Led::new(call, leader, budget, Replaced::IfKept).look_up().await
+    match Led::new(call, leader, budget, Replaced::IfKept).look_up(Want::ToReplace).await {
+        Ok(run) => Ok(run),
+        Err(found) => replace_or_answer(call, found, here).await,
+    }
+}
+
+/// The answer that was found, unless it is for this caller to replace it, and here.
+async fn replace_or_answer<R, V: ValueOf<R>>(call: Call<'_, R, V>, found: Found<V>, here: bool) -> Begun<'_, R, V> {
+    if here
+        && found.verdict.is_due
+        && let Ok(run) = begin_replacement(call).await
+    {
+        return Ok(run);
+    }
+    Err(found.map(V::into_answer).into())
 }
 
 /// One run of a body. To the body, it is one of three steps: [`around`](Self::around) it, then [`ran`](Self::ran), then
-/// [`store`](Self::store). None has the body's type, so that they are compiled once for each type of answer.
+/// [`store_and_return`](Self::store_and_return). None has the body's type, so that they are compiled once for each type of answer.
 pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>);
 
 impl<R, V: ValueOf<R>> Run<'_, R, V> {
     /// A run without a cache.
     pub(crate) const UNCACHED: Self = Self(None);
 
-    /// What surrounds the body inside its flight.
+    /// What surrounds the body inside its flight, which begins.
     pub(crate) fn around(&mut self) -> Around {
         let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, None) };
         if led.call.policy.err_sharing().is_some() {
@@ -133,11 +170,17 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
         let Call { function, .. } = &led.call;
         function.counters.increment(Count::Bodies);
         function.counters.add(Count::BodyNanos, nanos(led.took));
+        if led.call.policy.has_failed(&answer) {
+            led.call.put_off();
+            if let Some(older) = led.stand_in() {
+                return Err(older);
+            }
+        }
         V::from_answer(answer).inspect_err(|answer| led.scope().around_sync(|| led.end_without_value(answer)))
     }
 
     /// Stores the value in memory, and shares it with the flight's waiters. Returns false if it has to be sent to a backend, as
-    /// [`store`](Self::store) does.
+    /// [`store_and_return`](Self::store_and_return) does.
     pub(crate) fn store_in_memory(&mut self, value: &V) -> bool {
         match &mut self.0 {
             Some(led) if led.call.backend().is_none() => {
@@ -150,22 +193,33 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     }
 
     /// Stores the value in the backend, and shares it with the flight's waiters.
-    async fn store(&mut self, value: &V) {
-        if let Some(led) = &mut self.0 {
+    pub(crate) async fn store_and_return(self, value: V) -> R {
+        if let Some(mut led) = self.0 {
             let (scope, pulse) = (led.scope(), led.leader.pulse());
-            Felt::new(scope.around(led.store(value)), pulse).await;
+            Felt::new(scope.around(led.store(&value)), pulse).await;
         }
+        value.into_answer()
     }
 
-    /// The same, and the answer.
-    pub(crate) async fn store_and_return(mut self, value: V) -> R {
-        self.store(&value).await;
-        value.into_answer()
+    /// Whether an older value is the answer if the body fails or panics.
+    pub(crate) fn has_stand_in(&self) -> bool {
+        self.0.as_ref().is_some_and(|led| led.stand_in.is_some())
+    }
+
+    /// After a panic of the body: an older value that is the answer instead.
+    pub(crate) fn stand_in(&mut self) -> Option<R> {
+        let led = self.0.as_mut()?;
+        led.call.put_off();
+        led.stand_in()
     }
 
     /// Where the answer comes from.
     pub(crate) fn source(&self) -> Source {
-        if self.0.is_some() { Source::Body } else { Source::Uncached }
+        match &self.0 {
+            None => Source::Uncached,
+            Some(led) if led.stood_in => Source::StandIn,
+            Some(_) => Source::Body,
+        }
     }
 }
 
@@ -178,11 +232,15 @@ struct Led<'a, R, V> {
     began: Stopwatch,
     /// The time that the body took.
     took: Duration,
+    /// An older value, which is the answer if the body fails.
+    stand_in: Option<Box<V>>,
+    stood_in: bool,
 }
 
 impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
-        Self { call, leader, budget, replaced, began: Stopwatch::Coarse(0), took: Duration::ZERO }
+        let (began, took) = (Stopwatch::Coarse(0), Duration::ZERO);
+        Self { call, leader, budget, replaced, began, took, stand_in: None, stood_in: false }
     }
 
     /// Runs the body, as memory has no value.
@@ -193,7 +251,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             Absent::Evicted => Count::Evicted,
             Absent::Invalidated => Count::Invalidated,
         };
-        Self::new(call, leader, TimeBudget::default(), Replaced::IfKept).run(miss)
+        Self::new(call, leader, TimeBudget::default(), Replaced::IfKept).run(call.missed_in_memory(miss))
     }
 
     /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it
@@ -203,22 +261,34 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     }
 
     /// Looks for the value in the backend. If there is none, the body runs.
-    async fn look_up(mut self) -> Begun<'a, R, V> {
+    async fn look_up(mut self, want: Want) -> Result<Run<'a, R, V>, Found<V>> {
         let (scope, pulse) = (self.scope(), self.leader.pulse());
-        let looked = self.call.look_up(Some(&self.leader), &mut self.budget);
+        let looked = self.call.look_up(want, Some(&self.leader), &mut self.budget);
         match Felt::new(scope.around(looked), pulse).await {
-            Ok((value, source)) => {
-                self.call.function.counters.increment(Count::Hit);
-                self.scope().around_sync(|| self.call.complete(&mut self.leader, &value));
-                Begun::Answered(value.into_answer(), source)
+            Ok(found) => {
+                if want != Want::Fresh {
+                    found.count(self.call.function);
+                }
+                self.scope().around_sync(|| self.call.complete(&mut self.leader, &found.value));
+                Err(found)
             }
-            Err(miss) => Begun::Runs(self.run(miss)),
+            Err(miss) if want == Want::Fresh => Ok(self.run(Miss { cause: Count::Refreshes, ..miss })),
+            Err(miss) => Ok(self.run(miss)),
         }
     }
 
-    fn run(self, miss: Count) -> Run<'a, R, V> {
-        self.call.function.counters.increment(miss);
-        Run(Some(self))
+    fn run(self, Miss { cause, stand_in }: Miss<V>) -> Run<'a, R, V> {
+        self.call.function.counters.increment(cause);
+        Run(Some(Self { stand_in, ..self }))
+    }
+
+    /// An older value in place of the body's answer, also for those who wait.
+    fn stand_in(&mut self) -> Option<R> {
+        let older = *self.stand_in.take()?;
+        self.stood_in = true;
+        self.call.function.counters.increment(Count::StaleOnError);
+        self.scope().around_sync(|| self.call.complete(&mut self.leader, &older));
+        Some(older.into_answer())
     }
 
     fn end_without_value(&mut self, answer: &R) {

@@ -14,6 +14,8 @@ pub enum Source {
     Coalesced,
     /// The body, which this call ran.
     Body,
+    /// An older value, which stands in for a body that has failed.
+    StandIn,
     /// The body, with no cache at all: the cache is disabled, the function's named cache is not installed, or no key could be made
     /// of the arguments.
     Uncached,
@@ -34,6 +36,7 @@ impl fmt::Display for Source {
             Self::Backend => "backend",
             Self::Coalesced => "coalesced",
             Self::Body => "body",
+            Self::StandIn => "stand-in",
             Self::Uncached => "uncached",
         })
     }

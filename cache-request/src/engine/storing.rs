@@ -5,20 +5,17 @@ use std::time::Duration;
 use super::{
     call::{Call, catching},
     flight::{Leader, Running},
-    near_cache::BackendWrite,
+    near_cache::{BackendWrite, NearCache},
     policy::{Codec, Keep},
     value::ValueOf,
 };
 use crate::{
     Error, ErrorKind,
     backend::{Guarded, TimeBudget},
-    base::{
-        clock::{NEVER, unix_millis},
-        panic::PanicSafe,
-    },
+    base::{clock::unix_millis, panic::PanicSafe},
     codec::{FOREVER, Facts, Writer},
     stats::Count,
-    store::{Put, UNKNOWN},
+    store::{Lifetime, Put, UNKNOWN},
 };
 
 /// What a new value does to the cached one.
@@ -26,6 +23,8 @@ use crate::{
 pub(super) enum Replaced {
     /// It replaces the cached value if it is kept itself.
     IfKept,
+    /// The same, but an `Err` is not kept, as the cached value may still be returned.
+    IfOk,
     /// It also removes the cached value if it is not kept itself.
     ByAnyValue,
 }
@@ -81,6 +80,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let Some(backend) = self.backend().zip(self.policy.codec()) else {
             return self.try_store_in_memory(leader, value, replaced);
         };
+        if self.is_refused_err(value, replaced) {
+            return Ok(());
+        }
         let outcome = self.keep_in_backend(backend, leader, value, took, budget).await;
         if replaced.falls(&outcome) {
             let forgotten = Box::pin(self.forget()).await;
@@ -97,6 +99,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         value: &V,
         replaced: Replaced,
     ) -> Result<(), Error> {
+        if self.is_refused_err(value, replaced) {
+            return Ok(());
+        }
         let outcome = match self.decide(value, true) {
             Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
             Ok(None) => Ok(StoreOutcome::Refused),
@@ -108,8 +113,13 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         outcome.map(drop)
     }
 
-    fn decide(&self, value: &V, weigh: bool) -> Result<Option<Keep>, Error> {
+    pub(super) fn decide(&self, value: &V, weigh: bool) -> Result<Option<Keep>, Error> {
         catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))
+    }
+
+    /// Whether the value is an `Err` that would take the place of one that may still be returned.
+    fn is_refused_err(&self, value: &V, replaced: Replaced) -> bool {
+        replaced == Replaced::IfOk && self.policy.is_err(value)
     }
 
     async fn keep_in_backend(
@@ -122,27 +132,33 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     ) -> Result<StoreOutcome, Error> {
         let near = self.engine.near().filter(|near| !near.is_tracked());
         let Some(keep) = self.decide(value, near.is_some())? else { return Ok(StoreOutcome::Refused) };
-        let expires = self.engine.clock.after(keep.timeout);
-        let outcome = self.store_in_backend(backend, leader, value, took, keep.timeout, budget).await;
+        let life = near.map(|near| self.near_life(near, &keep));
+        let outcome = self.store_in_backend(backend, leader, value, took, keep, budget).await;
         // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
         // of this write, and the next call reads the backend.
-        if let (Some(near), false) = (near, matches!(outcome, Ok(StoreOutcome::Outdated))) {
+        if let (Some((near, life)), false) = (near.zip(life), matches!(outcome, Ok(StoreOutcome::Outdated))) {
             // `store_in_backend` may have returned before it fenced the older flights.
             drop(leader.overtake());
             if let Some(reading) = near.begin(&self.text(backend.0)) {
-                self.keep_near(near, &reading, leader, value, keep.weight, expires);
+                self.keep_near(near, &reading, leader, value, keep.weight, life);
             }
         }
         outcome
     }
 
+    /// The life in the near cache of a value that is stored in the backend now.
+    fn near_life(&self, near: &NearCache, keep: &Keep) -> Lifetime {
+        let clock = &self.engine.clock;
+        keep.spans.life(keep.timeout, clock.after(Duration::ZERO)).no_later_than(clock.after(near.timeout()))
+    }
+
     fn store_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
-        let Keep { timeout, weight } = keep;
+        let Keep { timeout, weight, spans } = keep;
         let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
-        let expires = if timeout == Duration::MAX { NEVER } else { self.engine.clock.expiry(timeout) };
+        let life = spans.life(timeout, self.engine.clock.expiry(Duration::ZERO));
         let store = &self.engine.store;
         let land = |running: &mut Running| leader.land(running, self.lookup().words);
-        match store.put_if(&self.function.table, &self.lookup(), value, expires, weight, land) {
+        match store.put_if(&self.function.table, &self.lookup(), value, life, weight, land) {
             Put::Stored => Ok(StoreOutcome::Kept),
             Put::Refused(_value) => Ok(StoreOutcome::Outdated),
             Put::TooLarge(_value) if weight == UNKNOWN => Err(Error::new(
@@ -159,7 +175,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         leader: &mut Leader<'_>,
         value: &V,
         took: Duration,
-        timeout: Duration,
+        Keep { timeout, spans, .. }: Keep,
         budget: &mut TimeBudget,
     ) -> Result<StoreOutcome, Error> {
         if budget.is_over() {
@@ -167,19 +183,18 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
         backend.ready_to_write(budget)?;
         let text = self.text(backend);
-        let forever = timeout == Duration::MAX;
-        let now = self.engine.clock.wall();
-        let fresh_until = now.checked_add(timeout).map_or(FOREVER, unix_millis);
-        let facts = Facts {
+        let (kept, now) = (spans.kept(timeout), self.engine.clock.wall());
+        let mut facts = Facts {
             stored: unix_millis(now),
-            fresh_until,
-            stale_until: fresh_until,
-            stale_on_error_until: fresh_until,
+            fresh_until: FOREVER,
+            stale_until: FOREVER,
+            stale_on_error_until: FOREVER,
             body: took,
             generation: 0,
             tags: Vec::new(),
             writer: Writer::here(),
         };
+        spans.put_in(timeout, now, &mut facts);
         let seal = || (codec.seal)(value, self.function.type_info(), &text, &facts, &self.engine.envelope);
         let bytes = catching("the value's `Serialize`", seal)??;
         self.engine.pass(leader.overtake()).await;
@@ -187,7 +202,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return Ok(StoreOutcome::Outdated);
         }
         let write = BackendWrite::begin(self.engine.near(), &text);
-        let stored = backend.set(&text, &bytes, (!forever).then_some(timeout), budget).await;
+        let stored = backend.set(&text, &bytes, (kept < Duration::MAX).then_some(kept), budget).await;
         write.end();
         if leader.came_too_late() {
             // The write may have arrived even if it returned an error.

@@ -114,9 +114,16 @@ impl<T> MaybeNone for Option<T> {
     label = "not a `Result`",
     note = "remove `cache_err`"
 )]
-pub trait ResultValue {}
+pub trait ResultValue {
+    /// Whether the answer is an `Err`.
+    fn is_err(&self) -> bool;
+}
 
-impl<T, E> ResultValue for Result<T, E> {}
+impl<T, E> ResultValue for Result<T, E> {
+    fn is_err(&self) -> bool {
+        Self::is_err(self)
+    }
+}
 
 /// Answers that `share_err` applies to.
 #[diagnostic::on_unimplemented(

@@ -76,7 +76,7 @@ use self::{tag::Tag, words::Words, writer::Writer};
 use crate::base::context;
 
 /// The key of one call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Key {
     words: Words,
     /// Computed with the words, so that a look-up need not wait for a key that was just moved.
@@ -86,7 +86,7 @@ pub struct Key {
 }
 
 /// Why a call has no key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Unusable {
     /// A `Serialize` impl failed, or the code that makes the key panicked.
     Fault(Box<str>),

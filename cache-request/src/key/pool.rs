@@ -9,7 +9,7 @@ use std::{
 use arrayvec::ArrayVec;
 
 /// A buffer of words that returns to its thread's pool when dropped.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Pooled(Vec<u64>);
 
 impl Pooled {

@@ -11,7 +11,7 @@ use super::{
 const ON_STACK: usize = 7;
 
 /// Words on the stack. If there are too many, all of them move to a pooled buffer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Words {
     stack: [u64; ON_STACK],
     /// How many of them there are, at most [`ON_STACK`], which saves a check where it is said. All for good once the words have moved to the heap, so that a push needs one check only.

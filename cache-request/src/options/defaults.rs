@@ -13,6 +13,9 @@ pub const WAIT_LIMIT: Duration = Duration::from_secs(10);
 /// `max_leaders`: 16 callers of one key.
 pub const MAX_LEADERS: u64 = 16;
 
+/// `max_refreshes`: 256 bodies.
+pub const MAX_REFRESHES: u64 = 256;
+
 /// `poll_limit`: 500 milliseconds.
 pub const POLL_LIMIT: Duration = Duration::from_millis(500);
 

@@ -19,10 +19,11 @@ use super::{
 use crate::Error;
 
 /// All options, in the order of the documentation. Two schemes may have options of one name that differ.
-pub(crate) static OPTIONS: [&dyn AnyOption; 37] = [
+pub(crate) static OPTIONS: [&dyn AnyOption; 38] = [
     &PREFIX,
     &WAIT_LIMIT,
     &MAX_LEADERS,
+    &MAX_REFRESHES,
     &POLL_LIMIT,
     &MAX_BYTES,
     &MAX_ENTRIES,
@@ -105,6 +106,15 @@ pub(crate) static MAX_LEADERS: CacheOption<u64> = CacheOption::new(
     "How many callers of one key run their bodies at a time after failures, at most: one, then two, four and so on.",
 )
 .hint("with 1, one body follows another");
+
+pub(crate) static MAX_REFRESHES: CacheOption<u64> = CacheOption::new(
+    "max_refreshes",
+    Of::All,
+    COUNT,
+    Is(defaults::MAX_REFRESHES),
+    "How many bodies replace values in the background at a time, at most. Beyond that, values stay as they are for now.",
+)
+.hint("a function whose callers replace its values themselves says `foreground`");
 
 pub(crate) static POLL_LIMIT: CacheOption<Duration> = CacheOption::new(
     "poll_limit",

@@ -23,6 +23,16 @@ pub(crate) enum Count {
     Coalesced,
     /// Calls that ran their body with no cache: it is disabled, missing, or could not make a key.
     Uncached,
+    /// Hits whose value was stale.
+    Stale,
+    /// Calls whose body failed and that were answered with an older value.
+    StaleOnError,
+    /// Bodies that replace a value which may still be returned.
+    Refreshes,
+    /// Those that found no room in the background.
+    RefreshesRefused,
+    /// Those that ended with an `Err` or a panic.
+    RefreshesFailed,
     Bodies,
     BodyNanos,
     WrittenBytes,

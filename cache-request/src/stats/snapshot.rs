@@ -72,6 +72,16 @@ pub struct FunctionStats {
     pub name: String,
     /// Calls answered from the cache.
     pub hits: u64,
+    /// Hits whose timeout was over, by `stale`.
+    pub stale: u64,
+    /// Calls whose body failed and that were answered with an older value, by `stale_if_error`.
+    pub stale_on_error: u64,
+    /// Bodies begun to replace a value that could still be returned, by `stale` and `early`.
+    pub refreshes: u64,
+    /// Refreshes in the background that ended with an `Err`, a panic, or a response with a status of 500 or more.
+    pub refreshes_failed: u64,
+    /// Refreshes that did not begin, as too many were under way in the background.
+    pub refreshes_refused: u64,
     /// Calls that found nothing, by cause.
     pub misses: Misses,
     /// Calls answered by a body that another caller ran meanwhile. With `share_err`, also with its `Err`.
@@ -177,6 +187,11 @@ impl FunctionStats {
         Self {
             name,
             hits: counters.get(Count::Hit),
+            stale: counters.get(Count::Stale),
+            stale_on_error: counters.get(Count::StaleOnError),
+            refreshes: counters.get(Count::Refreshes),
+            refreshes_failed: counters.get(Count::RefreshesFailed),
+            refreshes_refused: counters.get(Count::RefreshesRefused),
             misses: Misses {
                 never_seen: counters.get(Count::NeverSeen),
                 expired: counters.get(Count::Expired),

@@ -22,10 +22,15 @@ enum Cell {
     Bytes(u64),
 }
 
-const CALLS: [Column; 11] = [
+const CALLS: [Column; 16] = [
     Column { heading: "hits", cell: |function| Cell::Always(function.hits) },
     Column { heading: "hit %", cell: |function| Cell::Percent(function.hit_ratio()) },
+    Column { heading: "stale", cell: |function| Cell::Count(function.stale) },
     Column { heading: "misses", cell: |function| Cell::Always(function.misses.total()) },
+    Column { heading: "on error", cell: |function| Cell::Count(function.stale_on_error) },
+    Column { heading: "refreshes", cell: |function| Cell::Count(function.refreshes) },
+    Column { heading: "failed", cell: |function| Cell::Count(function.refreshes_failed) },
+    Column { heading: "refused", cell: |function| Cell::Count(function.refreshes_refused) },
     Column { heading: "coalesced", cell: |function| Cell::Count(function.coalesced) },
     Column { heading: "uncached", cell: |function| Cell::Count(function.uncached) },
     Column { heading: "faults", cell: |function| Cell::Count(function.faults.total()) },

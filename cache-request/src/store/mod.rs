@@ -9,6 +9,7 @@
 //! entry waits in a small queue and moves to the main queue if it was read there. A key that returns soon after its
 //! eviction goes straight to the main queue.
 
+mod lifetime;
 mod memory_of;
 mod own_queue;
 mod shard;
@@ -26,15 +27,16 @@ use std::{
 
 use seize::{Collector, LocalGuard};
 
+use self::{lifetime::Care, shard::Shard, table::Look};
 pub(crate) use self::{
+    lifetime::{Freshness, Lifetime, Moments},
     memory_of::{UNKNOWN, memory_of},
     shard::{RemovalCause, Slot},
-    table::{AnyTable, Entry, Freshness, Table},
+    table::{AnyTable, Entry, Table},
 };
-use self::{shard::Shard, table::Look};
 use crate::{
     base::{
-        clock::{Clock, NEVER, Nanos},
+        clock::{Clock, NEVER},
         panic::PanicSafe,
         sync::{interleave, unpoisoned},
     },
@@ -95,9 +97,9 @@ pub(crate) enum Put<V> {
 impl<X> Guarded<X> {
     /// Why a table has no fresh value of `key`. None if it has one.
     pub(crate) fn why_absent(&self, id: u32, table: &dyn AnyTable, key: &Lookup<'_>, clock: &Clock) -> Option<Absent> {
-        match table.find(key) {
-            Some(entry) if entry.expires > clock.coarse() => None,
-            Some(_) => Some(Absent::Expired),
+        match table.is_usable(key, clock.coarse()) {
+            Some(true) => None,
+            Some(false) => Some(Absent::Expired),
             None => Some(match self.shard.removal_cause(Slot { hash: key.hash, table: id }) {
                 Some(RemovalCause::Evicted) => Absent::Evicted,
                 Some(RemovalCause::Invalidated) => Absent::Invalidated,
@@ -144,7 +146,7 @@ impl<X: Default> Store<X> {
         table
     }
 
-    /// Stores `value` until `expires`, replacing an older one, and evicts entries until the limits hold.
+    /// Stores `value` for its `life`, replacing an older one, and evicts entries until the limits hold.
     ///
     /// `payload` is the size of the value in bytes; the entry's own overhead is added here. A value larger than the
     /// whole store is given back, and an older one is removed all the same.
@@ -153,10 +155,10 @@ impl<X: Default> Store<X> {
         table: &Table<V>,
         key: &Lookup<'_>,
         value: PanicSafe<V>,
-        expires: Nanos,
+        life: Lifetime,
         payload: usize,
     ) -> Result<(), PanicSafe<V>> {
-        match self.put_if(table, key, value, expires, payload, |_| Some(key.words.into())) {
+        match self.put_if(table, key, value, life, payload, |_| Some(key.words.into())) {
             Put::Stored => Ok(()),
             Put::TooLarge(value) | Put::Refused(value) => Err(value),
         }
@@ -169,11 +171,14 @@ impl<X: Default> Store<X> {
         table: &Table<V>,
         key: &Lookup<'_>,
         value: PanicSafe<V>,
-        expires: Nanos,
+        life: Lifetime,
         payload: usize,
         may: impl FnOnce(&mut X) -> Option<OwnedKey>,
     ) -> Put<V> {
-        let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(Table::<V>::OVERHEAD);
+        let now = self.clock.coarse();
+        let care = Care::of(life, now);
+        let overhead = Table::<V>::OVERHEAD + care.as_ref().map_or(0, |_| Care::BYTES);
+        let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(overhead);
         let weight = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes);
         let slot = Slot { hash: key.hash, table: table.id };
 
@@ -190,7 +195,7 @@ impl<X: Default> Store<X> {
         };
         let shard = &mut locked.shard;
         let queue = shard.queue_for(slot);
-        match table.insert(own, key, Entry::new(value, expires, weight, queue), &deferred) {
+        match table.insert(own, key, Entry::new(value, life, care, now, weight, queue), &deferred) {
             Some(old) => {
                 shard.reweigh(old.queue, old.weight, weight);
                 self.bytes.fetch_sub(old.weight as usize, Ordering::Relaxed);
@@ -225,6 +230,24 @@ impl<X: Default> Store<X> {
         self.note_removed(&mut locked.shard, Slot { hash: key.hash, table: table.id }, removed, cause)
     }
 
+    /// Declares a value stale: it may be returned while a new one is made, if its lifetime allows, or else is removed. Returns whether there
+    /// was one.
+    pub(crate) fn expire<V: Send + Sync + 'static>(&self, table: &Table<V>, key: &Lookup<'_>) -> bool {
+        let _deferred = self.defer_drops();
+        let mut locked = self.shard(key.hash);
+        match table.expire(key, self.clock.coarse()) {
+            Some(true) => true,
+            Some(false) => {
+                if let Some(removed) = table.remove(key) {
+                    let slot = Slot { hash: key.hash, table: table.id };
+                    self.note_removed(&mut locked.shard, slot, removed, RemovalCause::Invalidated);
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Removes all entries with the hash of `slot`, for callers that do not know the key. Returns whether one was
     /// fresh.
     pub(crate) fn remove_at(&self, slot: Slot, cause: RemovalCause) -> bool {
@@ -250,7 +273,7 @@ impl<X: Default> Store<X> {
         if shard.is_mostly_stale() {
             shard.sweep(&self.tables());
         }
-        removed.expires > self.clock.coarse()
+        removed.ends > self.clock.coarse()
     }
 
     /// Why a key was removed, if that is still remembered.

@@ -38,7 +38,7 @@ impl OwnQueue {
                 spared_is_here = true;
                 continue;
             }
-            match table.evict_if(hash, &mut |entry| entry.visits == 0 || entry.expires <= now || chances == 0) {
+            match table.evict_if(hash, &mut |entry| entry.visits == 0 || entry.ends <= now || chances == 0) {
                 Ok(Some(entry)) => break Some((hash, entry)),
                 Ok(None) => {}
                 Err(entry) => {

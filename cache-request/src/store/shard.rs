@@ -137,8 +137,7 @@ impl Shard {
             let Some(slot) = self.queue(from).slots.pop_front() else { break None };
             let table = &tables[slot.table as usize];
             let is_spared = Some(slot) == spared;
-            let mut goes =
-                |entry: Look| entry.queue == from && !is_spared && (entry.visits == 0 || entry.expires <= now);
+            let mut goes = |entry: Look| entry.queue == from && !is_spared && (entry.visits == 0 || entry.ends <= now);
             match table.evict_if(slot.hash, &mut goes) {
                 Ok(Some(entry)) => {
                     self.queue(from).weight -= entry.weight as usize;

@@ -4,13 +4,14 @@ use std::{
     hash::BuildHasherDefault,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use papaya::Guard;
 use seize::{Collector, LocalGuard};
 
+use super::lifetime::{Care, Freshness, Lifetime, Moments};
 use crate::{
     base::{clock::Nanos, panic::PanicSafe},
     key::{ByHash, Lookup, OwnedKey, PassThrough},
@@ -32,7 +33,10 @@ pub(crate) struct Table<V> {
 
 /// One value, with the store's data about it.
 pub(crate) struct Entry<V> {
-    expires: Nanos,
+    /// The value is fresh before this moment, and a read has nothing else to do. From then on, `care` says more.
+    due: AtomicU64,
+    /// `None` if the value is gone then.
+    care: Option<Box<Care>>,
     weight: u32,
     /// The number of reads since the queues last looked, up to [`MOST_VISITS`]. Concurrent reads may lose a count.
     visits: AtomicU8,
@@ -57,8 +61,43 @@ pub(super) const MOST_VISITS: u8 = 3;
 const LARGE: u32 = 4 * 1024;
 
 impl<V> Entry<V> {
-    pub(super) fn new(value: PanicSafe<V>, expires: Nanos, weight: u32, queue: Queue) -> Self {
-        Self { expires, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
+    pub(super) fn new(
+        value: PanicSafe<V>,
+        life: Lifetime,
+        care: Option<Box<Care>>,
+        now: Nanos,
+        weight: u32,
+        queue: Queue,
+    ) -> Self {
+        let due = care.as_ref().map_or(life.fresh_until, |care| care.due(now));
+        Self { due: due.into(), care, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
+    }
+
+    /// Reads a value for which there is more to do than to look at its timeout.
+    #[inline(never)]
+    fn read_closely<T>(&self, value: &V, now: Nanos, read: impl FnOnce(&V, Freshness<'_>) -> T) -> T {
+        let Some(care) = &self.care else { return read(value, Freshness::Expired) };
+        let due = self.due.load(Ordering::Acquire);
+        let freshness = care.freshness(now);
+        if !matches!(freshness, Freshness::Expired) {
+            self.visit();
+        }
+        let read = read(value, freshness);
+        // The reader may have taken the replacement. If the value was declared stale meanwhile, that stays so.
+        _ = self.due.compare_exchange(due, care.due(now), Ordering::Relaxed, Ordering::Relaxed);
+        read
+    }
+
+    fn end(&self) -> Nanos {
+        self.care.as_ref().map_or_else(|| self.due.load(Ordering::Relaxed), |care| care.end())
+    }
+
+    #[inline]
+    fn visit(&self) {
+        let visits = self.visits.load(Ordering::Relaxed);
+        if visits < MOST_VISITS {
+            self.visits.store(visits + 1, Ordering::Relaxed);
+        }
     }
 
     fn requeue(&self, queue: Queue, visits: u8) {
@@ -68,23 +107,15 @@ impl<V> Entry<V> {
 
     fn look(&self) -> Look {
         let queue = if self.queue.load(Ordering::Relaxed) == Queue::Main as u8 { Queue::Main } else { Queue::Small };
-        Look { expires: self.expires, weight: self.weight, visits: self.visits.load(Ordering::Relaxed), queue }
+        Look { ends: self.end(), weight: self.weight, visits: self.visits.load(Ordering::Relaxed), queue }
     }
-}
-
-/// How fresh a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Freshness {
-    /// Its timeout is not over.
-    Fresh,
-    /// Its timeout is over, and it has not been evicted yet.
-    Expired,
 }
 
 /// An entry, without its value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
-    pub(super) expires: Nanos,
+    /// When its value is of no use any more.
+    pub(super) ends: Nanos,
     pub(super) weight: u32,
     pub(super) visits: u8,
     pub(super) queue: Queue,
@@ -126,19 +157,48 @@ impl<V: Send + Sync + 'static> Table<V> {
         &self,
         key: &Lookup<'_>,
         now: impl FnOnce() -> Nanos,
-        read: impl FnOnce(&V, Freshness) -> T,
+        read: impl FnOnce(&V, Freshness<'_>) -> T,
     ) -> Option<T> {
         let guard = self.map.guard();
         let entry = self.map.get(key, &guard)?;
         let value = entry.value.get()?;
-        if entry.expires <= now() {
-            return Some(read(value, Freshness::Expired));
+        let now = now();
+        if now >= entry.due.load(Ordering::Relaxed) {
+            return Some(entry.read_closely(value, now, read));
         }
-        let visits = entry.visits.load(Ordering::Relaxed);
-        if visits < MOST_VISITS {
-            entry.visits.store(visits + 1, Ordering::Relaxed);
-        }
+        entry.visit();
         Some(read(value, Freshness::Fresh))
+    }
+
+    /// Like [`read`](Self::read), for a reader that would replace the value: one whose replacement is due is not called fresh, even if
+    /// another reader has taken that.
+    pub(crate) fn look_closely<T>(
+        &self,
+        key: &Lookup<'_>,
+        now: Nanos,
+        read: impl FnOnce(&V, Freshness<'_>, Moments) -> T,
+    ) -> Option<T> {
+        let guard = self.map.guard();
+        let entry = self.map.get(key, &guard)?;
+        let value = entry.value.get()?;
+        let moments = match &entry.care {
+            Some(care) => care.moments(),
+            None => Moments { stored: None, fresh_until: entry.due.load(Ordering::Relaxed) },
+        };
+        if entry.care.is_none() && now < moments.fresh_until {
+            return Some(read(value, Freshness::Fresh, moments));
+        }
+        Some(entry.read_closely(value, now, |value, freshness| read(value, freshness, moments)))
+    }
+
+    /// Declares a value stale. Returns whether it may still be returned then, or `None` if there is no value that may be returned now.
+    pub(super) fn expire(&self, key: &Lookup<'_>, now: Nanos) -> Option<bool> {
+        self.is_usable(key, now).filter(|is_usable| *is_usable)?;
+        let guard = self.map.guard();
+        let entry = self.map.get(key, &guard)?;
+        let may_be_returned = entry.care.as_ref().is_some_and(|care| care.expire(now));
+        entry.due.store(0, Ordering::Release);
+        Some(may_be_returned)
     }
 
     /// Inserts an entry and returns the one it replaces. The new one stays in the old one's queue and keeps its visits.
@@ -201,7 +261,8 @@ impl<V: Send + Sync + 'static> Table<V> {
 
 /// A table without its value type: the operations that eviction needs.
 pub(crate) trait AnyTable: Send + Sync {
-    fn find(&self, key: &Lookup<'_>) -> Option<Look>;
+    /// Whether the value may be returned `now`. None if there is none.
+    fn is_usable(&self, key: &Lookup<'_>, now: Nanos) -> Option<bool>;
     fn look(&self, hash: u64) -> Option<Look>;
     /// Moves an entry to `queue` and sets its visits.
     fn requeue(&self, hash: u64, queue: Queue, visits: u8);
@@ -210,8 +271,11 @@ pub(crate) trait AnyTable: Send + Sync {
 }
 
 impl<V: Send + Sync + 'static> AnyTable for Table<V> {
-    fn find(&self, key: &Lookup<'_>) -> Option<Look> {
-        self.map.get(key, &self.map.guard()).map(Entry::look)
+    fn is_usable(&self, key: &Lookup<'_>, now: Nanos) -> Option<bool> {
+        let guard = self.map.guard();
+        let entry = self.map.get(key, &guard)?;
+        let closely = || entry.care.as_ref().is_some_and(|care| care.is_usable(now));
+        Some(now < entry.due.load(Ordering::Relaxed) || closely())
     }
 
     fn look(&self, hash: u64) -> Option<Look> {

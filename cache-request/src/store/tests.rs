@@ -8,7 +8,7 @@ mod traces;
 
 use std::sync::Arc;
 
-use super::{Freshness, Limits, Locked, Store, Table};
+use super::{Freshness, Lifetime, Limits, Locked, Store, Table};
 use crate::{
     base::{
         clock::{Clock, MockClock, Nanos},
@@ -35,11 +35,11 @@ fn put<V: Send + Sync + 'static>(
     expires: Nanos,
     payload: usize,
 ) -> bool {
-    store.put(table, &key(number).lookup(), PanicSafe::new(value), expires, payload).is_ok()
+    store.put(table, &key(number).lookup(), PanicSafe::new(value), Lifetime::until(expires), payload).is_ok()
 }
 
 fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &MockClock, number: u64) -> Option<V> {
-    let fresh = |value: &V, freshness| (freshness == Freshness::Fresh).then(|| value.clone());
+    let fresh = |value: &V, freshness: Freshness<'_>| (matches!(freshness, Freshness::Fresh)).then(|| value.clone());
     table.read(&key(number).lookup(), || Clock::from(clock).coarse(), fresh)?
 }
 

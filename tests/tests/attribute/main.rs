@@ -12,6 +12,7 @@ mod keys;
 mod max_entries;
 mod namesakes;
 mod once;
+mod spans;
 
 /// For [`namesakes`]: a function in the crate's root.
 #[cache_request::cache_request]

@@ -13,7 +13,7 @@ pub trait DetachFeature {}
 impl<R, V, B> Handle<R, V, B> {
     /// Cannot be called.
     #[doc(hidden)]
-    pub async fn answer_detached(self) -> R
+    pub async fn answer_detached(self) -> (R, bool)
     where
         Self: DetachFeature,
     {

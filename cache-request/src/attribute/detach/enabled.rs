@@ -7,7 +7,7 @@ use std::{
 
 use tokio::runtime;
 
-use crate::attribute::handle::Handle;
+use crate::attribute::handle::{Handle, answer_now};
 use crate::{base::context, engine::value::ValueOf};
 
 impl<R, V, B> Handle<R, V, B>
@@ -21,8 +21,8 @@ where
     ///
     /// The task has the client and the cache of the caller.
     #[doc(hidden)]
-    pub async fn answer_detached(self) -> R {
-        let answer = context::carry(async move { pin!(self).answer().await.0 });
+    pub async fn answer_detached(self) -> (R, bool) {
+        let answer = context::carry(async move { answer_now(pin!(self).answer_now().await) });
         Detachable { answer: Some(Box::pin(answer)), runtime: runtime::Handle::try_current().ok() }.await
     }
 }

@@ -56,6 +56,7 @@ fn with_common(choice: Choice, given: &mut Given) -> Result<CacheBuilder, Error>
     let builder = given.set(Cache::builder(), &table::PREFIX, Builder::prefix)?;
     let builder = given.set(builder, &table::WAIT_LIMIT, Builder::wait_limit)?;
     let builder = given.set(builder, &table::MAX_LEADERS, Builder::max_leaders)?;
+    let builder = given.set(builder, &table::MAX_REFRESHES, Builder::max_refreshes)?;
     let mut builder = given.set(builder, &table::POLL_LIMIT, Builder::poll_limit)?;
     if choice.scheme.has_backend() {
         builder = given.set(builder, &table::SOFT_LIMIT, Builder::soft_limit)?;

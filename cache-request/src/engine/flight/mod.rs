@@ -23,7 +23,7 @@ mod queue;
 mod running;
 mod waiter;
 mod waits;
-mod watched;
+pub(super) mod watched;
 
 use std::{
     process,
@@ -256,6 +256,24 @@ impl Flights {
         drop(shard);
         let id = FlightId { hash: caller.hash(), number };
         (fence, Leader::new(&self.memory, id, number, pulse, Absent::NeverSeen))
+    }
+
+    /// Leads a body whose value replaces one that stays valid until then. `None` if such a body of the key runs already. Another flight
+    /// may be one that only reads the backend, so it does not count.
+    pub(crate) fn replace(&self, caller: &Caller<'_>) -> Option<Leader<'_>> {
+        if self.process.load(Ordering::Relaxed) != process::id() {
+            self.leave_parent_process();
+        }
+        let mut shard = self.shard(caller.hash());
+        if shard.beside.of(caller.key).is_some_and(|entry| entry.is_for_newer()) {
+            return None;
+        }
+        let flight = self.flight(caller).superseding();
+        let (number, pulse) = (flight.number(), flight.pulse());
+        shard.beside.start(caller.key, flight, Some(Line::Behind(number)));
+        drop(shard);
+        let id = FlightId { hash: caller.hash(), number };
+        Some(Leader::new(&self.memory, id, number, pulse, Absent::Expired))
     }
 
     /// Closes a queue in which a caller has waited for too long: the next caller leads in a new one.

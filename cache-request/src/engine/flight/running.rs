@@ -205,6 +205,15 @@ impl Entry {
         !matches!(self.line, Line::Closed)
     }
 
+    /// Whether what callers may wait for is to replace a value that stays valid until then.
+    pub(super) fn is_for_newer(&self) -> bool {
+        match &self.line {
+            Line::Closed => false,
+            Line::Behind(number) => self.flights.iter().any(|flight| flight.number == *number && flight.supersedes),
+            Line::Queue(queue) => queue.is_for_newer(),
+        }
+    }
+
     pub(super) fn is_queue(&self, queue: &Arc<Queue>) -> bool {
         matches!(&self.line, Line::Queue(own) if Arc::ptr_eq(own, queue))
     }

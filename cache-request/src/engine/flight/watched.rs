@@ -11,7 +11,7 @@ use crate::base::{
     sync::{Mutex, lock},
 };
 
-pub(super) struct Watched<S>(Mutex<Inner<S>>);
+pub(in crate::engine) struct Watched<S>(Mutex<Inner<S>>);
 
 struct Inner<S> {
     state: S,
@@ -21,24 +21,24 @@ struct Inner<S> {
 }
 
 /// What has a state that tasks wait for.
-pub(super) trait Watch {
+pub(in crate::engine) trait Watch {
     type State;
 
     fn watched(&self) -> &Watched<Self::State>;
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(state: S) -> Self {
+    pub(in crate::engine) fn new(state: S) -> Self {
         Self(Mutex::new(Inner { state, wakers: Vec::new(), round: 0 }))
     }
 
     /// Runs `code` on the state, under its lock, and wakes no task.
-    pub(super) fn with<T>(&self, code: impl FnOnce(&mut S) -> T) -> T {
+    pub(in crate::engine) fn with<T>(&self, code: impl FnOnce(&mut S) -> T) -> T {
         code(&mut lock(&self.0).state)
     }
 
     /// Changes the state, and wakes the tasks that wait.
-    pub(super) fn change(&self, change: impl FnOnce(&mut S)) {
+    pub(in crate::engine) fn change(&self, change: impl FnOnce(&mut S)) {
         let wakers = {
             let mut inner = lock(&self.0);
             change(&mut inner.state);
@@ -61,8 +61,8 @@ impl<S> Inner<S> {
 }
 
 /// The place of one task's waker.
-pub(super) struct WakerSlot<W: Watch> {
-    pub(super) watched: Arc<W>,
+pub(in crate::engine) struct WakerSlot<W: Watch> {
+    pub(in crate::engine) watched: Arc<W>,
     /// Known once the waker is registered.
     place: Option<Place>,
 }
@@ -74,12 +74,16 @@ struct Place {
 }
 
 impl<W: Watch> WakerSlot<W> {
-    pub(super) fn at(watched: Arc<W>) -> Self {
+    pub(in crate::engine) fn at(watched: Arc<W>) -> Self {
         Self { watched, place: None }
     }
 
     /// Ready with what `look` finds. While that is `None`, the task is woken at the next change.
-    pub(super) fn poll<T>(&mut self, context: &Context<'_>, look: impl Fn(&W, &W::State) -> Option<T>) -> Poll<T> {
+    pub(in crate::engine) fn poll<T>(
+        &mut self,
+        context: &Context<'_>,
+        look: impl Fn(&W, &W::State) -> Option<T>,
+    ) -> Poll<T> {
         let watched = &*self.watched;
         let mut inner = lock(&watched.watched().0);
         if let Some(found) = look(watched, &inner.state) {

@@ -81,6 +81,13 @@ macro_rules! answers {
                 let (status, headers): Head<'_> = $head;
                 may_be_shared(status, &headers.unwrap_or_default(), fields)
             }
+
+            fn has_failed($borrowed: &$answer) -> bool {
+                let of: Cow<'_, $value> = $of;
+                let $kept = &*of;
+                let (status, _): Head<'_> = $head;
+                status.is_server_error()
+            }
         }
     )*};
 }

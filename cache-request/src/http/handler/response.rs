@@ -131,6 +131,10 @@ impl Answer for Response {
         may_be_shared(value.status, &value.headers, fields)
     }
 
+    fn has_failed(answer: &Self) -> bool {
+        answer.status().is_server_error()
+    }
+
     /// A body of unknown length, one that is too long, and an upgraded connection pass through.
     async fn complete(body: impl Future<Output = Self>, call: Completing) -> Self {
         let (mut head, mut body) = body.await.into_parts();

@@ -1,0 +1,134 @@
+//! What a caller finds in memory or in a backend: how fresh it is, and whether the caller is to replace it.
+
+use super::{Engine, function::Function, source::Source, spans::Standing, value::Value};
+use crate::{base::sync::interleave, key::Key, stats::Count, store::Freshness};
+
+/// What a reader takes for an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// All that may be returned.
+    Usable,
+    /// The same, and the replacement of what is to be replaced.
+    ToReplace,
+    /// What is not to be replaced.
+    Fresh,
+    /// Also what may be returned only if the body fails.
+    StandIn,
+}
+
+/// How a value answers its reader.
+#[derive(Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) is_stale: bool,
+    /// The reader replaces it.
+    pub(super) is_due: bool,
+}
+
+impl Verdict {
+    const FRESH: Self = Self { is_stale: false, is_due: false };
+}
+
+/// A value that answers its reader.
+pub(super) struct Found<T> {
+    pub(super) value: T,
+    pub(super) source: Source,
+    pub(super) verdict: Verdict,
+}
+
+/// What a caller without an answer knows.
+pub(super) struct Miss<V> {
+    pub(super) cause: Count,
+    /// What may be returned if the body fails.
+    pub(super) stand_in: Option<Box<V>>,
+}
+
+impl<T> Found<T> {
+    pub(super) fn coalesced(value: T) -> Self {
+        Self { value, source: Source::Coalesced, verdict: Verdict::FRESH }
+    }
+
+    pub(super) fn map<U>(self, map: impl FnOnce(T) -> U) -> Found<U> {
+        let Self { value, source, verdict } = self;
+        Found { value: map(value), source, verdict }
+    }
+
+    /// Counts a hit.
+    #[inline]
+    pub(super) fn count<V>(&self, function: &Function<V>) {
+        function.counters.increment(Count::Hit);
+        if self.verdict.is_stale {
+            function.counters.increment(Count::Stale);
+        }
+    }
+}
+
+impl<V> From<Count> for Miss<V> {
+    fn from(cause: Count) -> Self {
+        Self { cause, stand_in: None }
+    }
+}
+
+/// Reads memory, and counts nothing. Returns what `map` makes of a clone of the value.
+#[inline]
+pub(super) fn read<V: Value, T>(
+    engine: &Engine,
+    function: &Function<V>,
+    key: &Key,
+    want: Want,
+    map: impl FnOnce(V) -> T,
+) -> Option<Found<T>> {
+    interleave();
+    let mut answer = None;
+    // The closure writes the answer in place: returning it through the closures would copy it once more.
+    let look = |value: &V, freshness: Freshness<'_>| {
+        if let Some(verdict) = want.judge(freshness) {
+            let clone = || answer = Some(Found { value: map(value.clone()), source: Source::Memory, verdict });
+            function.guard("the value's `Clone`", clone);
+        }
+    };
+    match want {
+        Want::Fresh => function
+            .table
+            .look_closely(&key.lookup(), engine.clock.coarse(), |value, freshness, _| look(value, freshness)),
+        _ => function.table.read(&key.lookup(), || engine.clock.coarse(), look),
+    };
+    answer
+}
+
+impl Want {
+    /// How a value in memory answers. `None` if it does not.
+    #[inline]
+    pub(super) fn judge(self, freshness: Freshness<'_>) -> Option<Verdict> {
+        if let Freshness::Fresh = freshness { Some(Verdict::FRESH) } else { self.judge_closely(freshness) }
+    }
+
+    #[inline(never)]
+    fn judge_closely(self, freshness: Freshness<'_>) -> Option<Verdict> {
+        let (standing, replacement) = match freshness {
+            Freshness::Fresh => return Some(Verdict::FRESH),
+            Freshness::Expired => return None,
+            Freshness::Early(replacement) => (Standing::Early, replacement),
+            Freshness::Stale(replacement) => (Standing::Stale, replacement),
+            Freshness::StandIn(replacement) => (Standing::StandIn, replacement),
+        };
+        self.answers(standing, || replacement.take(), || replacement.is_put_off())
+    }
+
+    /// How a value answers. `takes` tells whether the reader replaces it, and `is_put_off` whether its body has failed lately.
+    pub(super) fn answers(
+        self,
+        standing: Standing,
+        takes: impl FnOnce() -> bool,
+        is_put_off: impl FnOnce() -> bool,
+    ) -> Option<Verdict> {
+        let is_answer = match (standing, self) {
+            (Standing::Fresh, _) | (_, Self::StandIn) => true,
+            (_, Self::Fresh) => false,
+            (Standing::Early | Standing::Stale, _) => true,
+            (Standing::StandIn, _) => is_put_off(),
+        };
+        let may_take = self == Self::ToReplace && matches!(standing, Standing::Early | Standing::Stale);
+        let is_stale = matches!(standing, Standing::Stale | Standing::StandIn);
+        is_answer.then(|| Verdict { is_stale, is_due: may_take && takes() })
+    }
+}

@@ -1,0 +1,200 @@
+//! The life of a value: fresh, then stale, then gone.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::base::clock::{NEVER, Nanos};
+
+/// The moments of a value's life. Each is at or after the one before it, except `refresh_from`, which may be anywhere up to `fresh_until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    /// A fresh value that is read from then on is replaced early.
+    pub(crate) refresh_from: Nanos,
+    pub(crate) fresh_until: Nanos,
+    /// Until then, the value may be returned while a new one is made.
+    pub(crate) stale_until: Nanos,
+    /// Until then, the value may stand in for a body that fails.
+    pub(crate) error_until: Nanos,
+    /// The shortest time from one attempt to replace the value to the next.
+    pub(crate) retry: Nanos,
+    /// The value is gone once it was not read for so long. [`NEVER`] if that does not matter.
+    pub(crate) idle: Nanos,
+}
+
+impl Lifetime {
+    /// Fresh until a moment, and gone then.
+    pub(crate) const fn until(fresh_until: Nanos) -> Self {
+        Self {
+            refresh_from: fresh_until,
+            fresh_until,
+            stale_until: fresh_until,
+            error_until: fresh_until,
+            retry: 0,
+            idle: NEVER,
+        }
+    }
+
+    /// The same, and gone at a moment.
+    pub(crate) fn no_later_than(self, latest: Nanos) -> Self {
+        Self {
+            refresh_from: self.refresh_from.min(latest),
+            fresh_until: self.fresh_until.min(latest),
+            stale_until: self.stale_until.min(latest),
+            error_until: self.error_until.min(latest),
+            ..self
+        }
+    }
+
+    /// Whether there is no more to it than a timeout.
+    fn is_plain(&self) -> bool {
+        *self == Self::until(self.fresh_until)
+    }
+}
+
+/// What a read does with a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Freshness<'a> {
+    /// Its timeout is not over.
+    Fresh,
+    /// Its timeout is not over, and it is time to make a new one.
+    Early(Replacement<'a>),
+    /// Its timeout is over, and it may be returned while a new one is made.
+    Stale(Replacement<'a>),
+    /// It may be returned only if the body fails.
+    StandIn(Replacement<'a>),
+    /// Its time is over, and it has not been evicted yet.
+    Expired,
+}
+
+impl Freshness<'_> {
+    /// A body has failed, so that the value may stand in for it, and none runs for a while.
+    pub(crate) fn put_off(self) {
+        match self {
+            Self::Early(replacement) | Self::Stale(replacement) | Self::StandIn(replacement) => replacement.put_off(),
+            Self::Fresh | Self::Expired => {}
+        }
+    }
+}
+
+/// When a value was stored, if that is known, and when its timeout is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moments {
+    pub(crate) stored: Option<Nanos>,
+    pub(crate) fresh_until: Nanos,
+}
+
+/// The right to replace a value, which one of its readers takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Replacement<'a> {
+    care: &'a Care,
+    now: Nanos,
+}
+
+impl Replacement<'_> {
+    /// Whether this reader is the one that replaces the value. The next one may after the lifetime's `retry`.
+    pub(crate) fn take(self) -> bool {
+        let next = self.care.attempt_from.load(Relaxed);
+        let later = self.now.saturating_add(self.care.life.retry.max(1));
+        self.now >= next && self.care.attempt_from.compare_exchange(next, later, Relaxed, Relaxed).is_ok()
+    }
+
+    /// A body has failed lately, so none runs for now.
+    pub(crate) fn is_put_off(self) -> bool {
+        self.now < self.care.failing_until.load(Relaxed)
+    }
+
+    fn put_off(self) {
+        let until = self.now.saturating_add(self.care.life.retry);
+        self.care.failing_until.store(until, Relaxed);
+        self.care.attempt_from.store(until, Relaxed);
+    }
+}
+
+/// What a plain timeout does not tell of a value. Reads look at it only from a moment on that the entry holds.
+#[derive(Debug)]
+pub(super) struct Care {
+    life: Lifetime,
+    stored: Nanos,
+    /// `life.fresh_until`, or an earlier moment at which the value was declared stale.
+    fresh_until: AtomicU64,
+    attempt_from: AtomicU64,
+    failing_until: AtomicU64,
+    idle_until: AtomicU64,
+}
+
+/// An idle time is measured in so many steps: a read of a hot entry writes it once in each.
+const IDLE_STEPS: u64 = 16;
+
+impl Care {
+    /// Bytes on the heap, with the allocator's header.
+    pub(super) const BYTES: usize = size_of::<Self>() + 8;
+
+    /// `None` for a plain timeout.
+    pub(super) fn of(life: Lifetime, now: Nanos) -> Option<Box<Self>> {
+        let care = || Self {
+            fresh_until: life.fresh_until.into(),
+            attempt_from: 0.into(),
+            failing_until: 0.into(),
+            idle_until: now.saturating_add(life.idle).into(),
+            stored: now,
+            life,
+        };
+        (!life.is_plain()).then(|| Box::new(care()))
+    }
+
+    pub(super) fn moments(&self) -> Moments {
+        Moments { stored: Some(self.stored), fresh_until: self.fresh_until.load(Relaxed) }
+    }
+
+    /// When the value is gone.
+    pub(super) fn end(&self) -> Nanos {
+        self.life.error_until.min(self.idle_until.load(Relaxed))
+    }
+
+    /// From then on, a read has to look here.
+    pub(super) fn due(&self, now: Nanos) -> Nanos {
+        let life = &self.life;
+        let fresh_until = self.fresh_until.load(Relaxed);
+        let early = if life.refresh_from < life.fresh_until {
+            life.refresh_from.max(self.attempt_from.load(Relaxed))
+        } else {
+            NEVER
+        };
+        let step = if life.idle == NEVER { NEVER } else { now.saturating_add(life.idle / IDLE_STEPS) };
+        fresh_until.min(early).min(step).min(self.idle_until.load(Relaxed))
+    }
+
+    /// How fresh the value is. It was read `now`.
+    pub(super) fn freshness(&self, now: Nanos) -> Freshness<'_> {
+        if now >= self.idle_until.load(Relaxed) {
+            return Freshness::Expired;
+        }
+        if self.life.idle != NEVER {
+            self.idle_until.store(now.saturating_add(self.life.idle), Relaxed);
+        }
+        let replacement = Replacement { care: self, now };
+        if now < self.fresh_until.load(Relaxed) {
+            if now < self.life.refresh_from { Freshness::Fresh } else { Freshness::Early(replacement) }
+        } else if now < self.life.stale_until {
+            Freshness::Stale(replacement)
+        } else if now < self.life.error_until {
+            Freshness::StandIn(replacement)
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    /// Whether the value may be returned `now`.
+    pub(super) fn is_usable(&self, now: Nanos) -> bool {
+        let life = &self.life;
+        let end = if now < self.failing_until.load(Relaxed) { life.error_until } else { life.stale_until };
+        now < self.idle_until.load(Relaxed) && (now < self.fresh_until.load(Relaxed) || now < end)
+    }
+
+    /// Declares the value stale. Returns whether it may still be returned.
+    pub(super) fn expire(&self, now: Nanos) -> bool {
+        self.fresh_until.fetch_min(now, Relaxed);
+        self.attempt_from.store(0, Relaxed);
+        self.failing_until.store(0, Relaxed);
+        now < self.life.stale_until
+    }
+}
