@@ -252,7 +252,11 @@ mod tests {
         Context::from_waker(Waker::noop())
     }
 
-    fn ask(queue: &Queue, answers: usize, command: &'static str) -> Asked<'_, impl FnOnce(&mut Commands) + Unpin> {
+    fn ask<'q>(
+        queue: &'q Queue,
+        answers: usize,
+        command: &'static str,
+    ) -> Asked<'q, impl FnOnce(&mut Commands) + Unpin + use<'q>> {
         let mut asked = queue.ask(answers, |commands: &mut Commands| commands.append(command.into()));
         assert!(Pin::new(&mut asked).poll(&mut context()).is_pending());
         asked

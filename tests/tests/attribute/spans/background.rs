@@ -17,7 +17,7 @@ fn a_stale_value_is_returned_at_once_and_replaced_in_the_background() {
     fn version(of: &str) -> u32 {
         let body = BODIES.next();
         // All but the first of each cache are in the background.
-        if body % 2 == 0 {
+        if body.is_multiple_of(2) {
             GATES[body as usize / 2 - 1].wait();
         }
         body + u32::try_from(of.len()).unwrap()

@@ -13,7 +13,7 @@ fn one_caller_runs_the_body_and_the_others_get_the_old_value() {
     #[cache_request(timeout = 10, stale = 60, foreground)]
     fn version() -> u32 {
         let body = BODIES.next();
-        if body % 2 == 0 {
+        if body.is_multiple_of(2) {
             // While this caller is in its body.
             assert_eq!(version(), body - 1);
             assert_eq!(version_cache().call_traced().0, body - 1);
