@@ -1,12 +1,13 @@
 //! Grammar of the arguments that say how long a value is of use beside its timeout.
 
-use syn::{Expr, ExprLit, ExprUnary, Lit, UnOp, parse::ParseStream, spanned::Spanned};
+use proc_macro2::Span;
+use syn::{Expr, ExprLit, ExprUnary, Lit, Token, UnOp, parse::ParseStream, spanned::Spanned};
 
 use super::{Timeout, after_equals, timeout};
 
 /// A time that is neither zero nor for ever.
 pub(super) fn span(input: ParseStream<'_>) -> syn::Result<Timeout> {
-    let place = input.cursor().span();
+    let place = value_of(input);
     match timeout(input)? {
         Timeout::Fixed(fixed) if fixed.is_zero() => {
             Err(syn::Error::new(place, "this is zero, which means nothing here; leave the argument out"))
@@ -14,6 +15,13 @@ pub(super) fn span(input: ParseStream<'_>) -> syn::Result<Timeout> {
         Timeout::Never => Err(syn::Error::new(place, "expected a time that ends, such as `60` or `\"5m\"`")),
         span => Ok(span),
     }
+}
+
+/// The place of the value behind the `=`.
+fn value_of(input: ParseStream<'_>) -> Span {
+    let ahead = input.fork();
+    _ = ahead.parse::<Token![=]>();
+    ahead.span()
 }
 
 /// A share between zero and one, without both.

@@ -1,6 +1,10 @@
 //! Arguments that a body in the background owns.
 
-use std::borrow::Borrow;
+use std::{
+    borrow::Borrow,
+    ffi::{CStr, OsStr},
+    path::Path,
+};
 
 /// What an argument refers to, if a body in the background can own it.
 #[diagnostic::on_unimplemented(
@@ -17,14 +21,38 @@ pub trait Ownable {
     fn own(&self) -> Self::Owned;
 }
 
+// Not for all that has `ToOwned`: the compiler would name that in its errors.
 #[diagnostic::do_not_recommend]
-impl<T: ToOwned + ?Sized> Ownable for T {
-    type Owned = T::Owned;
+impl<T: Clone> Ownable for T {
+    type Owned = T;
 
-    fn own(&self) -> T::Owned {
-        self.to_owned()
+    fn own(&self) -> T {
+        self.clone()
     }
 }
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> Ownable for [T] {
+    type Owned = Vec<T>;
+
+    fn own(&self) -> Vec<T> {
+        self.to_vec()
+    }
+}
+
+macro_rules! ownable {
+    ($($borrowed:ty)*) => {$(
+        impl Ownable for $borrowed {
+            type Owned = <$borrowed as ToOwned>::Owned;
+
+            fn own(&self) -> Self::Owned {
+                self.to_owned()
+            }
+        }
+    )*};
+}
+
+ownable!(str Path OsStr CStr);
 
 /// An argument of which a body in the background can have its own.
 #[diagnostic::on_unimplemented(
