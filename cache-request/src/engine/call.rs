@@ -13,7 +13,7 @@ use std::{
 use super::{
     Engine,
     flight::{Caller, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
-    found::{Found, Miss, Verdict, Want, read},
+    found::{Found, Miss, NotFresh, Verdict, Want, read, read_fresh},
     function::{Function, Placement},
     looked::Looked,
     near_cache::{BackendWrite, NearCache, NearValue, Reading},
@@ -59,7 +59,17 @@ impl<R, V> Copy for Call<'_, R, V> {}
 /// The answer, if memory holds it. A hit costs no more than this.
 #[inline]
 pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Option<R> {
-    Some(hit_as(engine, function, key, Want::Usable)?.value)
+    if key.error().is_some() {
+        return None;
+    }
+    match read_fresh(engine, function, key, V::into_answer) {
+        Ok(answer) => {
+            function.counters.increment(Count::Hit);
+            Some(answer)
+        }
+        Err(NotFresh::Absent) => None,
+        Err(NotFresh::Due) => hit_closely(engine, function, key, Want::Usable).map(|found| found.value),
+    }
 }
 
 /// The answer, if memory holds it, and whether it is for this caller to replace the value.
@@ -69,15 +79,16 @@ pub(crate) fn hit_or_replace<R, V: ValueOf<R>>(
     function: &Function<V>,
     key: &Key,
 ) -> Option<(R, bool)> {
-    let found = hit_as(engine, function, key, Want::ToReplace)?;
-    Some((found.value, found.verdict.is_due))
-}
-
-#[inline]
-fn hit_as<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key, want: Want) -> Option<Found<R>> {
     if key.error().is_some() {
         return None;
     }
+    let found = hit_closely(engine, function, key, Want::ToReplace)?;
+    Some((found.value, found.verdict.is_due))
+}
+
+/// A hit that may be stale.
+#[inline(never)]
+fn hit_closely<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key, want: Want) -> Option<Found<R>> {
     let found = read(engine, function, key, want, V::into_answer)?;
     found.count(function);
     Some(found)

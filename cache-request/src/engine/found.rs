@@ -68,6 +68,32 @@ impl<V> From<Count> for Miss<V> {
     }
 }
 
+/// Why there is no fresh value.
+pub(super) enum NotFresh {
+    Absent,
+    /// There is a value, and more to do with it than to look at its timeout.
+    Due,
+}
+
+/// Reads a fresh value from memory, and counts nothing. Returns what `map` makes of a clone of it.
+#[inline]
+pub(super) fn read_fresh<V: Value, T>(
+    engine: &Engine,
+    function: &Function<V>,
+    key: &Key,
+    map: impl FnOnce(V) -> T,
+) -> Result<T, NotFresh> {
+    interleave();
+    let mut answer = Err(NotFresh::Absent);
+    // The closure writes the answer in place: returning it through the closures would copy it once more.
+    let look = |value: Option<&V>| match value {
+        Some(value) => _ = function.guard("the value's `Clone`", || answer = Ok(map(value.clone()))),
+        None => answer = Err(NotFresh::Due),
+    };
+    function.table.read_fresh(&key.lookup(), || engine.clock.coarse(), look);
+    answer
+}
+
 /// Reads memory, and counts nothing. Returns what `map` makes of a clone of the value.
 #[inline]
 pub(super) fn read<V: Value, T>(

@@ -8,9 +8,12 @@ use super::{
 };
 use crate::{
     Error,
-    base::panic::PanicSafe,
+    base::{
+        clock::{Nanos, nanos},
+        panic::PanicSafe,
+    },
     codec::{self, EnvelopeOptions, Facts, Opened, Refused, TypeInfo},
-    store::memory_of,
+    store::{Lifetime, memory_of},
 };
 
 /// How long a value is fresh, unless its function says otherwise.
@@ -26,7 +29,8 @@ pub struct Policy<R, V> {
     weight: Option<fn(&V) -> usize>,
     codec: Option<Codec<V>>,
     err_sharing: Option<ErrSharing<R>>,
-    spans: Spans,
+    /// None for a timeout alone.
+    spans: Option<Box<Spans>>,
     err_timeout: Option<ErrTimeout<V>>,
     answer: PhantomData<fn() -> R>,
 }
@@ -91,7 +95,8 @@ pub(crate) struct Keep {
     pub(crate) timeout: Duration,
     /// Bytes that it holds in memory, without the entry's own overhead. Zero if the weight was not asked for.
     pub(crate) weight: usize,
-    pub(crate) spans: Spans,
+    /// It is an `Err`, which has no more than its timeout.
+    pub(crate) is_err: bool,
 }
 
 impl<R, V> Policy<R, V> {
@@ -118,9 +123,9 @@ impl<R, V> Policy<R, V> {
         if timeout.is_zero() {
             return None;
         }
-        let spans = if err_timeout.is_some() { Spans::NONE } else { self.spans };
+        let is_err = err_timeout.is_some();
         let weight = if in_memory { self.weight_of(value) } else { 0 };
-        Some(Keep { timeout: spans.timeout(timeout), weight, spans })
+        Some(Keep { timeout: self.spans_of(is_err).timeout(timeout), weight, is_err })
     }
 
     /// Whether an older value may stand in for `answer`.
@@ -152,12 +157,28 @@ impl<R, V> Policy<R, V> {
 
     /// Whether a value is replaced while it may still be returned.
     pub(crate) fn replaces(&self) -> bool {
-        self.spans.replace()
+        self.spans().replace()
     }
 
     /// How long values are of use beside their timeout.
+    #[inline]
     pub(crate) fn spans(&self) -> &Spans {
-        &self.spans
+        self.spans.as_deref().unwrap_or(&Spans::NONE)
+    }
+
+    /// The life of a value that is stored `now`.
+    #[inline]
+    pub(crate) fn life(&self, keep: &Keep, now: Nanos) -> Lifetime {
+        match &self.spans {
+            Some(spans) if !keep.is_err => spans.life(keep.timeout, now),
+            _ => Lifetime::until(now.saturating_add(nanos(keep.timeout))),
+        }
+    }
+
+    /// The same for one value.
+    #[inline]
+    pub(crate) fn spans_of(&self, is_err: bool) -> &Spans {
+        if is_err { &Spans::NONE } else { self.spans() }
     }
 
     /// How an `Err` reaches the callers that wait, if it does.
@@ -229,7 +250,7 @@ impl<R, V> Policy<R, V> {
             weight: None,
             codec: None,
             err_sharing: None,
-            spans: Spans::NONE,
+            spans: None,
             err_timeout: None,
             answer: PhantomData,
         }
@@ -327,45 +348,49 @@ impl<R, V> Policy<R, V> {
         self
     }
 
+    fn spans_mut(&mut self) -> &mut Spans {
+        self.spans.get_or_insert_with(|| Box::new(Spans::NONE))
+    }
+
     /// `stale = …`: so long after its timeout, a value is returned while a new one is made.
     #[must_use]
-    pub const fn stale(mut self, span: Duration) -> Self {
-        self.spans.stale = span;
+    pub fn stale(mut self, span: Duration) -> Self {
+        self.spans_mut().stale = span;
         self
     }
 
     /// `stale_if_error = …`: so long after its timeout, a value is returned instead of an error.
     #[must_use]
-    pub const fn stale_if_error(mut self, span: Duration) -> Self {
-        self.spans.stale_if_error = span;
+    pub fn stale_if_error(mut self, span: Duration) -> Self {
+        self.spans_mut().stale_if_error = span;
         self
     }
 
     /// `early = …`: from this share of its timeout on, a value is replaced.
     #[must_use]
-    pub const fn early(mut self, share: f64) -> Self {
-        self.spans.early = share;
+    pub fn early(mut self, share: f64) -> Self {
+        self.spans_mut().early = share;
         self
     }
 
     /// `jitter = …`: timeouts are shortened by up to this share.
     #[must_use]
-    pub const fn jitter(mut self, share: f64) -> Self {
-        self.spans.jitter = share;
+    pub fn jitter(mut self, share: f64) -> Self {
+        self.spans_mut().jitter = share;
         self
     }
 
     /// `idle = …`: a value is gone once it was not read for so long.
     #[must_use]
-    pub const fn idle(mut self, span: Duration) -> Self {
-        self.spans.idle = Some(span);
+    pub fn idle(mut self, span: Duration) -> Self {
+        self.spans_mut().idle = Some(span);
         self
     }
 
     /// `retry = …`: the shortest time between two attempts to replace one value.
     #[must_use]
-    pub const fn retry(mut self, span: Duration) -> Self {
-        self.spans.retry = span;
+    pub fn retry(mut self, span: Duration) -> Self {
+        self.spans_mut().retry = span;
         self
     }
 

@@ -149,13 +149,16 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// The life in the near cache of a value that is stored in the backend now.
     fn near_life(&self, near: &NearCache, keep: &Keep) -> Lifetime {
         let clock = &self.engine.clock;
-        keep.spans.life(keep.timeout, clock.after(Duration::ZERO)).no_later_than(clock.after(near.timeout()))
+        self.policy
+            .spans_of(keep.is_err)
+            .life(keep.timeout, clock.after(Duration::ZERO))
+            .no_later_than(clock.after(near.timeout()))
     }
 
     fn store_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
-        let Keep { timeout, weight, spans } = keep;
+        let weight = keep.weight;
         let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
-        let life = spans.life(timeout, self.engine.clock.expiry(Duration::ZERO));
+        let life = self.policy.life(&keep, self.engine.clock.expiry(Duration::ZERO));
         let store = &self.engine.store;
         let land = |running: &mut Running| leader.land(running, self.lookup().words);
         match store.put_if(&self.function.table, &self.lookup(), value, life, weight, land) {
@@ -175,7 +178,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         leader: &mut Leader<'_>,
         value: &V,
         took: Duration,
-        Keep { timeout, spans, .. }: Keep,
+        Keep { timeout, is_err, .. }: Keep,
         budget: &mut TimeBudget,
     ) -> Result<StoreOutcome, Error> {
         if budget.is_over() {
@@ -183,6 +186,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
         backend.ready_to_write(budget)?;
         let text = self.text(backend);
+        let spans = self.policy.spans_of(is_err);
         let (kept, now) = (spans.kept(timeout), self.engine.clock.wall());
         let mut facts = Facts {
             stored: unix_millis(now),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::base::clock::{NEVER, Nanos};
+use crate::base::clock::{Clock, NEVER, Nanos};
 
 /// The moments of a value's life. Each is at or after the one before it, except `refresh_from`, which may be anywhere up to `fresh_until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,9 +128,13 @@ impl Care {
     /// Bytes on the heap, with the allocator's header.
     pub(super) const BYTES: usize = size_of::<Self>() + 8;
 
-    /// `None` for a plain timeout.
-    pub(super) fn of(life: Lifetime, now: Nanos) -> Option<Box<Self>> {
-        let care = || Self {
+    /// When a read has to look at it first. It is `None` for a plain timeout.
+    pub(super) fn of(life: Lifetime, clock: &Clock) -> (Nanos, Option<Box<Self>>) {
+        if life.is_plain() {
+            return (life.fresh_until, None);
+        }
+        let now = clock.coarse();
+        let care = Self {
             fresh_until: life.fresh_until.into(),
             attempt_from: 0.into(),
             failing_until: 0.into(),
@@ -138,7 +142,7 @@ impl Care {
             stored: now,
             life,
         };
-        (!life.is_plain()).then(|| Box::new(care()))
+        (care.due(now), Some(Box::new(care)))
     }
 
     pub(super) fn moments(&self) -> Moments {

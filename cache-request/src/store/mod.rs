@@ -97,7 +97,7 @@ pub(crate) enum Put<V> {
 impl<X> Guarded<X> {
     /// Why a table has no fresh value of `key`. None if it has one.
     pub(crate) fn why_absent(&self, id: u32, table: &dyn AnyTable, key: &Lookup<'_>, clock: &Clock) -> Option<Absent> {
-        match table.is_usable(key, clock.coarse()) {
+        match table.is_usable(key, clock) {
             Some(true) => None,
             Some(false) => Some(Absent::Expired),
             None => Some(match self.shard.removal_cause(Slot { hash: key.hash, table: id }) {
@@ -175,8 +175,7 @@ impl<X: Default> Store<X> {
         payload: usize,
         may: impl FnOnce(&mut X) -> Option<OwnedKey>,
     ) -> Put<V> {
-        let now = self.clock.coarse();
-        let care = Care::of(life, now);
+        let (due, care) = Care::of(life, &self.clock);
         let overhead = Table::<V>::OVERHEAD + care.as_ref().map_or(0, |_| Care::BYTES);
         let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(overhead);
         let weight = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes);
@@ -195,7 +194,7 @@ impl<X: Default> Store<X> {
         };
         let shard = &mut locked.shard;
         let queue = shard.queue_for(slot);
-        match table.insert(own, key, Entry::new(value, life, care, now, weight, queue), &deferred) {
+        match table.insert(own, key, Entry::new(value, due, care, weight, queue), &deferred) {
             Some(old) => {
                 shard.reweigh(old.queue, old.weight, weight);
                 self.bytes.fetch_sub(old.weight as usize, Ordering::Relaxed);
@@ -235,7 +234,7 @@ impl<X: Default> Store<X> {
     pub(crate) fn expire<V: Send + Sync + 'static>(&self, table: &Table<V>, key: &Lookup<'_>) -> bool {
         let _deferred = self.defer_drops();
         let mut locked = self.shard(key.hash);
-        match table.expire(key, self.clock.coarse()) {
+        match table.expire(key, &self.clock) {
             Some(true) => true,
             Some(false) => {
                 if let Some(removed) = table.remove(key) {

@@ -11,9 +11,12 @@ use std::{
 use papaya::Guard;
 use seize::{Collector, LocalGuard};
 
-use super::lifetime::{Care, Freshness, Lifetime, Moments};
+use super::lifetime::{Care, Freshness, Moments};
 use crate::{
-    base::{clock::Nanos, panic::PanicSafe},
+    base::{
+        clock::{Clock, Nanos},
+        panic::PanicSafe,
+    },
     key::{ByHash, Lookup, OwnedKey, PassThrough},
 };
 
@@ -61,15 +64,7 @@ pub(super) const MOST_VISITS: u8 = 3;
 const LARGE: u32 = 4 * 1024;
 
 impl<V> Entry<V> {
-    pub(super) fn new(
-        value: PanicSafe<V>,
-        life: Lifetime,
-        care: Option<Box<Care>>,
-        now: Nanos,
-        weight: u32,
-        queue: Queue,
-    ) -> Self {
-        let due = care.as_ref().map_or(life.fresh_until, |care| care.due(now));
+    pub(super) fn new(value: PanicSafe<V>, due: Nanos, care: Option<Box<Care>>, weight: u32, queue: Queue) -> Self {
         Self { due: due.into(), care, weight, visits: AtomicU8::new(0), queue: AtomicU8::new(queue as u8), value }
     }
 
@@ -151,6 +146,18 @@ impl<V: Send + Sync + 'static> Table<V> {
         }
     }
 
+    /// Calls `read` with a fresh value, or with nothing if there is more to do with the value than to look at its timeout.
+    #[inline]
+    pub(crate) fn read_fresh(&self, key: &Lookup<'_>, now: impl FnOnce() -> Nanos, read: impl FnOnce(Option<&V>)) {
+        let guard = self.map.guard();
+        let Some(entry) = self.map.get(key, &guard) else { return };
+        if now() >= entry.due.load(Ordering::Relaxed) {
+            return read(None);
+        }
+        entry.visit();
+        read(entry.value.get());
+    }
+
     /// Calls `read` with the value and how fresh it is `now`. `None` if there is no value.
     #[inline]
     pub(crate) fn read<T>(
@@ -192,11 +199,11 @@ impl<V: Send + Sync + 'static> Table<V> {
     }
 
     /// Declares a value stale. Returns whether it may still be returned then, or `None` if there is no value that may be returned now.
-    pub(super) fn expire(&self, key: &Lookup<'_>, now: Nanos) -> Option<bool> {
-        self.is_usable(key, now).filter(|is_usable| *is_usable)?;
+    pub(super) fn expire(&self, key: &Lookup<'_>, clock: &Clock) -> Option<bool> {
+        self.is_usable(key, clock).filter(|is_usable| *is_usable)?;
         let guard = self.map.guard();
         let entry = self.map.get(key, &guard)?;
-        let may_be_returned = entry.care.as_ref().is_some_and(|care| care.expire(now));
+        let may_be_returned = entry.care.as_ref().is_some_and(|care| care.expire(clock.coarse()));
         entry.due.store(0, Ordering::Release);
         Some(may_be_returned)
     }
@@ -261,8 +268,8 @@ impl<V: Send + Sync + 'static> Table<V> {
 
 /// A table without its value type: the operations that eviction needs.
 pub(crate) trait AnyTable: Send + Sync {
-    /// Whether the value may be returned `now`. None if there is none.
-    fn is_usable(&self, key: &Lookup<'_>, now: Nanos) -> Option<bool>;
+    /// Whether the value may be returned now. None if there is none.
+    fn is_usable(&self, key: &Lookup<'_>, clock: &Clock) -> Option<bool>;
     fn look(&self, hash: u64) -> Option<Look>;
     /// Moves an entry to `queue` and sets its visits.
     fn requeue(&self, hash: u64, queue: Queue, visits: u8);
@@ -271,9 +278,10 @@ pub(crate) trait AnyTable: Send + Sync {
 }
 
 impl<V: Send + Sync + 'static> AnyTable for Table<V> {
-    fn is_usable(&self, key: &Lookup<'_>, now: Nanos) -> Option<bool> {
+    fn is_usable(&self, key: &Lookup<'_>, clock: &Clock) -> Option<bool> {
         let guard = self.map.guard();
         let entry = self.map.get(key, &guard)?;
+        let now = clock.coarse();
         let closely = || entry.care.as_ref().is_some_and(|care| care.is_usable(now));
         Some(now < entry.due.load(Ordering::Relaxed) || closely())
     }
