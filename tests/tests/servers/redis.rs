@@ -7,6 +7,7 @@ mod conformance;
 mod faults;
 mod keys;
 mod login;
+mod lost_writes;
 mod runtimes;
 mod scripted;
 mod sentinels;

@@ -1,4 +1,4 @@
-//! Abandoned writes: the caller gave up, and the server may still execute them.
+//! Abandoned writes: the caller gave up or the connection was lost, and the server may still execute them.
 //!
 //! A server executes the commands of one connection in order, but not those of two connections. An abandoned `SET` could be executed after
 //! an `UNLINK` that was sent later over another connection, and would bring back what was deleted. So before a connection writes, it makes

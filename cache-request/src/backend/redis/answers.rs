@@ -103,6 +103,12 @@ fn malformed() -> redis::RedisError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{
+        collection::vec,
+        prelude::*,
+        sample::{Index, select},
+    };
+
     use super::*;
 
     fn bulk(bytes: &[u8]) -> Value {
@@ -164,5 +170,89 @@ mod tests {
         }
         assert_eq!(answers.next().unwrap(), Some(bulk(&value)));
         assert!(answers.room().capacity() <= KEPT_BYTES);
+    }
+
+    /// An answer, and what a server sends for it.
+    fn sent() -> impl Strategy<Value = (Value, Vec<u8>)> {
+        let whole = prop_oneof![
+            any::<i64>().prop_map(|number| (Value::Int(number), format!(":{number}\r\n").into())),
+            "[a-z ]{0,9}".prop_map(|text| (Value::SimpleString(text.clone()), format!("+{text}\r\n").into())),
+            Just((Value::Nil, b"$-1\r\n".to_vec())),
+            Just((Value::Nil, b"_\r\n".to_vec())),
+            Just((Value::Okay, b"+OK\r\n".to_vec())),
+            vec(prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n'), Just(b'$')], 0..40).prop_map(|bytes| (
+                bulk(&bytes),
+                [format!("${}\r\n", bytes.len()).as_bytes(), &bytes, LINE_END].concat()
+            )),
+        ];
+        whole.prop_recursive(4, 16, 4, |inner| {
+            (any::<bool>(), vec(inner, 0..5)).prop_map(|(is_set, parts)| {
+                let (values, sent): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+                let kind = if is_set { '~' } else { '*' };
+                let sent = [format!("{kind}{}\r\n", sent.len()).into_bytes(), sent.concat()].concat();
+                (if is_set { Value::Set(values) } else { Value::Array(values) }, sent)
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn each_answer_is_what_was_sent(all in vec(sent(), 0..6), piece in 1_usize..50) {
+            let (values, sent): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+            prop_assert_eq!(answers(&sent.concat(), piece).unwrap(), values);
+        }
+
+        /// Where an answer ends must be where the client library ends it: or else the next call gets what is left of it.
+        #[test]
+        fn what_is_damaged_ends_where_the_client_library_ends_it(
+            all in vec(sent(), 0..6),
+            changes in vec(
+                (any::<Index>(), select(&b"\r\n$*:+-_>%~|!=#(0123456789ab"[..])),
+                0..4,
+            ),
+            piece in 1_usize..50,
+        ) {
+            let mut received = all.into_iter().flat_map(|(_, sent)| sent).collect::<Vec<_>>();
+            for (at, byte) in changes {
+                if !received.is_empty() {
+                    let at = at.index(received.len());
+                    received[at] = byte;
+                }
+            }
+            let (mut left, mut expected) = (&received[..], Vec::new());
+            let ended = loop {
+                match length(left) {
+                    Ok(Some(length)) => match (parse(&left[..length]), parse_redis_value(&left[..length])) {
+                        (Ok(ours), theirs) => {
+                            prop_assert_eq!(Some(&ours), theirs.as_ref().ok());
+                            prop_assert!(parse_redis_value(&left[..length - 1]).is_err(), "{:?}", &left[..length]);
+                            expected.push(ours);
+                            left = &left[length..];
+                        }
+                        (Err(_), theirs) => {
+                            prop_assert!(theirs.is_err(), "{:?}", &left[..length]);
+                            break true;
+                        }
+                    },
+                    Ok(None) => break false,
+                    Err(_) => break true,
+                }
+            };
+            let (mut answers, mut found, mut failed) = (Answers::default(), Vec::new(), false);
+            'received: for piece in received.chunks(piece) {
+                answers.room().extend_from_slice(piece);
+                loop {
+                    match answers.next() {
+                        Ok(Some(answer)) => found.push(answer),
+                        Ok(None) => break,
+                        Err(_) => {
+                            failed = true;
+                            break 'received;
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!((found, failed), (expected, ended));
+        }
     }
 }

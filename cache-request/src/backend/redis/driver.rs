@@ -89,7 +89,8 @@ impl Driver {
         }
         // The server may stop reading until its answers are read, so both go on even if one of them has to wait.
         let ended = match self.write(context) {
-            Poll::Ready(Err(error)) => Err(error.into()),
+            // A server that closes the connection because of a command may have said so before.
+            Poll::Ready(Err(error)) => self.read(context).and_then(|()| Err(error.into())),
             _ => self.read(context),
         };
         match ended {
@@ -160,14 +161,99 @@ fn closed() -> RedisError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_lite::future::{block_on, poll_once};
     use futures_util::future::join_all;
     use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
+        io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
         net::UnixStream,
         runtime::Builder,
     };
 
     use super::*;
+
+    /// A connection that the server closes after it has sent this.
+    struct Server {
+        sends: &'static [u8],
+        /// How many bytes arrive at a time.
+        piece: usize,
+        /// Whether it has closed the connection already.
+        is_closed: bool,
+    }
+
+    impl AsyncRead for Server {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            received: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let (piece, rest) = self.sends.split_at(self.piece.min(self.sends.len()));
+            received.put_slice(piece);
+            self.sends = rest;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Server {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, sent: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(if self.is_closed { Err(ErrorKind::ConnectionReset.into()) } else { Ok(sent.len()) })
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Begins calls with so many answers each, and drives their connection to its end.
+    fn drive<const N: usize>(
+        queue: &Arc<Queue>,
+        answers: [usize; N],
+        server: Server,
+        pushes: Option<Pushes>,
+    ) -> [RedisResult<Value>; N] {
+        let mut calls =
+            answers.map(|answers| Box::pin(queue.ask(answers, |commands| commands.append(b"command".into()))));
+        for call in &mut calls {
+            assert!(block_on(poll_once(call)).is_none());
+        }
+        block_on(Driver::new(Box::pin(server), Arc::clone(queue), Arc::new(Health::new()), pushes).run());
+        calls.map(block_on)
+    }
+
+    #[test]
+    fn a_message_was_taken_for_an_answer() {
+        const SENT: &[u8] = b"$1\r\na\r\n>2\r\n+invalidate\r\n*1\r\n$1\r\nk\r\n-LOADING soon\r\n\
+            >2\r\n+invalidate\r\n_\r\n:3\r\n:4\r\n:5";
+
+        for piece in 1..=SENT.len() {
+            let told = Arc::new(AtomicUsize::new(0));
+            let counts = Arc::clone(&told);
+            let pushes: Pushes = Arc::new(move |_| _ = counts.fetch_add(1, Ordering::Relaxed));
+            let server = Server { sends: SENT, piece, is_closed: false };
+            let [value, two, number, cut] = drive(&Arc::default(), [1, 2, 1, 1], server, Some(pushes));
+            assert_eq!(value.unwrap(), Value::BulkString(b"a".into()));
+            let Ok(Value::Array(two)) = two else { panic!("{two:?}") };
+            assert!(matches!(&two[..], [Value::ServerError(error), Value::Int(3)] if error.code() == "LOADING"));
+            assert_eq!(number.unwrap(), Value::Int(4));
+            assert!(cut.unwrap_err().is_io_error());
+            assert_eq!(told.load(Ordering::Relaxed), 2);
+        }
+    }
+
+    #[test]
+    fn what_a_server_said_before_it_closed_the_connection_was_not_read() {
+        let sends = b"-ERR Protocol error: invalid bulk length\r\n";
+        let server = Server { sends, piece: sends.len(), is_closed: true };
+        let [refused, next] = drive(&Arc::default(), [1, 1], server, None);
+        let error = refused.unwrap().extract_error().unwrap_err();
+        assert_eq!(error.detail(), Some("Protocol error: invalid bulk length"));
+        assert!(next.unwrap_err().is_io_error());
+    }
 
     /// In a runtime with several threads, a task that was just woken runs before tasks that were ready earlier.
     #[test]

@@ -54,7 +54,7 @@ impl Live {
         self.wait_for_abandoned_writes().await?;
         let write = Write { live: self };
         let outcome = self.ask(command).await;
-        write.end();
+        write.end(&outcome);
         outcome
     }
 
@@ -63,7 +63,7 @@ impl Live {
         self.wait_for_abandoned_writes().await?;
         let write = Write { live: self };
         let outcome = self.ask_all(pipeline).await;
-        write.end();
+        write.end(&outcome);
         outcome
     }
 
@@ -109,8 +109,11 @@ struct Write<'a> {
 }
 
 impl Write<'_> {
-    fn end(self) {
-        mem::forget(self);
+    /// Without an answer, as the connection was lost, the write is abandoned as well.
+    fn end<T>(self, outcome: &RedisResult<T>) {
+        if outcome.as_ref().err().is_none_or(|error| error.code().is_some()) {
+            mem::forget(self);
+        }
     }
 }
 

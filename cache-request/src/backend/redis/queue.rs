@@ -246,6 +246,8 @@ impl<W> Drop for Asked<'_, W> {
 mod tests {
     use std::{io, pin::pin};
 
+    use proptest::{prelude::*, sample::Index};
+
     use super::*;
 
     fn context() -> Context<'static> {
@@ -332,5 +334,69 @@ mod tests {
         assert!(Pin::new(&mut asked).poll(&mut context()).is_pending());
         let _last = ask(&queue, 1, "c");
         assert_eq!([written(&queue), written(&queue), written(&queue), written(&queue)], ["ab", &long, "c", ""]);
+    }
+
+    /// What a caller or the server does.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Asks(usize),
+        GivesUp(Index),
+        Looks(Index),
+        Answers(i64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (1_usize..4).prop_map(Step::Asks),
+            any::<Index>().prop_map(Step::GivesUp),
+            any::<Index>().prop_map(Step::Looks),
+            (1_i64..5).prop_map(Step::Answers),
+        ]
+    }
+
+    /// The numbers from `start` to before `end`, as a server answers them.
+    fn numbers(start: i64, end: i64) -> Vec<Value> {
+        (start..end).map(Value::Int).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn each_call_gets_its_own_answers(steps in proptest::collection::vec(step(), 0..80)) {
+            let queue = Queue::default();
+            // Each answer is the number of its command.
+            let (mut asked, mut answered, mut calls) = (0, 0, Vec::new());
+            for step in steps {
+                match step {
+                    Step::Asks(answers) => {
+                        let start = asked;
+                        asked += answers as i64;
+                        calls.push((numbers(start, asked), asked, ask(&queue, answers, "a")));
+                    }
+                    Step::GivesUp(at) if !calls.is_empty() => drop(calls.swap_remove(at.index(calls.len()))),
+                    Step::Looks(at) if !calls.is_empty() => {
+                        let at = at.index(calls.len());
+                        let (own, end, call) = &mut calls[at];
+                        match Pin::new(call).poll(&mut context()) {
+                            Poll::Pending => prop_assert!(answered < *end),
+                            Poll::Ready(Ok(Value::Array(answers))) => prop_assert_eq!(&answers, own),
+                            Poll::Ready(answer) => prop_assert_eq!(&[answer.unwrap()][..], &own[..]),
+                        }
+                        if answered >= *end {
+                            drop(calls.swap_remove(at));
+                        }
+                    }
+                    Step::GivesUp(_) | Step::Looks(_) => {}
+                    Step::Answers(count) => {
+                        let end = asked.min(answered + count);
+                        prop_assert!(queue.answer(&mut numbers(answered, end), &mut Vec::new()));
+                        answered = end;
+                    }
+                }
+            }
+            drop(calls);
+            prop_assert!(queue.answer(&mut numbers(answered, asked), &mut Vec::new()));
+            let state = lock(&queue.0);
+            prop_assert_eq!((state.free.len(), state.unanswered.len()), (state.calls.len(), 0));
+        }
     }
 }
