@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     own_queue::OwnQueue,
-    table::{AnyTable, Look, Queue},
+    table::{AnyTable, Look, MOST_VISITS, Queue},
 };
 use crate::base::clock::Nanos;
 
@@ -127,6 +127,8 @@ impl Shard {
     ) -> Option<u32> {
         // Set aside, so that the loop does not meet it again.
         let mut held = None;
+        // A read that comes meanwhile gives another chance, but not for ever.
+        let mut chances = (self.small.slots.len() + self.main.slots.len()) * usize::from(MOST_VISITS);
         let evicted = loop {
             let small_is_full = self.small.weight * SMALL_SHARE >= self.small.weight + self.main.weight;
             let from = if self.main.slots.is_empty() || (small_is_full && !self.small.slots.is_empty()) {
@@ -137,7 +139,8 @@ impl Shard {
             let Some(slot) = self.queue(from).slots.pop_front() else { break None };
             let table = &tables[slot.table as usize];
             let is_spared = Some(slot) == spared;
-            let mut goes = |entry: Look| entry.queue == from && !is_spared && (entry.visits == 0 || entry.ends <= now);
+            let has_no_chance = |entry: Look| entry.visits == 0 || entry.ends <= now || chances == 0;
+            let mut goes = |entry: Look| entry.queue == from && !is_spared && has_no_chance(entry);
             match table.evict_if(slot.hash, &mut goes) {
                 Ok(Some(entry)) => {
                     self.queue(from).weight -= entry.weight as usize;
@@ -152,6 +155,7 @@ impl Shard {
                     let visits = if from == Queue::Main { entry.visits - 1 } else { 0 };
                     table.requeue(slot.hash, Queue::Main, visits);
                     self.main.push(slot, entry.weight);
+                    chances -= 1;
                 }
             }
         };

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bounded;
+mod busy;
 mod expiry;
 mod memory;
 mod traces;

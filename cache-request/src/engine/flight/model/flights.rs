@@ -13,7 +13,7 @@ use crate::{
         panic::PanicSafe,
         sync::{Mutex, lock},
     },
-    store::{Limits, Put, RemovalCause, Table},
+    store::{Lifetime, Limits, Put, RemovalCause, Table},
 };
 
 static KEY: LazyLock<Key> = LazyLock::new(|| key(7));
@@ -60,7 +60,8 @@ impl Places {
     fn land(&self, leader: &mut Leader<'_>, value: u32) -> bool {
         let land = |running: &mut Running| leader.land(running, KEY.words());
         let value = PanicSafe::new(value);
-        matches!(self.flights.memory.put_if(&self.table, &KEY.lookup(), value, NEVER, 0, land), Put::Stored)
+        let life = Lifetime::until(NEVER);
+        matches!(self.flights.memory.put_if(&self.table, &KEY.lookup(), value, life, 0, land), Put::Stored)
     }
 
     fn in_memory(&self) -> Option<u32> {
