@@ -123,6 +123,16 @@ impl<R, V> Policy<R, V> {
         Some(Keep { timeout: spans.timeout(timeout), weight, spans })
     }
 
+    /// The timeout of `value`, if it has been the same for all values.
+    pub(crate) fn fixed_timeout(&self, value: &V) -> Option<Duration> {
+        match self.timeout {
+            _ if self.spans.jitter > 0.0 || self.is_err(value) => None,
+            Timeout::Default => Some(DEFAULT_TIMEOUT),
+            Timeout::Fixed(timeout) => Some(timeout),
+            Timeout::Computed(_) | Timeout::OfValue(_) => None,
+        }
+    }
+
     /// Whether an older value may stand in for `answer`.
     pub(crate) fn has_failed(&self, answer: &R) -> bool
     where
@@ -344,14 +354,14 @@ impl<R, V> Policy<R, V> {
     /// `early = …`: from this share of its timeout on, a value is replaced.
     #[must_use]
     pub const fn early(mut self, share: f64) -> Self {
-        self.spans.early = share;
+        self.spans.early = if share <= 1.0 { share.max(0.0) } else { 1.0 };
         self
     }
 
     /// `jitter = …`: timeouts are shortened by up to this share.
     #[must_use]
     pub const fn jitter(mut self, share: f64) -> Self {
-        self.spans.jitter = share;
+        self.spans.jitter = if share >= 0.0 { share.min(1.0) } else { 0.0 };
         self
     }
 

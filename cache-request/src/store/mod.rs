@@ -235,17 +235,20 @@ impl<X: Default> Store<X> {
     pub(crate) fn expire<V: Send + Sync + 'static>(&self, table: &Table<V>, key: &Lookup<'_>) -> bool {
         let _deferred = self.defer_drops();
         let mut locked = self.shard(key.hash);
-        match table.expire(key, self.clock.coarse()) {
-            Some(true) => true,
-            Some(false) => {
-                if let Some(removed) = table.remove(key) {
-                    let slot = Slot { hash: key.hash, table: table.id };
-                    self.note_removed(&mut locked.shard, slot, removed, RemovalCause::Invalidated);
-                }
-                true
-            }
-            None => false,
+        let now = self.clock.coarse();
+        let was_usable = table.is_usable(key, now) == Some(true);
+        // What may only stand in for an error is older than the invalidation, too.
+        if !table.expire(key, now)
+            && let Some(removed) = table.remove(key)
+        {
+            self.note_removed(
+                &mut locked.shard,
+                Slot { hash: key.hash, table: table.id },
+                removed,
+                RemovalCause::Invalidated,
+            );
         }
+        was_usable
     }
 
     /// Removes all entries with the hash of `slot`, for callers that do not know the key. Returns whether one was

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod background;
+mod ends;
 mod errors;
 mod foreground;
 mod forms;
