@@ -58,7 +58,7 @@ pub(super) fn begin(plan: &Plan) -> Option<TokenStream> {
 /// ```text
 /// policy.own(site, Instance::of(&__f_cache_body), || {
 ///     let spare_b = Spare::spare(&b);
-///     let replacing_key = key.clone();
+///     let replacing_key = Clone::clone(&key);
 ///     move || __f_cache_replace::<T>(Ownable::own(a), spare_b, site, replacing_key)
 /// })
 /// ```
@@ -80,7 +80,7 @@ pub(super) fn later(plan: &Plan) -> Option<TokenStream> {
     let begin = quote! {
         || {
             #(#spares)*
-            let #replacing_key_ = #key_.clone();
+            let #replacing_key_ = ::core::clone::Clone::clone(&#key_);
             move || #path(#(#owned,)* #site_, #replacing_key_)
         }
     };

@@ -4,6 +4,7 @@ mod arguments;
 mod background;
 mod ends;
 mod errors;
+mod expansions;
 mod foreground;
 mod forms;
 mod looks;
