@@ -146,25 +146,28 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
 /// ```text
 /// // output
 /// site; key; hit;
-/// let spare_b = Spare::spare(&b);
-/// let spare_key = key.clone();
+/// let later = …;
 /// let (answer, is_due) = __f_cache_body::<T>(a, b, site, key).answer_now();
-/// if is_due { __f_cache_replace::<T>(Ownable::own(a), spare_b, site, spare_key); }
+/// policy.begin(site, Instance::of(&__f_cache_body), move || if let Some(later) = later.filter(|_| is_due) { later() });
 /// answer
 /// ```
 fn answered_now(plan: &Plan, first: &TokenStream, answered: &TokenStream) -> TokenStream {
-    let [answer_, is_due_, spare_key_] = ["answer", "is_due", "spare_key"].map(names::local);
-    let [_, key_] = prepared_names();
-    let spares = replacing::spares(plan);
-    let begin = replacing::begin(plan, true, &quote!(#spare_key_));
+    let [answer_, is_due_, later_] = ["answer", "is_due", "later"].map(names::local);
+    let later = replacing::later(plan);
+    // It is dropped there in any case, as destructors of arguments are the user's code, too.
+    let begin = quote! {
+        move || {
+            if let ::core::option::Option::Some(#later_) = #later_.filter(|_| #is_due_) {
+                #later_();
+            }
+        }
+    };
+    let begin = replacing::guarded(plan, "begin", &begin);
     quote! {
         #first
-        #spares
-        let #spare_key_ = #key_.clone();
+        let #later_ = #later;
         let (#answer_, #is_due_) = #answered;
-        if #is_due_ {
-            #begin
-        }
+        #begin;
         #answer_
     }
 }

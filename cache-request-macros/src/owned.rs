@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{GenericArgument, PathArguments, ReceiverKind, Type, spanned::Spanned};
+use syn::{GenericArgument, PathArguments, ReceiverKind, Type, TypeReference, spanned::Spanned};
 
 use crate::{signature::Signature, types};
 
@@ -14,7 +14,7 @@ enum Borrowing<'a> {
     Optional(&'a Type),
     /// `Cow<'_, T>`
     Cow(&'a Type),
-    /// Not at all, as far as the tokens say.
+    /// Not at all, or for ever, as far as the tokens say.
     Nothing,
 }
 
@@ -32,14 +32,17 @@ pub(crate) struct OwnedArgument {
 
 impl<'a> Borrowing<'a> {
     fn of(ty: &'a Type) -> Self {
+        let is_lent = |reference: &TypeReference| !types::is_static(reference.lifetime.as_ref());
         match types::without_parens(ty) {
-            Type::Reference(reference) => Self::Reference(&reference.elem),
+            Type::Reference(reference) if is_lent(reference) => Self::Reference(&reference.elem),
             Type::Path(path) if path.qself.is_none() => match path.path.segments.last() {
                 Some(last) if last.ident == "Option" => match argument_of(&last.arguments) {
-                    Some(Type::Reference(reference)) => Self::Optional(&reference.elem),
+                    Some(Type::Reference(reference)) if is_lent(reference) => Self::Optional(&reference.elem),
                     _ => Self::Nothing,
                 },
-                Some(last) if last.ident == "Cow" => argument_of(&last.arguments).map_or(Self::Nothing, Self::Cow),
+                Some(last) if last.ident == "Cow" && !has_static(&last.arguments) => {
+                    argument_of(&last.arguments).map_or(Self::Nothing, Self::Cow)
+                }
                 _ => Self::Nothing,
             },
             _ => Self::Nothing,
@@ -61,6 +64,15 @@ fn argument_of(arguments: &PathArguments) -> Option<&Type> {
         GenericArgument::Type(ty) => Some(types::without_parens(ty)),
         _ => None,
     })
+}
+
+fn has_static(arguments: &PathArguments) -> bool {
+    let PathArguments::AngleBracketed(arguments) = arguments else { return false };
+    let is_static = |argument: &GenericArgument| match argument {
+        GenericArgument::Lifetime(lifetime) => types::is_static(Some(lifetime)),
+        _ => false,
+    };
+    arguments.args.iter().any(is_static)
 }
 
 /// What in a type cannot be owned.

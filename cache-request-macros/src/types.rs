@@ -264,7 +264,7 @@ pub(crate) fn is_text(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|last| last.ident == "str")
 }
 
-fn is_static(lifetime: Option<&Lifetime>) -> bool {
+pub(crate) fn is_static(lifetime: Option<&Lifetime>) -> bool {
     lifetime.is_some_and(|lifetime| lifetime.ident == "static")
 }
 

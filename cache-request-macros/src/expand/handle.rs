@@ -155,8 +155,8 @@ pub(super) fn hit(plan: &Plan) -> Option<TokenStream> {
     let is_due_ = names::local("is_due");
     let replace = match plan.replacement {
         Replacement::Background => {
-            let begin = replacing::begin(plan, false, &quote!(#key_));
-            quote!(#begin return #answer_;)
+            let begin = replacing::begin(plan);
+            quote!(#begin; return #answer_;)
         }
         _ => {
             let call = call_of(&plan.signature, &hidden, Some(prepared_names()));

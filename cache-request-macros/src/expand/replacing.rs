@@ -1,6 +1,6 @@
 //! The function that begins a body in the background, and its calls.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
 use super::{
@@ -41,38 +41,58 @@ fn spare(name: &Ident) -> Ident {
     names::local(&format!("spare_{}", names::plain(name)))
 }
 
-/// Owns what the call is about to take.
+/// Begins the body in the background, for a call that has its arguments.
 ///
 /// ```text
-/// let spare_b = Spare::spare(&b);
+/// policy.begin(site, Instance::of(&__f_cache_body), || __f_cache_replace::<T>(Ownable::own(a), Spare::spare(&b), site, key));
 /// ```
-pub(super) fn spares(plan: &Plan) -> TokenStream {
-    let moved = arguments(plan).into_iter().filter(|(_, _, owned)| owned.is_moved).map(
-        |(cfg, name, OwnedArgument { own, .. })| {
-            let spare = spare(&name);
-            quote!(#cfg let #spare = #own;)
-        },
-    );
-    moved.collect()
+pub(super) fn begin(plan: &Plan) -> Option<TokenStream> {
+    let arguments = arguments(plan).into_iter().map(|(cfg, _, OwnedArgument { own, .. })| quote!(#cfg #own));
+    let [site_, key_] = prepared_names();
+    let path = companion_path(&plan.signature, &name(&plan.signature));
+    guarded(plan, "begin", &quote!(|| #path(#(#arguments,)* #site_, #key_)))
 }
 
-/// Begins the body in the background. `spared`: the call has taken its arguments.
+/// What begins the body in the background, as a closure: it owns what the call is about to take. `None` if a `Clone` panics.
 ///
 /// ```text
-/// __f_cache_replace::<T>(Ownable::own(a), spare_b, site, key);
+/// policy.own(site, Instance::of(&__f_cache_body), || {
+///     let spare_b = Spare::spare(&b);
+///     let replacing_key = Clone::clone(&key);
+///     move || __f_cache_replace::<T>(Ownable::own(a), spare_b, site, replacing_key)
+/// })
 /// ```
-pub(super) fn begin(plan: &Plan, spared: bool, key: &TokenStream) -> TokenStream {
-    let arguments = arguments(plan).into_iter().map(|(cfg, name, OwnedArgument { own, is_moved, .. })| {
-        if is_moved && spared {
-            let spare = spare(&name);
-            quote!(#cfg #spare)
-        } else {
-            quote!(#cfg #own)
-        }
+pub(super) fn later(plan: &Plan) -> Option<TokenStream> {
+    let [site_, key_] = prepared_names();
+    // No spare argument has its name.
+    let replacing_key_ = names::local("replacing_key");
+    let arguments = arguments(plan);
+    let spares =
+        arguments.iter().filter(|(_, _, owned)| owned.is_moved).map(|(cfg, name, OwnedArgument { own, .. })| {
+            let spare = spare(name);
+            quote!(#cfg let #spare = #own;)
+        });
+    let owned = arguments.iter().map(|(cfg, name, OwnedArgument { own, is_moved, .. })| {
+        let spare = spare(name);
+        if *is_moved { quote!(#cfg #spare) } else { quote!(#cfg #own) }
     });
     let path = companion_path(&plan.signature, &name(&plan.signature));
+    let begin = quote! {
+        || {
+            #(#spares)*
+            let #replacing_key_ = ::core::clone::Clone::clone(&#key_);
+            move || #path(#(#owned,)* #site_, #replacing_key_)
+        }
+    };
+    guarded(plan, "own", &begin)
+}
+
+/// Clones of arguments are the user's code, which may panic.
+pub(super) fn guarded(plan: &Plan, how: &str, code: &TokenStream) -> Option<TokenStream> {
+    let (hidden, policy, private) = (nameable(plan)?, answer_policy(plan)?, private(plan));
+    let how = Ident::new(how, Span::call_site());
     let [site_, _] = prepared_names();
-    quote!(#path(#(#arguments,)* #site_, #key);)
+    Some(quote!(#policy.#how(#site_, #private::Instance::of(&#hidden), #code)))
 }
 
 /// The function that owns the arguments and begins the body. Nothing for a function whose body never runs in the background.

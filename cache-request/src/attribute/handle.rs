@@ -61,6 +61,11 @@ pub fn answer_now<R>(ended: Ended<R>) -> (R, bool) {
     (answer, is_due)
 }
 
+/// The answer of a body that replaces the value `found` in memory, or that value, and where it comes from.
+fn or_found<R>(replaced: Result<Answered<R>, Elsewhere>, found: R) -> (R, Source) {
+    replaced.map_or((found, Source::Memory), |Answered { answer, source, .. }| (answer, source))
+}
+
 /// What both kinds of handle know about their call.
 struct Prepared<R, V> {
     site: &'static Site,
@@ -290,9 +295,13 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     /// Runs the body to replace a value that was `found`, which is returned if another caller does so.
     #[doc(hidden)]
     #[cold]
-    pub fn replace(mut self, found: R) -> R {
+    pub fn replace(self, found: R) -> R {
+        self.replace_traced(found).0
+    }
+
+    fn replace_traced(mut self, found: R) -> (R, Source) {
         let body: &mut dyn Body<Answer = R> = &mut self.body;
-        block_on(pin!(self.prepared.replace(body))).map_or(found, |answered| answered.answer)
+        or_found(block_on(pin!(self.prepared.replace(body))), found)
     }
 
     /// Runs the body in the background to replace a value.
@@ -319,7 +328,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     pub fn call_traced(mut self) -> (R, Source) {
         match self.prepared.hit() {
             Some((answer, false)) => (answer, Source::Memory),
-            Some((answer, true)) => (self.replace(answer), Source::Body),
+            Some((answer, true)) => self.replace_traced(answer),
             None => {
                 let answered = self.prepared.answer_on_this_thread(Wanted::Answer, &mut self.body);
                 (answered.answer, answered.source)
@@ -367,8 +376,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
         block_on(self.prepared.invalidate())
     }
 
-    /// Declares the cached value stale: calls return it while one of them makes a new one, if the function has a `stale` time. Otherwise,
-    /// and in a backend, the value is removed, as by `invalidate`. Returns whether there was a value.
+    /// Declares the cached value stale, as if its timeout were over: calls return it while one of them makes a new one, if the function
+    /// has a `stale` time. Otherwise, and in a backend, the value is removed, as by `invalidate`. Returns whether there was a value.
     ///
     /// # Errors
     ///
@@ -458,8 +467,12 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     /// Runs the body to replace a value that was `found`, which is returned if another caller does so.
     #[doc(hidden)]
     pub async fn replace(self: Pin<&mut Self>, found: R) -> R {
+        self.replace_traced(found).await.0
+    }
+
+    async fn replace_traced(self: Pin<&mut Self>, found: R) -> (R, Source) {
         let this = self.project();
-        this.prepared.replace(InPlace(this.body)).await.map_or(found, |answered| answered.answer)
+        or_found(this.prepared.replace(InPlace(this.body)).await, found)
     }
 
     /// Runs the body in the background to replace a value.
@@ -475,7 +488,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
         let this = pin!(self);
         match this.prepared.hit() {
             Some((answer, false)) => (answer, Source::Memory),
-            Some((answer, true)) => (this.replace(answer).await, Source::Body),
+            Some((answer, true)) => this.replace_traced(answer).await,
             None => {
                 let Answered { answer, source, .. } = either(this.answer().await);
                 (answer, source)
@@ -525,8 +538,8 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
         self.prepared.invalidate()
     }
 
-    /// Declares the cached value stale: calls return it while one of them makes a new one, if the function has a `stale` time. Otherwise,
-    /// and in a backend, the value is removed, as by `invalidate`. Returns whether there was a value.
+    /// Declares the cached value stale, as if its timeout were over: calls return it while one of them makes a new one, if the function
+    /// has a `stale` time. Otherwise, and in a backend, the value is removed, as by `invalidate`. Returns whether there was a value.
     ///
     /// # Errors
     ///

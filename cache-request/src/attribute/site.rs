@@ -8,7 +8,8 @@ use std::{
 };
 
 use crate::{
-    base::context,
+    Error, ErrorKind,
+    base::{context, panic::catch_panic},
     cache::{Cache, installed, scoped},
     engine::{
         background::Background,
@@ -208,6 +209,32 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
     /// The answer, if memory holds it, and whether it is for the caller to replace the value.
     pub fn hit_or_replace(self, site: &'static Site, instance: Instance, key: &Key) -> Option<(R, bool)> {
         site.target::<V>(instance)?.hit_or_replace::<R, V>(key)
+    }
+
+    /// What begins a body in the background. The closure clones the arguments for it, which is the user's code.
+    pub fn own<B: FnOnce()>(self, site: &'static Site, instance: Instance, own: impl FnOnce() -> B) -> Option<B> {
+        let begin = catch_panic(own);
+        if begin.is_none() {
+            Self::argument_panicked(site, instance);
+        }
+        begin
+    }
+
+    /// Begins a body in the background. The closure may clone arguments and drop them.
+    pub fn begin(self, site: &'static Site, instance: Instance, begin: impl FnOnce()) {
+        if catch_panic(begin).is_none() {
+            Self::argument_panicked(site, instance);
+        }
+    }
+
+    #[cold]
+    fn argument_panicked(site: &'static Site, instance: Instance) {
+        if let Some(target) = site.target::<V>(instance)
+            && let Some(function) = target.function::<V>()
+        {
+            let error = Error::new(ErrorKind::Panic, "an argument's `Clone` or destructor");
+            function.fault("a body does not begin in the background", &error);
+        }
     }
 
     /// Replaces a value in the background.

@@ -89,7 +89,8 @@ impl Cache {
         self.0.engine.background.shut_down().await;
     }
 
-    /// [`shutdown`](Self::shutdown) for code that is not async. It blocks the thread.
+    /// [`shutdown`](Self::shutdown) for code that is not async. It blocks the thread. A body that runs in a tokio runtime of a single thread
+    /// only goes on while that is driven: await `shutdown` there.
     pub fn shutdown_sync(&self) {
         block_on(self.shutdown());
     }

@@ -76,6 +76,11 @@ impl Attempts {
         self.latest.get(&key.into()).is_some_and(|attempt| attempt.has_failed && now < attempt.until)
     }
 
+    #[cfg(all(test, not(shuttle)))]
+    pub(super) fn is_empty(&self) -> bool {
+        self.latest.is_empty()
+    }
+
     fn sweep(&self, now: Nanos) {
         if self.latest.len() >= self.sweep_at.load(Relaxed).max(FEW) {
             self.latest.retain(|_, attempt| now < attempt.until);

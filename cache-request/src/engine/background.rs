@@ -2,14 +2,7 @@
 //!
 //! An async body runs in the caller's tokio runtime. Without one, and for plain bodies, there is a small pool of threads.
 
-use std::{
-    future::poll_fn,
-    process,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
-};
+use std::{future::poll_fn, mem, process, sync::Arc};
 
 use tracing::{Instrument, Span};
 
@@ -24,14 +17,25 @@ pub(crate) struct Background {
 
 struct Tasks {
     state: Watched<State>,
-    /// The process that runs them. They do not go on in a forked child.
-    process: AtomicU32,
 }
 
 struct State {
     under_way: usize,
+    /// The process that runs them. They do not go on in a forked child.
+    process: u32,
     /// No more of them begin.
     is_closed: bool,
+}
+
+impl State {
+    /// Forgets those of a parent process.
+    fn in_this_process(&mut self) -> &mut Self {
+        let process = process::id();
+        if mem::replace(&mut self.process, process) != process {
+            self.under_way = 0;
+        }
+        self
+    }
 }
 
 impl Watch for Tasks {
@@ -53,8 +57,8 @@ impl Drop for Room {
 
 impl Background {
     pub(crate) fn new(most: usize) -> Self {
-        let state = Watched::new(State { under_way: 0, is_closed: false });
-        Self { most, tasks: Arc::new(Tasks { state, process: process::id().into() }) }
+        let state = Watched::new(State { under_way: 0, process: process::id(), is_closed: false });
+        Self { most, tasks: Arc::new(Tasks { state }) }
     }
 
     /// Runs `task` in the scope and the span that are in force here. Returns whether there is room for it.
@@ -85,10 +89,8 @@ impl Background {
     }
 
     fn room(&self) -> Option<Room> {
-        if self.tasks.process.swap(process::id(), Relaxed) != process::id() {
-            self.tasks.state.with(|state| state.under_way = 0);
-        }
         self.tasks.state.with(|state| {
+            let state = state.in_this_process();
             let has_room = !state.is_closed && state.under_way < self.most;
             state.under_way += usize::from(has_room);
             has_room.then(|| Room(Arc::clone(&self.tasks)))
@@ -97,7 +99,7 @@ impl Background {
 
     /// Lets no more of them begin, and waits until those under way have ended.
     pub(crate) async fn shut_down(&self) {
-        self.tasks.state.with(|state| state.is_closed = true);
+        self.tasks.state.with(|state| state.in_this_process().is_closed = true);
         let mut slot = WakerSlot::at(Arc::clone(&self.tasks));
         poll_fn(|context| slot.poll(context, |_, state| (state.under_way == 0).then_some(()))).await;
     }

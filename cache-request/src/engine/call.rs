@@ -13,7 +13,7 @@ use std::{
 use super::{
     Engine,
     flight::{Caller, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
-    found::{Found, Miss, NotFresh, Verdict, Want, read, read_fresh},
+    found::{Found, Miss, NotFresh, StandIn, Verdict, Want, read, read_fresh},
     function::{Function, Placement},
     looked::Looked,
     near_cache::{BackendWrite, NearCache, NearValue, Reading},
@@ -140,9 +140,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         // A value without more to it than a timeout does not know when it was stored.
         let age = match moments.stored {
             Some(stored) => Some(between(stored, now)),
-            None => left
-                .zip(self.decide(&value, false).ok().flatten())
-                .map(|(left, keep)| keep.timeout.saturating_sub(left)),
+            None => left.zip(self.policy.fixed_timeout(&value)).map(|(left, timeout)| timeout.saturating_sub(left)),
         };
         Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Memory })
     }
@@ -154,7 +152,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let bytes = self.fetch((backend, here), &text, &mut budget).await.ok()?;
         let now = unix_millis(self.engine.clock.wall());
         let Opened { value, facts } = self.open(codec, &bytes, &text, now).ok()?;
-        let is_stale = self.judge(Want::Usable, self.policy.spans().standing(&facts, now))?.is_stale;
+        let is_stale = self.judge(Want::Usable, self.policy.spans().standing(&facts, now)?)?.is_stale;
         let between = |from: u64, to: u64| Duration::from_millis(to.saturating_sub(from));
         let left = (facts.fresh_until != FOREVER).then(|| between(now, facts.fresh_until));
         let age = Some(between(facts.stored, now));
@@ -167,11 +165,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         tracing::debug!(function = self.function.name.path(), "a value could not be replaced: the body has failed");
     }
 
-    /// Notes that the body has failed, if an older value may stand in for it.
+    /// Notes that the body has failed, and that an older value may stand in for it.
     pub(super) fn put_off(&self) {
-        if !self.has_stand_ins() {
-            return;
-        }
         let now = self.engine.clock.coarse();
         self.function.table.look_closely(&self.lookup(), now, |_, freshness, _| freshness.put_off());
         if self.backend().is_some() {
@@ -359,8 +354,18 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// A miss, with what memory has to stand in for a body that fails.
     pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
-        let older = if self.has_stand_ins() { self.read_memory(Want::StandIn) } else { None };
-        Miss { cause, stand_in: older.map(|found| Box::new(found.value)) }
+        Miss { cause, stand_in: if self.has_stand_ins() { self.stand_in_of_memory() } else { None } }
+    }
+
+    fn stand_in_of_memory(&self) -> Option<Box<StandIn<V>>> {
+        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
+            let until = match freshness {
+                Freshness::Fresh => moments.fresh_until,
+                older => older.error_until()?,
+            };
+            Some(Box::new(StandIn { value: self.clone_of(value)?, until }))
+        };
+        self.function.table.look_closely(&self.lookup(), self.engine.clock.coarse(), look)?
     }
 
     /// How a value of the backend answers. `None` if it does not.
@@ -387,15 +392,17 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
         let Opened { value, facts } = self.open(codec, &bytes, &text, now)?;
-        let standing = self.policy.spans().standing(&facts, now);
+        let spans = self.policy.spans();
+        let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
         let Some(verdict) = self.judge(want, standing) else {
-            let stand_in = self.has_stand_ins().then(|| Box::new(value));
+            let until = || spans.error_until(&facts, now, self.engine.clock.coarse());
+            let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, until: until() }));
             return Err(Miss { cause: Count::Expired, stand_in });
         };
         // A value that is due to be replaced would be so again there.
         if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {
             let latest = self.engine.clock.after(near.timeout());
-            let life = self.policy.spans().near_life(&facts, now, asked, latest);
+            let life = spans.near_life(&facts, now, asked, latest);
             match catching("the value's weight", || self.policy.weight_of(&value)) {
                 Ok(weight) => self.keep_near(near, &reading, leader, &value, weight, life),
                 Err(error) => self.function.fault("a value could not be kept near", &error),

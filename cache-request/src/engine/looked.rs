@@ -10,7 +10,8 @@ use super::source::Source;
 pub struct Looked<R> {
     /// What a call would return.
     pub answer: R,
-    /// How long ago it was stored, to a few milliseconds. `None` for a value in memory whose timeout is `never`.
+    /// How long ago it was stored, to a few milliseconds. `None` for a value in memory that may only be fresh or gone, if its timeout is
+    /// `never`, is computed, or has `jitter`: memory knows when it ends.
     pub age: Option<Duration>,
     /// How long it is fresh, zero if it is stale. `None` if it is for ever.
     pub left: Option<Duration>,

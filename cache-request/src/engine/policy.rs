@@ -128,6 +128,16 @@ impl<R, V> Policy<R, V> {
         Some(Keep { timeout: self.spans_of(is_err).timeout(timeout), weight, is_err })
     }
 
+    /// The timeout of `value`, if it has been the same for all values.
+    pub(crate) fn fixed_timeout(&self, value: &V) -> Option<Duration> {
+        match self.timeout {
+            _ if self.spans().jitter > 0.0 || self.is_err(value) => None,
+            Timeout::Default => Some(DEFAULT_TIMEOUT),
+            Timeout::Fixed(timeout) => Some(timeout),
+            Timeout::Computed(_) | Timeout::OfValue(_) => None,
+        }
+    }
+
     /// Whether an older value may stand in for `answer`.
     pub(crate) fn has_failed(&self, answer: &R) -> bool
     where
@@ -369,14 +379,14 @@ impl<R, V> Policy<R, V> {
     /// `early = …`: from this share of its timeout on, a value is replaced.
     #[must_use]
     pub fn early(mut self, share: f64) -> Self {
-        self.spans_mut().early = share;
+        self.spans_mut().early = if share <= 1.0 { share.max(0.0) } else { 1.0 };
         self
     }
 
     /// `jitter = …`: timeouts are shortened by up to this share.
     #[must_use]
     pub fn jitter(mut self, share: f64) -> Self {
-        self.spans_mut().jitter = share;
+        self.spans_mut().jitter = if share >= 0.0 { share.min(1.0) } else { 0.0 };
         self
     }
 

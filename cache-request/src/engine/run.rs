@@ -13,7 +13,7 @@ use super::{
     body::Around,
     call::{Call, Waited},
     flight::{Felt, Fence, Join, Leader},
-    found::{Found, Miss, Want},
+    found::{Found, Miss, StandIn, Want},
     source::Source,
     storing::Replaced,
     value::ValueOf,
@@ -170,7 +170,7 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
         let Call { function, .. } = &led.call;
         function.counters.increment(Count::Bodies);
         function.counters.add(Count::BodyNanos, nanos(led.took));
-        if led.call.policy.has_failed(&answer) {
+        if led.stand_in.is_some() && led.call.policy.has_failed(&answer) {
             led.call.put_off();
             if let Some(older) = led.stand_in() {
                 return Err(older);
@@ -233,7 +233,7 @@ struct Led<'a, R, V> {
     /// The time that the body took.
     took: Duration,
     /// An older value, which is the answer if the body fails.
-    stand_in: Option<Box<V>>,
+    stand_in: Option<Box<StandIn<V>>>,
     stood_in: bool,
 }
 
@@ -284,7 +284,10 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
 
     /// An older value in place of the body's answer, also for those who wait.
     fn stand_in(&mut self) -> Option<R> {
-        let older = *self.stand_in.take()?;
+        let StandIn { value: older, until } = *self.stand_in.take()?;
+        if self.call.engine.clock.coarse() >= until {
+            return None;
+        }
         self.stood_in = true;
         self.call.function.counters.increment(Count::StaleOnError);
         self.scope().around_sync(|| self.call.complete(&mut self.leader, &older));

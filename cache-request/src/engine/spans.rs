@@ -96,19 +96,38 @@ impl Spans {
         facts.stale_on_error_until = after(self.stale_if_error);
     }
 
-    /// How fresh a value from a backend is, by its envelope, at `now` in milliseconds since 1970.
-    pub(super) fn standing(&self, facts: &Facts<'_>, now: u64) -> Standing {
-        if now < facts.fresh_until {
+    /// When a value from a backend may not be returned as a stale one any more, and when it may not stand in. Its envelope is of a program
+    /// whose attribute may say something else than this one's, and neither may be exceeded.
+    fn ends(&self, facts: &Facts<'_>) -> (u64, u64) {
+        let after = |span: Duration| facts.fresh_until.saturating_add(span.as_millis().try_into().unwrap_or(FOREVER));
+        let stale_until = facts.stale_until.min(after(self.stale));
+        let error_until =
+            facts.stale_until.max(facts.stale_on_error_until).min(after(self.stale.max(self.stale_if_error)));
+        (stale_until, error_until)
+    }
+
+    /// How fresh a value from a backend is, by its envelope, at `now` in milliseconds since 1970. `None` if its time is over.
+    pub(super) fn standing(&self, facts: &Facts<'_>, now: u64) -> Option<Standing> {
+        let (stale_until, error_until) = self.ends(facts);
+        Some(if now < facts.fresh_until {
             let timeout = facts.fresh_until.saturating_sub(facts.stored);
             let is_early = self.early < 1.0
                 && facts.fresh_until < FOREVER
                 && now >= facts.stored.saturating_add((timeout as f64 * self.early_share()) as u64);
             if is_early { Standing::Early } else { Standing::Fresh }
-        } else if now < facts.stale_until {
+        } else if now < stale_until {
             Standing::Stale
-        } else {
+        } else if now < error_until {
             Standing::StandIn
-        }
+        } else {
+            return None;
+        })
+    }
+
+    /// Until when such a value may stand in, if `now` is the moment `read`.
+    pub(super) fn error_until(&self, facts: &Facts<'_>, now: u64, read: Nanos) -> Nanos {
+        let (_, error_until) = self.ends(facts);
+        read.saturating_add(nanos(Duration::from_millis(error_until.saturating_sub(now))))
     }
 
     /// The life in a near cache of a value that was read from a backend. The envelope's times are as at `now`, in milliseconds since 1970;
@@ -119,12 +138,12 @@ impl Spans {
             moment => asked.saturating_add(nanos(Duration::from_millis(moment.saturating_sub(now)))).min(latest),
         };
         let fresh_until = at(facts.fresh_until);
-        let (stale_until, on_error) = (at(facts.stale_until), at(facts.stale_on_error_until));
+        let (stale_until, error_until) = self.ends(facts);
+        let (stale_until, error_until) = (at(stale_until), at(error_until));
         let timeout = facts.fresh_until.saturating_sub(facts.stored);
         let early = facts.stored.saturating_add((timeout as f64 * self.early_share()) as u64);
         let refresh_from =
             if self.early < 1.0 && facts.fresh_until < FOREVER { at(early).min(fresh_until) } else { fresh_until };
-        let error_until = stale_until.max(on_error);
         let retry = if refresh_from < error_until { nanos(self.retry) } else { 0 };
         Lifetime { refresh_from, fresh_until, stale_until, error_until, retry, idle: NEVER }
     }

@@ -66,6 +66,16 @@ pub(crate) enum Freshness<'a> {
 }
 
 impl Freshness<'_> {
+    /// Until when a value that is not fresh may be returned in place of an error.
+    pub(crate) fn error_until(self) -> Option<Nanos> {
+        match self {
+            Self::Early(Replacement { care, .. })
+            | Self::Stale(Replacement { care, .. })
+            | Self::StandIn(Replacement { care, .. }) => Some(care.error_until(care.fresh_until.load(Relaxed))),
+            Self::Fresh | Self::Expired => None,
+        }
+    }
+
     /// A body has failed, so that the value may stand in for it, and none runs for a while.
     pub(crate) fn put_off(self) {
         match self {
@@ -151,7 +161,16 @@ impl Care {
 
     /// When the value is gone.
     pub(super) fn end(&self) -> Nanos {
-        self.life.error_until.min(self.idle_until.load(Relaxed))
+        self.error_until(self.fresh_until.load(Relaxed)).min(self.idle_until.load(Relaxed))
+    }
+
+    /// The same spans after the end of the timeout, which may have come early.
+    fn stale_until(&self, fresh_until: Nanos) -> Nanos {
+        fresh_until.saturating_add(self.life.stale_until - self.life.fresh_until)
+    }
+
+    fn error_until(&self, fresh_until: Nanos) -> Nanos {
+        fresh_until.saturating_add(self.life.error_until - self.life.fresh_until)
     }
 
     /// From then on, a read has to look here.
@@ -176,11 +195,12 @@ impl Care {
             self.idle_until.store(now.saturating_add(self.life.idle), Relaxed);
         }
         let replacement = Replacement { care: self, now };
-        if now < self.fresh_until.load(Relaxed) {
+        let fresh_until = self.fresh_until.load(Relaxed);
+        if now < fresh_until {
             if now < self.life.refresh_from { Freshness::Fresh } else { Freshness::Early(replacement) }
-        } else if now < self.life.stale_until {
+        } else if now < self.stale_until(fresh_until) {
             Freshness::Stale(replacement)
-        } else if now < self.life.error_until {
+        } else if now < self.error_until(fresh_until) {
             Freshness::StandIn(replacement)
         } else {
             Freshness::Expired
@@ -189,16 +209,17 @@ impl Care {
 
     /// Whether the value may be returned `now`.
     pub(super) fn is_usable(&self, now: Nanos) -> bool {
-        let life = &self.life;
-        let end = if now < self.failing_until.load(Relaxed) { life.error_until } else { life.stale_until };
-        now < self.idle_until.load(Relaxed) && (now < self.fresh_until.load(Relaxed) || now < end)
+        let fresh_until = self.fresh_until.load(Relaxed);
+        let has_failed = now < self.failing_until.load(Relaxed);
+        let end = if has_failed { self.error_until(fresh_until) } else { self.stale_until(fresh_until) };
+        now < self.idle_until.load(Relaxed) && (now < fresh_until || now < end)
     }
 
-    /// Declares the value stale. Returns whether it may still be returned.
+    /// Ends the timeout, if it is not over. Returns whether the value may still be returned.
     pub(super) fn expire(&self, now: Nanos) -> bool {
-        self.fresh_until.fetch_min(now, Relaxed);
+        let fresh_until = self.fresh_until.fetch_min(now, Relaxed).min(now);
         self.attempt_from.store(0, Relaxed);
         self.failing_until.store(0, Relaxed);
-        now < self.life.stale_until
+        now < self.stale_until(fresh_until)
     }
 }

@@ -234,17 +234,15 @@ impl<X: Default> Store<X> {
     pub(crate) fn expire<V: Send + Sync + 'static>(&self, table: &Table<V>, key: &Lookup<'_>) -> bool {
         let _deferred = self.defer_drops();
         let mut locked = self.shard(key.hash);
-        match table.expire(key, &self.clock) {
-            Some(true) => true,
-            Some(false) => {
-                if let Some(removed) = table.remove(key) {
-                    let slot = Slot { hash: key.hash, table: table.id };
-                    self.note_removed(&mut locked.shard, slot, removed, RemovalCause::Invalidated);
-                }
-                true
-            }
-            None => false,
+        let was_usable = table.is_usable(key, &self.clock) == Some(true);
+        // What may only stand in for an error is older than the invalidation, too.
+        if !table.expire(key, self.clock.coarse())
+            && let Some(removed) = table.remove(key)
+        {
+            let slot = Slot { hash: key.hash, table: table.id };
+            self.note_removed(&mut locked.shard, slot, removed, RemovalCause::Invalidated);
         }
+        was_usable
     }
 
     /// Removes all entries with the hash of `slot`, for callers that do not know the key. Returns whether one was

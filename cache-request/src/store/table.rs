@@ -198,14 +198,13 @@ impl<V: Send + Sync + 'static> Table<V> {
         Some(entry.read_closely(value, now, |value, freshness| read(value, freshness, moments)))
     }
 
-    /// Declares a value stale. Returns whether it may still be returned then, or `None` if there is no value that may be returned now.
-    pub(super) fn expire(&self, key: &Lookup<'_>, clock: &Clock) -> Option<bool> {
-        self.is_usable(key, clock).filter(|is_usable| *is_usable)?;
+    /// Declares a value stale. Returns whether there is one that may still be returned then.
+    pub(super) fn expire(&self, key: &Lookup<'_>, now: Nanos) -> bool {
         let guard = self.map.guard();
-        let entry = self.map.get(key, &guard)?;
-        let may_be_returned = entry.care.as_ref().is_some_and(|care| care.expire(clock.coarse()));
+        let Some(entry) = self.map.get(key, &guard) else { return false };
+        let may_be_returned = entry.care.as_ref().is_some_and(|care| care.expire(now));
         entry.due.store(0, Ordering::Release);
-        Some(may_be_returned)
+        may_be_returned
     }
 
     /// Inserts an entry and returns the one it replaces. The new one stays in the old one's queue and keeps its visits.

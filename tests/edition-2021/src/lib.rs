@@ -40,6 +40,18 @@ pub fn boxed(text: &str) -> Pin<Box<dyn Future<Output = usize> + ::std::marker::
     Box::pin(async move { text.len() })
 }
 
+/// A plain function whose body runs in the background.
+#[cache_request(timeout = 10, stale = "1m", early = 0.9)]
+pub fn replaced(text: &str, owned: String, option: Option<&str>) -> String {
+    format!("{text}{owned}{option:?}")
+}
+
+/// An `async` one.
+#[cache_request(stale = "1m", stale_if_error = "1h")]
+pub async fn replaced_later(text: &str, owned: String) -> Result<String, ::std::fmt::Error> {
+    Ok(format!("{text}{owned}"))
+}
+
 /// What the last expression borrows lives until after it, and what it borrows from longer still.
 #[cache_request(skip(mutex))]
 pub fn temporaries((mutex, id): (Mutex<u32>, u32)) -> u32 {

@@ -101,6 +101,11 @@ fn a_forked_child_waited_for_a_body_that_only_its_parent_ran() {
 }
 
 #[test]
+fn a_forked_child_waited_for_the_end_of_its_parents_background() {
+    run(&["background"]);
+}
+
+#[test]
 fn a_forked_child_kept_what_changed_after_the_fork() {
     let redis = Redis::start(&[]);
     run(&["told", &format!("tiered+{}?soft_limit=60s&connect_limit=60s&near_timeout=1h", redis.url())]);

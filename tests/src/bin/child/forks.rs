@@ -5,6 +5,7 @@
 //! - `unused <url>`: the same, but no call is made before the fork.
 //! - `dropped <url>`: the child drops the parent's backend, and only then does the parent use it again.
 //! - `led`: another thread of the parent runs a body at the fork, and the child calls the same function.
+//! - `background`: a thread of the parent runs a body in the background at the fork, and the child shuts its cache down.
 //! - `told <url>`: the parent changes a value at `url` after the fork, which parent and child have in their near caches.
 //!
 //! The child's process exits with 0 if all its calls came back, and so does the parent's then.
@@ -19,7 +20,7 @@ use std::{
 };
 
 use cache_request::{
-    Cache, Error,
+    Cache, Clock, Error,
     backend::{Backend, MemcachedBackend, SqlBackend},
     cache_request, install,
 };
@@ -73,8 +74,9 @@ pub(crate) fn main(arguments: &[&str]) {
         }
         ["dropped", url] => return drop_in_child(SqlBackend::new(url).expect("an address")),
         ["led"] => return fork_while_a_body_runs(),
+        ["background"] => return fork_while_a_body_runs_in_the_background(),
         ["told", url] => return change_after_the_fork(url),
-        _ => panic!("one of: timeout, shared <url>, unused <url>, dropped <url>, led, told <url>"),
+        _ => panic!("one of: timeout, shared <url>, unused <url>, dropped <url>, led, background, told <url>"),
     };
     install(cache).expect("it is the first cache");
     if arguments[0] != "unused" {
@@ -147,6 +149,37 @@ fn fork_while_a_body_runs() {
             assert_eq!(status, 0, "the child failed");
             FORKED.wait();
             assert_eq!(leader.join().expect("its answer"), process::id());
+        }
+    }
+}
+
+#[cache_request(timeout = 10, stale = 60)]
+fn replaced() -> u32 {
+    if thread::current().name() == Some("cache-request-background") {
+        BEGUN.wait();
+        FORKED.wait();
+    }
+    process::id()
+}
+
+fn fork_while_a_body_runs_in_the_background() {
+    let clock = Clock::mock();
+    install(Cache::builder().clock(&clock).build().expect("a cache")).expect("it is the first cache");
+    assert_eq!(replaced(), process::id());
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(replaced(), process::id());
+    BEGUN.wait();
+    match fork().expect("a second process") {
+        Fork::Child => {
+            end_if_stuck();
+            cache_request::current().shutdown_sync();
+            process::exit(0)
+        }
+        Fork::Parent(child) => {
+            let status = waitpid(child).expect("the child's status");
+            assert_eq!(status, 0, "the child failed");
+            FORKED.wait();
+            cache_request::current().shutdown_sync();
         }
     }
 }

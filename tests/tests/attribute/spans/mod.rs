@@ -1,7 +1,10 @@
 //! Values beyond their timeout: returned while a new one is made, or in place of an error.
 
+mod arguments;
 mod background;
+mod ends;
 mod errors;
+mod expansions;
 mod foreground;
 mod forms;
 mod looks;
