@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use crate::{
-    base::clock::{NEVER, Nanos},
+    base::clock::{Clock, NEVER},
     key::Lookup,
     store::{
         AnyTable, RemovalCause, Slot,
@@ -28,7 +28,7 @@ impl Busy {
 }
 
 impl AnyTable for Busy {
-    fn is_usable(&self, _: &Lookup<'_>, _: Nanos) -> Option<bool> {
+    fn is_usable(&self, _: &Lookup<'_>, _: &Clock) -> Option<bool> {
         Some(true)
     }
 
