@@ -114,7 +114,7 @@ async fn fallible(mut owned: Vec<u8>, optional: Option<&Point>) -> Result<u32, S
 
 #[cache_request(timeout = 10, stale = 60, skip(bodies))]
 async fn handler(State(bodies): State<Arc<Count>>, Query(point): Query<Point>) -> String {
-    drop(point);
+    let _ = point;
     bodies.next();
     BODIES.next().to_string()
 }
