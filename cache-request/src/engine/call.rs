@@ -12,8 +12,8 @@ use std::{
 
 use super::{
     Engine,
-    flight::{Caller, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
-    found::{Found, Miss, Verdict, Want, read},
+    flight::{Caller, Felt, Fence, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
+    found::{Found, Miss, StandIn, Verdict, Want, read},
     function::{Function, Placement},
     looked::Looked,
     near_cache::{BackendWrite, NearCache, NearValue, Reading},
@@ -348,8 +348,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// A miss, with what memory has to stand in for a body that fails.
     pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
-        let older = if self.has_stand_ins() { self.read_memory(Want::StandIn) } else { None };
-        Miss { cause, stand_in: older.map(|found| Box::new(found.value)) }
+        if !self.has_stand_ins() {
+            return cause.into();
+        }
+        interleave();
+        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| match freshness {
+            Freshness::Expired => None,
+            _ => Some(StandIn { value: PanicSafe::new(self.clone_of(value)?), until: moments.end }),
+        };
+        let older = self.function.table.look_closely(&self.lookup(), self.engine.clock.coarse(), look);
+        Miss { cause, stand_in: older.flatten().map(Box::new) }
     }
 
     /// How a value of the backend answers. `None` if it does not.
@@ -378,8 +386,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let Opened { value, facts } = self.open(codec, &bytes, &text, now)?;
         let standing = self.policy.spans().standing(&facts, now);
         let Some(verdict) = self.judge(want, standing) else {
-            let stand_in = self.has_stand_ins().then(|| Box::new(value));
-            return Err(Miss { cause: Count::Expired, stand_in });
+            // The envelope was opened, so this is later than now.
+            let until = match facts.end() {
+                FOREVER => NEVER,
+                end => self.engine.clock.after(Duration::from_millis(end.saturating_sub(now))),
+            };
+            let older = StandIn { value: PanicSafe::new(value), until };
+            return Err(Miss { cause: Count::Expired, stand_in: self.has_stand_ins().then(|| Box::new(older)) });
         };
         // A value that is due to be replaced would be so again there.
         if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {
@@ -473,6 +486,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     #[inline]
     fn clone_of(&self, value: &V) -> Option<V> {
         self.function.guard("the value's `Clone`", || value.clone())
+    }
+
+    /// Waits until the values of older flights have arrived at the backend.
+    pub(super) async fn pass(&self, fence: Fence, leader: &Leader<'_>) {
+        if self.backend().is_some() {
+            Felt::new(self.engine.pass(fence), leader.pulse()).await;
+        }
     }
 
     pub(super) fn budget(&self) -> TimeBudget {

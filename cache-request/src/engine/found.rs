@@ -1,7 +1,12 @@
 //! What a caller finds in memory or in a backend: how fresh it is, and whether the caller is to replace it.
 
 use super::{Engine, function::Function, source::Source, spans::Standing, value::Value};
-use crate::{base::sync::interleave, key::Key, stats::Count, store::Freshness};
+use crate::{
+    base::{clock::Nanos, panic::PanicSafe, sync::interleave},
+    key::Key,
+    stats::Count,
+    store::Freshness,
+};
 
 /// What a reader takes for an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,8 +17,6 @@ pub(super) enum Want {
     ToReplace,
     /// What is not to be replaced.
     Fresh,
-    /// Also what may be returned only if the body fails.
-    StandIn,
 }
 
 /// How a value answers its reader.
@@ -39,7 +42,13 @@ pub(super) struct Found<T> {
 pub(super) struct Miss<V> {
     pub(super) cause: Count,
     /// What may be returned if the body fails.
-    pub(super) stand_in: Option<Box<V>>,
+    pub(super) stand_in: Option<Box<StandIn<V>>>,
+}
+
+/// An older value, which may be returned if the body fails in time.
+pub(super) struct StandIn<V> {
+    pub(super) value: PanicSafe<V>,
+    pub(super) until: Nanos,
 }
 
 impl<T> Found<T> {
@@ -122,7 +131,7 @@ impl Want {
         is_put_off: impl FnOnce() -> bool,
     ) -> Option<Verdict> {
         let is_answer = match (standing, self) {
-            (Standing::Fresh, _) | (_, Self::StandIn) => true,
+            (Standing::Fresh, _) => true,
             (_, Self::Fresh) => false,
             (Standing::Early | Standing::Stale, _) => true,
             (Standing::StandIn, _) => is_put_off(),

@@ -75,11 +75,12 @@ impl Freshness<'_> {
     }
 }
 
-/// When a value was stored, if that is known, and when its timeout is over.
+/// When a value was stored, if that is known, when its timeout is over, and when it is gone.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moments {
     pub(crate) stored: Option<Nanos>,
     pub(crate) fresh_until: Nanos,
+    pub(crate) end: Nanos,
 }
 
 /// The right to replace a value, which one of its readers takes.
@@ -142,7 +143,7 @@ impl Care {
     }
 
     pub(super) fn moments(&self) -> Moments {
-        Moments { stored: Some(self.stored), fresh_until: self.fresh_until.load(Relaxed) }
+        Moments { stored: Some(self.stored), fresh_until: self.fresh_until.load(Relaxed), end: self.end() }
     }
 
     /// When the value is gone.

@@ -183,7 +183,10 @@ impl<V: Send + Sync + 'static> Table<V> {
         let value = entry.value.get()?;
         let moments = match &entry.care {
             Some(care) => care.moments(),
-            None => Moments { stored: None, fresh_until: entry.due.load(Ordering::Relaxed) },
+            None => {
+                let fresh_until = entry.due.load(Ordering::Relaxed);
+                Moments { stored: None, fresh_until, end: fresh_until }
+            }
         };
         if entry.care.is_none() && now < moments.fresh_until {
             return Some(read(value, Freshness::Fresh, moments));

@@ -95,6 +95,11 @@ impl<'a> Leader<'a> {
         fence
     }
 
+    /// Whether the key was invalidated, or another body has overtaken this one, since the flight began.
+    pub(crate) fn is_fenced(&self) -> bool {
+        !self.may_keep(&mut self.shard().beside)
+    }
+
     /// Whether the value may go into memory: the key was not invalidated since the flight began. `running` is of the key's shard, so that
     /// an invalidation waits, and then finds the value.
     pub(crate) fn may_keep(&self, running: &mut Running) -> bool {
