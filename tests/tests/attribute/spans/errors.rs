@@ -213,7 +213,7 @@ fn a_call_panicked_as_an_older_value_could_not_be_dropped() {
 
     impl Drop for Stubborn {
         fn drop(&mut self) {
-            assert!(self.0 % 2 == 0 || thread::panicking(), "the older one stays");
+            assert!(self.0.is_multiple_of(2) || thread::panicking(), "the older one stays");
         }
     }
 
