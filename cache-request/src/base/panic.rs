@@ -51,6 +51,11 @@ impl<V> PanicSafe<V> {
         Self(Some(value))
     }
 
+    /// The value, for code that drops it itself.
+    pub(crate) fn take(mut self) -> Option<V> {
+        self.0.take()
+    }
+
     /// The value. It is there until this is dropped.
     #[inline]
     pub(crate) fn get(&self) -> Option<&V> {

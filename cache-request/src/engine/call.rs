@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Engine,
-    flight::{Caller, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
+    flight::{Caller, Felt, Fence, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
     found::{Found, Miss, NotFresh, StandIn, Verdict, Want, read, read_fresh},
     function::{Function, Placement},
     looked::Looked,
@@ -358,12 +358,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     fn stand_in_of_memory(&self) -> Option<Box<StandIn<V>>> {
+        interleave();
         let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
             let until = match freshness {
                 Freshness::Fresh => moments.fresh_until,
                 older => older.error_until()?,
             };
-            Some(Box::new(StandIn { value: self.clone_of(value)?, until }))
+            Some(Box::new(StandIn { value: PanicSafe::new(self.clone_of(value)?), until }))
         };
         self.function.table.look_closely(&self.lookup(), self.engine.clock.coarse(), look)?
     }
@@ -396,8 +397,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
         let Some(verdict) = self.judge(want, standing) else {
             let until = || spans.error_until(&facts, now, self.engine.clock.coarse());
-            let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, until: until() }));
-            return Err(Miss { cause: Count::Expired, stand_in });
+            let older = || Box::new(StandIn { value: PanicSafe::new(value), until: until() });
+            return Err(Miss { cause: Count::Expired, stand_in: self.has_stand_ins().then(older) });
         };
         // A value that is due to be replaced would be so again there.
         if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {
@@ -491,6 +492,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     #[inline]
     fn clone_of(&self, value: &V) -> Option<V> {
         self.function.guard("the value's `Clone`", || value.clone())
+    }
+
+    /// Waits until the values of older flights have arrived at the backend.
+    pub(super) async fn pass(&self, fence: Fence, leader: &Leader<'_>) {
+        if self.backend().is_some() {
+            Felt::new(self.engine.pass(fence), leader.pulse()).await;
+        }
     }
 
     pub(super) fn budget(&self) -> TimeBudget {

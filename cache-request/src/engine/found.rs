@@ -2,7 +2,7 @@
 
 use super::{Engine, function::Function, source::Source, spans::Standing, value::Value};
 use crate::{
-    base::{clock::Nanos, sync::interleave},
+    base::{clock::Nanos, panic::PanicSafe, sync::interleave},
     key::Key,
     stats::Count,
     store::Freshness,
@@ -47,7 +47,7 @@ pub(super) struct Miss<V> {
 
 /// An older value that may be returned if the body fails.
 pub(super) struct StandIn<V> {
-    pub(super) value: V,
+    pub(super) value: PanicSafe<V>,
     /// The body may take longer than that.
     pub(super) until: Nanos,
 }

@@ -23,6 +23,7 @@ use crate::{
     base::{
         clock::{Stopwatch, nanos},
         context::Change,
+        panic::PanicSafe,
     },
     stats::Count,
     store::Absent,
@@ -45,7 +46,10 @@ pub(crate) struct Elsewhere;
 pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R, V>, Elsewhere> {
     let leader = call.engine.flights.replace(&call.caller()).ok_or(Elsewhere)?;
     let led = Led::new(call, leader, call.budget(), Replaced::IfOk);
-    led.look_up(Want::Fresh).await.map_err(|_found| Elsewhere)
+    led.look_up(Want::Fresh).await.map_err(|found| {
+        drop(PanicSafe::new(found.value));
+        Elsewhere
+    })
 }
 
 /// Begins a call that runs its body even if there is a cached value, and keeps the new value. Bodies of the key that began earlier keep
@@ -95,7 +99,7 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
         match self {
             Self::Joined(call, joined, here) => joined_over(call, joined, here).await,
             Self::Superseded(call, fence, leader) => {
-                call.engine.pass(fence).await;
+                call.pass(fence, &leader).await;
                 let budget = call.budget();
                 Ok(Run(Some(Led::new(call, leader, budget, Replaced::ByAnyValue))))
             }
@@ -137,6 +141,7 @@ async fn replace_or_answer<R, V: ValueOf<R>>(call: Call<'_, R, V>, found: Found<
         && found.verdict.is_due
         && let Ok(run) = begin_replacement(call).await
     {
+        drop(PanicSafe::new(found.value));
         return Ok(run);
     }
     Err(found.map(V::into_answer).into())
@@ -282,12 +287,13 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         Run(Some(Self { stand_in, ..self }))
     }
 
-    /// An older value in place of the body's answer, also for those who wait.
+    /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
     fn stand_in(&mut self) -> Option<R> {
-        let StandIn { value: older, until } = *self.stand_in.take()?;
-        if self.call.engine.clock.coarse() >= until {
+        let StandIn { value, until } = *self.stand_in.take()?;
+        if self.call.engine.clock.coarse() >= until || self.leader.is_fenced() {
             return None;
         }
+        let older = value.take()?;
         self.stood_in = true;
         self.call.function.counters.increment(Count::StaleOnError);
         self.scope().around_sync(|| self.call.complete(&mut self.leader, &older));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     call::{Call, catching},
-    flight::{Leader, Running},
+    flight::{Felt, Leader, Running},
     near_cache::{BackendWrite, NearCache},
     policy::{Codec, Keep},
     value::ValueOf,
@@ -50,16 +50,15 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// Stores `value` as if a body had just returned it.
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
         let (fence, mut leader) = self.engine.flights.supersede(&self.caller());
-        self.engine.pass(fence).await;
-        leader
-            .scope()
-            .around(async {
-                let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
-                let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
-                self.complete(&mut leader, value);
-                kept
-            })
-            .await
+        self.pass(fence, &leader).await;
+        let (scope, pulse) = (leader.scope(), leader.pulse().filter(|_| self.backend().is_some()));
+        let put = async {
+            let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
+            let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
+            self.complete(&mut leader, value);
+            kept
+        };
+        Felt::new(scope.around(put), pulse).await
     }
 
     /// Stores a value, unless the key was invalidated since `leader` began. `took` is the time that making it took.

@@ -95,6 +95,11 @@ impl<'a> Leader<'a> {
         fence
     }
 
+    /// Whether the key was invalidated, or another body has overtaken this one, since the flight began.
+    pub(crate) fn is_fenced(&self) -> bool {
+        !self.may_keep(&mut self.shard().beside)
+    }
+
     /// Whether the value may go into memory: the key was not invalidated since the flight began. `running` is of the key's shard, so that
     /// an invalidation waits, and then finds the value.
     pub(crate) fn may_keep(&self, running: &mut Running) -> bool {
@@ -111,6 +116,8 @@ impl<'a> Leader<'a> {
         }
         let Ended { queue, is_fenced, is_passed_over, key: own } = running.land(self.id)?;
         (self.has_left, self.queue, self.is_passed_over) = (true, queue, is_passed_over);
+        // Its queue has no room any more. If it does not come to share the value, the others must not wait for that.
+        self.left = Some(Left::Nothing);
         (!is_fenced).then(|| own.unwrap_or_else(|| key.into()))
     }
 
@@ -144,8 +151,12 @@ impl<'a> Leader<'a> {
         // It leaves first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
         // leads in a new queue.
         self.leave(End::Done);
-        if self.waiting().is_some_and(|queue| queue.is_awaited()) {
-            self.left = Some(share().map_or(Left::Nothing, Left::Value));
+        // Also if `share` panics.
+        self.left = Some(Left::Nothing);
+        if self.waiting().is_some_and(|queue| queue.is_awaited())
+            && let Some(value) = share()
+        {
+            self.left = Some(Left::Value(value));
         }
     }
 

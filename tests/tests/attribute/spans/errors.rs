@@ -2,11 +2,12 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    thread,
     time::Duration,
 };
 
 use axum::http::StatusCode;
-use cache_request::{Source, cache_request, scoped, scoped_sync};
+use cache_request::{MockClock, Source, cache_request, scoped, scoped_sync};
 use futures_lite::future::block_on;
 
 use super::{caches, seconds};
@@ -148,6 +149,84 @@ fn an_err_does_not_replace_a_value_that_may_still_be_returned() {
             cache.shutdown_sync();
             assert_eq!(cache.stats().functions[0].refreshes_failed, 1, "{name}");
             assert_eq!(version(), first, "{name}");
+        });
+    }
+}
+
+/// The body took longer than the older value was of use.
+#[test]
+fn an_older_value_stood_in_beyond_its_time() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request(timeout = 10, stale_if_error = 60, skip(clock))]
+    fn slow(clock: &MockClock, panics: bool) -> Result<u32, String> {
+        if BODIES.next() % 2 == 1 {
+            return Ok(BODIES.get());
+        }
+        clock.advance(seconds(60));
+        assert!(!panics, "down");
+        Err("down".to_owned())
+    }
+
+    for (name, cache, clock) in caches() {
+        for panics in [false, true] {
+            scoped_sync(&cache, || {
+                slow(&clock, panics).unwrap();
+                clock.advance(seconds(10));
+                let answer = catch_unwind(AssertUnwindSafe(|| slow(&clock, panics)));
+                assert!(!matches!(answer, Ok(Ok(_))), "{name}: {answer:?}");
+                assert_eq!(cache.stats().functions[0].stale_on_error, 0, "{name}");
+            });
+        }
+    }
+}
+
+#[test]
+fn an_older_value_stood_in_after_it_was_invalidated() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request(timeout = 10, stale_if_error = 60)]
+    fn removed() -> Result<u32, String> {
+        if BODIES.next() % 2 == 1 {
+            return Ok(BODIES.get());
+        }
+        removed_cache().invalidate().unwrap();
+        Err("down".to_owned())
+    }
+
+    for (name, cache, clock) in caches() {
+        scoped_sync(&cache, || {
+            removed().unwrap();
+            clock.advance(seconds(10));
+            assert_eq!(removed(), Err("down".to_owned()), "{name}");
+        });
+    }
+}
+
+/// The body was well, so the older value was dropped, which is the cache's own clone.
+#[test]
+fn a_call_panicked_as_an_older_value_could_not_be_dropped() {
+    static BODIES: Count = Count::new();
+
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    struct Stubborn(u32);
+
+    impl Drop for Stubborn {
+        fn drop(&mut self) {
+            assert!(self.0.is_multiple_of(2) || thread::panicking(), "the older one stays");
+        }
+    }
+
+    #[cache_request(timeout = 10, stale_if_error = 60)]
+    fn made() -> Stubborn {
+        Stubborn(BODIES.next())
+    }
+
+    for (name, cache, clock) in caches() {
+        scoped_sync(&cache, || {
+            std::mem::forget(made());
+            clock.advance(seconds(10));
+            assert_eq!(made().0 % 2, 0, "{name}");
         });
     }
 }

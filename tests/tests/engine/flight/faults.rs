@@ -1,13 +1,19 @@
 //! The user's code around the body panics: the answer is returned all the same, the fault is counted, and no caller hangs.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst},
     time::Duration,
 };
 
 use cache_request::{Cache, Clock, backend::MemoryBackend, cache_request, scoped, scoped_sync};
+use cache_request_tests::logs;
 use futures_lite::future::block_on;
 use serde::{Deserialize, Serialize, Serializer};
+use tracing::{
+    Event, Metadata, Subscriber,
+    span::{Attributes, Id, Record},
+};
 
 use crate::support::{Count, Gate, cache, ends, poll, stats};
 
@@ -312,5 +318,45 @@ fn a_value_that_is_dropped_may_call() {
             }
             block_on(cache.clear()).unwrap();
         });
+    });
+}
+
+/// They waited for what it was about to leave to them.
+#[test]
+fn a_leader_whose_log_panicked_left_its_waiters_behind() {
+    struct Broken;
+
+    impl Subscriber for Broken {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            panic!("this log is broken");
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    static LEAVE: Gate = Gate::new();
+    #[cache_request]
+    async fn f() -> Vec<u8> {
+        LEAVE.passed().await;
+        vec![0; 1 << 20]
+    }
+    ends(|| {
+        // No callsite is left that no subscriber has asked for.
+        logs::of(|| ());
+        let cache = Cache::builder().wait_limit(Duration::MAX).max_bytes(1 << 16).build().unwrap();
+        let [mut first, mut second] = [Box::pin(scoped(&cache, f())), Box::pin(scoped(&cache, f()))];
+        assert_eq!((poll(&mut first), poll(&mut second)), (None, None));
+        LEAVE.open();
+        let led = catch_unwind(AssertUnwindSafe(|| tracing::subscriber::with_default(Broken, || poll(&mut first))));
+        assert!(led.is_err(), "the value is too large to be kept, which is logged");
+        assert_eq!(poll(&mut second).map(|value| value.len()), Some(1 << 20));
     });
 }

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Cache, Clock, MockClock, cache_request, scoped};
+use cache_request::{Cache, Clock, MockClock, backend::MemoryBackend, cache_request, scoped};
+use cache_request_tests::backends::Pausing;
 use futures_lite::future::{block_on, yield_now, zip};
 
 use crate::support::{Count, Gate, Held, ends, poll, stats};
@@ -215,5 +216,39 @@ fn a_task_that_its_executor_has_dropped_is_gone() {
         assert_eq!(poll(&mut second), None);
         drop((waker, task));
         assert_eq!(block_on(second), 2);
+    });
+}
+
+/// Its value was on its way to the backend.
+#[test]
+fn a_put_that_was_woken_and_not_polled_held_all_others_up() {
+    static BODIES: Count = Count::new();
+    static OPERATIONS: Count = Count::new();
+    static LEAVE: Gate = Gate::new();
+    #[cache_request]
+    async fn f() -> u32 {
+        BODIES.next()
+    }
+    ends(|| {
+        let clock = Clock::mock();
+        let pause = || async {
+            if OPERATIONS.next() == 1 {
+                LEAVE.passed().await;
+            }
+        };
+        let backend = Pausing::new(MemoryBackend::builder().clock(&clock).build().unwrap(), pause);
+        let cache = Cache::builder().clock(&clock).backend(backend).wait_limit(Duration::MAX).poll_limit(LIMIT);
+        let cache = cache.soft_limit(Duration::from_secs(3600)).build().unwrap();
+        let mut put = held(scoped(&cache, async { f_cache().put(&7).await }));
+        assert!(poll_elsewhere(&mut put).is_none());
+        let mut call = held(scoped(&cache, f()));
+        assert_eq!(poll(&mut call), None);
+        LEAVE.open();
+        clock.advance(LIMIT);
+        while BODIES.get() == 0 {
+            assert_eq!(poll(&mut call), None);
+        }
+        assert!(poll_elsewhere(&mut put).is_some());
+        assert_eq!(block_on(call), 1);
     });
 }
