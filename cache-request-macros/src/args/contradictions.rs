@@ -113,6 +113,12 @@ fn spans(args: &Args, errors: &mut Errors) {
             errors.at(&span.ident, message);
         }
     }
+    both(
+        name_of_set(&args.cache_err),
+        name_of(&args.stale_if_error),
+        "`cache_err` makes an `Err` a value, so no older one stands in for it; remove `stale_if_error`",
+        errors,
+    );
     let of_errors = [
         (name_of_set(&args.cache_err), "`cache_err` keeps an `Err` as long as an `Ok`; keep one of them"),
         (

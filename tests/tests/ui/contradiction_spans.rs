@@ -40,4 +40,9 @@ fn no_result() -> u32 {
     1
 }
 
+#[cache_request(cache_err, stale_if_error = 60)]
+fn a_value_or_a_failure() -> Result<u32, String> {
+    Ok(1)
+}
+
 fn main() {}
