@@ -15,7 +15,6 @@ use super::{
     flight::{Caller, Felt, Fence, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
     found::{Found, Miss, NotFresh, StandIn, Verdict, Want, read, read_fresh},
     function::{Function, Placement},
-    looked::Looked,
     near_cache::{BackendWrite, NearCache, NearValue, Reading},
     policy::{Codec, Policy},
     source::Source,
@@ -26,12 +25,12 @@ use crate::{
     Error, ErrorKind,
     backend::{Guarded, Here, TimeBudget},
     base::{
-        clock::{CLOCK_TOLERANCE, NEVER, Nanos, unix_millis},
+        clock::{CLOCK_TOLERANCE, unix_millis},
         panic::{PanicSafe, catch_panic},
         sync::interleave,
         timer::with_limit,
     },
-    codec::{FOREVER, Opened, Refused},
+    codec::{Opened, Refused},
     error::Blame,
     key::{Key, Lookup, PooledText},
     stats::Count,
@@ -117,46 +116,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The answer, if memory or the backend has it. Counts only faults.
     pub(crate) async fn peek(&self) -> Option<R> {
         self.look_up(Want::Usable, None, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
-    }
-
-    /// The answer, if the cache has one, with its times. In front of a backend, the near cache is not asked, as it knows no times. Counts
-    /// only faults.
-    pub(crate) async fn inspect(&self) -> Option<Looked<R>> {
-        match self.backend().zip(self.policy.codec()) {
-            None => self.inspect_memory(),
-            Some((backend, codec)) => self.inspect_backend(backend, codec).await,
-        }
-    }
-
-    fn inspect_memory(&self) -> Option<Looked<R>> {
-        let now = self.engine.clock.coarse();
-        let between = |from: Nanos, to: Nanos| Duration::from_nanos(to.saturating_sub(from));
-        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
-            let is_stale = Want::Usable.judge(freshness)?.is_stale;
-            Some((self.clone_of(value)?, is_stale, moments))
-        };
-        let (value, is_stale, moments) = self.function.table.look_closely(&self.lookup(), now, look)??;
-        let left = (moments.fresh_until != NEVER).then(|| between(now, moments.fresh_until));
-        // A value without more to it than a timeout does not know when it was stored.
-        let age = match moments.stored {
-            Some(stored) => Some(between(stored, now)),
-            None => left.zip(self.policy.fixed_timeout(&value)).map(|(left, timeout)| timeout.saturating_sub(left)),
-        };
-        Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Memory })
-    }
-
-    async fn inspect_backend(&self, backend: &Guarded, codec: &Codec<V>) -> Option<Looked<R>> {
-        let mut budget = self.budget();
-        let here = backend.ready_to_read(&mut budget).map_err(|error| self.not_read(&error)).ok()?;
-        let text = self.text(backend);
-        let bytes = self.fetch((backend, here), &text, &mut budget).await.ok()?;
-        let now = unix_millis(self.engine.clock.wall());
-        let Opened { value, facts } = self.open(codec, &bytes, &text, now).ok()?;
-        let is_stale = self.judge(Want::Usable, self.policy.spans().standing(&facts, now)?)?.is_stale;
-        let between = |from: u64, to: u64| Duration::from_millis(to.saturating_sub(from));
-        let left = (facts.fresh_until != FOREVER).then(|| between(now, facts.fresh_until));
-        let age = Some(between(facts.stored, now));
-        Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Backend })
     }
 
     /// Counts a body that was to replace a value, and has failed.
@@ -370,7 +329,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// How a value of the backend answers. `None` if it does not.
-    fn judge(&self, want: Want, standing: Standing) -> Option<Verdict> {
+    pub(super) fn judge(&self, want: Want, standing: Standing) -> Option<Verdict> {
         let (attempts, now) = (&self.engine.attempts, || self.engine.clock.coarse());
         let takes = || attempts.take(self.flight_key(), now(), self.policy.spans().retry);
         want.answers(standing, takes, || attempts.is_put_off(self.flight_key(), now()))
@@ -413,7 +372,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// The bytes that the backend has under a key's text.
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         (backend, here): (&Guarded, Here<'_>),
         text: &str,
@@ -423,7 +382,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         read.ok_or(Count::NeverSeen)
     }
 
-    fn not_read(&self, error: &Error) -> Count {
+    pub(super) fn not_read(&self, error: &Error) -> Count {
         let (fault, miss) = match error.kind().blame() {
             // The call goes on, and writes over what is stored.
             Blame::Key => ("stored bytes cannot be used", Count::Undecodable),
@@ -434,7 +393,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// The value in these bytes, unless its time is over.
-    fn open<'b>(&self, codec: &Codec<V>, bytes: &'b [u8], text: &str, now: u64) -> Result<Opened<'b, V>, Count> {
+    pub(super) fn open<'b>(
+        &self,
+        codec: &Codec<V>,
+        bytes: &'b [u8],
+        text: &str,
+        now: u64,
+    ) -> Result<Opened<'b, V>, Count> {
         let open = || (codec.open)(bytes, self.function.type_info(), text, now, &self.engine.envelope);
         let opened = catching("the value's `Deserialize`", open).map_err(Refused::from).and_then(|opened| opened);
         let latest = now.saturating_add(CLOCK_TOLERANCE.as_millis() as u64);
@@ -490,7 +455,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// A clone, or `None` if the value's `Clone` panics.
     #[inline]
-    fn clone_of(&self, value: &V) -> Option<V> {
+    pub(super) fn clone_of(&self, value: &V) -> Option<V> {
         self.function.guard("the value's `Clone`", || value.clone())
     }
 

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use super::source::Source;
+use super::{call::Call, found::Want, policy::Codec, source::Source, value::ValueOf};
+use crate::{
+    backend::Guarded,
+    base::clock::{NEVER, Nanos, unix_millis},
+    codec::{FOREVER, Opened},
+    store::{Freshness, Moments},
+};
 
 /// A cached answer, with its times: what a handle's `lookup` returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,4 +25,46 @@ pub struct Looked<R> {
     pub is_stale: bool,
     /// Where it is kept.
     pub source: Source,
+}
+
+impl<R, V: ValueOf<R>> Call<'_, R, V> {
+    /// The answer, if the cache has one, with its times. In front of a backend, the near cache is not asked, as it knows no times. Counts
+    /// only faults.
+    pub(crate) async fn inspect(&self) -> Option<Looked<R>> {
+        match self.backend().zip(self.policy.codec()) {
+            None => self.inspect_memory(),
+            Some((backend, codec)) => self.inspect_backend(backend, codec).await,
+        }
+    }
+
+    fn inspect_memory(&self) -> Option<Looked<R>> {
+        let now = self.engine.clock.coarse();
+        let between = |from: Nanos, to: Nanos| Duration::from_nanos(to.saturating_sub(from));
+        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
+            let is_stale = Want::Usable.judge(freshness)?.is_stale;
+            Some((self.clone_of(value)?, is_stale, moments))
+        };
+        let (value, is_stale, moments) = self.function.table.look_closely(&self.lookup(), now, look)??;
+        let left = (moments.fresh_until != NEVER).then(|| between(now, moments.fresh_until));
+        // A value without more to it than a timeout does not know when it was stored.
+        let age = match moments.stored {
+            Some(stored) => Some(between(stored, now)),
+            None => left.zip(self.policy.fixed_timeout(&value)).map(|(left, timeout)| timeout.saturating_sub(left)),
+        };
+        Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Memory })
+    }
+
+    async fn inspect_backend(&self, backend: &Guarded, codec: &Codec<V>) -> Option<Looked<R>> {
+        let mut budget = self.budget();
+        let here = backend.ready_to_read(&mut budget).map_err(|error| self.not_read(&error)).ok()?;
+        let text = self.text(backend);
+        let bytes = self.fetch((backend, here), &text, &mut budget).await.ok()?;
+        let now = unix_millis(self.engine.clock.wall());
+        let Opened { value, facts } = self.open(codec, &bytes, &text, now).ok()?;
+        let is_stale = self.judge(Want::Usable, self.policy.spans().standing(&facts, now)?)?.is_stale;
+        let between = |from: u64, to: u64| Duration::from_millis(to.saturating_sub(from));
+        let left = (facts.fresh_until != FOREVER).then(|| between(now, facts.fresh_until));
+        let age = Some(between(facts.stored, now));
+        Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Backend })
+    }
 }

@@ -106,15 +106,20 @@ impl Spans {
         (stale_until, error_until)
     }
 
+    /// From when on a value from a backend is replaced early: from the end of its timeout on, if it is not.
+    fn refresh_from(&self, facts: &Facts<'_>) -> u64 {
+        if self.early >= 1.0 || facts.fresh_until == FOREVER {
+            return facts.fresh_until;
+        }
+        let timeout = facts.fresh_until.saturating_sub(facts.stored);
+        facts.stored.saturating_add((timeout as f64 * self.early_share()) as u64)
+    }
+
     /// How fresh a value from a backend is, by its envelope, at `now` in milliseconds since 1970. `None` if its time is over.
     pub(super) fn standing(&self, facts: &Facts<'_>, now: u64) -> Option<Standing> {
         let (stale_until, error_until) = self.ends(facts);
         Some(if now < facts.fresh_until {
-            let timeout = facts.fresh_until.saturating_sub(facts.stored);
-            let is_early = self.early < 1.0
-                && facts.fresh_until < FOREVER
-                && now >= facts.stored.saturating_add((timeout as f64 * self.early_share()) as u64);
-            if is_early { Standing::Early } else { Standing::Fresh }
+            if now >= self.refresh_from(facts) { Standing::Early } else { Standing::Fresh }
         } else if now < stale_until {
             Standing::Stale
         } else if now < error_until {
@@ -140,10 +145,7 @@ impl Spans {
         let fresh_until = at(facts.fresh_until);
         let (stale_until, error_until) = self.ends(facts);
         let (stale_until, error_until) = (at(stale_until), at(error_until));
-        let timeout = facts.fresh_until.saturating_sub(facts.stored);
-        let early = facts.stored.saturating_add((timeout as f64 * self.early_share()) as u64);
-        let refresh_from =
-            if self.early < 1.0 && facts.fresh_until < FOREVER { at(early).min(fresh_until) } else { fresh_until };
+        let refresh_from = at(self.refresh_from(facts)).min(fresh_until);
         let retry = if refresh_from < error_until { nanos(self.retry) } else { 0 };
         Lifetime { refresh_from, fresh_until, stale_until, error_until, retry, idle: NEVER }
     }
