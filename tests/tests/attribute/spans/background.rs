@@ -195,6 +195,8 @@ fn a_body_in_the_background_has_the_client_of_its_caller() {
         client_scope_sync("acme", || {
             version();
             cache.shutdown_sync();
+            let refreshes: u64 = cache.stats().functions.iter().map(|function| function.refreshes).sum();
+            assert_eq!(refreshes, 1);
             assert_eq!(version(), acme, "the body in the background found what belongs to its client");
         });
     });
