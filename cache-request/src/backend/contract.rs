@@ -2,7 +2,10 @@
 
 use std::{any::type_name, time::Duration};
 
-use super::changes::Changes;
+use super::{
+    changes::Changes,
+    fencing::{Claim, Claimed, Fence},
+};
 use crate::{Error, ErrorKind};
 
 /// A store of bytes by key, which processes and machines may share.
@@ -21,6 +24,8 @@ use crate::{Error, ErrorKind};
 /// | [`max_key_bytes`](Self::max_key_bytes) | no limit | long keys are shortened, and not refused |
 /// | [`add`](Self::add), [`touch`](Self::touch) | [`ErrorKind::Unsupported`] | what rests on them holds for all processes that share the backend, and not for one alone |
 /// | [`get_many`](Self::get_many), [`set_many`](Self::set_many), [`delete_many`](Self::delete_many) | one key after another | one round trip for many keys |
+/// | [`has_fences`](Self::has_fences), [`claim`](Self::claim), [`set_fenced`](Self::set_fenced), [`renew`](Self::renew), [`release`](Self::release), [`invalidate`](Self::invalidate) | [`ErrorKind::Unsupported`] | one body for all processes, and an invalidation that no process's older value survives |
+/// | [`claim_many`](Self::claim_many), [`set_fenced_many`](Self::set_fenced_many) | one key after another | one round trip for many keys |
 /// | [`track`](Self::track) | tells of no changes | a near cache whose entries last until they change, and not for a fixed time |
 ///
 /// # Errors
@@ -115,6 +120,85 @@ pub trait Backend: Send + Sync + 'static {
     /// Removes everything that this backend's namespace, directory or table holds, and nothing else.
     fn clear(&self) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Whether the backend has [`claim`](Self::claim), [`set_fenced`](Self::set_fenced), [`renew`](Self::renew),
+    /// [`release`](Self::release) and [`invalidate`](Self::invalidate). If so, the cache stores and removes values by these alone. It is
+    /// asked for once.
+    fn has_fences(&self) -> bool {
+        false
+    }
+
+    /// Returns what is stored under `key`, and claims the key if nothing is, all in one step.
+    ///
+    /// A claim is the right to make the value, and the [`Fence`] to store it with. There is one claim of a key at a time. It ends when a value
+    /// is stored with its fence, with [`release`](Self::release), [`invalidate`](Self::invalidate) and [`clear`](Self::clear), with a
+    /// claim [anew](super::ClaimKind::Anew), and [`Claim::lease`] after it was made or renewed. It may also be lost earlier. A
+    /// claim is no value: [`get`](Self::get) does not return it. [`track`](Self::track) should not tell of it.
+    ///
+    /// [`set`](Self::set) and [`delete`](Self::delete) need not know of claims.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] each time, unless [`has_fences`](Self::has_fences).
+    fn claim(&self, key: &str, claim: Claim) -> impl Future<Output = Result<Claimed, Error>> + Send {
+        let _ = (key, claim);
+        let unsupported = unsupported(self.name(), "claim");
+        async move { Err(unsupported) }
+    }
+
+    /// [`set`](Self::set), if the key's claim has this `fence`, and ends the claim. Returns whether it had: if not, nothing has changed. All of
+    /// it is one step.
+    ///
+    /// A value that is refused as [`TooLarge`](ErrorKind::TooLarge) ends the claim, too, and removes what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] each time, unless [`has_fences`](Self::has_fences).
+    fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> impl Future<Output = Result<bool, Error>> + Send {
+        let _ = (key, value, timeout, fence);
+        let unsupported = unsupported(self.name(), "set_fenced");
+        async move { Err(unsupported) }
+    }
+
+    /// Lets the claim with this `fence` last for `lease` from now on. Returns whether it was still there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] each time, unless [`has_fences`](Self::has_fences).
+    fn renew(&self, key: &str, fence: Fence, lease: Duration) -> impl Future<Output = Result<bool, Error>> + Send {
+        let _ = (key, fence, lease);
+        let unsupported = unsupported(self.name(), "renew");
+        async move { Err(unsupported) }
+    }
+
+    /// Ends the claim with this `fence`, if it is still there: its body has failed, and another caller may run its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] each time, unless [`has_fences`](Self::has_fences).
+    fn release(&self, key: &str, fence: Fence) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (key, fence);
+        let unsupported = unsupported(self.name(), "release");
+        async move { Err(unsupported) }
+    }
+
+    /// [`delete`](Self::delete), and ends the key's claim, in one step. Until `refuse` is over, the key cannot be claimed, so that
+    /// no value is stored. If an earlier invalidation refuses values for longer, that stays so.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] each time, unless [`has_fences`](Self::has_fences).
+    fn invalidate(&self, key: &str, refuse: Duration) -> impl Future<Output = Result<bool, Error>> + Send {
+        let _ = (key, refuse);
+        let unsupported = unsupported(self.name(), "invalidate");
+        async move { Err(unsupported) }
+    }
+
     /// Begins to tell `changes` of all changes, whichever process makes them, until [`Changes::is_closed`]. Returns whether the backend
     /// does so. If not, `changes` is dropped, and entries of the near cache last for a fixed time.
     ///
@@ -157,6 +241,29 @@ pub trait Backend: Send + Sync + 'static {
             let mut outcomes = Vec::with_capacity(keys.len());
             for key in keys {
                 outcomes.push(self.delete(key).await);
+            }
+            outcomes
+        }
+    }
+
+    /// [`claim`](Self::claim) of each key, with outcomes as of [`get_many`](Self::get_many). If a key is given twice, the second claim
+    /// finds the first one.
+    fn claim_many(&self, keys: &[&str], claim: Claim) -> impl Future<Output = Vec<Result<Claimed, Error>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(keys.len());
+            for key in keys {
+                outcomes.push(self.claim(key, claim).await);
+            }
+            outcomes
+        }
+    }
+
+    /// [`set_fenced`](Self::set_fenced) for each item, with outcomes as of [`get_many`](Self::get_many).
+    fn set_fenced_many(&self, items: &[(Item<'_>, Fence)]) -> impl Future<Output = Vec<Result<bool, Error>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(items.len());
+            for (item, fence) in items {
+                outcomes.push(self.set_fenced(item.key, item.value, item.timeout, *fence).await);
             }
             outcomes
         }

@@ -1,12 +1,15 @@
 //! A backend that keeps bytes in this process's memory.
 
+mod claims;
+
 use std::{
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use super::Backend;
+use self::claims::Claims;
+use super::{Backend, Claim, ClaimKind, Claimed, Fence, Right};
 use crate::{
     Error,
     base::{
@@ -29,7 +32,7 @@ pub struct MemoryBackend {
     clock: Clock,
     max_bytes: usize,
     /// Held during a write, which may look first: both are one step.
-    writing: Mutex<()>,
+    writing: Mutex<Claims>,
 }
 
 impl MemoryBackend {
@@ -44,7 +47,7 @@ impl MemoryBackend {
         MemoryBackendBuilder::new()
     }
 
-    fn write(&self) -> MutexGuard<'_, ()> {
+    fn write(&self) -> MutexGuard<'_, Claims> {
         unpoisoned(self.writing.lock())
     }
 
@@ -181,8 +184,59 @@ impl Backend for MemoryBackend {
     }
 
     async fn clear(&self) -> Result<(), Error> {
+        let mut claims = self.write();
+        claims.clear();
         self.store.clear();
         Ok(())
+    }
+
+    fn has_fences(&self) -> bool {
+        true
+    }
+
+    async fn claim(&self, text: &str, claim: Claim) -> Result<Claimed, Error> {
+        let key = Key::of_text(text);
+        let mut claims = self.write();
+        let value = self.find(&key).map(|bytes| bytes.to_vec());
+        let right = match (claim.kind, &value) {
+            (ClaimKind::Missing, Some(_)) => Right::None,
+            _ => claims.claim(text, claim, self.clock.after(Duration::ZERO)),
+        };
+        Ok(Claimed { value, right })
+    }
+
+    async fn set_fenced(
+        &self,
+        text: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        let key = Key::of_text(text);
+        let mut claims = self.write();
+        if !claims.end(text, fence, self.clock.after(Duration::ZERO)) {
+            return Ok(false);
+        }
+        if timeout == Some(Duration::ZERO) {
+            self.remove(&key);
+            return Ok(true);
+        }
+        self.put(&key, value.into(), timeout).map(|()| true)
+    }
+
+    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        Ok(self.write().renew(key, fence, lease, self.clock.after(Duration::ZERO)))
+    }
+
+    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        self.write().end(key, fence, self.clock.after(Duration::ZERO));
+        Ok(())
+    }
+
+    async fn invalidate(&self, text: &str, refuse: Duration) -> Result<bool, Error> {
+        let mut claims = self.write();
+        claims.invalidate(text, refuse, self.clock.after(Duration::ZERO));
+        Ok(self.remove(&Key::of_text(text)))
     }
 }
 

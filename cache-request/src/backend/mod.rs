@@ -7,6 +7,7 @@ mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
+mod fencing;
 #[cfg(feature = "file")]
 mod file;
 mod guard;
@@ -21,7 +22,6 @@ mod sql;
 
 pub(crate) use self::changes::ChangeListener;
 pub use self::changes::Changes;
-pub use self::contract::{Backend, Item};
 #[cfg(feature = "file")]
 pub use self::file::{FileBackend, FileBackendBuilder};
 pub(crate) use self::guard::{DynBackend, Guarded, Here, Limits as GuardLimits, TimeBudget};
@@ -32,6 +32,10 @@ pub use self::memory::{MemoryBackend, MemoryBackendBuilder};
 pub use self::redis::{RedisBackend, RedisBackendBuilder};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use self::sql::{SqlBackend, SqlBackendBuilder};
+pub use self::{
+    contract::{Backend, Item},
+    fencing::{Claim, ClaimKind, Claimed, Fence, Right},
+};
 #[cfg(feature = "_connections")]
 pub use crate::options::kind::Connect;
 #[cfg(feature = "postgres")]

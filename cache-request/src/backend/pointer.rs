@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Backend, Changes, Item};
+use super::{Backend, Changes, Claim, Claimed, Fence, Item};
 use crate::Error;
 
 macro_rules! is_what_it_points_to {
@@ -55,6 +55,41 @@ macro_rules! is_what_it_points_to {
                 B::clear(self)
             }
 
+            fn has_fences(&self) -> bool {
+                B::has_fences(self)
+            }
+
+            fn claim(&self, key: &str, claim: Claim) -> impl Future<Output = Result<Claimed, Error>> + Send {
+                B::claim(self, key, claim)
+            }
+
+            fn set_fenced(
+                &self,
+                key: &str,
+                value: &[u8],
+                timeout: Option<Duration>,
+                fence: Fence,
+            ) -> impl Future<Output = Result<bool, Error>> + Send {
+                B::set_fenced(self, key, value, timeout, fence)
+            }
+
+            fn renew(
+                &self,
+                key: &str,
+                fence: Fence,
+                lease: Duration,
+            ) -> impl Future<Output = Result<bool, Error>> + Send {
+                B::renew(self, key, fence, lease)
+            }
+
+            fn release(&self, key: &str, fence: Fence) -> impl Future<Output = Result<(), Error>> + Send {
+                B::release(self, key, fence)
+            }
+
+            fn invalidate(&self, key: &str, refuse: Duration) -> impl Future<Output = Result<bool, Error>> + Send {
+                B::invalidate(self, key, refuse)
+            }
+
             fn track(&self, changes: Changes) -> bool {
                 B::track(self, changes)
             }
@@ -69,6 +104,21 @@ macro_rules! is_what_it_points_to {
 
             fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<bool, Error>>> + Send {
                 B::delete_many(self, keys)
+            }
+
+            fn claim_many(
+                &self,
+                keys: &[&str],
+                claim: Claim,
+            ) -> impl Future<Output = Vec<Result<Claimed, Error>>> + Send {
+                B::claim_many(self, keys, claim)
+            }
+
+            fn set_fenced_many(
+                &self,
+                items: &[(Item<'_>, Fence)],
+            ) -> impl Future<Output = Vec<Result<bool, Error>>> + Send {
+                B::set_fenced_many(self, items)
             }
         }
     )*};

@@ -9,10 +9,15 @@ use std::{
 };
 
 /// A number from zero up to, but not including, one.
+pub(crate) fn unit() -> f64 {
+    (number() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A number of 64 bits.
 ///
 /// Its generator is `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), seeded once per
 /// process.
-pub(crate) fn unit() -> f64 {
+pub(crate) fn number() -> u64 {
     const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
     static STATE: OnceLock<AtomicU64> = OnceLock::new();
 
@@ -20,8 +25,7 @@ pub(crate) fn unit() -> f64 {
     let mut mixed = state.fetch_add(GAMMA, Ordering::Relaxed);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -22,13 +22,15 @@
 //! `harness: MyHarness::default()`.
 //!
 //! A backend need not have [`add`](crate::Backend::add) and [`touch`](crate::Backend::touch): if they return
-//! [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), their tests pass without testing anything else.
+//! [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), their tests pass without testing anything else. So do those of claims and
+//! fences, unless it [has fences](crate::Backend::has_fences).
 //!
 //! The tests run on a bare `block_on`, without an executor: a backend has to work there as well.
 
 mod adding;
 mod batches;
 mod crowds;
+mod fences;
 mod harness;
 mod steps;
 mod storing;
@@ -58,6 +60,16 @@ pub use self::{
     crowds::{
         a_dropped_set_never_comes_after_a_delete, a_thousand_keys_at_once, dropped_futures_leave_it_usable,
         every_thread_sees_what_was_set, writers_of_one_key_leave_whole_values,
+    },
+    fences::{
+        a_batch_of_claims_has_an_outcome_for_each_key, a_claim_anew_ends_the_older_one, a_claim_ends_with_its_lease,
+        a_claim_is_no_value, a_claim_returns_the_value_that_is_there,
+        a_dropped_set_fenced_never_comes_after_an_invalidation, a_fence_stores_one_value,
+        a_fenced_value_ends_with_its_timeout, a_released_claim_is_free, a_renewed_claim_lasts,
+        a_value_stays_until_it_is_replaced, an_invalidation_may_refuse_values_for_a_while,
+        every_fenced_value_survives_or_is_refused, fences_are_all_there_or_none,
+        no_value_outlives_an_invalidation_beside_it, of_concurrent_claims_exactly_one_gets_the_lease,
+        of_two_claims_the_first_one_gets_the_lease, what_is_claimed_before_an_invalidation_is_not_stored,
     },
     harness::Harness,
     storing::{
@@ -136,6 +148,24 @@ macro_rules! conformance {
             writers_of_one_key_leave_whole_values
             dropped_futures_leave_it_usable
             a_dropped_set_never_comes_after_a_delete
+            a_batch_of_claims_has_an_outcome_for_each_key
+            a_claim_anew_ends_the_older_one
+            a_claim_ends_with_its_lease
+            a_claim_is_no_value
+            a_claim_returns_the_value_that_is_there
+            a_dropped_set_fenced_never_comes_after_an_invalidation
+            a_fence_stores_one_value
+            a_fenced_value_ends_with_its_timeout
+            a_released_claim_is_free
+            a_renewed_claim_lasts
+            a_value_stays_until_it_is_replaced
+            an_invalidation_may_refuse_values_for_a_while
+            every_fenced_value_survives_or_is_refused
+            fences_are_all_there_or_none
+            no_value_outlives_an_invalidation_beside_it
+            of_concurrent_claims_exactly_one_gets_the_lease
+            of_two_claims_the_first_one_gets_the_lease
+            what_is_claimed_before_an_invalidation_is_not_stored
         }
     };
     (@tests ($harness:expr) $($behaviour:ident)+) => {

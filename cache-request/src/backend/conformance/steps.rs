@@ -12,8 +12,11 @@ use futures_lite::future::block_on;
 use super::harness::{HOUR, Harness, MILLISECOND};
 use crate::{
     Error, ErrorKind,
-    backend::contract::{Backend, Item},
-    base::timer::sleep,
+    backend::{
+        contract::{Backend, Item},
+        fencing::{Claim, ClaimKind, Claimed, Fence, Right},
+    },
+    base::{random, timer::sleep},
 };
 
 pub(super) async fn get(backend: &impl Backend, key: &str) -> Option<Vec<u8>> {
@@ -168,6 +171,66 @@ pub(super) async fn ends<H: Harness>(harness: &H, backend: &H::Backend, timeout:
         set(backend, "longer", b"value", Some(HOUR)).await;
         after(harness, timeout).await;
         holds(backend, "longer", b"value").await;
+    }
+    missing(backend, "timeout").await;
+}
+
+pub(super) async fn claims(backend: &impl Backend, key: &str, kind: ClaimKind, lease: Duration) -> Claimed {
+    let claimed = backend.claim(key, Claim { kind, token: random::number(), lease }).await;
+    claimed.unwrap_or_else(|error| panic!("claim of {key:?}, {kind:?}: {error:?}"))
+}
+
+/// Claims a key, and returns the fence. The lease must be free.
+pub(super) async fn leased(backend: &impl Backend, key: &str, kind: ClaimKind, lease: Duration) -> Fence {
+    match claims(backend, key, kind, lease).await.right {
+        Right::Leased(fence) => fence,
+        right => panic!("claim of {key:?}, {kind:?}, gets {right:?} where the lease is free"),
+    }
+}
+
+/// Checks whether a claim gets the lease.
+pub(super) async fn claims_or_not(backend: &impl Backend, key: &str, kind: ClaimKind, lease: Duration, gets_it: bool) {
+    let right = claims(backend, key, kind, lease).await.right;
+    assert_eq!(matches!(right, Right::Leased(_)), gets_it, "whether a claim of {key:?} gets the lease: {right:?}");
+}
+
+pub(super) async fn sets_fenced(
+    backend: &impl Backend,
+    key: &str,
+    value: &[u8],
+    timeout: Option<Duration>,
+    fence: Fence,
+    stands: bool,
+) {
+    let done = backend.set_fenced(key, value, timeout, fence).await;
+    let stored = done.unwrap_or_else(|error| panic!("set_fenced of {key:?}, {} bytes: {error:?}", value.len()));
+    assert_eq!(stored, stands, "what set_fenced of {key:?}, {} bytes for {timeout:?}, says", value.len());
+}
+
+pub(super) async fn renews(backend: &impl Backend, key: &str, fence: Fence, lease: Duration, stands: bool) {
+    let renewed = backend.renew(key, fence, lease).await.unwrap_or_else(|error| panic!("renew of {key:?}: {error:?}"));
+    assert_eq!(renewed, stands, "what renew of {key:?} says");
+}
+
+pub(super) async fn releases(backend: &impl Backend, key: &str, fence: Fence) {
+    backend.release(key, fence).await.unwrap_or_else(|error| panic!("release of {key:?}: {error:?}"));
+}
+
+pub(super) async fn invalidates(backend: &impl Backend, key: &str, refuse: Duration, was_there: bool) {
+    let done = backend.invalidate(key, refuse).await.unwrap_or_else(|error| panic!("invalidate of {key:?}: {error:?}"));
+    assert_eq!(done, was_there, "what invalidate of {key:?} for {refuse:?} says");
+}
+
+/// As [`ends`], for a value that is stored with a fence.
+pub(super) async fn ends_fenced<H: Harness>(harness: &H, backend: &H::Backend, timeout: Duration) {
+    let fence = leased(backend, "timeout", ClaimKind::Missing, HOUR).await;
+    sets_fenced(backend, "timeout", b"value", Some(timeout), fence, true).await;
+    if harness.time_stands_still() {
+        harness.advance(timeout - MILLISECOND).await;
+        holds(backend, "timeout", b"value").await;
+        harness.advance(MILLISECOND).await;
+    } else {
+        after(harness, timeout).await;
     }
     missing(backend, "timeout").await;
 }
