@@ -134,7 +134,8 @@ pub trait Backend: Send + Sync + 'static {
     /// claim [anew](super::ClaimKind::Anew), and [`Claim::lease`] after it was made or renewed. It may also be lost earlier. A
     /// claim is no value: [`get`](Self::get) does not return it. [`track`](Self::track) should not tell of it.
     ///
-    /// [`set`](Self::set) and [`delete`](Self::delete) need not know of claims.
+    /// [`set`](Self::set) and [`delete`](Self::delete) need not know of claims. Something that cannot be read
+    /// ([`Corrupt`](ErrorKind::Corrupt)) counts as nothing.
     ///
     /// # Errors
     ///

@@ -17,6 +17,7 @@ use super::{
     Backend,
     breaker::{self, Breaker},
     changes::{ChangeListener, Changes},
+    fencing::{Claim, Claimed, Fence},
 };
 use crate::{
     Error, ErrorKind,
@@ -42,6 +43,7 @@ pub(crate) struct Guarded {
     /// Asked once, when the cache is made: a panic there is not in a call.
     name: &'static str,
     max_key_bytes: usize,
+    has_fences: bool,
     limits: Limits,
     clock: Clock,
     /// A child process begins with a new one: the operations of its parent never end there.
@@ -119,6 +121,7 @@ impl Guarded {
         Self {
             name: backend.name(),
             max_key_bytes: backend.max_key_bytes(),
+            has_fences: backend.has_fences(),
             backend,
             limits,
             clock,
@@ -142,6 +145,15 @@ impl Guarded {
 
     pub(crate) fn max_key_bytes(&self) -> usize {
         self.max_key_bytes
+    }
+
+    pub(crate) fn has_fences(&self) -> bool {
+        self.has_fences
+    }
+
+    /// Whether writes are not refused at present.
+    pub(crate) fn takes_writes(&self) -> bool {
+        self.here().health.writes.state() != BreakerState::Open
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -205,9 +217,46 @@ impl Guarded {
         self.guard(here, &here.health.writes, "writes", self.backend.set(key, value, timeout), budget).await
     }
 
-    pub(crate) async fn delete(&self, key: &str) -> Result<bool, Error> {
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
         let here = self.here();
         self.guard(here, &here.health.writes, "writes", self.backend.delete(key), &mut self.budget(false)).await
+    }
+
+    pub(crate) async fn claim(&self, key: &str, claim: Claim, budget: &mut TimeBudget) -> Result<Claimed, Error> {
+        let here = self.here();
+        self.guard(here, &here.health.reads, "reads", self.backend.claim(key, claim), budget).await
+    }
+
+    pub(crate) async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+        budget: &mut TimeBudget,
+    ) -> Result<bool, Error> {
+        let here = self.here();
+        let operation = self.backend.set_fenced(key, value, timeout, fence);
+        self.guard(here, &here.health.writes, "writes", operation, budget).await
+    }
+
+    pub(crate) async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        let (here, operation) = (self.here(), self.backend.renew(key, fence, lease));
+        self.guard(here, &here.health.writes, "writes", operation, &mut self.budget(false)).await
+    }
+
+    pub(crate) async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        let (here, operation) = (self.here(), self.backend.release(key, fence));
+        self.guard(here, &here.health.writes, "writes", operation, &mut self.budget(false)).await
+    }
+
+    /// Removes the value, and what keeps values from being stored that were made before, if the backend has that.
+    pub(crate) async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
+        if !self.has_fences {
+            return self.delete(key).await;
+        }
+        let (here, operation) = (self.here(), self.backend.invalidate(key, refuse));
+        self.guard(here, &here.health.writes, "writes", operation, &mut self.budget(false)).await
     }
 
     /// Clears the backend. It may have to look at all of its keys, so it has more time than other operations.
@@ -311,6 +360,18 @@ pub(crate) trait DynBackend: Send + Sync {
     fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
+    fn has_fences(&self) -> bool;
+    fn claim<'a>(&'a self, key: &'a str, claim: Claim) -> Operation<'a, Claimed>;
+    fn set_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        value: &'a [u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Operation<'a, bool>;
+    fn renew<'a>(&'a self, key: &'a str, fence: Fence, lease: Duration) -> Operation<'a, bool>;
+    fn release<'a>(&'a self, key: &'a str, fence: Fence) -> Operation<'a, ()>;
+    fn invalidate<'a>(&'a self, key: &'a str, refuse: Duration) -> Operation<'a, bool>;
     fn clear(&self) -> Operation<'_, ()>;
     fn track(&self, changes: Changes) -> bool;
 }
@@ -340,6 +401,36 @@ impl<B: Backend> DynBackend for B {
 
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool> {
         Box::pin(async move { Backend::delete(self, key).await })
+    }
+
+    fn has_fences(&self) -> bool {
+        Backend::has_fences(self)
+    }
+
+    fn claim<'a>(&'a self, key: &'a str, claim: Claim) -> Operation<'a, Claimed> {
+        Box::pin(async move { Backend::claim(self, key, claim).await })
+    }
+
+    fn set_fenced<'a>(
+        &'a self,
+        key: &'a str,
+        value: &'a [u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Operation<'a, bool> {
+        Box::pin(async move { Backend::set_fenced(self, key, value, timeout, fence).await })
+    }
+
+    fn renew<'a>(&'a self, key: &'a str, fence: Fence, lease: Duration) -> Operation<'a, bool> {
+        Box::pin(async move { Backend::renew(self, key, fence, lease).await })
+    }
+
+    fn release<'a>(&'a self, key: &'a str, fence: Fence) -> Operation<'a, ()> {
+        Box::pin(async move { Backend::release(self, key, fence).await })
+    }
+
+    fn invalidate<'a>(&'a self, key: &'a str, refuse: Duration) -> Operation<'a, bool> {
+        Box::pin(async move { Backend::invalidate(self, key, refuse).await })
     }
 
     fn clear(&self) -> Operation<'_, ()> {

@@ -2,11 +2,12 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
 };
+
+use super::process::PerProcess;
 
 /// A number from zero up to, but not including, one.
 pub(crate) fn unit() -> f64 {
@@ -19,9 +20,10 @@ pub(crate) fn unit() -> f64 {
 /// process.
 pub(crate) fn number() -> u64 {
     const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-    static STATE: OnceLock<AtomicU64> = OnceLock::new();
+    static STATE: PerProcess<AtomicU64> = PerProcess::new();
 
-    let state = STATE.get_or_init(|| AtomicU64::new(RandomState::new().hash_one(0)));
+    // A child's `RandomState` may be its parent's.
+    let state = STATE.get(|| AtomicU64::new(RandomState::new().hash_one((process::id(), SystemTime::now()))));
     let mut mixed = state.fetch_add(GAMMA, Ordering::Relaxed);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

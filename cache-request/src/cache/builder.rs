@@ -13,6 +13,7 @@ use crate::{
         attempts::Attempts,
         background::Background,
         flight::{FlightLimits, Flights, Memory},
+        making::Leases,
         near_cache::NearCache,
         removals::Removals,
     },
@@ -69,6 +70,8 @@ pub struct CacheBuilder {
     max_leaders: Option<u64>,
     max_refreshes: Option<u64>,
     poll_limit: Option<Duration>,
+    leases: Option<bool>,
+    lease: Option<Duration>,
     checks: Checks,
 }
 
@@ -181,6 +184,21 @@ impl CacheBuilder {
     pub fn poll_limit(mut self, limit: Duration) -> Self {
         self.checks.check(&table::POLL_LIMIT, &limit);
         self.poll_limit = Some(limit);
+        self
+    }
+
+    /// Whether a caller waits for a body that another process runs for the same key, on the same backend. If not, each process runs its own. In
+    /// either case, no value is kept that was computed before its key was invalidated. Default: true.
+    pub fn leases(mut self, leases: bool) -> Self {
+        self.leases = Some(leases);
+        self
+    }
+
+    /// How long a process that runs a body may be silent until another one takes over. The lease of the key is renewed three times in that
+    /// time. It should be well below the [`wait_limit`](Self::wait_limit). Default: [`defaults::LEASE`].
+    pub fn lease(mut self, time: Duration) -> Self {
+        self.checks.check(&table::LEASE, &time);
+        self.lease = Some(time);
         self
     }
 
@@ -319,14 +337,14 @@ impl CacheBuilder {
                 "memory in front of a backend is limited by `near_bytes` and `near_entries`, not by `max_bytes` and `max_entries`",
             ));
         }
-        let backend = Guarded::new(backend, self.guard, self.clock.clone());
+        let backend = Arc::new(Guarded::new(backend, self.guard, self.clock.clone()));
         let store = match self.near {
             Some(near) => self.store(near.max_bytes.unwrap_or(defaults::NEAR_BYTES), near.max_entries),
             None => self.store(self.max_bytes.unwrap_or(defaults::MAX_BYTES), self.max_entries),
         };
         let near =
             self.near.map(|near| NearCache::of(&backend, near.timeout.unwrap_or(defaults::NEAR_TIMEOUT), &store));
-        Ok(self.cache(Place::Backend(Box::new(backend), near), store))
+        Ok(self.cache(Place::Backend(backend, near), store))
     }
 
     fn in_memory(self, place: Place) -> Cache {
@@ -354,6 +372,10 @@ impl CacheBuilder {
             clock: self.clock,
             envelope: self.envelope_options,
             wait_limit: self.wait_limit.unwrap_or(defaults::WAIT_LIMIT),
+            leases: Leases {
+                wait: self.leases.unwrap_or(defaults::LEASES),
+                time: self.lease.unwrap_or(defaults::LEASE),
+            },
         };
         Cache::new(engine, self.prefix)
     }

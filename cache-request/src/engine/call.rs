@@ -15,6 +15,7 @@ use super::{
     flight::{Caller, Felt, Fence, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
     found::{Found, Miss, NotFresh, StandIn, Verdict, Want, read, read_fresh},
     function::{Function, Placement},
+    making::{Asks, Making},
     near_cache::{BackendWrite, NearCache, NearValue, Reading},
     policy::{Codec, Policy},
     source::Source,
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    backend::{Guarded, Here, TimeBudget},
+    backend::{ClaimKind, Guarded, Here, TimeBudget},
     base::{
         clock::{CLOCK_TOLERANCE, unix_millis},
         panic::{PanicSafe, catch_panic},
@@ -115,7 +116,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The answer, if memory or the backend has it. Counts only faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_up(Want::Usable, None, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
+        self.look_up(Want::Usable, Asks::ToRead, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
     }
 
     /// Counts a body that was to replace a value, and has failed.
@@ -141,10 +142,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     #[cfg(feature = "http")]
     pub(crate) async fn find(&self) -> Option<R> {
         let leader = self.engine.near().and_then(|_| self.lead_alone());
-        self.look_up(Want::Usable, leader.as_ref(), &mut self.budget())
-            .await
-            .ok()
-            .map(|found| found.value.into_answer())
+        let asks = leader.as_ref().map_or(Asks::ToRead, Asks::ToKeepNear);
+        self.look_up(Want::Usable, asks, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
     }
 
     /// The answer, if the backend has it, or memory where there is no backend. A near cache may have an older one. Counts only faults.
@@ -153,7 +152,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let found = match self.backend().zip(self.policy.codec()) {
             None => self.read_memory(Want::Usable),
             Some((backend, codec)) => {
-                self.read_backend(backend, codec, Want::Usable, None, &mut self.budget()).await.ok()
+                self.read_backend(backend, codec, Want::Usable, Asks::ToRead, &mut self.budget()).await.ok()
             }
         };
         found.map(|found| found.value.into_answer())
@@ -171,9 +170,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.read_memory(Want::Usable).map(|found| found.value.into_answer())
     }
 
-    /// Starts a flight for a value that is made elsewhere, and that [`store_led`](Self::store_led) stores. No caller waits for it.
+    /// Starts a flight that no caller waits for.
     #[cfg(feature = "http")]
-    pub(crate) fn lead_alone(&self) -> Option<Leader<'a>> {
+    pub(super) fn lead_alone(&self) -> Option<Leader<'a>> {
         match self.engine.flights.alone(&Caller { table: None, ..self.caller() }) {
             Join::Leader(leader) => Some(leader.going_on()),
             Join::Waiter(_) | Join::Reader => None,
@@ -213,7 +212,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     pub(super) async fn forget(&self) -> Result<bool, Error> {
         match self.backend() {
-            Some(backend) => self.delete(backend, &self.text(backend)).await,
+            Some(backend) => self.forget_in(backend, &self.text(backend), Duration::ZERO).await,
             None => Ok(self.forget_in_memory()),
         }
     }
@@ -223,11 +222,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Deletes from the backend first, and then from the near cache, which may have read the backend in between.
-    pub(super) async fn delete(&self, backend: &Guarded, text: &str) -> Result<bool, Error> {
+    pub(super) async fn forget_in(&self, backend: &Guarded, text: &str, refuse: Duration) -> Result<bool, Error> {
         let write = BackendWrite::begin(self.engine.near(), text);
-        let deleted = backend.delete(text).await;
+        let was_there = backend.invalidate(text, refuse).await;
         let was_near = write.end();
-        deleted.map(|deleted| deleted || was_near)
+        was_there.map(|was_there| was_there || was_near)
     }
 
     /// Becomes the leader of this key's flight, or one of its waiters, or finds that memory has a value by now.
@@ -253,7 +252,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok(found) = self.look_up(Want::Usable, None, budget).await
+                && let Ok(found) = self.look_up(Want::Usable, Asks::ToRead, budget).await
             {
                 found.count(self.function);
                 return Waited::Answered(found.map(V::into_answer));
@@ -293,7 +292,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     pub(super) async fn look_up(
         &self,
         want: Want,
-        leader: Option<&Leader<'_>>,
+        asks: Asks<'_, '_>,
         budget: &mut TimeBudget,
     ) -> Result<Found<V>, Miss<V>> {
         let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
@@ -303,8 +302,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if near && let Some(found) = self.read_memory(want) {
             return Ok(found);
         }
-        let read = self.read_backend(backend, codec, want, leader, budget).await;
-        read.map_err(|miss| if near && miss.stand_in.is_none() { self.missed_in_memory(miss.cause) } else { miss })
+        let read = self.read_backend(backend, codec, want, asks, budget).await;
+        read.map_err(|miss| {
+            let stand_in = if near && miss.stand_in.is_none() { self.stand_in_of_memory() } else { miss.stand_in };
+            Miss { stand_in, ..miss }
+        })
     }
 
     pub(super) fn read_memory(&self, want: Want) -> Option<Found<V>> {
@@ -313,10 +315,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// A miss, with what memory has to stand in for a body that fails.
     pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
-        Miss { cause, stand_in: if self.has_stand_ins() { self.stand_in_of_memory() } else { None } }
+        Miss { stand_in: self.stand_in_of_memory(), ..cause.into() }
     }
 
     fn stand_in_of_memory(&self) -> Option<Box<StandIn<V>>> {
+        if !self.has_stand_ins() {
+            return None;
+        }
         interleave();
         let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
             let until = match freshness {
@@ -335,29 +340,75 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         want.answers(standing, takes, || attempts.is_put_off(self.flight_key(), now()))
     }
 
+    /// Looks in the backend. If the caller asks to make the value, the key is claimed for it: by the look itself, unless the function mostly
+    /// finds its values. A value that is no answer has to be claimed as well.
     async fn read_backend(
         &self,
         backend: &Guarded,
         codec: &Codec<V>,
         want: Want,
-        leader: Option<&Leader<'_>>,
+        asks: Asks<'_, '_>,
         budget: &mut TimeBudget,
     ) -> Result<Found<V>, Miss<V>> {
-        let near = self.engine.near();
         let here = backend.ready_to_read(budget).map_err(|error| self.not_read(&error))?;
         let text = self.text(backend);
-        let reading = near.zip(leader).and_then(|(near, leader)| Some((near, leader, near.begin(&text)?)));
-        let bytes = self.fetch((backend, here), &text, budget).await?;
+        let claims = asks.claims() && backend.has_fences() && backend.takes_writes();
+        let mut kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
+        let (mut miss, mut unusable) = (Miss::from(Count::NeverSeen), None);
+        loop {
+            let near = self.engine.near().zip(asks.leader());
+            let reading = near.and_then(|(near, leader)| Some((&**near, leader, near.begin(&text)?)));
+            let (bytes, making) = match kind {
+                None => (backend.get(here, &text, budget).await, Making::Unfenced),
+                Some(kind) => match self.claim(kind, &text, budget).await {
+                    Ok((bytes, making)) => (Ok(bytes), making),
+                    Err(error) => (Err(error), Making::Refused),
+                },
+            };
+            match bytes {
+                Err(error) => miss = self.not_read(&error).into(),
+                Ok(None) => miss = Count::NeverSeen.into(),
+                // It was no answer before.
+                Ok(Some(bytes)) if unusable.as_ref() == Some(&bytes) => {}
+                Ok(Some(bytes)) => match self.answer_in(&bytes, codec, want, &text, reading) {
+                    Ok(found) => {
+                        self.function.looks.found();
+                        return Ok(found);
+                    }
+                    Err(no_answer) => (miss, unusable) = (no_answer, Some(bytes)),
+                },
+            }
+            kind = match making {
+                Making::Unfenced if claims && !budget.is_over() => {
+                    Some(if unusable.is_some() { ClaimKind::Any } else { ClaimKind::Missing })
+                }
+                making => {
+                    self.function.looks.missed();
+                    return Err(Miss { making, ..miss });
+                }
+            }
+        }
+    }
+
+    /// The answer in the bytes of a backend, which a near cache keeps then.
+    fn answer_in(
+        &self,
+        bytes: &[u8],
+        codec: &Codec<V>,
+        want: Want,
+        text: &str,
+        reading: Option<(&NearCache, &Leader<'_>, Reading)>,
+    ) -> Result<Found<V>, Miss<V>> {
         // Read before the wall clock, so that the near cache never holds a value for longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
-        let Opened { value, facts } = self.open(codec, &bytes, &text, now)?;
+        let Opened { value, facts } = self.open(codec, bytes, text, now)?;
         let spans = self.policy.spans();
         let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
         let Some(verdict) = self.judge(want, standing) else {
             let until = || spans.error_until(&facts, now, self.engine.clock.coarse());
             let older = || Box::new(StandIn { value: PanicSafe::new(value), until: until() });
-            return Err(Miss { cause: Count::Expired, stand_in: self.has_stand_ins().then(older) });
+            return Err(Miss { stand_in: self.has_stand_ins().then(older), ..Count::Expired.into() });
         };
         // A value that is due to be replaced would be so again there.
         if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {
@@ -470,8 +521,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.backend().map_or_else(TimeBudget::default, |backend| backend.budget(self.blocks))
     }
 
-    pub(super) fn backend(&self) -> Option<&Guarded> {
+    pub(super) fn backend(&self) -> Option<&'a Arc<Guarded>> {
         if self.function.placement == Placement::InBackend { self.engine.backend() } else { None }
+    }
+
+    pub(super) fn backend_with_fences(&self) -> Option<&'a Arc<Guarded>> {
+        self.backend().filter(|backend| backend.has_fences())
     }
 
     pub(super) fn text(&self, backend: &Guarded) -> PooledText {

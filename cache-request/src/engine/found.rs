@@ -1,6 +1,6 @@
 //! What a caller finds in memory or in a backend: how fresh it is, and whether the caller is to replace it.
 
-use super::{Engine, function::Function, source::Source, spans::Standing, value::Value};
+use super::{Engine, function::Function, making::Making, source::Source, spans::Standing, value::Value};
 use crate::{
     base::{clock::Nanos, panic::PanicSafe, sync::interleave},
     key::Key,
@@ -43,6 +43,8 @@ pub(super) struct Miss<V> {
     pub(super) cause: Count,
     /// What may be returned if the body fails.
     pub(super) stand_in: Option<Box<StandIn<V>>>,
+    /// What becomes of the value that it makes.
+    pub(super) making: Making,
 }
 
 /// An older value that may be returned if the body fails.
@@ -74,7 +76,7 @@ impl<T> Found<T> {
 
 impl<V> From<Count> for Miss<V> {
     fn from(cause: Count) -> Self {
-        Self { cause, stand_in: None }
+        Self { cause, stand_in: None, making: Making::Unfenced }
     }
 }
 

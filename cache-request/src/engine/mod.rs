@@ -7,11 +7,14 @@ pub(crate) mod attempts;
 pub(crate) mod background;
 pub(crate) mod body;
 pub(crate) mod call;
+pub(crate) mod claiming;
 pub(crate) mod description;
 pub(crate) mod flight;
 mod found;
 pub(crate) mod function;
+mod keeper;
 pub(crate) mod looked;
+pub(crate) mod making;
 pub(crate) mod near_cache;
 pub(crate) mod policy;
 pub(crate) mod removals;
@@ -27,6 +30,7 @@ use self::{
     attempts::Attempts,
     background::Background,
     flight::{Fence, Flights, Memory},
+    making::Leases,
     near_cache::{BackendWrite, NearCache},
     removals::Removals,
 };
@@ -51,6 +55,7 @@ pub(crate) struct Engine {
     pub(crate) envelope: EnvelopeOptions,
     /// How long a caller waits for a body that another caller runs.
     pub(crate) wait_limit: Duration,
+    pub(crate) leases: Leases,
 }
 
 /// Where values are kept.
@@ -58,11 +63,11 @@ pub(crate) enum Place {
     Memory,
     /// Nowhere: the cache is disabled.
     Null,
-    Backend(Box<Guarded>, Option<Arc<NearCache>>),
+    Backend(Arc<Guarded>, Option<Arc<NearCache>>),
 }
 
 impl Engine {
-    pub(crate) fn backend(&self) -> Option<&Guarded> {
+    pub(crate) fn backend(&self) -> Option<&Arc<Guarded>> {
         match &self.place {
             Place::Backend(backend, _) => Some(backend),
             Place::Memory | Place::Null => None,

@@ -14,12 +14,13 @@ use super::{
     call::{Call, Waited},
     flight::{Felt, Fence, Join, Leader},
     found::{Found, Miss, StandIn, Want},
+    making::Making,
     source::Source,
     storing::Replaced,
     value::ValueOf,
 };
 use crate::{
-    backend::TimeBudget,
+    backend::{ClaimKind, TimeBudget},
     base::{
         clock::{Stopwatch, nanos},
         context::Change,
@@ -45,11 +46,16 @@ pub(crate) struct Elsewhere;
 /// Begins to replace a value that may be returned until then.
 pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R, V>, Elsewhere> {
     let leader = call.engine.flights.replace(&call.caller()).ok_or(Elsewhere)?;
-    let led = Led::new(call, leader, call.budget(), Replaced::IfOk);
-    led.look_up(Want::Fresh).await.map_err(|found| {
-        drop(PanicSafe::new(found.value));
-        Elsewhere
-    })
+    let mut led = Led::new(call, leader, call.budget(), Replaced::IfOk);
+    match led.look(Want::Fresh).await {
+        Ok(found) => {
+            led.complete(&found.value);
+            drop(PanicSafe::new(found.value));
+            Err(Elsewhere)
+        }
+        Err(miss) if call.waits_for(&miss.making) => Err(Elsewhere),
+        Err(miss) => Ok(led.run(Miss { cause: Count::Refreshes, ..miss })),
+    }
 }
 
 /// Begins a call that runs its body even if there is a cached value, and keeps the new value. Bodies of the key that began earlier keep
@@ -100,8 +106,11 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
             Self::Joined(call, joined, here) => joined_over(call, joined, here).await,
             Self::Superseded(call, fence, leader) => {
                 call.pass(fence, &leader).await;
-                let budget = call.budget();
-                Ok(Run(Some(Led::new(call, leader, budget, Replaced::ByAnyValue))))
+                let mut budget = call.budget();
+                let (scope, pulse) = (leader.scope(), leader.pulse());
+                let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
+                let making = Felt::new(scope.around(claimed), pulse).await;
+                Ok(Run(Some(Led { making, ..Led::new(call, leader, budget, Replaced::ByAnyValue) })))
             }
         }
     }
@@ -129,9 +138,15 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
     if call.backend().is_none() {
         return Ok(Led::after_miss(call, leader));
     }
-    match Led::new(call, leader, budget, Replaced::IfKept).look_up(Want::ToReplace).await {
-        Ok(run) => Ok(run),
-        Err(found) => replace_or_answer(call, found, here).await,
+    let mut led = Led::new(call, leader, budget, Replaced::IfKept);
+    match led.look(Want::ToReplace).await {
+        Ok(found) => {
+            found.count(call.function);
+            led.complete(&found.value);
+            drop(led);
+            replace_or_answer(call, found, here).await
+        }
+        Err(miss) => Ok(led.run(miss)),
     }
 }
 
@@ -233,6 +248,7 @@ struct Led<'a, R, V> {
     call: Call<'a, R, V>,
     leader: Leader<'a>,
     budget: TimeBudget,
+    making: Making,
     replaced: Replaced,
     began: Stopwatch,
     /// The time that the body took.
@@ -245,7 +261,7 @@ struct Led<'a, R, V> {
 impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
         let (began, took) = (Stopwatch::Coarse(0), Duration::ZERO);
-        Self { call, leader, budget, replaced, began, took, stand_in: None, stood_in: false }
+        Self { call, leader, budget, making: Making::Unfenced, replaced, began, took, stand_in: None, stood_in: false }
     }
 
     /// Runs the body, as memory has no value.
@@ -265,26 +281,21 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.leader.scope()
     }
 
-    /// Looks for the value in the backend. If there is none, the body runs.
-    async fn look_up(mut self, want: Want) -> Result<Run<'a, R, V>, Found<V>> {
+    /// Looks for the value in the backend.
+    async fn look(&mut self, want: Want) -> Result<Found<V>, Miss<V>> {
         let (scope, pulse) = (self.scope(), self.leader.pulse());
-        let looked = self.call.look_up(want, Some(&self.leader), &mut self.budget);
-        match Felt::new(scope.around(looked), pulse).await {
-            Ok(found) => {
-                if want != Want::Fresh {
-                    found.count(self.call.function);
-                }
-                self.scope().around_sync(|| self.call.complete(&mut self.leader, &found.value));
-                Err(found)
-            }
-            Err(miss) if want == Want::Fresh => Ok(self.run(Miss { cause: Count::Refreshes, ..miss })),
-            Err(miss) => Ok(self.run(miss)),
-        }
+        let looked = self.call.look_up_to_make(want, &self.leader, &mut self.budget);
+        Felt::new(scope.around(looked), pulse).await
     }
 
-    fn run(self, Miss { cause, stand_in }: Miss<V>) -> Run<'a, R, V> {
+    /// Shares a value with the flight's waiters.
+    fn complete(&mut self, value: &V) {
+        self.scope().around_sync(|| self.call.complete(&mut self.leader, value));
+    }
+
+    fn run(self, Miss { cause, stand_in, making }: Miss<V>) -> Run<'a, R, V> {
         self.call.function.counters.increment(cause);
-        Run(Some(Self { stand_in, ..self }))
+        Run(Some(Self { stand_in, making, ..self }))
     }
 
     /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
@@ -296,7 +307,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         let older = value.take()?;
         self.stood_in = true;
         self.call.function.counters.increment(Count::StaleOnError);
-        self.scope().around_sync(|| self.call.complete(&mut self.leader, &older));
+        self.complete(&older);
         Some(older.into_answer())
     }
 
@@ -317,8 +328,8 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     }
 
     async fn store(&mut self, value: &V) {
-        let Self { call, leader, budget, replaced, took, .. } = self;
-        if let Err(error) = call.try_store(leader, value, *took, *replaced, budget).await {
+        let Self { call, leader, budget, making, replaced, took, .. } = self;
+        if let Err(error) = call.try_store(leader, value, *took, *replaced, (making, budget)).await {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value);

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use super::claiming::MadeElsewhere;
 use super::{
     call::{Call, catching},
     flight::{Felt, Leader, Running},
+    making::Making,
     near_cache::{BackendWrite, NearCache},
     policy::{Codec, Keep},
     value::ValueOf,
 };
 use crate::{
     Error, ErrorKind,
-    backend::{Guarded, TimeBudget},
+    backend::{ClaimKind, Guarded, TimeBudget},
     base::{clock::unix_millis, panic::PanicSafe},
     codec::{FOREVER, Facts, Writer},
     stats::Count,
@@ -54,17 +57,23 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let (scope, pulse) = (leader.scope(), leader.pulse().filter(|_| self.backend().is_some()));
         let put = async {
             let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
-            let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, &mut budget).await;
+            let mut making = self.claim_to_make(ClaimKind::Anew, &mut budget).await;
+            let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, (&mut making, &mut budget)).await;
             self.complete(&mut leader, value);
             kept
         };
         Felt::new(scope.around(put), pulse).await
     }
 
-    /// Stores a value, unless the key was invalidated since `leader` began. `took` is the time that making it took.
+    /// Stores a value, unless the key was invalidated since its making began. `took` is the time that making it took.
     #[cfg(feature = "http")]
-    pub(crate) async fn store_led(&self, leader: &mut Leader<'_>, value: &V, took: Duration) -> Result<(), Error> {
-        self.try_store(leader, value, took, Replaced::ByAnyValue, &mut self.budget()).await
+    pub(crate) async fn store_led(
+        &self,
+        MadeElsewhere { leader, making }: &mut MadeElsewhere<'_>,
+        value: &V,
+        took: Duration,
+    ) -> Result<(), Error> {
+        self.try_store(leader, value, took, Replaced::ByAnyValue, (making, &mut self.budget())).await
     }
 
     /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.
@@ -74,15 +83,15 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         value: &V,
         took: Duration,
         replaced: Replaced,
-        budget: &mut TimeBudget,
+        (making, budget): (&mut Making, &mut TimeBudget),
     ) -> Result<(), Error> {
-        let Some(backend) = self.backend().zip(self.policy.codec()) else {
+        let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
             return self.try_store_in_memory(leader, value, replaced);
         };
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
-        let outcome = self.keep_in_backend(backend, leader, value, took, budget).await;
+        let outcome = self.keep_in_backend((backend, codec), leader, value, took, (making, budget)).await;
         if replaced.falls(&outcome) {
             let forgotten = Box::pin(self.forget()).await;
             // If both fail, the caller gets the first error.
@@ -127,12 +136,12 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         leader: &mut Leader<'_>,
         value: &V,
         took: Duration,
-        budget: &mut TimeBudget,
+        rights: (&mut Making, &mut TimeBudget),
     ) -> Result<StoreOutcome, Error> {
         let near = self.engine.near().filter(|near| !near.is_tracked());
         let Some(keep) = self.decide(value, near.is_some())? else { return Ok(StoreOutcome::Refused) };
         let life = near.map(|near| self.near_life(near, &keep));
-        let outcome = self.store_in_backend(backend, leader, value, took, keep, budget).await;
+        let outcome = self.store_in_backend(backend, leader, value, took, keep, rights).await;
         // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
         // of this write, and the next call reads the backend.
         if let (Some((near, life)), false) = (near.zip(life), matches!(outcome, Ok(StoreOutcome::Outdated))) {
@@ -178,7 +187,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         value: &V,
         took: Duration,
         Keep { timeout, is_err, .. }: Keep,
-        budget: &mut TimeBudget,
+        (making, budget): (&mut Making, &mut TimeBudget),
     ) -> Result<StoreOutcome, Error> {
         if budget.is_over() {
             return Ok(StoreOutcome::Refused);
@@ -205,14 +214,24 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return Ok(StoreOutcome::Outdated);
         }
         let write = BackendWrite::begin(self.engine.near(), &text);
-        let stored = backend.set(&text, &bytes, (kept < Duration::MAX).then_some(kept), budget).await;
+        let kept = (kept < Duration::MAX).then_some(kept);
+        let stored = match making {
+            Making::Unfenced => backend.set(&text, &bytes, kept, budget).await.map(|()| true),
+            Making::Fenced(fence, _) => backend.set_fenced(&text, &bytes, kept, *fence, budget).await,
+            Making::Refused => Ok(false),
+        };
         write.end();
         if leader.came_too_late() {
             // The write may have arrived even if it returned an error.
-            self.delete(backend, &text).await?;
+            self.forget_in(backend, &text, Duration::ZERO).await?;
             return Ok(StoreOutcome::Outdated);
         }
-        stored?;
+        let is_stored = stored?;
+        making.end();
+        if !is_stored {
+            self.function.counters.increment(Count::Outdated);
+            return Ok(StoreOutcome::Outdated);
+        }
         self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
         Ok(StoreOutcome::Kept)
     }

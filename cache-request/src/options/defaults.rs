@@ -19,6 +19,12 @@ pub const MAX_REFRESHES: u64 = 256;
 /// `poll_limit`: 500 milliseconds.
 pub const POLL_LIMIT: Duration = Duration::from_millis(500);
 
+/// `leases`: one body for all processes.
+pub const LEASES: bool = true;
+
+/// `lease`: 3 seconds.
+pub const LEASE: Duration = Duration::from_secs(3);
+
 /// `soft_limit`: 250 milliseconds.
 pub const SOFT_LIMIT: Duration = Duration::from_millis(250);
 

@@ -19,7 +19,7 @@ use super::{
 use crate::Error;
 
 /// All options, in the order of the documentation. Two schemes may have options of one name that differ.
-pub(crate) static OPTIONS: [&dyn AnyOption; 38] = [
+pub(crate) static OPTIONS: [&dyn AnyOption; 40] = [
     &PREFIX,
     &WAIT_LIMIT,
     &MAX_LEADERS,
@@ -27,6 +27,8 @@ pub(crate) static OPTIONS: [&dyn AnyOption; 38] = [
     &POLL_LIMIT,
     &MAX_BYTES,
     &MAX_ENTRIES,
+    &LEASES,
+    &LEASE,
     &SOFT_LIMIT,
     &MAX_CONCURRENT,
     &BREAKER_FAULTS,
@@ -141,6 +143,23 @@ pub(crate) static MAX_ENTRIES: CacheOption<u64> = CacheOption::new(
     "How many entries the cache may hold.",
 )
 .hint(KEEP_NOTHING);
+
+pub(crate) static LEASES: CacheOption<bool> = CacheOption::new(
+    "leases",
+    Of::Backends,
+    SWITCH,
+    Is(defaults::LEASES),
+    "Whether a caller waits for a body that another process runs for the same key.",
+);
+
+pub(crate) static LEASE: CacheOption<Duration> = CacheOption::new(
+    "lease",
+    Of::Backends,
+    DURATION,
+    Is(defaults::LEASE),
+    "How long a process that runs a body may be silent until another one takes over.",
+)
+.hint("for a body in each process, write `leases=false`");
 
 pub(crate) static SOFT_LIMIT: CacheOption<Duration> = CacheOption::new(
     "soft_limit",

@@ -21,6 +21,10 @@ pub(crate) enum Count {
     Undecodable,
     BackendFault,
     Coalesced,
+    /// Calls that waited for a body of another process.
+    LeaseWaits,
+    /// Values that were not stored, as their key was invalidated while they were made.
+    Outdated,
     /// Calls that ran their body with no cache: it is disabled, missing, or could not make a key.
     Uncached,
     /// Hits whose value was stale.

@@ -86,6 +86,10 @@ pub struct FunctionStats {
     pub misses: Misses,
     /// Calls answered by a body that another caller ran meanwhile. With `share_err`, also with its `Err`.
     pub coalesced: u64,
+    /// Calls that waited for a body of another process. They count as hits, too, or as misses if they ran a body in the end.
+    pub lease_waits: u64,
+    /// Values that were not kept in the backend, as their key was invalidated or stored while they were made.
+    pub outdated: u64,
     /// Calls without a cache: it is disabled or not installed, or no key could be made.
     pub uncached: u64,
     /// Bodies that ran to their end.
@@ -201,6 +205,8 @@ impl FunctionStats {
                 backend_fault: counters.get(Count::BackendFault),
             },
             coalesced: counters.get(Count::Coalesced),
+            lease_waits: counters.get(Count::LeaseWaits),
+            outdated: counters.get(Count::Outdated),
             uncached: counters.get(Count::Uncached),
             bodies: counters.get(Count::Bodies),
             body_time: Duration::from_nanos(counters.get(Count::BodyNanos)),

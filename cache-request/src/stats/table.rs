@@ -22,7 +22,7 @@ enum Cell {
     Bytes(u64),
 }
 
-const CALLS: [Column; 16] = [
+const CALLS: [Column; 18] = [
     Column { heading: "hits", cell: |function| Cell::Always(function.hits) },
     Column { heading: "hit %", cell: |function| Cell::Percent(function.hit_ratio()) },
     Column { heading: "stale", cell: |function| Cell::Count(function.stale) },
@@ -32,6 +32,8 @@ const CALLS: [Column; 16] = [
     Column { heading: "failed", cell: |function| Cell::Count(function.refreshes_failed) },
     Column { heading: "refused", cell: |function| Cell::Count(function.refreshes_refused) },
     Column { heading: "coalesced", cell: |function| Cell::Count(function.coalesced) },
+    Column { heading: "lease waits", cell: |function| Cell::Count(function.lease_waits) },
+    Column { heading: "outdated", cell: |function| Cell::Count(function.outdated) },
     Column { heading: "uncached", cell: |function| Cell::Count(function.uncached) },
     Column { heading: "faults", cell: |function| Cell::Count(function.faults.total()) },
     Column { heading: "bodies", cell: |function| Cell::Count(function.bodies) },

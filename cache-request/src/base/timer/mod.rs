@@ -10,6 +10,18 @@ use super::process::Process;
 #[cfg(not(shuttle))]
 pub(crate) use self::notes::{sleep, sleep_in};
 
+/// Waits for `duration`, before what is looked at again and again.
+#[cfg(not(shuttle))]
+pub(crate) async fn pause(duration: Duration) {
+    sleep(duration).await;
+}
+
+/// In a model, others go on meanwhile.
+#[cfg(shuttle)]
+pub(crate) async fn pause(_: Duration) {
+    shuttle::future::yield_now().await;
+}
+
 /// A model has no time: nothing in it takes too long.
 #[cfg(shuttle)]
 pub(crate) async fn sleep(_: Duration) {

@@ -59,6 +59,8 @@ fn with_common(choice: Choice, given: &mut Given) -> Result<CacheBuilder, Error>
     let builder = given.set(builder, &table::MAX_REFRESHES, Builder::max_refreshes)?;
     let mut builder = given.set(builder, &table::POLL_LIMIT, Builder::poll_limit)?;
     if choice.scheme.has_backend() {
+        builder = given.set(builder, &table::LEASES, Builder::leases)?;
+        builder = given.set(builder, &table::LEASE, Builder::lease)?;
         builder = given.set(builder, &table::SOFT_LIMIT, Builder::soft_limit)?;
         builder = given.set(builder, &table::MAX_CONCURRENT, Builder::max_concurrent)?;
         builder = given.set(builder, &table::BREAKER_FAULTS, Builder::breaker_faults)?;

@@ -1,5 +1,6 @@
 //! One annotated function in one cache: its table, its name, its counters.
 
+mod looks;
 mod nested;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
     },
 };
 
+use self::looks::Looks;
 use super::{
     description::{Description, Instance},
     flight::Memory,
@@ -35,6 +37,8 @@ pub(crate) struct Function<V> {
     pub(crate) counters: Counters,
     /// Concurrent callers of one key share one body.
     pub(crate) coalesce: bool,
+    /// How looks in a backend have ended lately.
+    pub(super) looks: Looks,
     parts: Parts,
     type_info: OnceLock<TypeInfo>,
     /// It was logged that another program has stored values of this function.
@@ -60,6 +64,7 @@ impl<V: Send + Sync + 'static> Function<V> {
             placement,
             counters: Counters::default(),
             coalesce: description.coalesce,
+            looks: Looks::default(),
             parts: description.parts,
             type_info: OnceLock::new(),
             told_of_foreign: AtomicBool::new(false),

@@ -242,7 +242,10 @@ where
     if is_for_itself || ask.method == Method::HEAD {
         // Only the response to a HEAD tells of a stored page, and only of one that there is.
         let stale = miss.stale.filter(|_| !is_for_itself).map(|page| (page, parts.headers.clone()));
-        let exchange = stale.as_ref().map(|(page, request)| (page, Exchange::begin(&ask, request)));
+        let exchange = match &stale {
+            Some((page, request)) => Some((page, Exchange::begin(&ask, request).await)),
+            None => None,
+        };
         let (mut head, body) = service.call(Request::from_parts(parts, body)).await?.into_parts();
         if let Some(site) = ask.settings.site() {
             site.complete(ask.target.path(), false, &mut head, ask.shelf.now());

@@ -19,7 +19,7 @@ use super::{
     head::LastHead,
     shelf::Found,
 };
-use crate::engine::flight::{FenceCheck, Leader};
+use crate::engine::{claiming::MadeElsewhere, flight::FenceCheck};
 
 /// When a request was sent on behalf of an [`Ask`], and when its response came.
 pub(super) struct Exchange<'a> {
@@ -30,15 +30,15 @@ pub(super) struct Exchange<'a> {
     pub(super) received: SystemTime,
     begun: Instant,
     /// `None` if the cache is disabled.
-    leader: Option<Leader<'a>>,
+    making: Option<MadeElsewhere<'a>>,
 }
 
 impl<'a> Exchange<'a> {
     /// Begins one. What is invalidated from now on is not stored.
-    pub(super) fn begin(ask: &'a Ask<'static>, request: &'a HeaderMap) -> Self {
-        let leader = ask.shelf.lead(&ask.key);
+    pub(super) async fn begin(ask: &'a Ask<'static>, request: &'a HeaderMap) -> Self {
+        let making = ask.shelf.begin(&ask.key).await;
         let now = ask.shelf.now();
-        Self { ask, request, requested: now, received: now, begun: Instant::now(), leader }
+        Self { ask, request, requested: now, received: now, begun: Instant::now(), making }
     }
 
     /// The head of the response is there.
@@ -48,14 +48,14 @@ impl<'a> Exchange<'a> {
 
     /// Whether the page was invalidated since it was asked for. `None` if the cache is disabled.
     pub(super) fn fence_check(&self) -> Option<FenceCheck> {
-        self.leader.as_ref().map(Leader::fence_check)
+        self.making.as_ref().map(|making| making.leader.fence_check())
     }
 
     pub(super) async fn store(&mut self, page: Arc<Page>) {
-        let Some(leader) = &mut self.leader else { return };
+        let Some(making) = &mut self.making else { return };
         let most_variants = self.ask.settings.most_variants;
         let place = self.ask.place(self.request);
-        self.ask.shelf.store(&place, leader, page, self.begun.elapsed(), most_variants).await;
+        self.ask.shelf.store(&place, making, page, self.begun.elapsed(), most_variants).await;
     }
 
     /// A stored page with the fields of a newer message about it (RFC 9111, section 3.2).

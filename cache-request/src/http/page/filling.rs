@@ -86,7 +86,7 @@ impl Filling {
                 Err(miss) => self.miss = miss,
             }
         }
-        let mut exchange = Exchange::begin(&self.ask, &self.request);
+        let mut exchange = Exchange::begin(&self.ask, &self.request).await;
         let validators = |page: &Page| validators(&page.received_headers());
         let stale = self.miss.stale.take().map(|page| (validators(&page), page));
         let (validators, stale) = stale.filter(|(validators, _)| !validators.is_empty()).unzip();

@@ -23,8 +23,8 @@ use crate::{
     engine::{
         Engine,
         call::Call,
+        claiming::MadeElsewhere,
         description::{Description, Instance},
-        flight::Leader,
         function::{AnyFunction, Function},
         policy::Policy,
     },
@@ -164,20 +164,20 @@ impl Shelf {
     }
 
     /// Begins to make a page. What is invalidated from now on is not stored. `None` if the cache is disabled.
-    pub(super) fn lead<'a>(&'a self, key: &'a Key) -> Option<Leader<'a>> {
-        self.call(key).and_then(|call| call.lead_alone())
+    pub(super) async fn begin<'a>(&'a self, key: &'a Key) -> Option<MadeElsewhere<'a>> {
+        self.call(key)?.begin_elsewhere().await
     }
 
-    /// Stores a page, unless its key was invalidated since `leader` began.
+    /// Stores a page, unless its key was invalidated since `making` began.
     pub(super) async fn store(
         &self,
         place: &Place<'_>,
-        leader: &mut Leader<'_>,
+        making: &mut MadeElsewhere<'_>,
         page: Arc<Page>,
         took: Duration,
         most_variants: usize,
     ) {
-        if let Err(error) = self.try_store(place, leader, page, took, most_variants).await {
+        if let Err(error) = self.try_store(place, making, page, took, most_variants).await {
             self.fault(&error);
         }
     }
@@ -185,7 +185,7 @@ impl Shelf {
     async fn try_store(
         &self,
         place: &Place<'_>,
-        leader: &mut Leader<'_>,
+        making: &mut MadeElsewhere<'_>,
         page: Arc<Page>,
         took: Duration,
         most_variants: usize,
@@ -194,7 +194,7 @@ impl Shelf {
         let Vary::Names(fields) = Vary::of(&page.headers) else { return Ok(()) };
         let is_for_all = fields.is_empty() && !has_overrides(place.request);
         if is_for_all && !matches!(call.peek_in_memory(), Some(Entry::Variants(_))) {
-            return call.store_led(leader, &Entry::Page(page), took).await;
+            return call.store_led(making, &Entry::Page(page), took).await;
         }
         // A list that is being removed must not come back. One that is read before its removal begins is refused by the fence.
         let known = if call.is_being_removed() { None } else { call.peek_in_backend().await };
@@ -213,7 +213,7 @@ impl Shelf {
         }
         let variant = (variant_of(place.request, &fields), number);
         let removed = variants.add(fields, variant, most_variants);
-        call.store_led(leader, &Entry::Variants(Arc::new(variants)), took).await?;
+        call.store_led(making, &Entry::Variants(Arc::new(variants)), took).await?;
         for number in removed {
             self.invalidate(&place.variant(number)).await?;
         }

@@ -38,13 +38,14 @@ fn zero_means_the_same_in_an_address_and_in_a_builder() {
     type Set<B> = fn(B) -> B;
     let zero = Duration::ZERO;
 
-    let cache: [(&str, &str, Set<CacheBuilder>); 16] = [
+    let cache: [(&str, &str, Set<CacheBuilder>); 17] = [
         ("memory", "max_bytes=0", |builder| builder.max_bytes(0)),
         ("memory", "max_entries=0", |builder| builder.max_entries(0)),
         ("memory", "wait_limit=0s", |builder| builder.wait_limit(Duration::ZERO)),
         ("memory", "poll_limit=0s", |builder| builder.poll_limit(Duration::ZERO)),
         ("memory", "max_leaders=0", |builder| builder.max_leaders(0)),
         ("memory", "max_refreshes=0", |builder| builder.max_refreshes(0)),
+        ("file", "lease=0s", |builder| builder.lease(Duration::ZERO)),
         ("file", "soft_limit=0s", |builder| builder.soft_limit(Duration::ZERO)),
         ("file", "max_concurrent=0", |builder| builder.max_concurrent(0)),
         ("file", "breaker_faults=0", |builder| builder.breaker_faults(0)),

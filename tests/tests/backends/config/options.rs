@@ -33,23 +33,23 @@ fn an_unknown_option_is_told_those_there_are() {
         ("null://", "max_leaders, max_refreshes, poll_limit, prefix, wait_limit"),
         (
             &*file,
-            "breaker_faults, breaker_pause, compress_level, compress_over, max_bytes, max_concurrent, max_entries, \
+            "breaker_faults, breaker_pause, compress_level, compress_over, lease, leases, max_bytes, max_concurrent, max_entries, \
              max_leaders, max_refreshes, max_value_bytes, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, wait_limit",
         ),
         (
             "redis://h",
-            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, max_concurrent, \
+            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, lease, leases, max_concurrent, \
              max_leaders, max_refreshes, max_value_bytes, namespace, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, wait_limit",
         ),
         (
             "redis-cluster://h",
-            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, max_concurrent, \
+            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, lease, leases, max_concurrent, \
              max_leaders, max_refreshes, max_value_bytes, namespace, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, tls, tls_ca, \
              wait_limit",
         ),
         (
             "tiered+redis://h",
-            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, max_concurrent, \
+            "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, lease, leases, max_concurrent, \
              max_leaders, max_refreshes, max_value_bytes, namespace, near_bytes, near_entries, near_timeout, poll_limit, prefix, secret, secret_env, \
              secret_old, secret_old_env, soft_limit, wait_limit",
         ),
@@ -80,7 +80,7 @@ fn an_option_of_another_scheme_is_told_whose_it_is() {
         (
             &*format!("file://{}?max_byte=1", unmade.display()),
             "unknown option `max_byte` of `file://`: there is breaker_faults, breaker_pause, compress_level, \
-             compress_over, max_bytes, max_concurrent, max_entries, max_leaders, max_refreshes, max_value_bytes, poll_limit, prefix, secret, secret_env, \
+             compress_over, lease, leases, max_bytes, max_concurrent, max_entries, max_leaders, max_refreshes, max_value_bytes, poll_limit, prefix, secret, secret_env, \
              secret_old, secret_old_env, soft_limit, wait_limit",
         ),
     ] {

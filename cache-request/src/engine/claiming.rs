@@ -1,0 +1,104 @@
+//! How a call claims its key in a backend, and waits for another process that has the lease.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    call::Call,
+    flight::Leader,
+    found::{Found, Miss, Want},
+    keeper::{Lease, Sent, is_own},
+    making::{Asks, Making},
+    value::ValueOf,
+};
+use crate::{
+    Error,
+    backend::{Claim, ClaimKind, Claimed, Right, TimeBudget},
+    base::{random, timer},
+    stats::Count,
+};
+
+/// A value that is made elsewhere than in an annotated body. No caller waits for it.
+#[cfg(feature = "http")]
+pub(crate) struct MadeElsewhere<'a> {
+    pub(crate) leader: Leader<'a>,
+    pub(super) making: Making,
+}
+
+/// The first pause of a caller that waits for another process, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
+
+impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
+    /// Looks for the value in the backend, until there is one or this caller is to make it. While another process's body runs, it looks again
+    /// and again, for at most the `wait_limit`. A value that is being replaced is not waited for.
+    pub(super) async fn look_up_to_make(
+        &self,
+        want: Want,
+        leader: &Leader<'_>,
+        budget: &mut TimeBudget,
+    ) -> Result<Found<V>, Miss<V>> {
+        let (begun, mut pause) = (Instant::now(), PAUSES[0]);
+        loop {
+            let miss = match self.look_up(want, Asks::ToMake(leader), budget).await {
+                Ok(found) => return Ok(found),
+                Err(miss) => miss,
+            };
+            if want == Want::Fresh || !self.waits_for(&miss.making) || begun.elapsed() >= self.engine.wait_limit {
+                return Err(miss);
+            }
+            if pause == PAUSES[0] {
+                self.function.counters.increment(Count::LeaseWaits);
+            }
+            timer::pause(pause.mul_f64(0.5 + random::unit() / 2.0)).await;
+            pause = (pause * 2).min(PAUSES[1]);
+            // The backend has answered so far, so the next look has all of a call's time.
+            *budget = self.budget();
+        }
+    }
+
+    /// Whether another process's body runs, and this caller waits for it. A body of this process is waited for in its flight, or not at all.
+    pub(super) fn waits_for(&self, making: &Making) -> bool {
+        let Making::Fenced(fence, None) = making else { return false };
+        let waits = self.engine.leases.wait && self.function.coalesce;
+        waits && self.backend().is_some_and(|backend| !is_own(&self.text(backend), *fence))
+    }
+
+    /// Claims the key in the backend. Returns what is stored there as well.
+    pub(super) async fn claim(
+        &self,
+        kind: ClaimKind,
+        text: &str,
+        budget: &mut TimeBudget,
+    ) -> Result<(Option<Vec<u8>>, Making), Error> {
+        let Some(backend) = self.backend_with_fences() else { return Ok((None, Making::Unfenced)) };
+        let claim = Claim { kind, token: random::number(), lease: self.engine.leases.time };
+        let sent = Sent::new(backend, text, claim.token);
+        let Claimed { value, right } = backend.claim(text, claim, budget).await?;
+        sent.is_answered();
+        let making = match right {
+            Right::None if kind == ClaimKind::Missing && value.is_some() => Making::Unfenced,
+            Right::None | Right::Refused(_) => Making::Refused,
+            Right::Leased(fence) => Making::Fenced(fence, Some(Lease::keep(backend, text, fence, claim.lease))),
+            Right::Held(fence, _) => Making::Fenced(fence, None),
+        };
+        Ok((value, making))
+    }
+
+    /// Claims the key for a value that replaces the older one whatever that is.
+    pub(super) async fn claim_to_make(&self, kind: ClaimKind, budget: &mut TimeBudget) -> Making {
+        let Some(backend) = self.backend_with_fences() else { return Making::Unfenced };
+        match self.claim(kind, &self.text(backend), budget).await {
+            Ok((_, making)) => making,
+            Err(error) => {
+                self.function.fault("a key could not be claimed", &error);
+                Making::Refused
+            }
+        }
+    }
+
+    /// Begins a value that is made elsewhere, and that [`store_led`](Self::store_led) stores.
+    #[cfg(feature = "http")]
+    pub(crate) async fn begin_elsewhere(&self) -> Option<MadeElsewhere<'a>> {
+        let leader = self.lead_alone()?;
+        Some(MadeElsewhere { leader, making: self.claim_to_make(ClaimKind::Any, &mut self.budget()).await })
+    }
+}

@@ -1,0 +1,262 @@
+//! Keeps the leases of running bodies: a thread renews them in time, and gives back those whose body made nothing.
+//!
+//! A body knows nothing of it, and may block its thread for as long as it likes. No call waits for a lease to be given back.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    backend::{Fence, Guarded},
+    base::random,
+};
+
+/// A lease is renewed so many times before it would end.
+const RENEWALS: u32 = 3;
+
+/// The lease of one key, which this process has. Dropping it gives it back.
+pub(crate) struct Lease(Held);
+
+/// What identifies a lease.
+#[derive(Clone)]
+struct Held {
+    /// Distinguishes leases of this process, and from those that were inherited by a fork.
+    id: u64,
+    backend: Arc<Guarded>,
+    text: Arc<str>,
+    fence: Fence,
+}
+
+impl Lease {
+    /// A lease that lasts for `time` from now on. It is renewed from then on.
+    pub(crate) fn keep(backend: &Arc<Guarded>, text: &str, fence: Fence, time: Duration) -> Self {
+        let held = Held { id: random::number(), backend: Arc::clone(backend), text: text.into(), fence };
+        imp::keep(&held, time);
+        Self(held)
+    }
+
+    /// It is over: its value is stored, or may not be stored any more.
+    pub(crate) fn end(self) {
+        imp::forget(&self.0);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if imp::forget(&self.0) {
+            imp::give_back(self.0.clone());
+        }
+    }
+}
+
+/// A claim that was sent, and whose answer may be lost with its caller.
+pub(crate) struct Sent<'a> {
+    backend: &'a Arc<Guarded>,
+    text: &'a str,
+    token: u64,
+    is_answered: bool,
+}
+
+impl<'a> Sent<'a> {
+    pub(crate) fn new(backend: &'a Arc<Guarded>, text: &'a str, token: u64) -> Self {
+        Self { backend, text, token, is_answered: false }
+    }
+
+    pub(crate) fn is_answered(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Sent<'_> {
+    /// Other processes need not wait until the lease ends by itself. Where the token is not the fence, they do.
+    fn drop(&mut self) {
+        if !self.is_answered {
+            let (backend, text, fence) = (Arc::clone(self.backend), self.text.into(), Fence::new(self.token));
+            imp::give_back(Held { id: 0, backend, text, fence });
+        }
+    }
+}
+
+/// Whether this process has that lease.
+pub(crate) fn is_own(text: &str, fence: Fence) -> bool {
+    imp::is_own(text, fence)
+}
+
+#[cfg(not(shuttle))]
+mod imp {
+    use std::{
+        collections::HashMap,
+        future::poll_fn,
+        mem,
+        pin::Pin,
+        sync::{Condvar, Mutex},
+        task::Poll,
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::{Fence, Held, RENEWALS};
+    use crate::base::{block_on::block_on, panic::catch_panic, process::PerProcess, sync::unpoisoned};
+
+    /// So many operations are sent at a time.
+    const AT_ONCE: usize = 64;
+
+    /// The thread ends after it had nothing to do for so long.
+    const IDLE: Duration = Duration::from_secs(10);
+
+    #[derive(Default)]
+    struct Keeper {
+        state: Mutex<State>,
+        work: Condvar,
+    }
+
+    #[derive(Default)]
+    struct State {
+        kept: HashMap<u64, Kept>,
+        /// No lease is to be renewed before.
+        next: Option<Instant>,
+        given_back: Vec<Held>,
+        has_thread: bool,
+    }
+
+    struct Kept {
+        held: Held,
+        time: Duration,
+        renew_at: Instant,
+    }
+
+    type Operation = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn keeper() -> &'static Keeper {
+        static KEEPER: PerProcess<Keeper> = PerProcess::new();
+        KEEPER.get(Keeper::default)
+    }
+
+    pub(super) fn keep(held: &Held, time: Duration) {
+        keeper().change(|state| {
+            let kept = Kept { held: held.clone(), time, renew_at: Instant::now() + time / RENEWALS };
+            let is_earlier = state.next.is_none_or(|next| kept.renew_at < next);
+            if is_earlier {
+                state.next = Some(kept.renew_at);
+            }
+            state.kept.insert(held.id, kept);
+            is_earlier
+        });
+    }
+
+    /// Whether it was kept until now.
+    pub(super) fn forget(held: &Held) -> bool {
+        unpoisoned(keeper().state.lock()).kept.remove(&held.id).is_some()
+    }
+
+    pub(super) fn give_back(held: Held) {
+        keeper().change(|state| {
+            state.given_back.push(held);
+            true
+        });
+    }
+
+    pub(super) fn is_own(text: &str, fence: Fence) -> bool {
+        let state = unpoisoned(keeper().state.lock());
+        state.kept.values().any(|kept| kept.held.fence == fence && *kept.held.text == *text)
+    }
+
+    impl Keeper {
+        /// Changes the state. If `change` returns true, there is something to do for the thread.
+        fn change(&'static self, change: impl FnOnce(&mut State) -> bool) {
+            let mut state = unpoisoned(self.state.lock());
+            if !change(&mut state) {
+                return;
+            }
+            if !state.has_thread {
+                let thread = thread::Builder::new().name("cache-request-keeper".to_owned());
+                // Without a thread, leases end by themselves.
+                state.has_thread = thread.spawn(|| self.run()).is_ok();
+            }
+            drop(state);
+            self.work.notify_one();
+        }
+
+        fn run(&self) {
+            while let Some(mut operations) = self.next() {
+                while !operations.is_empty() {
+                    let later = operations.split_off(operations.len().min(AT_ONCE));
+                    catch_panic(|| block_on(all(mem::replace(&mut operations, later))));
+                }
+            }
+        }
+
+        /// Waits for operations that are due. `None` if the thread is to end.
+        fn next(&self) -> Option<Vec<Operation>> {
+            let mut state = unpoisoned(self.state.lock());
+            loop {
+                let operations = state.due(Instant::now());
+                if !operations.is_empty() {
+                    return Some(operations);
+                }
+                let left = state.next.map_or(IDLE, |next| next.saturating_duration_since(Instant::now()));
+                let waited = unpoisoned(self.work.wait_timeout(state, left));
+                state = waited.0;
+                if waited.1.timed_out() && state.kept.is_empty() && state.given_back.is_empty() {
+                    state.has_thread = false;
+                    return None;
+                }
+            }
+        }
+    }
+
+    impl State {
+        fn due(&mut self, now: Instant) -> Vec<Operation> {
+            let mut operations: Vec<Operation> = Vec::new();
+            for Held { backend, text, fence, .. } in self.given_back.drain(..) {
+                operations.push(Box::pin(async move {
+                    // If it fails, the lease ends by itself.
+                    let _ = backend.release(&text, fence).await;
+                }));
+            }
+            if self.next.is_some_and(|next| next <= now) {
+                for kept in self.kept.values_mut().filter(|kept| kept.renew_at <= now) {
+                    kept.renew_at = now + kept.time / RENEWALS;
+                    let (Held { backend, text, fence, .. }, time) = (kept.held.clone(), kept.time);
+                    operations.push(Box::pin(async move {
+                        // If it was lost, the backend refuses the value.
+                        let _ = backend.renew(&text, fence, time).await;
+                    }));
+                }
+                self.next = self.kept.values().map(|kept| kept.renew_at).min();
+            }
+            operations
+        }
+    }
+
+    /// Runs all of them at once.
+    async fn all(mut operations: Vec<Operation>) {
+        poll_fn(|context| {
+            operations.retain_mut(|operation| operation.as_mut().poll(context).is_pending());
+            if operations.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// A model has no time, so no lease ends by itself, and none is renewed.
+#[cfg(shuttle)]
+mod imp {
+    use std::time::Duration;
+
+    use super::{Fence, Held};
+    use crate::base::block_on::block_on;
+
+    pub(super) fn keep(_: &Held, _: Duration) {}
+
+    pub(super) fn forget(_: &Held) -> bool {
+        true
+    }
+
+    pub(super) fn give_back(held: Held) {
+        let _ = block_on(held.backend.release(&held.text, held.fence));
+    }
+
+    /// A model's processes are in one process.
+    pub(super) fn is_own(_: &str, _: Fence) -> bool {
+        false
+    }
+}

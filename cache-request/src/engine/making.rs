@@ -1,0 +1,64 @@
+//! The right to store a value in a backend that processes share.
+
+use std::time::Duration;
+
+use super::{flight::Leader, keeper::Lease};
+use crate::backend::Fence;
+
+/// How bodies run in several processes that share a backend.
+#[derive(Clone, Copy)]
+pub(crate) struct Leases {
+    /// Whether a caller waits for a body that another process runs.
+    pub(crate) wait: bool,
+    /// How long a lease lasts, unless it is renewed.
+    pub(crate) time: Duration,
+}
+
+/// What becomes of a value that is being made.
+pub(crate) enum Making {
+    /// Memory keeps it, or a backend without fences.
+    Unfenced,
+    /// The backend stores it, if the fence still stands by then.
+    Fenced(Fence, Option<Lease>),
+    /// It is not stored.
+    Refused,
+}
+
+impl Making {
+    /// The value is stored, or may not be stored any more.
+    pub(super) fn end(&mut self) {
+        if let Self::Fenced(_, lease) = self
+            && let Some(lease) = lease.take()
+        {
+            lease.end();
+        }
+    }
+}
+
+/// Why a caller looks in the backend.
+#[derive(Clone, Copy)]
+pub(super) enum Asks<'l, 'a> {
+    /// For the value alone.
+    ToRead,
+    /// For the value, which the near cache keeps then.
+    #[cfg(feature = "http")]
+    ToKeepNear(&'l Leader<'a>),
+    /// For the value, or else to make it.
+    ToMake(&'l Leader<'a>),
+}
+
+impl<'l, 'a> Asks<'l, 'a> {
+    /// Whose flight it is.
+    pub(super) fn leader(self) -> Option<&'l Leader<'a>> {
+        match self {
+            Self::ToRead => None,
+            #[cfg(feature = "http")]
+            Self::ToKeepNear(leader) => Some(leader),
+            Self::ToMake(leader) => Some(leader),
+        }
+    }
+
+    pub(super) fn claims(self) -> bool {
+        matches!(self, Self::ToMake(_))
+    }
+}
