@@ -59,7 +59,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     pub(super) fn waits_for(&self, making: &Making) -> bool {
         let Making::Fenced(fence, None) = making else { return false };
         let waits = self.engine.leases.wait && self.function.coalesce;
-        waits && self.backend().is_some_and(|backend| !is_own(&self.text(backend), *fence))
+        waits && self.backend().is_some_and(|backend| !is_own(backend, &self.text(backend), *fence))
     }
 
     /// Claims the key in the backend. Returns what is stored there as well.

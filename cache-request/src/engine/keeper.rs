@@ -75,9 +75,9 @@ impl Drop for Sent<'_> {
     }
 }
 
-/// Whether this process has that lease.
-pub(crate) fn is_own(text: &str, fence: Fence) -> bool {
-    imp::is_own(text, fence)
+/// Whether a call of the same cache, in this process, has that lease.
+pub(crate) fn is_own(backend: &Arc<Guarded>, text: &str, fence: Fence) -> bool {
+    imp::is_own(backend, text, fence)
 }
 
 #[cfg(not(shuttle))]
@@ -87,13 +87,13 @@ mod imp {
         future::poll_fn,
         mem,
         pin::Pin,
-        sync::{Condvar, Mutex},
+        sync::{Arc, Condvar, Mutex},
         task::Poll,
         thread,
         time::{Duration, Instant},
     };
 
-    use super::{Fence, Held, RENEWALS};
+    use super::{Fence, Guarded, Held, RENEWALS};
     use crate::base::{block_on::block_on, panic::catch_panic, process::PerProcess, sync::unpoisoned};
 
     /// So many operations are sent at a time.
@@ -154,9 +154,9 @@ mod imp {
         });
     }
 
-    pub(super) fn is_own(text: &str, fence: Fence) -> bool {
-        let state = unpoisoned(keeper().state.lock());
-        state.kept.values().any(|kept| kept.held.fence == fence && *kept.held.text == *text)
+    pub(super) fn is_own(backend: &Arc<Guarded>, text: &str, fence: Fence) -> bool {
+        let is_it = |held: &Held| held.fence == fence && *held.text == *text && Arc::ptr_eq(&held.backend, backend);
+        unpoisoned(keeper().state.lock()).kept.values().any(|kept| is_it(&kept.held))
     }
 
     impl Keeper {
@@ -240,9 +240,9 @@ mod imp {
 /// A model has no time, so no lease ends by itself, and none is renewed.
 #[cfg(shuttle)]
 mod imp {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
-    use super::{Fence, Held};
+    use super::{Fence, Guarded, Held};
     use crate::base::block_on::block_on;
 
     pub(super) fn keep(_: &Held, _: Duration) {}
@@ -255,8 +255,7 @@ mod imp {
         let _ = block_on(held.backend.release(&held.text, held.fence));
     }
 
-    /// A model's processes are in one process.
-    pub(super) fn is_own(_: &str, _: Fence) -> bool {
+    pub(super) fn is_own(_: &Arc<Guarded>, _: &str, _: Fence) -> bool {
         false
     }
 }

@@ -2,5 +2,6 @@
 //! before may return it to those who called before.
 
 mod backend;
+mod fleet;
 mod memory;
 mod unkept;

@@ -1,0 +1,385 @@
+//! Several processes on one backend. Each is a cache of its own, which shares nothing else with the others.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use cache_request::{
+    Backend, Cache, CacheBuilder, Clock, Error, FunctionStats, MockClock,
+    backend::{Claim, ClaimKind, Claimed, Fence, Item, MemoryBackend, Right},
+    cache_request, scoped, scoped_sync,
+};
+use futures_lite::future::block_on;
+
+use crate::support::{Count, Gate, Held, ends, poll};
+
+/// The backend of all processes, and what it was asked for.
+struct Shared {
+    memory: MemoryBackend,
+    gets: Count,
+    claims: Count,
+    sets: Count,
+    renewals: Count,
+}
+
+impl Shared {
+    fn new(clock: &MockClock) -> Arc<Self> {
+        let memory = MemoryBackend::builder().clock(clock).build().unwrap();
+        let [gets, claims, sets, renewals] = [const { Count::new() }; 4];
+        Arc::new(Self { memory, gets, claims, sets, renewals })
+    }
+}
+
+impl Backend for Shared {
+    fn name(&self) -> &'static str {
+        "shared"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.gets.next();
+        self.memory.get(key).await
+    }
+
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        self.memory.set(key, value, timeout).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        self.memory.delete(key).await
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.memory.clear().await
+    }
+
+    fn has_fences(&self) -> bool {
+        true
+    }
+
+    async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
+        self.claims.next();
+        self.memory.claim(key, claim).await
+    }
+
+    async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        self.sets.next();
+        self.memory.set_fenced(key, value, timeout, fence).await
+    }
+
+    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        let renewed = self.memory.renew(key, fence, lease).await;
+        self.renewals.next();
+        renewed
+    }
+
+    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        self.memory.release(key, fence).await
+    }
+
+    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
+        self.memory.invalidate(key, refuse).await
+    }
+
+    async fn set_many(&self, _: &[Item<'_>]) -> Vec<Result<(), Error>> {
+        unreachable!("calls store one value at a time")
+    }
+}
+
+/// What the bodies of all processes share. Body number `n` returns `n`.
+struct World {
+    clock: MockClock,
+    shared: Arc<Shared>,
+    caches: [Cache; 2],
+    began: Count,
+    gate: Gate,
+    /// The bodies from this one on do not wait for the gate.
+    free: AtomicU32,
+    fails: AtomicU32,
+}
+
+/// The first bodies wait for the gate.
+#[cache_request(skip(world))]
+async fn f(world: &World) -> Result<u32, ()> {
+    body(world).await
+}
+
+/// The same, and answers stale values for a minute.
+#[cache_request(timeout = 10, stale = 60, skip(world), foreground)]
+async fn with_stale(world: &World) -> Result<u32, ()> {
+    body(world).await
+}
+
+#[cache_request(skip(world), coalesce = false)]
+async fn apart(world: &World) -> Result<u32, ()> {
+    body(world).await
+}
+
+/// Calls itself once, with the same key.
+#[cache_request(skip(world, depth))]
+async fn inward(world: &World, depth: u32) -> u32 {
+    world.began.next();
+    if depth == 0 { 7 } else { Box::pin(inward(world, depth - 1)).await }
+}
+
+async fn body(world: &World) -> Result<u32, ()> {
+    let number = world.began.next();
+    if number < world.free.load(SeqCst) {
+        world.gate.passed().await;
+    }
+    if number <= world.fails.load(SeqCst) { Err(()) } else { Ok(number) }
+}
+
+impl World {
+    /// Two processes, whose first body waits for the gate.
+    fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    fn with(set: impl Fn(CacheBuilder) -> CacheBuilder) -> Self {
+        let clock = Clock::mock();
+        let shared = Shared::new(&clock);
+        let cache = || {
+            let builder = Cache::builder().clock(&clock).wait_limit(Duration::MAX).soft_limit(Duration::MAX);
+            set(builder).backend(Arc::clone(&shared)).build().unwrap()
+        };
+        let caches = [cache(), cache()];
+        let (began, gate) = (Count::new(), Gate::new());
+        Self { clock, shared, caches, began, gate, free: AtomicU32::new(2), fails: AtomicU32::new(0) }
+    }
+
+    /// The cache of one process, which calls.
+    fn call(&self, process: usize) -> impl Future<Output = Result<u32, ()>> + Send + '_ {
+        scoped(&self.caches[process], f(self))
+    }
+
+    fn stats(&self, process: usize) -> FunctionStats {
+        let stats = self.caches[process].stats();
+        let [function] = &stats.functions[..] else { panic!("not one function: {stats}") };
+        assert_eq!(function.faults.total(), 0, "{stats}");
+        function.clone()
+    }
+
+    fn key(&self) -> String {
+        scoped_sync(&self.caches[0], || f_cache(self).key().unwrap())
+    }
+
+    fn stored(&self) -> bool {
+        block_on(self.shared.memory.get(&self.key())).unwrap().is_some()
+    }
+
+    /// Another process, which dies without another word: claims the key.
+    fn claimed_by_another(&self, key: &str, kind: ClaimKind) -> Fence {
+        let claim = Claim { kind, token: 4711, lease: Duration::from_secs(3) };
+        match block_on(self.shared.memory.claim(key, claim)).unwrap().right {
+            Right::Leased(fence) => fence,
+            right => panic!("{right:?}"),
+        }
+    }
+}
+
+/// Polls it once, which is not enough.
+fn begin<'a, T: Send + 'a>(future: impl Future<Output = T> + Send + 'a) -> Held<'a, T> {
+    let mut future: Held<'a, T> = Box::pin(future);
+    assert!(poll(&mut future).is_none(), "it has waited for nothing");
+    future
+}
+
+#[test]
+fn a_value_from_before_another_process_invalidated_was_kept() {
+    ends(|| {
+        type Change = fn(&World);
+        let changes: [(&str, Change); 2] = [
+            ("invalidate", |world| {
+                let handle = scoped_sync(&world.caches[1], || f_cache(world));
+                assert!(!block_on(handle.invalidate()).unwrap());
+            }),
+            ("clear", |world| block_on(world.caches[1].clear()).unwrap()),
+        ];
+        for (change, make) in changes {
+            let world = World::new();
+            let mut early = begin(world.call(0));
+            make(&world);
+            world.gate.open();
+            assert_eq!(block_on(&mut early), Ok(1), "who called before may have it: {change}");
+            assert!(!world.stored(), "{change}");
+            assert_eq!(world.stats(0).outdated, 1, "{change}");
+            assert_eq!([block_on(world.call(1)), block_on(world.call(0))], [Ok(2), Ok(2)], "{change}");
+        }
+    });
+}
+
+#[test]
+fn a_value_took_the_place_of_a_newer_one_of_another_process() {
+    ends(|| {
+        for refresh in [true, false] {
+            let world = World::new();
+            let mut early = begin(world.call(0));
+            let handle = scoped_sync(&world.caches[1], || f_cache(&world));
+            let newer = if refresh {
+                block_on(handle.refresh()).unwrap()
+            } else {
+                block_on(handle.put(&Ok(100))).unwrap();
+                100
+            };
+            world.gate.open();
+            assert_eq!(block_on(&mut early), Ok(1));
+            assert_eq!([block_on(world.call(1)), block_on(world.call(0))], [Ok(newer); 2], "refresh: {refresh}");
+        }
+    });
+}
+
+#[test]
+fn each_process_ran_a_body_for_one_cold_key() {
+    ends(|| {
+        let world = World::new();
+        let mut first = begin(world.call(0));
+        let mut second = begin(world.call(1));
+        world.gate.open();
+        assert_eq!(block_on(&mut first), Ok(1));
+        assert_eq!(block_on(&mut second), Ok(1));
+        assert_eq!(world.began.get(), 1);
+        let waited = world.stats(1);
+        assert_eq!((waited.lease_waits, waited.hits, waited.misses.total(), waited.bodies), (1, 1, 0, 0));
+        assert_eq!(world.stats(0).lease_waits, 0);
+    });
+}
+
+#[test]
+fn a_body_that_failed_left_the_callers_of_other_processes_waiting() {
+    ends(|| {
+        for how in ["err", "cancelled"] {
+            let world = World::new();
+            world.fails.store(1, SeqCst);
+            let mut first = begin(world.call(0));
+            let mut second = begin(world.call(1));
+            if how == "cancelled" {
+                drop(first);
+            } else {
+                world.gate.open();
+                assert_eq!(block_on(&mut first), Err(()));
+            }
+            assert_eq!(block_on(&mut second), Ok(2), "{how}");
+            assert_eq!(world.began.get(), 2, "{how}");
+            assert!(world.stored(), "{how}");
+        }
+    });
+}
+
+/// Its lease ends by itself. Of the callers that wait, one takes over.
+#[test]
+fn a_process_that_died_left_the_others_waiting() {
+    ends(|| {
+        let world = World::new();
+        world.free.store(0, SeqCst);
+        let dead = world.claimed_by_another(&world.key(), ClaimKind::Missing);
+        let mut waiting = [begin(world.call(0)), begin(world.call(1))];
+        world.clock.advance(Duration::from_millis(2999));
+        assert!(waiting.iter_mut().all(|call| poll(call).is_none()), "the lease is not over");
+        world.clock.advance(Duration::from_millis(1));
+        assert_eq!(waiting.map(block_on), [Ok(1), Ok(1)]);
+        assert_eq!(world.began.get(), 1, "one took over");
+        let late = block_on(world.shared.memory.set_fenced(&world.key(), b"late", None, dead)).unwrap();
+        assert!(!late, "what the dead one sent arrives too late");
+    });
+}
+
+#[test]
+fn a_caller_waited_for_another_process_though_it_must_not() {
+    ends(|| {
+        // Without leases, each process runs its own body, and the first value that is stored stays.
+        let world = World::with(|builder| builder.leases(false));
+        let mut first = begin(world.call(0));
+        assert_eq!(block_on(world.call(1)), Ok(2));
+        world.gate.open();
+        assert_eq!(block_on(&mut first), Ok(1));
+        assert_eq!([block_on(world.call(0)), block_on(world.call(1))], [Ok(2); 2]);
+        // Nor do those wait that do not even share the bodies of their own process.
+        let world = World::new();
+        let mut first = begin(scoped(&world.caches[0], apart(&world)));
+        assert_eq!(block_on(scoped(&world.caches[1], apart(&world))), Ok(2));
+        world.gate.open();
+        assert_eq!(block_on(&mut first), Ok(1));
+        // Nor longer than the limit.
+        let world = World::with(|builder| builder.wait_limit(Duration::from_millis(1)));
+        let _first = begin(world.call(0));
+        assert_eq!(block_on(world.call(1)), Ok(2));
+        assert_eq!(world.stats(1).lease_waits, 1);
+    });
+}
+
+#[test]
+fn a_body_waited_for_the_lease_that_it_runs_under() {
+    ends(|| {
+        let world = World::new();
+        assert_eq!(block_on(scoped(&world.caches[0], inward(&world, 1))), 7);
+        assert_eq!(world.began.get(), 2);
+    });
+}
+
+#[test]
+fn a_stale_value_was_waited_for_while_another_process_replaces_it() {
+    ends(|| {
+        let world = World::new();
+        world.free.store(0, SeqCst);
+        let call = || block_on(scoped(&world.caches[0], with_stale(&world)));
+        assert_eq!(call(), Ok(1));
+        world.clock.advance(Duration::from_secs(11));
+        let key = scoped_sync(&world.caches[0], || with_stale_cache(&world).key().unwrap());
+        let other = world.claimed_by_another(&key, ClaimKind::Any);
+        assert_eq!([call(), call()], [Ok(1); 2], "the other one replaces it");
+        block_on(world.shared.memory.release(&key, other)).unwrap();
+        // The next attempt of this process is a second later.
+        world.clock.advance(Duration::from_secs(1));
+        assert_eq!([call(), call()], [Ok(2); 2]);
+    });
+}
+
+#[test]
+fn a_lease_ended_while_its_body_ran() {
+    ends(|| {
+        let world = World::with(|builder| builder.lease(Duration::from_millis(30)));
+        let mut first = begin(world.call(0));
+        for half in 1..=4 {
+            world.shared.renewals.reaches(world.shared.renewals.get() + 2);
+            world.clock.advance(Duration::from_millis(15));
+            assert!(poll(&mut first).is_none(), "{half}");
+        }
+        world.gate.open();
+        assert_eq!(block_on(&mut first), Ok(1));
+        assert!(world.stored(), "its lease was renewed");
+        let renewals = world.shared.renewals.get();
+        assert_eq!(block_on(world.call(1)), Ok(1));
+        assert!(world.shared.renewals.get() <= renewals + 1, "one may have been on its way");
+    });
+}
+
+/// A miss asks twice, as without leases: it looks and stores. A function that mostly finds its values looks without a claim.
+#[test]
+fn a_lease_cost_a_further_round_trip() {
+    let world = World::new();
+    world.free.store(0, SeqCst);
+    let asked = || [&world.shared.gets, &world.shared.claims, &world.shared.sets].map(Count::get);
+    assert_eq!(block_on(world.call(0)), Ok(1));
+    assert_eq!(asked(), [0, 1, 1], "a miss");
+    for _ in 0..32 {
+        assert_eq!(block_on(world.call(0)), Ok(1));
+    }
+    let [gets, claims, _] = asked();
+    assert_eq!((gets, claims), (0, 33), "hits after a miss");
+    assert_eq!(block_on(world.call(0)), Ok(1));
+    assert_eq!(asked(), [1, 33, 1], "hits after many hits");
+    let handle = scoped_sync(&world.caches[0], || f_cache(&world));
+    assert!(block_on(handle.invalidate()).unwrap());
+    assert_eq!(block_on(world.call(0)), Ok(2));
+    assert_eq!(asked(), [2, 34, 2], "a miss after many hits");
+}
