@@ -358,6 +358,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         loop {
             let near = self.engine.near().zip(asks.leader());
             let reading = near.and_then(|(near, leader)| Some((&**near, leader, near.begin(&text)?)));
+            if let Some(leader) = asks.leader() {
+                leader.ask();
+            }
             let (bytes, making) = match kind {
                 None => (backend.get(here, &text, budget).await, Making::Unfenced),
                 Some(kind) => match self.claim(kind, &text, budget).await {

@@ -295,6 +295,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
 
     fn run(self, Miss { cause, stand_in, making }: Miss<V>) -> Run<'a, R, V> {
         self.call.function.counters.increment(cause);
+        self.leader.ask_no_more();
         Run(Some(Self { stand_in, making, ..self }))
     }
 

@@ -215,6 +215,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
         let write = BackendWrite::begin(self.engine.near(), &text);
         let kept = (kept < Duration::MAX).then_some(kept);
+        leader.ask();
         let stored = match making {
             Making::Unfenced => backend.set(&text, &bytes, kept, budget).await.map(|()| true),
             Making::Fenced(fence, _) => backend.set_fenced(&text, &bytes, kept, *fence, budget).await,
@@ -226,10 +227,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             self.forget_in(backend, &text, Duration::ZERO).await?;
             return Ok(StoreOutcome::Outdated);
         }
-        let is_stored = stored?;
+        let is_stored = stored.inspect_err(|_| leader.ask_no_more())?;
         making.end();
         if !is_stored {
             self.function.counters.increment(Count::Outdated);
+            leader.is_outdated();
             return Ok(StoreOutcome::Outdated);
         }
         self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);

@@ -2,12 +2,18 @@
 
 #[cfg(feature = "http")]
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::{sync::Arc, thread};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+};
 
 use super::{
     fence::{Arrival, Fence},
     pulse::Pulse,
-    queue::{End, Left, Queue, Shared, SharedErr, Ticket},
+    queue::{Earlier, End, Left, LeftEarlier, Queue, Shared, Ticket},
     running::{Ended, Flight, FlightId, Memory, Running},
 };
 use crate::{
@@ -15,6 +21,9 @@ use crate::{
     key::OwnedKey,
     store::{Absent, Locked},
 };
+
+/// What it has is for all who wait.
+const FOR_ALL: Ticket = Ticket::MAX;
 
 /// Leads a flight. Dropping it ends the flight.
 pub(crate) struct Leader<'a> {
@@ -29,6 +38,8 @@ pub(crate) struct Leader<'a> {
     /// have its `Err`.
     begun: Option<(Arc<Queue>, Ticket)>,
     arrival: Option<Arc<Arrival>>,
+    /// The first ticket that was not given out when a backend was asked last, or [`FOR_ALL`].
+    asked: AtomicU64,
     /// Its flight goes on when its value is in memory.
     #[cfg(feature = "http")]
     goes_on: bool,
@@ -51,6 +62,7 @@ impl<'a> Leader<'a> {
             absent,
             begun: None,
             arrival: None,
+            asked: AtomicU64::new(FOR_ALL),
             #[cfg(feature = "http")]
             goes_on: false,
             has_left: false,
@@ -138,6 +150,24 @@ impl<'a> Leader<'a> {
         self.arrival.as_ref().is_some_and(|arrival| arrival.came_too_late())
     }
 
+    /// A backend is asked now, for the value or to store it. Those who come later may know of an invalidation by another process that
+    /// the answer does not know of, so it is not for them.
+    pub(crate) fn ask(&self) {
+        let shard = &mut self.shard().beside;
+        let queue = shard.flight(self.id).and_then(|flight| flight.queue());
+        self.asked.store(queue.map_or(0, |queue| queue.next_ticket()), Relaxed);
+    }
+
+    /// What comes next is for all who wait.
+    pub(crate) fn ask_no_more(&self) {
+        self.asked.store(FOR_ALL, Relaxed);
+    }
+
+    /// What it has is for none of those who wait: another process has invalidated it.
+    pub(crate) fn is_outdated(&self) {
+        self.asked.store(0, Relaxed);
+    }
+
     /// The body begins now, and its `Err` is for those who wait already.
     pub(crate) fn begin_sharing_err(&mut self) {
         let mut shard = self.shard();
@@ -146,8 +176,20 @@ impl<'a> Leader<'a> {
     }
 
     /// Closes the queue. Those who wait get the value that `share` makes when the leader is dropped, or run a body each if it makes none;
-    /// without waiters, `share` is not called.
+    /// without waiters, `share` is not called. Those who came after a backend was [asked](Self::ask) look again.
     pub(crate) fn complete(&mut self, share: impl FnOnce() -> Option<Shared>) {
+        let before = *self.asked.get_mut();
+        if before != FOR_ALL {
+            // Before there is room, as those who get it need none.
+            if before > 0
+                && let Some(queue) = self.awaited()
+                && let Some(value) = share()
+            {
+                queue.leave_earlier(LeftEarlier { what: Earlier::Value(value), before });
+            }
+            self.leave(End::Abandoned);
+            return;
+        }
         // It leaves first, so that no waiter joins after they are counted. A caller that comes now finds the stored value, or
         // leads in a new queue.
         self.leave(End::Done);
@@ -166,9 +208,16 @@ impl<'a> Leader<'a> {
             && let Some(err) = share()
         {
             // Before there is room, as those who get it need none.
-            queue.leave_err(SharedErr { err, begun });
+            queue.leave_earlier(LeftEarlier { what: Earlier::Err(err), before: begun });
         }
         self.leave(End::Failed);
+    }
+
+    /// The queue, if a caller waits there for this leader.
+    fn awaited(&self) -> Option<Arc<Queue>> {
+        let mut shard = self.shard();
+        let flight = shard.beside.flight(self.id)?;
+        flight.queue().filter(|queue| queue.is_awaited() && !flight.is_passed_over()).cloned()
     }
 
     #[inline]

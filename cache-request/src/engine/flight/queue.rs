@@ -32,12 +32,19 @@ pub(super) enum Left {
     Nothing,
 }
 
-/// An `Err` for those who wait since before its body began.
+/// What is for those alone who have waited since before some moment: an `Err`, since its body began, or a value of a backend, since that
+/// was asked. It is too old for the others.
 #[derive(Clone)]
-pub(super) struct SharedErr {
-    pub(super) err: Shared,
-    /// Those with an earlier ticket waited when the body began.
-    pub(super) begun: Ticket,
+pub(super) struct LeftEarlier {
+    pub(super) what: Earlier,
+    /// Those with an earlier ticket waited at that moment.
+    pub(super) before: Ticket,
+}
+
+#[derive(Clone)]
+pub(super) enum Earlier {
+    Value(Shared),
+    Err(Shared),
 }
 
 /// The how many-th to wait in a queue.
@@ -48,8 +55,8 @@ pub(super) type Ticket = u64;
 pub(super) struct Found {
     /// The first one's is for all.
     pub(super) left: Option<Left>,
-    /// Of the body that began last.
-    pub(super) err: Option<SharedErr>,
+    /// The latest one.
+    pub(super) earlier: Option<LeftEarlier>,
 }
 
 /// How many callers may run bodies at a time: one, and after failures as many as bodies have failed, up to a maximum. So a body
@@ -139,11 +146,11 @@ impl Queue {
         self.is_done.load(Relaxed)
     }
 
-    /// Leaves an `Err` to those who wait since before its body began, unless there is one that is for more of them. They are woken later.
-    pub(super) fn leave_err(&self, err: SharedErr) {
+    /// Leaves something to those who have waited for long enough, unless there is something for more of them. They are woken later.
+    pub(super) fn leave_earlier(&self, left: LeftEarlier) {
         let _older = self.found.with(|found| {
-            let is_for_more = found.err.as_ref().is_none_or(|other| other.begun < err.begun);
-            if is_for_more { found.err.replace(err) } else { Some(err) }
+            let is_for_more = found.earlier.as_ref().is_none_or(|other| other.before < left.before);
+            if is_for_more { found.earlier.replace(left) } else { Some(left) }
         });
     }
 

@@ -317,6 +317,11 @@ impl Flight {
         self.is_fenced
     }
 
+    /// Whether others lead in its place.
+    pub(super) fn is_passed_over(&self) -> bool {
+        self.is_passed_over
+    }
+
     fn fence(&mut self, fence: &mut Fence) {
         self.is_fenced = true;
         if let Some(arrival) = &self.arrival {

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{
     pulse::{Look, Looks, Pulse},
-    queue::{Left, Queue, Shared, Ticket},
+    queue::{Earlier, Left, Queue, Shared, Ticket},
     running::Memory,
     waits::Waiting,
     watched::WakerSlot,
@@ -27,7 +27,7 @@ pub(super) struct Place {
 
 /// What a waiter has waited for.
 pub(crate) enum Outcome {
-    /// A body's value, for all who wait.
+    /// A body's value, or one that was found in a backend.
     Value(Shared),
     /// The `Err` of a body that began later.
     Err(Shared),
@@ -120,9 +120,12 @@ impl Future for Waiter<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let ticket = self.ticket;
-        let polled = self.slot.poll(context, |queue, found| match (&found.left, &found.err) {
+        let polled = self.slot.poll(context, |queue, found| match (&found.left, &found.earlier) {
             (Some(Left::Value(value)), _) => Some(Outcome::Value(Arc::clone(value))),
-            (_, Some(shared)) if ticket < shared.begun => Some(Outcome::Err(Arc::clone(&shared.err))),
+            (_, Some(earlier)) if ticket < earlier.before => Some(match &earlier.what {
+                Earlier::Value(value) => Outcome::Value(Arc::clone(value)),
+                Earlier::Err(err) => Outcome::Err(Arc::clone(err)),
+            }),
             (Some(Left::Nothing), _) => Some(Outcome::Nothing),
             (None, _) => queue.has_room().then_some(Outcome::Room),
         });

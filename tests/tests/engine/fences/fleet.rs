@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
     time::Duration,
@@ -24,13 +24,15 @@ struct Shared {
     claims: Count,
     sets: Count,
     renewals: Count,
+    /// Holds up the next claim after it has looked.
+    held: Mutex<Option<Arc<Gate>>>,
 }
 
 impl Shared {
     fn new(clock: &MockClock) -> Arc<Self> {
         let memory = MemoryBackend::builder().clock(clock).build().unwrap();
         let [gets, claims, sets, renewals] = [const { Count::new() }; 4];
-        Arc::new(Self { memory, gets, claims, sets, renewals })
+        Arc::new(Self { memory, gets, claims, sets, renewals, held: Mutex::default() })
     }
 }
 
@@ -62,7 +64,12 @@ impl Backend for Shared {
 
     async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
         self.claims.next();
-        self.memory.claim(key, claim).await
+        let claimed = self.memory.claim(key, claim).await;
+        let held = self.held.lock().unwrap().take();
+        if let Some(gate) = held {
+            gate.passed().await;
+        }
+        claimed
     }
 
     async fn set_fenced(
@@ -235,6 +242,63 @@ fn a_value_took_the_place_of_a_newer_one_of_another_process() {
             assert_eq!(block_on(&mut early), Ok(1));
             assert_eq!([block_on(world.call(1)), block_on(world.call(0))], [Ok(newer); 2], "refresh: {refresh}");
         }
+    });
+}
+
+/// It joined a body of its own process that had begun before.
+#[test]
+fn a_caller_after_the_invalidation_by_another_process_got_a_body_from_before() {
+    ends(|| {
+        let world = World::new();
+        let mut early = begin(world.call(0));
+        let mut earlier_waiter = begin(world.call(0));
+        let handle = scoped_sync(&world.caches[1], || f_cache(&world));
+        assert!(!block_on(handle.invalidate()).unwrap());
+        let mut late = begin(world.call(0));
+        world.gate.open();
+        assert_eq!(block_on(&mut early), Ok(1));
+        assert_eq!(block_on(&mut late), Ok(2));
+        assert_eq!(block_on(&mut earlier_waiter), Ok(2));
+        assert_eq!(world.began.get(), 2);
+    });
+}
+
+/// It joined a caller of its own process that had looked before.
+#[test]
+fn a_caller_after_the_invalidation_by_another_process_got_a_value_read_before() {
+    ends(|| {
+        let world = World::new();
+        world.free.store(0, SeqCst);
+        assert_eq!(block_on(world.call(1)), Ok(1));
+        let gate = Arc::new(Gate::new());
+        *world.shared.held.lock().unwrap() = Some(Arc::clone(&gate));
+        let mut early = begin(world.call(0));
+        let handle = scoped_sync(&world.caches[1], || f_cache(&world));
+        assert!(block_on(handle.invalidate()).unwrap());
+        let mut late = [begin(world.call(0)), begin(world.call(0))];
+        gate.open();
+        assert_eq!(block_on(&mut early), Ok(1), "it called before");
+        assert_eq!(late.each_mut().map(block_on), [Ok(2); 2]);
+        assert_eq!(world.began.get(), 2);
+    });
+}
+
+/// Callers that come while a value is read share the next reading.
+#[test]
+fn each_of_many_callers_read_the_backend() {
+    ends(|| {
+        let world = World::new();
+        world.free.store(0, SeqCst);
+        assert_eq!(block_on(world.call(1)), Ok(1));
+        let gate = Arc::new(Gate::new());
+        *world.shared.held.lock().unwrap() = Some(Arc::clone(&gate));
+        let before = world.shared.claims.get();
+        let mut callers: Vec<_> = (0..64).map(|_| begin(world.call(0))).collect();
+        gate.open();
+        for caller in &mut callers {
+            assert_eq!(block_on(caller), Ok(1));
+        }
+        assert_eq!(world.shared.claims.get() - before, 2);
     });
 }
 
