@@ -1,5 +1,6 @@
 //! Backends behind which there is a server or a database, each of which the tests start for themselves.
 
+mod fleet;
 mod fork;
 mod isolation;
 mod memcached;

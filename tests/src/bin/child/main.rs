@@ -1,6 +1,7 @@
 //! The processes that tests start: `child <which> <arguments>`.
 
 mod file;
+mod fleet;
 mod forks;
 mod full_disk;
 mod pages;
@@ -12,6 +13,7 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match &arguments[..] {
         ["file", arguments @ ..] => file::main(arguments),
+        ["fleet", arguments @ ..] => fleet::main(arguments),
         ["forks", arguments @ ..] => forks::main(arguments),
         ["full_disk", arguments @ ..] => full_disk::main(arguments),
         ["pages", arguments @ ..] => pages::main(arguments),
