@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     fmt,
     pin::{Pin, pin},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -130,11 +131,11 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         text.ok_or_else(|| self.why_uncached())
     }
 
-    async fn invalidate(&self) -> Result<bool, Error> {
+    async fn invalidate(&self, refuse: Duration) -> Result<bool, Error> {
         if self.is_disabled() {
             return Ok(false);
         }
-        self.required()?.invalidate().await
+        self.required()?.invalidate(refuse).await
     }
 
     async fn invalidate_soft(&self) -> Result<bool, Error> {
@@ -373,7 +374,19 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     ///
     /// If the backend could not be told. It may go on returning the old value until its timeout.
     pub fn invalidate(&self) -> Result<bool, Error> {
-        block_on(self.prepared.invalidate())
+        block_on(self.prepared.invalidate(Duration::ZERO))
+    }
+
+    /// [`invalidate`](Self::invalidate), and until `time` is over, no value is kept: callers run their bodies. It is for a body that reads a
+    /// replica of a database, which may lag behind so much.
+    ///
+    /// On a backend with fences, that holds for all processes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`invalidate`](Self::invalidate).
+    pub fn invalidate_for(&self, time: Duration) -> Result<bool, Error> {
+        block_on(self.prepared.invalidate(time))
     }
 
     /// Declares the cached value stale, as if its timeout were over: calls return it while one of them makes a new one, if the function
@@ -535,7 +548,19 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     ///
     /// If the backend could not be told. It may go on returning the old value until its timeout.
     pub fn invalidate(&self) -> impl Future<Output = Result<bool, Error>> {
-        self.prepared.invalidate()
+        self.prepared.invalidate(Duration::ZERO)
+    }
+
+    /// [`invalidate`](Self::invalidate), and until `time` is over, no value is kept: callers run their bodies. It is for a body that reads a
+    /// replica of a database, which may lag behind so much.
+    ///
+    /// On a backend with fences, that holds for all processes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`invalidate`](Self::invalidate).
+    pub fn invalidate_for(&self, time: Duration) -> impl Future<Output = Result<bool, Error>> {
+        self.prepared.invalidate(time)
     }
 
     /// Declares the cached value stale, as if its timeout were over: calls return it while one of them makes a new one, if the function

@@ -16,7 +16,7 @@ use super::{
     found::{Found, Miss, NotFresh, StandIn, Verdict, Want, read, read_fresh},
     function::{Function, Placement},
     making::{Asks, Making},
-    near_cache::{BackendWrite, NearCache, NearValue, Reading},
+    near_cache::{NearCache, NearValue, Reading},
     policy::{Codec, Policy},
     source::Source,
     spans::Standing,
@@ -31,11 +31,11 @@ use crate::{
         sync::interleave,
         timer::with_limit,
     },
-    codec::{Opened, Refused},
+    codec::{Facts, Opened, Refused},
     error::Blame,
     key::{Key, Lookup, PooledText},
     stats::Count,
-    store::{AnyTable, Freshness, Lifetime, Moments, RemovalCause},
+    store::{AnyTable, Freshness, Lifetime, Moments},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -177,56 +177,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             Join::Leader(leader) => Some(leader.going_on()),
             Join::Waiter(_) | Join::Reader => None,
         }
-    }
-
-    /// Removes the value, and keeps running bodies from storing theirs. Returns whether there was a value.
-    pub(crate) async fn invalidate(&self) -> Result<bool, Error> {
-        let _removal = self.engine.removals.begin(self.key.hash());
-        let removed = self.remove().await;
-        // A flight that looked before the removal may have found the old value, so no later caller joins it.
-        drop(self.engine.flights.fence(self.flight_key()));
-        removed
-    }
-
-    /// Declares the value stale: it may be returned until a new one is made, if the function's `stale` allows that. If not, and in a
-    /// backend, it is removed. Returns whether there was a value.
-    pub(crate) async fn invalidate_soft(&self) -> Result<bool, Error> {
-        if self.backend().is_some() {
-            return self.invalidate().await;
-        }
-        let _removal = self.engine.removals.begin(self.key.hash());
-        drop(self.engine.flights.fence(self.flight_key()));
-        interleave();
-        let expired = self.engine.store.expire(&self.function.table, &self.lookup());
-        drop(self.engine.flights.fence(self.flight_key()));
-        Ok(expired)
-    }
-
-    async fn remove(&self) -> Result<bool, Error> {
-        let fence = self.engine.flights.fence(self.flight_key());
-        interleave();
-        // A value still on its way to the backend must not arrive after the deletion.
-        self.engine.pass(fence).await;
-        self.forget().await
-    }
-
-    pub(super) async fn forget(&self) -> Result<bool, Error> {
-        match self.backend() {
-            Some(backend) => self.forget_in(backend, &self.text(backend), Duration::ZERO).await,
-            None => Ok(self.forget_in_memory()),
-        }
-    }
-
-    pub(super) fn forget_in_memory(&self) -> bool {
-        self.engine.store.remove(&self.function.table, &self.lookup(), RemovalCause::Invalidated)
-    }
-
-    /// Deletes from the backend first, and then from the near cache, which may have read the backend in between.
-    pub(super) async fn forget_in(&self, backend: &Guarded, text: &str, refuse: Duration) -> Result<bool, Error> {
-        let write = BackendWrite::begin(self.engine.near(), text);
-        let was_there = backend.invalidate(text, refuse).await;
-        let was_near = write.end();
-        was_there.map(|was_there| was_there || was_near)
     }
 
     /// Becomes the leader of this key's flight, or one of its waiters, or finds that memory has a value by now.
@@ -446,6 +396,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         miss
     }
 
+    /// The bytes of a value.
+    pub(super) fn seal(&self, codec: &Codec<V>, value: &V, text: &str, facts: &Facts<'_>) -> Result<Vec<u8>, Error> {
+        let seal = || (codec.seal)(value, self.function.type_info(), text, facts, &self.engine.envelope);
+        catching("the value's `Serialize`", seal)?
+    }
+
     /// The value in these bytes, unless its time is over.
     pub(super) fn open<'b>(
         &self,
@@ -541,7 +497,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.key.lookup()
     }
 
-    fn flight_key(&self) -> FlightKey<'_> {
+    pub(super) fn key(&self) -> &'a Key {
+        self.key
+    }
+
+    pub(super) fn flight_key(&self) -> FlightKey<'_> {
         FlightKey { function: self.function.table.id, key: self.lookup() }
     }
 

@@ -6,12 +6,14 @@
 pub(crate) mod attempts;
 pub(crate) mod background;
 pub(crate) mod body;
+pub(crate) mod by_key;
 pub(crate) mod call;
 pub(crate) mod claiming;
 pub(crate) mod description;
 pub(crate) mod flight;
 mod found;
 pub(crate) mod function;
+mod invalidating;
 mod keeper;
 pub(crate) mod looked;
 pub(crate) mod making;
@@ -29,6 +31,7 @@ use std::{sync::Arc, time::Duration};
 use self::{
     attempts::Attempts,
     background::Background,
+    by_key::ByKey,
     flight::{Fence, Flights, Memory},
     making::Leases,
     near_cache::{BackendWrite, NearCache},
@@ -50,6 +53,8 @@ pub(crate) struct Engine {
     pub(crate) flights: Flights,
     pub(crate) removals: Removals,
     pub(crate) attempts: Attempts,
+    /// The keys of which no value is stored at present.
+    pub(crate) refusals: ByKey<()>,
     pub(crate) background: Background,
     pub(crate) clock: Clock,
     pub(crate) envelope: EnvelopeOptions,

@@ -111,6 +111,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return Ok(());
         }
         let outcome = match self.decide(value, true) {
+            Ok(Some(_)) if self.is_refused() => Ok(StoreOutcome::Outdated),
             Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
             Ok(None) => Ok(StoreOutcome::Refused),
             Err(error) => Err(error),
@@ -207,10 +208,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             writer: Writer::here(),
         };
         spans.put_in(timeout, now, &mut facts);
-        let seal = || (codec.seal)(value, self.function.type_info(), &text, &facts, &self.engine.envelope);
-        let bytes = catching("the value's `Serialize`", seal)??;
+        let bytes = self.seal(codec, value, &text, &facts)?;
         self.engine.pass(leader.overtake()).await;
-        if !leader.begin_storing() {
+        if self.is_refused() || !leader.begin_storing() {
             return Ok(StoreOutcome::Outdated);
         }
         let write = BackendWrite::begin(self.engine.near(), &text);

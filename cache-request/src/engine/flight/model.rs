@@ -9,6 +9,7 @@
 
 mod circles;
 mod fences;
+mod fleet;
 mod flights;
 mod ramp;
 mod waiters;

@@ -223,7 +223,7 @@ impl Shelf {
     /// Removes what is stored for a target, with all its variants. Returns whether there was anything.
     pub(super) async fn invalidate(&self, key: &Key) -> Result<bool, Error> {
         match self.call(key) {
-            Some(call) => call.invalidate().await,
+            Some(call) => call.invalidate(Duration::ZERO).await,
             None => Ok(false),
         }
     }

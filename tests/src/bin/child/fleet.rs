@@ -92,7 +92,7 @@ pub(crate) fn main(arguments: &[&str]) {
     let truth = Truth::open(Path::new(directory));
     let cache = Cache::from_url(url).expect("a cache");
     let handle = cache.clone();
-    cache.install().expect("no other one is installed");
+    cache_request::install(cache).expect("no other one is installed");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     say("ready");

@@ -67,17 +67,22 @@ fn a_soft_invalidation_leaves_a_value_for_longer_than_its_stale_time() {
         BODIES.next()
     }
 
-    let (_, cache, clock) = caches().swap_remove(0);
-    scoped_sync(&cache, || {
-        // So that no body begins in the background.
-        cache.shutdown_sync();
-        assert_eq!(version(), 1);
-        assert!(version_cache().invalidate_soft().unwrap());
-        clock.advance(seconds(59));
-        assert_eq!(version(), 1);
-        clock.advance(seconds(1));
-        assert_eq!(version(), 2);
-    });
+    for (name, cache, clock) in caches() {
+        scoped_sync(&cache, || {
+            // So that no body begins in the background.
+            cache.shutdown_sync();
+            let first = version();
+            assert!(version_cache().invalidate_soft().unwrap(), "{name}");
+            assert!(version_cache().lookup().unwrap().is_stale, "{name}");
+            clock.advance(seconds(59));
+            assert_eq!(version(), first, "{name}");
+            // A second one does not prolong it.
+            assert!(version_cache().invalidate_soft().unwrap(), "{name}");
+            clock.advance(seconds(1));
+            assert_eq!(version(), first + 1, "{name}");
+            assert!(!version_cache().lookup().unwrap().is_stale, "{name}");
+        });
+    }
 }
 
 #[test]
@@ -86,16 +91,17 @@ fn a_soft_invalidation_leaves_what_may_stand_in() {
 
     #[cache_request(timeout = 10, stale_if_error = 60)]
     fn version() -> Result<u32, String> {
-        if BODIES.next() == 1 { Ok(1) } else { Err("down".into()) }
+        if BODIES.next() % 2 == 1 { Ok(1) } else { Err("down".into()) }
     }
 
-    let (_, cache, clock) = caches().swap_remove(0);
-    scoped_sync(&cache, || {
-        version().unwrap();
-        clock.advance(seconds(10));
-        version_cache().invalidate_soft().unwrap();
-        version().unwrap_err();
-    });
+    for (name, cache, clock) in caches() {
+        scoped_sync(&cache, || {
+            version().unwrap();
+            clock.advance(seconds(10));
+            version_cache().invalidate_soft().unwrap();
+            assert!(version().is_err(), "{name}");
+        });
+    }
 }
 
 /// The body takes its time before it fails.

@@ -447,3 +447,53 @@ fn a_lease_cost_a_further_round_trip() {
     assert_eq!(block_on(world.call(0)), Ok(2));
     assert_eq!(asked(), [2, 34, 2], "a miss after many hits");
 }
+
+/// Bodies of other processes from before are fenced, too.
+#[test]
+fn a_soft_invalidation_removed_the_value() {
+    ends(|| {
+        let world = World::new();
+        world.free.store(0, SeqCst);
+        let call = |process: usize| block_on(scoped(&world.caches[process], with_stale(&world)));
+        assert_eq!(call(0), Ok(1));
+        let handle = scoped_sync(&world.caches[1], || with_stale_cache(&world));
+        assert!(block_on(handle.invalidate_soft()).unwrap());
+        // This call replaces it, as it is the first one to find it stale.
+        let looked = scoped_sync(&world.caches[0], || with_stale_cache(&world));
+        assert!(block_on(looked.lookup()).unwrap().is_stale);
+        assert_eq!([call(0), call(1), call(0)], [Ok(2); 3]);
+        assert!(!block_on(looked.lookup()).unwrap().is_stale);
+    });
+}
+
+/// A replica of the database that the body reads lags behind.
+#[test]
+fn a_value_was_kept_while_values_are_refused() {
+    ends(|| {
+        let world = World::new();
+        world.free.store(0, SeqCst);
+        let in_memory = Cache::builder().clock(&world.clock).build().unwrap();
+        let caches = [&world.caches[0], &world.caches[1], &in_memory];
+        for (refuser, others) in [(0, &[0, 1][..]), (2, &[2])] {
+            let call = |process: usize| block_on(scoped(caches[process], f(&world))).unwrap();
+            let first = call(refuser);
+            assert_eq!(call(refuser), first);
+            let handle = scoped_sync(caches[refuser], || f_cache(&world));
+            assert!(block_on(handle.invalidate_for(Duration::from_secs(5))).unwrap());
+            // A shorter one does not end it.
+            assert!(!block_on(handle.invalidate()).unwrap());
+            assert!(!block_on(handle.invalidate_for(Duration::from_secs(1))).unwrap());
+            let began = world.began.get();
+            for (number, process) in others.iter().cycle().take(4).enumerate() {
+                assert_eq!(call(*process), began + 1 + number as u32, "kept by {process}");
+                block_on(handle.put(&Ok(100))).unwrap();
+            }
+            world.clock.advance(Duration::from_secs(4));
+            call(refuser);
+            assert_ne!(call(refuser), call(refuser));
+            world.clock.advance(Duration::from_secs(2));
+            let kept = call(refuser);
+            assert!(others.iter().all(|process| call(*process) == kept));
+        }
+    });
+}
