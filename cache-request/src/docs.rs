@@ -27,6 +27,7 @@ macro_rules! page {
         /// [`Faults`]: crate::Faults
         /// [faults]: crate::docs::faults
         /// [`FileBackend`]: ../../backend/struct.FileBackend.html
+        /// [fences]: crate::Backend::claim
         /// [freshness]: crate::docs::freshness
         /// [`Handle`]: crate::Handle
         /// [handlers]: crate::docs::handlers
@@ -62,6 +63,7 @@ macro_rules! page {
         /// [`testing.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/testing.rs
         /// [`tests/tests/pages`]: https://github.com/cache-request/cache-request/blob/main/tests/tests/pages/main.rs
         /// [the companion]: crate::docs::attribute#the-companion
+        /// [timeline]: https://raw.githubusercontent.com/cache-request/cache-request/main/cache-request/docs/timeline.svg
         /// [trust]: crate::docs::trust
         /// [when not]: crate#when-not-to-cache
         #[doc = include_str!(concat!("../docs/", stringify!($name), ".md"))]

@@ -48,6 +48,13 @@ fn quickstart() {
     assert!(held.starts_with("2 entries, "), "{held}");
 }
 
+/// The guide shows it.
+#[test]
+fn timeline() {
+    let shown = include_str!("../../../cache-request/docs/timeline.svg");
+    assert!(printed(env!("CARGO_BIN_EXE_timeline")) == shown, "write it anew, as the program's text says");
+}
+
 #[test]
 fn asynchronous() {
     prints(
