@@ -16,7 +16,7 @@ const KEYS_AT_ONCE: usize = 500;
 
 /// The most bytes of one pipeline.
 const BYTES_AT_ONCE: usize = 32 << 20;
-const COMMANDS_AT_ONCE: usize = 20_000;
+pub(super) const COMMANDS_AT_ONCE: usize = 20_000;
 
 pub(super) async fn get(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
     let live = match live(backend, keys.len()).await {
@@ -54,7 +54,7 @@ pub(super) async fn set(backend: &RedisBackend, items: &[Item<'_>]) -> Vec<Resul
         Err(failed) => return failed,
     };
     let mut outcomes = Vec::with_capacity(items.len());
-    for range in portions(items) {
+    for range in portions(items.iter()) {
         let items = &items[range];
         let mut pipeline = Pipeline::with_capacity(items.len());
         for item in items {
@@ -104,12 +104,12 @@ pub(super) async fn delete(backend: &RedisBackend, keys: &[&str]) -> Vec<Result<
 }
 
 /// The connection, or its error once for each of `count` operations.
-async fn live<T>(backend: &RedisBackend, count: usize) -> Result<Arc<Live>, Vec<Result<T, Error>>> {
+pub(super) async fn live<T>(backend: &RedisBackend, count: usize) -> Result<Arc<Live>, Vec<Result<T, Error>>> {
     backend.live().await.map_err(|error| (0..count).map(|_| Err(Error::backend(error.to_string()))).collect())
 }
 
 /// One answer for each command of a pipeline. If the pipeline fails, each command does.
-async fn all(
+pub(super) async fn all(
     backend: &RedisBackend,
     asked: impl Future<Output = RedisResult<Vec<Value>>>,
     count: usize,
@@ -125,10 +125,10 @@ async fn all(
 }
 
 /// Divides items into pipelines, each of which copies its items.
-fn portions(items: &[Item<'_>]) -> Vec<Range<usize>> {
-    let mut portions = Vec::new();
+pub(super) fn portions<'a>(items: impl ExactSizeIterator<Item = &'a Item<'a>>) -> Vec<Range<usize>> {
+    let (mut portions, count) = (Vec::new(), items.len());
     let (mut start, mut gathered) = (0, 0);
-    for (index, item) in items.iter().enumerate() {
+    for (index, item) in items.enumerate() {
         let bytes = item.key.len() + item.value.len();
         if index > start && (gathered + bytes > BYTES_AT_ONCE || index - start >= COMMANDS_AT_ONCE) {
             portions.push(start..index);
@@ -136,8 +136,8 @@ fn portions(items: &[Item<'_>]) -> Vec<Range<usize>> {
         }
         gathered += bytes;
     }
-    if start < items.len() {
-        portions.push(start..items.len());
+    if start < count {
+        portions.push(start..count);
     }
     portions
 }

@@ -11,6 +11,7 @@ use redis::{
 
 use super::{
     live::Live,
+    record,
     server::Connection,
     topology::{self, cluster_slots},
 };
@@ -22,29 +23,35 @@ const PAGE: usize = 1000;
 type Page = (u64, Vec<Vec<u8>>);
 
 pub(super) async fn clear(live: &Live, namespace: &str) -> RedisResult<()> {
-    let pattern = pattern(namespace);
+    let values = pattern(namespace);
+    let records = format!("{}{values}", record::PATTERN);
     // Even if no key is found: an abandoned write may still store one.
     live.wait_for_abandoned_writes().await?;
-    match live.connection.clone() {
-        Connection::One(_) => {
-            let mut cursor = 0;
-            loop {
-                let (next, keys) = Page::from_redis_value(live.ask(&scan(cursor, &pattern)).await?)?;
-                if !keys.is_empty() {
-                    live.change(cmd("UNLINK").arg(keys)).await?;
+    // Claims end first. What one of them has stored until then is found among the values.
+    for pattern in [records, values] {
+        match live.connection.clone() {
+            Connection::One(_) => clear_server(live, &pattern).await?,
+            Connection::Cluster(mut cluster) => {
+                for node in masters(live, &mut cluster).await? {
+                    clear_node(live, &mut cluster, node, &pattern).await?;
                 }
-                if next == 0 {
-                    return Ok(());
-                }
-                cursor = next;
             }
         }
-        Connection::Cluster(mut cluster) => {
-            for node in masters(live, &mut cluster).await? {
-                clear_node(live, &mut cluster, node, &pattern).await?;
-            }
-            Ok(())
+    }
+    Ok(())
+}
+
+async fn clear_server(live: &Live, pattern: &str) -> RedisResult<()> {
+    let mut cursor = 0;
+    loop {
+        let (next, keys) = Page::from_redis_value(live.ask(&scan(cursor, pattern)).await?)?;
+        if !keys.is_empty() {
+            live.change(cmd("UNLINK").arg(keys)).await?;
         }
+        if next == 0 {
+            return Ok(());
+        }
+        cursor = next;
     }
 }
 
@@ -89,7 +96,7 @@ fn scan(cursor: u64, pattern: &str) -> Cmd {
     command
 }
 
-/// The pattern that matches the keys of a namespace and no others.
+/// The pattern that matches the keys of the values of a namespace, and no others.
 fn pattern(namespace: &str) -> String {
     let mut pattern = String::with_capacity(namespace.len() + 2);
     for character in namespace.chars() {

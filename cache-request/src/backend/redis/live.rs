@@ -93,7 +93,7 @@ impl Live {
             return error.is_io_error() && error.to_string().starts_with("redis_cluster: Unable to");
         }
         // The sentinels have made this master a replica of the new one.
-        let replaced = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) && self.behind_sentinels;
+        let replaced = self.behind_sentinels && is_read_only(error);
         error.is_unrecoverable_error() || error.is_io_error() || replaced || ends_connection(error)
     }
 }
@@ -101,6 +101,12 @@ impl Live {
 /// Whether the server closes the connection with this error, because of the command and not of a fault of its own.
 fn ends_connection(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.starts_with("Protocol error"))
+}
+
+/// Whether the server is a replica. Before version 7, the error of a script quotes that of its command.
+fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        || error.detail().is_some_and(|detail| detail.contains("-READONLY "))
 }
 
 /// A write without an answer. To drop it is to abandon the write, which the server may still execute.
@@ -124,6 +130,30 @@ impl Drop for Write<'_> {
             let Live { connection, health, identity, shared, .. } = self.live;
             shared.abandoned_writes.note(connection, health, identity.as_ref());
             health.doubt();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::parse_redis_value;
+
+    #[test]
+    fn a_replica_is_told_by_a_command_and_by_a_script() {
+        for (answer, is_replica) in [
+            ("READONLY You can't write against a read only replica.", true),
+            ("READONLY You can't write against a read only replica. script: 2bab3b, on @user_script:12.", true),
+            (
+                "ERR Error running script (call to f_2bab3b): @user_script:12: @user_script: 12: \
+                 -READONLY You can't write against a read only replica.",
+                true,
+            ),
+            ("ERR Error running script (call to f_2bab3b): @user_script:12: WRONGTYPE Operation against a key", false),
+            ("OOM command not allowed when used memory > 'maxmemory'.", false),
+        ] {
+            let answer = parse_redis_value(format!("-{answer}\r\n").as_bytes()).unwrap();
+            let error = answer.extract_error().unwrap_err();
+            assert_eq!(super::is_read_only(&error), is_replica, "{error}");
         }
     }
 }

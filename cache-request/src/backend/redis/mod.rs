@@ -4,6 +4,8 @@
 //!
 //! - [`address`]: parses the address.
 //! - [`wire`]: keys, timeouts and answers as they are on the wire.
+//! - [`record`]: the key of the record of a claim.
+//! - [`scripts`]: scripts that the server runs.
 //! - [`health`]: what is known about one connection.
 //! - [`tls`]: encrypts connections.
 //! - [`answers`]: divides what a server sends into its answers.
@@ -21,6 +23,7 @@
 //! - [`clear`]: clears a namespace.
 //! - [`backend`]: the backend's connections, commands and errors.
 //! - [`batch`]: operations on many keys of one server.
+//! - [`fences`]: claims and fenced writes.
 //! - [`builder`]: builds a backend.
 //!
 //! This module has the operations. In a cluster, operations on many keys are one operation for each key, all at once: the client
@@ -35,6 +38,7 @@ mod blocking_connection;
 mod builder;
 mod clear;
 mod driver;
+mod fences;
 mod health;
 mod link;
 mod live;
@@ -42,6 +46,8 @@ mod masters;
 mod multiplexed;
 mod queue;
 mod readers;
+mod record;
+mod scripts;
 mod sentinels;
 mod server;
 mod tls;
@@ -56,7 +62,7 @@ use redis::{ErrorKind, Value};
 
 use self::wire::{Expiry, bytes, was_there};
 pub use self::{backend::RedisBackend, builder::RedisBackendBuilder};
-use super::{Backend, Changes, Item};
+use super::{Backend, Changes, Claim, Claimed, Fence, Item};
 use crate::Error;
 
 impl Backend for RedisBackend {
@@ -155,6 +161,36 @@ impl Backend for RedisBackend {
         })
     }
 
+    fn has_fences(&self) -> bool {
+        true
+    }
+
+    async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
+        fences::claim(self, key, claim).await
+    }
+
+    async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        fences::set(self, Item { key, value, timeout }, fence).await
+    }
+
+    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        fences::renew(self, key, fence, lease).await
+    }
+
+    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        fences::release(self, key, fence).await
+    }
+
+    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
+        fences::invalidate(self, key, refuse).await
+    }
+
     fn track(&self, changes: Changes) -> bool {
         tracking::track(self.server.clone(), format!("{}:", self.namespace), self.connect_limit, changes);
         true
@@ -171,11 +207,9 @@ impl Backend for RedisBackend {
         if !self.server.is_cluster() {
             return batch::set(self, items).await;
         }
-        let mut seen = HashSet::with_capacity(items.len());
-        if items.iter().all(|item| seen.insert(item.key)) {
+        if differ(items.iter().map(|item| item.key)) {
             return join_all(items.iter().map(|item| self.set(item.key, item.value, item.timeout))).await;
         }
-        // Items with one key must be set in order.
         let mut outcomes = Vec::with_capacity(items.len());
         for item in items {
             outcomes.push(self.set(item.key, item.value, item.timeout).await);
@@ -189,4 +223,38 @@ impl Backend for RedisBackend {
         }
         batch::delete(self, keys).await
     }
+
+    async fn claim_many(&self, keys: &[&str], claim: Claim) -> Vec<Result<Claimed, Error>> {
+        if !self.server.is_cluster() {
+            return fences::claim_many(self, keys, claim).await;
+        }
+        if differ(keys.iter().copied()) {
+            return join_all(keys.iter().map(|key| self.claim(key, claim))).await;
+        }
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for key in keys {
+            outcomes.push(self.claim(key, claim).await);
+        }
+        outcomes
+    }
+
+    async fn set_fenced_many(&self, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
+        if !self.server.is_cluster() {
+            return fences::set_many(self, items).await;
+        }
+        if differ(items.iter().map(|(item, _)| item.key)) {
+            return join_all(items.iter().map(|(item, fence)| fences::set(self, *item, *fence))).await;
+        }
+        let mut outcomes = Vec::with_capacity(items.len());
+        for (item, fence) in items {
+            outcomes.push(fences::set(self, *item, *fence).await);
+        }
+        outcomes
+    }
+}
+
+/// Whether no key is given twice. Operations on one key must be executed in order.
+fn differ<'a>(keys: impl ExactSizeIterator<Item = &'a str>) -> bool {
+    let mut seen = HashSet::with_capacity(keys.len());
+    keys.into_iter().all(|key| seen.insert(key))
 }

@@ -1,0 +1,3 @@
+-- KEYS: the value, the record of its claim. ARGV: the fence, the lease in milliseconds.
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[2], ARGV[2])
