@@ -5,6 +5,7 @@ mod blocking_reads;
 mod cluster;
 mod conformance;
 mod faults;
+mod fences;
 mod keys;
 mod login;
 mod lost_writes;
