@@ -30,10 +30,15 @@ use crate::{Error, base::runtime::PerRuntime};
 /// The key on the server is `<namespace>:<key>`. [`clear`](crate::Backend::clear) removes the keys of the namespace, by `SCAN` and
 /// `UNLINK`. Timeouts run by the server's clock, in milliseconds.
 ///
-/// An ACL user needs `GET`, `MGET`, `SET`, `PEXPIRE`, `PERSIST`, `EXISTS`, `UNLINK` and, to clear, `SCAN`, for the keys
-/// `<namespace>:*`. In a cluster it also needs `CLUSTER SLOTS`, and behind sentinels `ROLE`. `CLIENT INFO` and `CLIENT KILL` allow the
-/// backend to end a connection that it gave up, so that no abandoned write is executed after a later one. `CONFIG GET` allows it to
-/// learn the largest value that the server takes; a larger one would end the connection. A near cache
+/// A [claim](crate::Backend::claim) is a second key, `:{<namespace>:<key>}`, in the slot of the first one, or `::<namespace>:<key>…` if
+/// the key has a `}`. It holds the number of the fence and ends with the lease. A claim or a fenced write is one script, which the server
+/// runs in one step. A server that removes keys to free memory may remove claims as well, and refusals to store values: under the
+/// policy `volatile-ttl`, these first. While the slot of a key is moved to another node, the server may refuse scripts for it.
+///
+/// An ACL user needs `GET`, `MGET`, `SET`, `PEXPIRE`, `PTTL`, `PERSIST`, `EXISTS`, `UNLINK`, `EVALSHA`, `EVAL` and, to clear, `SCAN`, for
+/// the keys `<namespace>:*` and `:[{:]<namespace>:*`. In a cluster it also needs `CLUSTER SLOTS`, and behind sentinels `ROLE`. `CLIENT INFO`
+/// and `CLIENT KILL` allow the backend to end a connection that it gave up, so that no abandoned write is executed after a later one.
+/// `CONFIG GET` allows it to learn the largest value that the server takes; a larger one would end the connection. A near cache
 /// ([`near_timeout`](crate::CacheBuilder::near_timeout)) needs `CLIENT TRACKING`, in a cluster also `CLUSTER NODES`, and RESP3, which is
 /// Redis 6 or later.
 pub struct RedisBackend {

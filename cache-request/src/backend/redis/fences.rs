@@ -1,8 +1,9 @@
 //! Claims and fenced writes, each of which is one script and one round trip.
 //!
-//! A claim has a record beside the value (see `record`) with the number of its fence, for as long as its lease lasts. The server may execute
-//! what is sent here after its caller gave up: a value is stored only if its fence still stands then, and everything else costs a body at
-//! most. So none of it is an abandoned write (see `abandoned_writes`). What stores or removes a value waits for those of other operations.
+//! A claim has a record beside the value (see `record`) with the number of its fence, for as long as its lease lasts. The server may
+//! execute what is sent here after its caller gave up: a value is stored only if its fence still stands then, and everything else costs
+//! a body at most. So none of it is an abandoned write (see `abandoned_writes`). What stores or removes a value waits for those of
+//! other operations.
 
 use std::time::Duration;
 

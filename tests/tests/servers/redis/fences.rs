@@ -58,13 +58,13 @@ fn a_claim_and_a_fenced_value_are_one_command_each() {
         leased(&backend, "key", 2).await;
         count("evalsha 1, get 2, set 1");
         assert!(backend.set_fenced("key", b"value", Some(HOUR), Fence::new(2)).await.unwrap());
-        count("del 1, evalsha 1, get 1, set 1");
+        count("evalsha 1, get 1, set 1, unlink 1");
         assert_eq!(backend.claim("key", claim(ClaimKind::Missing, 3)).await.unwrap().right, Right::None);
         count("evalsha 1, get 1");
         assert!(!backend.set_fenced("key", b"value", Some(HOUR), Fence::new(2)).await.unwrap());
         count("evalsha 1, get 1");
         assert!(backend.invalidate("key", Duration::ZERO).await.unwrap());
-        count("del 1, evalsha 1, get 1, unlink 1");
+        count("evalsha 1, get 1, unlink 2");
     });
 }
 

@@ -32,7 +32,8 @@ fn a_key_of_another_type_never_healed_and_closed_the_backend_to_all_functions() 
             assert_eq!((square(number), block_on(cube(number))), (number.pow(2), number.pow(3)));
         }
         let stats = cache.stats();
-        assert_eq!((stats.faults(), stats.bodies()), (20, 20), "{stats}");
+        // The keys are claimed, so what is there counts as nothing.
+        assert_eq!((stats.faults(), stats.bodies()), (0, 20), "{stats}");
         let backend = stats.backend.unwrap();
         assert_eq!((backend.reads.state, backend.writes.state), (BreakerState::Closed, BreakerState::Closed));
         for number in 0..10 {

@@ -1,8 +1,10 @@
 //! Users, passwords and certificates.
 
+use std::time::Duration;
+
 use cache_request::{
     Cache, ErrorKind,
-    backend::{Backend, Connect, RedisBackend},
+    backend::{Backend, Claim, ClaimKind, Connect, Fence, RedisBackend, Right},
     cache_request, scoped_sync,
 };
 use cache_request_tests::{
@@ -25,8 +27,8 @@ fn with_user() -> Redis {
     let redis = Redis::start(&[]);
     #[rustfmt::skip]
     redis.ask::<()>(&[
-        "ACL", "SETUSER", "cache", "on", ">s@cr/t:1", "resetkeys", "~mine:*", "-@all", "+get", "+mget", "+set", "+pexpire",
-        "+persist", "+exists", "+unlink", "+scan", "+select",
+        "ACL", "SETUSER", "cache", "on", ">s@cr/t:1", "resetkeys", "~mine:*", "~:[{:]mine:*", "-@all", "+get", "+mget",
+        "+set", "+pexpire", "+persist", "+exists", "+unlink", "+scan", "+evalsha", "+eval", "+pttl", "+select",
     ]);
     redis.ask::<()>(&["ACL", "SETUSER", "default", "resetpass", ">default-s3cret"]);
     redis
@@ -42,8 +44,21 @@ fn a_user_of_few_rights_is_enough() {
         backend.set("key", b"value", None).await.unwrap();
         assert!(!backend.add("key", b"value", None).await.unwrap());
         assert!(backend.touch("key", None).await.unwrap());
-        assert!(backend.touch("key", Some(std::time::Duration::from_secs(9))).await.unwrap());
+        assert!(backend.touch("key", Some(Duration::from_secs(9))).await.unwrap());
         assert_eq!(backend.get_many(&["key"]).await[0].as_ref().unwrap().as_deref(), Some(&b"value"[..]));
+        let claim = Claim { kind: ClaimKind::Any, token: 1, lease: Duration::from_secs(9) };
+        let fence = Fence::new(1);
+        for key in ["key", "k{e}y", "k}"] {
+            assert_eq!(backend.claim(key, claim).await.unwrap().right, Right::Leased(fence));
+            assert!(matches!(backend.claim(key, claim).await.unwrap().right, Right::Held(..)));
+            assert!(backend.renew(key, fence, Duration::from_secs(9)).await.unwrap());
+            assert!(backend.set_fenced(key, b"value", Some(Duration::from_secs(9)), fence).await.unwrap());
+            backend.release(key, fence).await.unwrap();
+            backend.claim(key, claim).await.unwrap();
+            backend.release(key, fence).await.unwrap();
+            assert!(backend.invalidate(key, Duration::from_secs(9)).await.unwrap());
+            assert!(!backend.invalidate(key, Duration::from_secs(1)).await.unwrap());
+        }
         backend.clear().await.unwrap();
         assert_eq!(backend.get("key").await.unwrap(), None);
 

@@ -1,6 +1,7 @@
 //! A scripted server: it speaks as much RESP2 as the client needs, and answers each `GET` as the test says.
 
 use std::{
+    collections::HashMap,
     io::Write,
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError},
@@ -13,8 +14,8 @@ use redis::{FromRedisValue, Parser, io::tcp::socket2::SockRef};
 /// What the server does with a `GET`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reply {
-    /// It has no such key.
-    Nil,
+    /// It answers what is stored, if anything is.
+    Stored,
     /// It answers this.
     Bytes(&'static [u8]),
     /// It answers this and closes the connection, in one packet.
@@ -38,7 +39,15 @@ pub(super) enum Over {
 #[derive(Debug)]
 pub(super) struct Scripted {
     port: u16,
-    gets: Arc<Mutex<Vec<Over>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the clients have sent.
+#[derive(Debug, Default)]
+struct Seen {
+    gets: Vec<Over>,
+    /// What they have stored with a fence.
+    values: HashMap<String, Vec<u8>>,
 }
 
 impl Scripted {
@@ -46,15 +55,15 @@ impl Scripted {
     pub(super) fn start(reply: impl Fn(Over) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (reply, gets) = (Arc::new(reply), Arc::default());
-        let log = Arc::clone(&gets);
+        let (reply, seen) = (Arc::new(reply), Arc::default());
+        let log = Arc::clone(&seen);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (reply, gets) = (Arc::clone(&reply), Arc::clone(&log));
-                thread::spawn(move || serve(&client, &*reply, &gets));
+                let (reply, seen) = (Arc::clone(&reply), Arc::clone(&log));
+                thread::spawn(move || serve(&client, &*reply, &seen));
             }
         });
-        Self { port, gets }
+        Self { port, seen }
     }
 
     pub(super) fn url(&self, options: &str) -> String {
@@ -63,7 +72,7 @@ impl Scripted {
 
     /// All received `GET`s, in order.
     pub(super) fn gets(&self) -> Vec<Over> {
-        self.gets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).gets.clone()
     }
 
     /// How many `GET`s came over such a connection.
@@ -72,12 +81,17 @@ impl Scripted {
     }
 }
 
-fn serve(mut client: &TcpStream, reply: &impl Fn(Over) -> Reply, gets: &Mutex<Vec<Over>>) -> Option<()> {
+fn serve(mut client: &TcpStream, reply: &impl Fn(Over) -> Reply, seen: &Mutex<Seen>) -> Option<()> {
     let (mut parser, mut over) = (Parser::new(), Over::Blocking);
     client.set_nodelay(true).ok()?;
     loop {
         let command = Vec::<Vec<u8>>::from_redis_value(parser.parse_value(client).ok()?).ok()?;
         let words: Vec<_> = command.iter().map(|word| str::from_utf8(word).unwrap_or_default()).collect();
+        let stored = |key| match seen.lock().unwrap_or_else(PoisonError::into_inner).values.get(key) {
+            Some(value) => [format!("${}\r\n", value.len()).as_bytes(), value, b"\r\n"].concat(),
+            None => b"$-1\r\n".to_vec(),
+        };
+        let found;
         let answer: &[u8] = match words[..] {
             ["CLIENT", "SETINFO", ..] | ["SET", ..] => b"+OK\r\n",
             // The library's first commands over a shared connection.
@@ -87,10 +101,27 @@ fn serve(mut client: &TcpStream, reply: &impl Fn(Over) -> Reply, gets: &Mutex<Ve
             }
             ["PING"] => b"+PONG\r\n",
             ["UNLINK", ..] => b":0\r\n",
-            ["GET", _] => {
-                gets.lock().unwrap_or_else(PoisonError::into_inner).push(over);
+            // A claim, which always gets the lease.
+            ["EVALSHA", _, "2", key, _, kind @ ("missing" | "any" | "anew"), ..] => {
+                let value = stored(key);
+                let is_alone = kind == "missing" && value != b"$-1\r\n";
+                found = if is_alone { value } else { [b"*1\r\n", &*value].concat() };
+                &found
+            }
+            ["EVALSHA", _, "2", key, _, _fence, _, _timeout] => {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.values.insert(key.to_owned(), command[6].clone());
+                b":1\r\n"
+            }
+            // A claim is given back, or renewed.
+            ["EVALSHA", ..] => b":1\r\n",
+            ["GET", key] => {
+                seen.lock().unwrap_or_else(PoisonError::into_inner).gets.push(over);
                 match reply(over) {
-                    Reply::Nil => b"$-1\r\n",
+                    Reply::Stored => {
+                        found = stored(key);
+                        &found
+                    }
                     Reply::Bytes(bytes) => bytes,
                     Reply::BytesAndClose(bytes) => {
                         SockRef::from(client).set_tcp_cork(true).ok()?;

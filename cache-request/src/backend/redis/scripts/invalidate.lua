@@ -5,6 +5,6 @@ if redis.call('GET', KEYS[2]) == 'refused' then left = redis.call('PTTL', KEYS[2
 if tonumber(ARGV[1]) > math.max(left, 0) then
   redis.call('SET', KEYS[2], 'refused', 'PX', ARGV[1])
 elseif left < 0 then
-  redis.call('DEL', KEYS[2])
+  redis.call('UNLINK', KEYS[2])
 end
 return gone

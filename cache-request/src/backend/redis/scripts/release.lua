@@ -1,3 +1,3 @@
 -- KEYS: the value, the record of its claim. ARGV: the fence.
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[2])
+return redis.call('UNLINK', KEYS[2])

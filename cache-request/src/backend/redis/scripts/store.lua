@@ -7,9 +7,8 @@ if ARGV[3] == '' then
 else
   stored = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
-redis.call('DEL', KEYS[2])
 if stored.err then
-  redis.call('UNLINK', KEYS[1])
+  redis.call('UNLINK', KEYS[1], KEYS[2])
   return stored
 end
-return 1
+return redis.call('UNLINK', KEYS[2])
