@@ -36,12 +36,12 @@ impl Session<'_> {
     /// The claims with these fences, each with its key on one server. Those under keys are not looked at: the command itself tells whether it
     /// still stands. `None` for those that do not stand.
     pub(super) async fn held(&self, server: usize, claims: &[(&str, Fence)]) -> Vec<Result<Option<Held>, Failure>> {
-        let whereabouts = |fence| Whereabouts::of(fence, self.generation);
-        let beside = claims.iter().filter(|(_, fence)| matches!(whereabouts(*fence), Whereabouts::Beside));
+        let beside =
+            claims.iter().filter(|(stored, fence)| matches!(Whereabouts::of(*fence, stored), Whereabouts::Beside));
         let looks: Vec<Op> = beside.map(|(stored, _)| Record::get(&self.record_key(stored)).into()).collect();
         let looked = if looks.is_empty() { Vec::new() } else { self.exchange(server, looks).await };
         let mut looked = looked.into_iter();
-        let held = claims.iter().map(|(stored, fence)| match whereabouts(*fence) {
+        let held = claims.iter().map(|(stored, fence)| match Whereabouts::of(*fence, stored) {
             Whereabouts::Nowhere => Ok(None),
             Whereabouts::Under(cas) => Ok(Some(Held { cas, record: None })),
             Whereabouts::Beside => {
@@ -72,7 +72,7 @@ impl Session<'_> {
                 MutationStatus::CasMismatch if held.record.is_none() => {
                     // It may have been renewed.
                     let get = Get::new(&place.stored).meta(Meta::NONE.ttl().cas());
-                    match Standing::of(self.look(place, get).await?, self.generation) {
+                    match Standing::of(self.look(place, get).await?, &place.stored) {
                         Standing::Claim { fence: found, cas, .. } if found == fence => held.cas = cas,
                         _ => return Ok(false),
                     }
@@ -114,7 +114,7 @@ impl Session<'_> {
     }
 
     pub(super) async fn renew(&self, place: &Place, fence: Fence, lease: Duration) -> Result<bool, Failure> {
-        if !matches!(Whereabouts::of(fence, self.generation), Whereabouts::Beside) {
+        if !matches!(Whereabouts::of(fence, &place.stored), Whereabouts::Beside) {
             let renewed = |cas| record::replace(cas, record::renewed(&place.stored, fence, lease)).into();
             return self.with_claim(place, fence, renewed).await;
         }
@@ -133,7 +133,7 @@ impl Session<'_> {
     }
 
     pub(super) async fn release(&self, place: &Place, fence: Fence) -> Result<(), Failure> {
-        if !matches!(Whereabouts::of(fence, self.generation), Whereabouts::Beside) {
+        if !matches!(Whereabouts::of(fence, &place.stored), Whereabouts::Beside) {
             return self.with_claim(place, fence, |cas| record::remove(&place.stored, cas).into()).await.map(drop);
         }
         let Some(Held { record: Some((key, cas)), .. }) = self.held_one(place, fence).await? else { return Ok(()) };
@@ -146,7 +146,7 @@ impl Session<'_> {
         let refusal = || record::refusal(&place.stored, refuse);
         for _ in 0..ATTEMPTS {
             let get = Get::new(&place.stored).meta(Meta::NONE.ttl().cas().size()).without_value();
-            let (there, was_there) = match Standing::of(self.look(place, get).await?, self.generation) {
+            let (there, was_there) = match Standing::of(self.look(place, get).await?, &place.stored) {
                 Standing::Missing => (None, false),
                 // It stays, if it is the longer one.
                 Standing::Refusal { seconds, .. } if refuse.is_zero() || seconds >= record::seconds(refuse) => {

@@ -82,7 +82,7 @@ impl Session<'_> {
         if claim.kind == ClaimKind::Missing {
             let get = claims.look(0);
             let found = get_batch::get(&self.store.fleet, &self.link, place.server, get).await?;
-            claims.keys[0].step = claims.looked(found, None);
+            claims.keys[0].step = claims.looked(0, found, None);
         }
         claims.run().await.pop().ok_or_else(Failure::unexpected_answer)?
     }
@@ -184,14 +184,14 @@ impl<'s> Claims<'s> {
                 }
                 let found = got(answer()?)?;
                 let record = if self.claim.kind == ClaimKind::Any { Record::of(&got(answer()?)?) } else { None };
-                self.looked(found, record)
+                self.looked(number, found, record)
             }
         })
     }
 
-    fn looked(&self, found: GetResult, record: Option<Record>) -> Step {
+    fn looked(&self, number: usize, found: GetResult, record: Option<Record>) -> Step {
         let won = found.won_lease();
-        match Standing::of(found, self.session.generation) {
+        match Standing::of(found, &self.keys[number].stored) {
             // The server has no memory for the item that it would have made.
             Standing::Missing => Step::Done(Err(Failure::Refused("out of memory".to_owned()))),
             Standing::Claim { fence, .. } if won => Step::done(None, Right::Leased(fence)),

@@ -30,10 +30,10 @@ const HAS_RECORD: u64 = 1 << 63;
 const NUMBER_BITS: u32 = 48;
 const NUMBER: u64 = (1 << NUMBER_BITS) - 1;
 
-/// The fence of the claim under a key whose item has, or first had, this CAS number. The bits of the generation keep a claim out that was made
-/// before `clear`, also if the server has begun its numbers again.
-pub(super) fn fence_under(generation: u64, cas: u64) -> Fence {
-    Fence::new(xxh3_64(&generation.to_le_bytes()) >> (NUMBER_BITS + 1) << NUMBER_BITS | cas & NUMBER)
+/// The fence of the claim under a key whose item has, or first had, this CAS number. The other bits are of the key, which contains the
+/// generation: another server may give the same number to another key, and a server that restarts begins its numbers again.
+pub(super) fn fence_under(stored: &str, cas: u64) -> Fence {
+    Fence::new(xxh3_64(stored.as_bytes()) >> (NUMBER_BITS + 1) << NUMBER_BITS | cas & NUMBER)
 }
 
 /// A new fence for a claim that has a record.
@@ -47,16 +47,16 @@ pub(super) enum Whereabouts {
     Under(u64),
     /// In a record.
     Beside,
-    /// Nowhere, as it was made in another generation.
+    /// Nowhere: it is of another key, or of another generation.
     Nowhere,
 }
 
 impl Whereabouts {
-    pub(super) fn of(fence: Fence, generation: u64) -> Self {
+    pub(super) fn of(fence: Fence, stored: &str) -> Self {
         let cas = fence.get() & NUMBER;
         if fence.get() & HAS_RECORD != 0 {
             Self::Beside
-        } else if fence == fence_under(generation, cas) {
+        } else if fence == fence_under(stored, cas) {
             Self::Under(cas)
         } else {
             Self::Nowhere
@@ -133,11 +133,11 @@ pub(super) enum Standing {
 
 impl Standing {
     /// What was found. The get must ask for the number and the time left, and for the size if not for the value.
-    pub(super) fn of(found: GetResult, generation: u64) -> Self {
+    pub(super) fn of(found: GetResult, stored: &str) -> Self {
         let Some(cas) = found.item.cas else { return Self::Missing };
         let seconds = seconds_left(&found);
         if found.lease_state != LeaseState::None {
-            return Self::Claim { fence: fence_under(generation, cas), cas, seconds };
+            return Self::Claim { fence: fence_under(stored, cas), cas, seconds };
         }
         if expiry::is_there(&found) {
             return Self::Value { cas, found };
@@ -204,14 +204,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fence_of_another_generation_is_nowhere() {
-        let (one, other) = (1_795_000_000_999_000_000, 1_795_000_000_999_000_001);
-        let fence = fence_under(one, 7);
-        assert!(matches!(Whereabouts::of(fence, one), Whereabouts::Under(7)));
-        assert!(matches!(Whereabouts::of(fence, other), Whereabouts::Nowhere));
-        assert_ne!(fence, fence_under(one, 8));
+    fn a_fence_of_another_key_or_generation_is_nowhere() {
+        let fence = fence_under("n:65b9:key", 7);
+        assert!(matches!(Whereabouts::of(fence, "n:65b9:key"), Whereabouts::Under(7)));
+        for other in ["n:65b9:kez", "n:65ba:key"] {
+            assert!(matches!(Whereabouts::of(fence, other), Whereabouts::Nowhere), "{other}");
+        }
+        assert_ne!(fence, fence_under("n:65b9:key", 8));
         for random in [0, 7, u64::MAX] {
-            assert!(matches!(Whereabouts::of(fence_beside(random), one), Whereabouts::Beside));
+            assert!(matches!(Whereabouts::of(fence_beside(random), "n:65b9:key"), Whereabouts::Beside));
         }
     }
 

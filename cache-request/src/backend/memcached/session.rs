@@ -80,7 +80,7 @@ impl Store {
 pub(super) struct Session<'a> {
     pub(super) store: &'a Store,
     pub(super) link: Arc<Link>,
-    pub(super) generation: u64,
+    generation: u64,
 }
 
 impl<'a> Session<'a> {
