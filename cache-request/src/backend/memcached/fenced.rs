@@ -127,8 +127,7 @@ impl Session<'_> {
         let (Some(record), Some(value)) = (record.as_get(), value.as_get()) else {
             return Err(Failure::unexpected_answer());
         };
-        let stands =
-            |record: Record| record.fence == fence && value.item.cas.is_some_and(|value| record.stands_for(value));
+        let stands = |record: Record| record.fence == fence && value.item.cas == Some(record.value);
         Ok(Record::of(record).is_some_and(stands))
     }
 

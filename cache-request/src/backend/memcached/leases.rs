@@ -2,8 +2,8 @@
 //!
 //! A claim takes one round trip if the key is missing or claimed, or if there is a value and nothing is claimed then. It takes two if something
 //! that has ended has to be removed first, and to claim a key whose value stays: the second one adds the record, so one of several callers is
-//! the first. A claim anew of such a key takes three. It ends the older claim by a record of its own, and gives the value another number, as the older
-//! claim's value may be on its way. Then the record names that number.
+//! the first. A claim anew of such a key takes three: the second one gives the value another number, as the older claim's value may be on its
+//! way, and so ends all claims that name the older number.
 
 use std::mem;
 
@@ -14,7 +14,7 @@ use super::{
     failure::{Failure, Outcome},
     get_batch,
     head::{Body, Head},
-    record::{self, NO_VALUE, Record, Standing},
+    record::{self, Record, Standing},
     session::{ATTEMPTS, Place, Session},
 };
 use crate::{
@@ -52,12 +52,6 @@ enum Step {
     Overtake {
         value: Vec<u8>,
         cas: u64,
-    },
-    /// To let the record with this number name the value's new number.
-    Name {
-        value: Vec<u8>,
-        cas: u64,
-        record: u64,
     },
     Done(Result<Claimed, Failure>),
 }
@@ -149,9 +143,8 @@ impl<'s> Claims<'s> {
                 // To append nothing changes the number alone.
                 let append = Set::new(stored, b"").append().return_cas();
                 let append = if *cas == NO_CAS { append } else { append.compare_cas(*cas) };
-                vec![record_of(NO_VALUE).into(), append.into()]
+                vec![append.into(), Record::get(&record()).into()]
             }
-            Step::Name { cas, record, .. } => vec![record::replace(*record, record_of(*cas)).into()],
             Step::Read { .. } | Step::Done(_) => Vec::new(),
         }
     }
@@ -162,21 +155,18 @@ impl<'s> Claims<'s> {
         let mut answers = answers.into_iter();
         let mut answer = || answers.next().unwrap_or_else(|| Err(Failure::unexpected_answer()));
         Ok(match step {
-            Step::Record { value, .. } | Step::Name { value, .. } => match written(answer()?)? {
+            Step::Record { value, .. } => match written(answer()?)? {
                 (MutationStatus::Applied, _) => Step::done(Some(value), leased),
                 _ => Step::Look,
             },
-            Step::Overtake { value, cas } => {
-                let (record, appended) = (written(answer()?)?, written(answer()?)?);
-                match (record, appended) {
-                    ((MutationStatus::Applied, Some(record)), (MutationStatus::Applied, Some(cas))) => {
-                        Step::Name { value, cas, record }
-                    }
-                    // It is gone, or the server has moved it where it cannot be appended to.
-                    (_, (MutationStatus::NotFound, _)) => Step::Free(cas),
-                    _ => Step::Look,
+            Step::Overtake { value, cas } => match (written(answer()?)?, got(answer()?)?) {
+                ((MutationStatus::Applied, Some(cas)), record) => {
+                    Step::Record { value, cas, older: Record::of(&record).map(|record| record.cas) }
                 }
-            }
+                // It is gone, or the server has moved it where it cannot be appended to.
+                ((MutationStatus::NotFound, _), _) => Step::Free(cas),
+                _ => Step::Look,
+            },
             step => {
                 if let Step::Free(_) = step {
                     // Whatever it tells, the look tells what is there.
@@ -236,7 +226,7 @@ fn read(kind: ClaimKind, value: Vec<u8>, cas: u64, record: Option<Record>) -> St
     match (kind, record) {
         (ClaimKind::Missing, _) => Step::done(Some(value), Right::None),
         (ClaimKind::Anew, _) => Step::Overtake { value, cas },
-        (ClaimKind::Any, Some(record)) if record.stands_for(cas) => {
+        (ClaimKind::Any, Some(record)) if record.value == cas => {
             Step::done(Some(value), Right::Held(record.fence, record::left(record.seconds)))
         }
         (ClaimKind::Any, record) => Step::Record { value, cas, older: record.map(|record| record.cas) },

@@ -164,9 +164,6 @@ pub(super) struct Record {
     pub(super) seconds: u32,
 }
 
-/// The number of no value: that of the value is not known yet.
-pub(super) const NO_VALUE: u64 = u64::MAX;
-
 impl Record {
     /// Its key. Keys of values contain a colon, and those of chunks end in a digit.
     pub(super) fn key(namespace: &str, stored: &str) -> String {
@@ -191,11 +188,6 @@ impl Record {
     pub(super) fn set(key: &str, fence: Fence, value: u64, lease: Duration) -> Set {
         let bytes = [fence.get().to_le_bytes(), value.to_le_bytes()].concat();
         Set::new(key, bytes).ttl_raw(seconds(lease)).return_cas()
-    }
-
-    /// Whether it stands beside the value with this number. One whose value is not known yet does so.
-    pub(super) fn stands_for(&self, value: u64) -> bool {
-        self.value == value || self.value == NO_VALUE
     }
 }
 

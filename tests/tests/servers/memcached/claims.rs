@@ -275,7 +275,7 @@ fn a_lost_server_took_the_claims_of_other_servers_along() {
     block_on(async {
         let before = backend.claim_many(&keys, claim(ClaimKind::Missing)).await;
         let fences: Vec<Fence> = before.iter().map(|claimed| leased(claimed.as_ref().unwrap())).collect();
-        let is_lost = |key: &str| fleet[0].look(&stored(&fleet[0], key)).hit();
+        let is_lost = |key: &str| fleet[0].look(&stored(&fleet[0], key)).item.cas.is_some();
         let lost: Vec<bool> = keys.iter().map(|key| is_lost(key)).collect();
         assert!(lost.contains(&true) && lost.contains(&false));
         fleet[0].server.kill();
