@@ -233,6 +233,21 @@ fn a_late_fenced_write_does_not_undo_an_invalidation() {
     a_large_one_is_always_late(Write::SetFenced, Some(LARGE), invalidate, None);
 }
 
+/// It has looked at its record before the claim anew took that, and the value is still the same.
+#[test]
+fn a_late_fenced_write_is_not_stored_after_a_claim_anew() {
+    let anew = &async |backend: &MemcachedBackend| {
+        let claim = Claim { kind: ClaimKind::Anew, token: 4712, lease: Duration::from_secs(60) };
+        let claimed = backend.claim("key", claim).await.unwrap();
+        assert!(matches!(claimed.right, Right::Leased(_)), "{claimed:?}");
+    };
+    for write in [Write::SetFenced, Write::SetFencedMany] {
+        for older in [None, Some(&b"older"[..])] {
+            always_late(write, older, anew, older);
+        }
+    }
+}
+
 /// Neither the head nor a chunk of it that comes late is a value.
 #[test]
 fn a_late_head_does_not_undo_a_deletion() {
