@@ -1,6 +1,7 @@
 //! memcached: the whole suite, and what is peculiar to it.
 
 mod causes;
+mod claims;
 mod clocks;
 mod conformance;
 mod faults;

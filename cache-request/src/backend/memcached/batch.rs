@@ -11,10 +11,15 @@ use super::{
     claim::Claim,
     expiry::Expiry,
     failure::{Failure, Outcome, copy_of},
+    fenced,
     head::{Body, Head},
+    record,
     session::{Session, removal, was_removed},
 };
-use crate::{Error, backend::Item};
+use crate::{
+    Error,
+    backend::{self, Claimed, Fence, Item},
+};
 
 /// The most bytes of a round of gets. The client sends the whole round before it reads, so requests and answers must fit into the
 /// buffers of the connection: else client and server would wait for each other to read.
@@ -28,6 +33,9 @@ const ALONE_BYTES: usize = 256 << 10;
 
 /// The bytes that a command adds to its key and value.
 const COMMAND_BYTES: usize = 40;
+
+/// The bytes of the longest key of a record.
+const RECORD_KEY_BYTES: usize = 140;
 
 pub(super) async fn get(backend: &MemcachedBackend, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
     let session = match backend.session().await {
@@ -57,6 +65,30 @@ pub(super) async fn set(backend: &MemcachedBackend, items: &[Item<'_>]) -> Vec<R
     let parts = Part::divide(&session, items.iter().map(|item| item.key));
     let answers = join_all(parts.iter().map(|part| part.set(&session, items))).await;
     gather(&session, items.iter().map(|item| item.key), &parts, answers)
+}
+
+pub(super) async fn claim(
+    backend: &MemcachedBackend,
+    keys: &[&str],
+    claim: backend::Claim,
+) -> Vec<Result<Claimed, Error>> {
+    let session = match backend.session().await {
+        Ok(session) => session,
+        Err(error) => return keys.iter().map(|_| Err(copy_of(&error))).collect(),
+    };
+    let parts = Part::divide(&session, keys.iter().copied());
+    let answers = join_all(parts.iter().map(|part| part.claim(&session, keys, claim))).await;
+    gather(&session, keys.iter().copied(), &parts, answers)
+}
+
+pub(super) async fn set_fenced(backend: &MemcachedBackend, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
+    let session = match backend.session().await {
+        Ok(session) => session,
+        Err(error) => return items.iter().map(|_| Err(copy_of(&error))).collect(),
+    };
+    let parts = Part::divide(&session, items.iter().map(|(item, _)| item.key));
+    let answers = join_all(parts.iter().map(|part| part.set_fenced(&session, items))).await;
+    gather(&session, items.iter().map(|(item, _)| item.key), &parts, answers)
 }
 
 /// The part of a batch that one server has.
@@ -122,6 +154,33 @@ impl Part {
                 outcomes.push(session.set(*item, body.clone()).await);
             } else {
                 outcomes.extend(set_round(session, self.server, round).await);
+            }
+        }
+        outcomes
+    }
+
+    async fn claim(&self, session: &Session<'_>, keys: &[&str], claim: backend::Claim) -> Vec<Result<Claimed, Error>> {
+        let stored = self.stored(session, keys);
+        let mut outcomes = Vec::with_capacity(stored.len());
+        for stored in rounds(&stored, ROUND_BYTES, |stored| 2 * stored.len() + RECORD_KEY_BYTES + 2 * COMMAND_BYTES) {
+            outcomes.extend(session.claim_keys(self.server, stored, claim).await);
+        }
+        outcomes.into_iter().map(|outcome| outcome.map_err(Failure::error)).collect()
+    }
+
+    async fn set_fenced(&self, session: &Session<'_>, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
+        let writes = self.spread(session, self.positions.iter().map(|position| items[*position].0)).await;
+        let fences = self.positions.iter().map(|position| items[*position].1);
+        let writes: Vec<_> = writes.into_iter().zip(fences).collect();
+        let mut outcomes = Vec::with_capacity(writes.len());
+        let bytes = |(Write { item, body }, _): &(Write<'_>, Fence)| {
+            item.key.len() + RECORD_KEY_BYTES + body.as_ref().map_or(0, Body::len) + 2 * COMMAND_BYTES
+        };
+        for round in rounds(&writes, WRITE_ROUND_BYTES, bytes) {
+            if let [(Write { item, body }, fence)] = round {
+                outcomes.push(session.set_fenced(*item, *fence, body.clone()).await);
+            } else {
+                outcomes.extend(set_fenced_round(session, self.server, round).await);
             }
         }
         outcomes
@@ -196,6 +255,15 @@ enum Plan {
     Failed(Error),
 }
 
+/// How one item of a round is set if its claim stands.
+enum FencedPlan {
+    /// By the first of so many operations.
+    InRound(usize),
+    /// By itself after the round.
+    Alone,
+    Done(Result<bool, Error>),
+}
+
 /// Sets some items in two round trips.
 async fn set_round(session: &Session<'_>, server: usize, writes: &[Write<'_>]) -> Vec<Result<(), Error>> {
     let stored: Vec<_> = writes.iter().map(|write| session.stored(write.item.key)).collect();
@@ -241,6 +309,54 @@ async fn set_round(session: &Session<'_>, server: usize, writes: &[Write<'_>]) -
             None | Some(Ok(Some(MutationStatus::CasMismatch))) => session.set(*item, body.clone()).await,
             Some(Err(failure)) => Err(Failure::error(failure)),
             Some(Ok(_)) => Err(Failure::unexpected_answer().error()),
+        });
+    }
+    outcomes
+}
+
+/// Sets some items whose claims stand, in one round trip, or in two if some of them have records.
+async fn set_fenced_round(
+    session: &Session<'_>,
+    server: usize,
+    writes: &[(Write<'_>, Fence)],
+) -> Vec<Result<bool, Error>> {
+    let stored: Vec<_> = writes.iter().map(|(write, _)| session.stored(write.item.key)).collect();
+    let claims: Vec<_> = stored.iter().zip(writes).map(|(stored, (_, fence))| (stored.as_str(), *fence)).collect();
+    let held = session.held(server, &claims).await;
+    let (mut operations, mut plans) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
+    for ((held, (Write { item, body }, _)), stored) in held.into_iter().zip(writes).zip(&stored) {
+        plans.push(match (held, Expiry::of(item.timeout), body) {
+            (Err(failure), ..) => FencedPlan::Done(Err(failure.error())),
+            (Ok(None), ..) => FencedPlan::Done(Ok(false)),
+            (Ok(Some(held)), Some(expiry), Some(body)) if session.store.too_large(item.value).is_none() => {
+                let own = held.operations(|cas| record::replace(cas, body.set(expiry, stored)).into());
+                let count = own.len();
+                operations.extend(own);
+                FencedPlan::InRound(count)
+            }
+            _ => FencedPlan::Alone,
+        });
+    }
+    let mut answers = session.exchange(server, operations).await.into_iter();
+    let mut outcomes = Vec::with_capacity(writes.len());
+    let mut was_refused = false;
+    for ((Write { item, body }, fence), plan) in writes.iter().zip(plans) {
+        let answer = match plan {
+            FencedPlan::Done(outcome) => {
+                outcomes.push(outcome);
+                continue;
+            }
+            FencedPlan::Alone => None,
+            FencedPlan::InRound(count) => answers.by_ref().take(count).collect::<Vec<_>>().into_iter().next(),
+        };
+        // A refused value ends the connection, and the later operations of the round have no answers.
+        was_refused |= matches!(&answer, Some(Err(failure)) if failure.is_refusal());
+        outcomes.push(match answer.filter(|_| !was_refused).map(fenced::status) {
+            Some(Ok(MutationStatus::Applied)) => Ok(true),
+            Some(Ok(MutationStatus::NotFound)) => Ok(false),
+            // It may have been renewed.
+            None | Some(Ok(_)) => session.set_fenced(*item, *fence, body.clone()).await,
+            Some(Err(failure)) => Err(failure.error()),
         });
     }
     outcomes

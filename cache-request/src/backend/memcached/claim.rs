@@ -27,7 +27,7 @@ pub(super) struct Claim {
 }
 
 /// The number of every item on a server without CAS.
-const NO_CAS: u64 = 0;
+pub(super) const NO_CAS: u64 = 0;
 
 impl Claim {
     /// The operations of the first round trip. Their outcomes are for [`of`](Self::of).

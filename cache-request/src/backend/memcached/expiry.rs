@@ -12,12 +12,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use memcache::exp::{GetResult, Set};
+use memcache::exp::{GetResult, LeaseState, Set};
 
 use crate::base::clock::unix_millis;
 
 /// The longest time that the server takes as seconds from now. A larger number would be a date, by the writer's clock.
-const LONGEST_SECONDS: u64 = 30 * 24 * 60 * 60;
+pub(super) const LONGEST_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// The time that the server has left for an item without timeout.
 const FOR_EVER: i64 = -1;
@@ -99,13 +99,26 @@ impl Expiry {
 
 /// Writes an empty item that has ended, which every reader takes for a miss.
 pub(super) fn ended(stored: &str) -> Set {
-    Set::new(stored, b"").client_flags(ENDED).ttl_raw(ENDED_SECONDS)
+    mark(stored, b"", ENDED_SECONDS)
+}
+
+/// Writes an item that counts as ended, and that the server keeps for so many seconds.
+pub(super) fn mark(stored: &str, content: &[u8], seconds: u32) -> Set {
+    Set::new(stored, content).client_flags(ENDED).ttl_raw(seconds)
+}
+
+/// Whether such an item was found.
+pub(super) fn is_mark(found: &GetResult) -> bool {
+    found.hit() && found.client_flags == Some(ENDED)
 }
 
 /// Whether an item was found that has not ended. The get must ask for the time left.
 pub(super) fn is_there(found: &GetResult) -> bool {
     let ends = (found.client_flags, found.item.ttl);
-    found.hit() && matches!(ends, (Some(flags), Some(left)) if !is_over(flags, left, unix_millis(SystemTime::now())))
+    // Whatever the server has given to one caller alone is a claim. See `record`.
+    found.hit()
+        && found.lease_state == LeaseState::None
+        && matches!(ends, (Some(flags), Some(left)) if !is_over(flags, left, unix_millis(SystemTime::now())))
 }
 
 /// Whether an item that was found is the head of a value in chunks.

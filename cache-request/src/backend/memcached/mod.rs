@@ -6,6 +6,7 @@
 //! - [`failure`]: why an operation failed.
 //! - [`expiry`]: timeouts to the millisecond, on servers that count seconds.
 //! - [`claim`]: writes that the server executes in time or not at all.
+//! - [`record`]: what stands for claims and refusals, and their fences.
 //! - [`get_queue`]: the gets that wait for one server.
 //! - [`link`]: the connections of one runtime.
 //! - [`fleet`]: which server has a key, and which servers answer.
@@ -14,6 +15,8 @@
 //! - [`get_batch`]: sends gets of many callers together.
 //! - [`generation`]: clears a namespace.
 //! - [`session`]: one operation or one batch.
+//! - [`leases`]: claims keys.
+//! - [`fenced`]: what needs a fence, and what ends fences.
 //! - [`backend`]: the backend, and how its operations begin.
 //! - [`batch`]: operations on many keys.
 //! - [`builder`]: builds a backend.
@@ -35,12 +38,15 @@ mod chunks;
 mod claim;
 mod expiry;
 mod failure;
+mod fenced;
 mod fleet;
 mod generation;
 mod get_batch;
 mod get_queue;
 mod head;
+mod leases;
 mod link;
+mod record;
 mod session;
 
 use std::time::Duration;
@@ -54,7 +60,7 @@ use self::{
     head::Body,
     session::{ATTEMPTS, Place},
 };
-use super::{Backend, Item};
+use super::{Backend, Claim, Claimed, Fence, Item};
 use crate::{
     Error,
     base::clock::{coarse_now, coarse_since},
@@ -155,6 +161,40 @@ impl Backend for MemcachedBackend {
         self.store.generation.clear(&link).await
     }
 
+    fn has_fences(&self) -> bool {
+        true
+    }
+
+    async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
+        let session = self.session().await?;
+        session.claim_key(session.place(key)?, claim).await.map_err(Failure::error)
+    }
+
+    async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        self.session().await?.set_fenced(Item { key, value, timeout }, fence, None).await
+    }
+
+    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        let session = self.session().await?;
+        session.renew(&session.place(key)?, fence, lease).await.map_err(Failure::error)
+    }
+
+    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        let session = self.session().await?;
+        session.release(&session.place(key)?, fence).await.map_err(Failure::error)
+    }
+
+    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
+        let session = self.session().await?;
+        session.invalidate(&session.place(key)?, refuse).await.map_err(Failure::error)
+    }
+
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
         batch::get(self, keys).await
     }
@@ -165,5 +205,12 @@ impl Backend for MemcachedBackend {
 
     async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool, Error>> {
         batch::delete(self, keys).await
+    }
+    async fn claim_many(&self, keys: &[&str], claim: Claim) -> Vec<Result<Claimed, Error>> {
+        batch::claim(self, keys, claim).await
+    }
+
+    async fn set_fenced_many(&self, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
+        batch::set_fenced(self, items).await
     }
 }

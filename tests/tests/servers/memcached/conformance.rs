@@ -1,8 +1,11 @@
 //! The suite, on one server and on three.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use cache_request::{backend::MemcachedBackend, conformance::Harness};
@@ -69,5 +72,10 @@ impl Harness for Namespaces {
         // A long limit, as many tests run at the same time, and send 20 MB.
         let builder = MemcachedBackend::builder(&self.servers.url()).answer_limit(PATIENCE);
         builder.namespace(namespace).build().unwrap()
+    }
+
+    /// Leases and refusals end by the server's clock, which counts seconds.
+    fn slack(&self) -> Duration {
+        Duration::from_secs(2)
     }
 }

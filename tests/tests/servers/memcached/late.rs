@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cache_request::backend::{Backend, Item, MemcachedBackend};
+use cache_request::backend::{Backend, Claim, ClaimKind, Claimed, Item, MemcachedBackend, Right};
 use cache_request_tests::servers::{PATIENCE, delay::Delay, memcached::Memcached};
 use futures_lite::FutureExt;
 use tokio::{runtime::Runtime, time::sleep};
@@ -27,6 +27,17 @@ fn a_server_without_cas_is_good_enough() {
         assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"five"[..]));
         backend.clear().await.unwrap();
         assert_eq!(backend.get("key").await.unwrap(), None);
+        for kind in [ClaimKind::Missing, ClaimKind::Any, ClaimKind::Anew] {
+            let claim = Claim { kind, token: 4711, lease: Duration::from_secs(60) };
+            let Right::Leased(fence) = backend.claim("key", claim).await.unwrap().right else { panic!("{kind:?}") };
+            assert!(backend.renew("key", fence, Duration::from_secs(60)).await.unwrap());
+            assert!(backend.set_fenced("key", b"six", None, fence).await.unwrap());
+            assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"six"[..]));
+            if kind == ClaimKind::Missing {
+                assert!(backend.invalidate("key", Duration::ZERO).await.unwrap());
+                assert!(!backend.set_fenced("key", b"seven", None, fence).await.unwrap());
+            }
+        }
     });
 }
 
@@ -55,6 +66,9 @@ enum Write {
     SetMany,
     Add,
     Touch,
+    SetFenced,
+    SetFencedMany,
+    Renew,
 }
 
 const OUTDATED: &[u8] = b"outdated";
@@ -72,6 +86,18 @@ impl Write {
             }
             Self::Add => drop(backend.add("key", value, None).await),
             Self::Touch => drop(backend.touch("key", Some(Duration::from_secs(60))).await),
+            Self::SetFenced | Self::SetFencedMany | Self::Renew => {
+                let claim = Claim { kind: ClaimKind::Any, token: 4711, lease: Duration::from_secs(60) };
+                let Ok(Claimed { right: Right::Leased(fence), .. }) = backend.claim("key", claim).await else { return };
+                match self {
+                    Self::SetFenced => drop(backend.set_fenced("key", value, None, fence).await),
+                    Self::Renew => drop(backend.renew("key", fence, Duration::from_secs(120)).await),
+                    _ => {
+                        let items = ["key", "other"].map(|key| (Item { key, value, timeout: None }, fence));
+                        backend.set_fenced_many(&items).await;
+                    }
+                }
+            }
         }
     }
 }
@@ -187,6 +213,38 @@ fn a_late_write_does_not_replace_a_newer_value() {
     }
     for write in [Write::Set, Write::SetMany, Write::Touch] {
         always_late(write, Some(b"older"), set, Some(b"newer"));
+    }
+}
+
+/// Nor does a claim, or what is done with its fence.
+#[test]
+fn a_late_fenced_write_does_not_undo_an_invalidation() {
+    let invalidate = &async |backend: &MemcachedBackend| {
+        backend.invalidate("key", Duration::ZERO).await.unwrap();
+    };
+    let set = &async |backend: &MemcachedBackend| backend.set("key", b"newer", None).await.unwrap();
+    for write in [Write::SetFenced, Write::SetFencedMany, Write::Renew] {
+        for older in [None, Some(&b"older"[..])] {
+            always_late(write, older, invalidate, None);
+            always_late(write, older, set, Some(b"newer"));
+        }
+    }
+    a_large_one_is_always_late(Write::SetFenced, None, invalidate, None);
+    a_large_one_is_always_late(Write::SetFenced, Some(LARGE), invalidate, None);
+}
+
+/// It has looked at its record before the claim anew took that, and the value is still the same.
+#[test]
+fn a_late_fenced_write_is_not_stored_after_a_claim_anew() {
+    let anew = &async |backend: &MemcachedBackend| {
+        let claim = Claim { kind: ClaimKind::Anew, token: 4712, lease: Duration::from_secs(60) };
+        let claimed = backend.claim("key", claim).await.unwrap();
+        assert!(matches!(claimed.right, Right::Leased(_)), "{claimed:?}");
+    };
+    for write in [Write::SetFenced, Write::SetFencedMany] {
+        for older in [None, Some(&b"older"[..])] {
+            always_late(write, older, anew, older);
+        }
     }
 }
 
