@@ -1,6 +1,7 @@
 //! `file://` beyond the suite that every backend runs: shared directories, processes that die, limits and failing disks.
 
 mod disk;
+mod fences;
 mod files;
 mod kept;
 mod limits;

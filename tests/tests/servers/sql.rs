@@ -3,6 +3,7 @@
 mod clocks;
 mod conformance;
 mod faults;
+mod fences;
 mod keys;
 mod login;
 mod processes;

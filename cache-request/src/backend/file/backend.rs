@@ -13,7 +13,10 @@ use super::{
     operations::Operations,
     threads,
 };
-use crate::{Error, ErrorKind, backend::Backend};
+use crate::{
+    Error, ErrorKind,
+    backend::{Backend, Claim, Claimed, Fence},
+};
 
 /// A directory that holds the answers, one file each.
 ///
@@ -21,6 +24,10 @@ use crate::{Error, ErrorKind, backend::Backend};
 /// process dies. `add` and `touch` are atomic among processes too. They are an error on a file system without file locks, such as
 /// some network file systems. The directory's size is bounded, see
 /// [`max_bytes`](crate::backend::FileBackendBuilder::max_bytes).
+///
+/// While an answer is being made, a small file beside it says so to the other processes. A look that finds an answer neither writes nor
+/// locks. On a file system without file locks, two processes that change one key at the same moment may both make it, or keep an answer that
+/// one of them has invalidated.
 ///
 /// Files with other names than the cache's own are never read or removed. The directory is made readable and writable by its
 /// owner alone. Keep it so: a user who can write there can change the answers.
@@ -118,6 +125,50 @@ impl Backend for FileBackend {
     async fn clear(&self) -> Result<(), Error> {
         self.change(|operations, _, cancel| operations.clear(cancel)).await
     }
+
+    fn has_fences(&self) -> bool {
+        true
+    }
+
+    async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
+        let key = key.to_owned();
+        self.change(move |operations, now, cancel| operations.claim(&key, claim, now, cancel)).await
+    }
+
+    async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        let fits = self.check_fits(key, value);
+        let owned_key = key.to_owned();
+        if timeout == Some(Duration::ZERO) || fits.is_err() {
+            let delete = move |operations: &Arc<Operations>, now, cancel: &CancelToken| {
+                operations.delete_fenced(&owned_key, fence, now, cancel)
+            };
+            return if self.change(delete).await? { fits.map(|()| true) } else { Ok(false) };
+        }
+        let mut contents = Contents::new(key, value, timeout);
+        self.change(move |operations, now, cancel| operations.set_fenced(&owned_key, &mut contents, fence, now, cancel))
+            .await
+    }
+
+    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        let key = key.to_owned();
+        self.change(move |operations, now, cancel| operations.renew(&key, fence, lease, now, cancel)).await
+    }
+
+    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        let key = key.to_owned();
+        self.change(move |operations, now, cancel| operations.release(&key, fence, now, cancel)).await
+    }
+
+    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
+        let key = key.to_owned();
+        self.change(move |operations, now, cancel| operations.invalidate(&key, refuse, now, cancel)).await
+    }
 }
 
 impl fmt::Display for FileBackend {
@@ -139,7 +190,7 @@ mod tests {
     use futures_lite::future::{block_on, poll_once};
 
     use super::*;
-    use crate::backend::file::directory::{Directory, WriteTime};
+    use crate::backend::file::directory::{Directory, Kind, WriteTime};
 
     type Operation<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
 
@@ -177,7 +228,7 @@ mod tests {
     /// How many files the key's sub-directory holds, complete or temporary, without the lock file.
     fn files(backend: &FileBackend) -> usize {
         let (directory, name) = (&backend.operations.directory, Name::of("key"));
-        let files = fs::read_dir(directory.path(&name).parent().unwrap()).into_iter().flatten();
+        let files = fs::read_dir(directory.path(&name, Kind::Answer).parent().unwrap()).into_iter().flatten();
         files.filter(|file| file.as_ref().unwrap().path() != directory.lock_path(name.shard())).count()
     }
 
@@ -194,7 +245,7 @@ mod tests {
                 &backend,
                 || begin(&backend),
                 || files(&backend) > 0,
-                |directory| assert!(!directory.remove(&Name::of("key")).unwrap()),
+                |directory| assert!(!directory.remove(&Name::of("key"), Kind::Answer).unwrap()),
             );
             assert_eq!(files(&backend), 0);
         }
@@ -214,9 +265,11 @@ mod tests {
             &backend,
             || Box::pin(backend.touch("key", None)),
             || tally() > before,
-            |directory| directory.put(&name, directory.write_temporary(&name, &mut newer, now).unwrap()).unwrap(),
+            |directory| {
+                directory.put(&name, Kind::Answer, directory.write_temporary(&name, &mut newer, now).unwrap()).unwrap()
+            },
         );
-        assert_eq!(fs::read(backend.operations.directory.path(&name)).unwrap(), newer.stored_at(now.now));
+        assert_eq!(fs::read(backend.operations.directory.path(&name, Kind::Answer)).unwrap(), newer.stored_at(now.now));
         assert_eq!(files(&backend), 1);
     }
 }

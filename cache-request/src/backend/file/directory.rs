@@ -3,7 +3,8 @@
 //! ```text
 //! <root>/cache-request.tally                 how much was written since the last sweep, see `sweep`
 //! <root>/3f/3f…<64 hex digits>.cache-request one answer; the name is the key's BLAKE3 hash
-//! <root>/3f/.<random>.cache-request-tmp      an answer that is being written
+//! <root>/3f/3f….cache-request-claim          the claim of that key, see `claims`
+//! <root>/3f/.<random>.cache-request-tmp      an answer or a claim that is being written
 //! <root>/3f/.cache-request-lock              an empty file that writers lock, see `lock`
 //! ```
 //!
@@ -22,13 +23,30 @@ use super::{entry::Contents, failure::failed};
 use crate::{Error, ErrorKind, base::clock::CLOCK_TOLERANCE};
 
 const ENTRY_SUFFIX: &str = ".cache-request";
+const CLAIM_SUFFIX: &str = ".cache-request-claim";
 const TEMPORARY_PREFIX: &str = ".";
 const TEMPORARY_SUFFIX: &str = ".cache-request-tmp";
 const LOCK: &str = ".cache-request-lock";
 /// No write takes this long. An older temporary file was left by a process that died.
 const TEMPORARY_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// The name of one answer's file.
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Answer,
+    Claim,
+}
+
+impl Kind {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Answer => ENTRY_SUFFIX,
+            Self::Claim => CLAIM_SUFFIX,
+        }
+    }
+}
+
+/// The name of a key's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Name([u8; 32]);
 
@@ -42,11 +60,12 @@ impl Name {
         self.0[0]
     }
 
-    fn parse(file_name: &str) -> Option<Self> {
-        let digits = file_name.strip_suffix(ENTRY_SUFFIX)?;
+    fn parse(file_name: &str) -> Option<(Self, Kind)> {
+        let with_kind = |kind: Kind| file_name.strip_suffix(kind.suffix()).map(|digits| (digits, kind));
+        let (digits, kind) = with_kind(Kind::Answer).or_else(|| with_kind(Kind::Claim))?;
         let hash = blake3::Hash::from_hex(digits).ok()?;
         // `from_hex` accepts capitals too, which the cache never writes.
-        (hash.to_hex().as_str() == digits).then_some(Self(*hash.as_bytes()))
+        (hash.to_hex().as_str() == digits).then_some((Self(*hash.as_bytes()), kind))
     }
 }
 
@@ -71,10 +90,11 @@ impl WriteTime {
     }
 }
 
-/// The file of one answer, as listed.
+/// The file of an answer or of a claim, as listed.
 #[derive(Debug)]
 pub(super) struct ListedFile {
     pub(super) name: Name,
+    pub(super) kind: Kind,
     pub(super) bytes: u64,
     pub(super) modified: SystemTime,
 }
@@ -93,9 +113,9 @@ impl Directory {
         &self.root
     }
 
-    pub(super) fn path(&self, name: &Name) -> PathBuf {
+    pub(super) fn path(&self, name: &Name, kind: Kind) -> PathBuf {
         let digits = blake3::Hash::from_bytes(name.0).to_hex();
-        self.shard_path(name.shard()).join(format!("{digits}{ENTRY_SUFFIX}"))
+        self.shard_path(name.shard()).join(format!("{digits}{}", kind.suffix()))
     }
 
     fn shard_path(&self, shard: u8) -> PathBuf {
@@ -133,6 +153,12 @@ impl Directory {
         create(&self.root)
     }
 
+    /// Makes the sub-directory of `name` if it does not exist.
+    pub(super) fn create_shard(&self, name: &Name) -> Result<(), Error> {
+        let shard = self.shard_path(name.shard());
+        create(&shard).map_err(|error| self.classify(name, failed("making", &shard, error)))
+    }
+
     /// Writes `contents` to a temporary file in the sub-directory of `name`. Dropping the file removes it.
     ///
     /// It is not synced to the disk: after a power cut, an answer may be missing or incomplete. Its header shows the latter.
@@ -165,8 +191,8 @@ impl Directory {
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`] if a directory that is not empty has that path. The cache does not remove foreign files.
-    pub(super) fn put(&self, name: &Name, file: NamedTempFile) -> Result<(), Error> {
-        let path = self.path(name);
+    pub(super) fn put(&self, name: &Name, kind: Kind, file: NamedTempFile) -> Result<(), Error> {
+        let path = self.path(name, kind);
         let Err(refused) = file.persist(&path) else { return Ok(()) };
         if !is_directory(&path) {
             return Err(failed("renaming a file to", &path, refused.error));
@@ -189,13 +215,13 @@ impl Directory {
         Error::new(ErrorKind::Corrupt, format!("{} is not a directory", shard.display())).with_source(error)
     }
 
-    /// Removes the file of an answer. Returns whether it existed.
+    /// Removes the file of an answer or a claim. Returns whether it existed.
     ///
     /// # Errors
     ///
     /// If it cannot be removed, or the directory itself does not exist.
-    pub(super) fn remove(&self, name: &Name) -> Result<bool, Error> {
-        let existed = remove(&self.path(name)).map_err(|error| self.classify(name, error))?;
+    pub(super) fn remove(&self, name: &Name, kind: Kind) -> Result<bool, Error> {
+        let existed = remove(&self.path(name, kind)).map_err(|error| self.classify(name, error))?;
         if !existed {
             self.check_exists()?;
         }
@@ -207,7 +233,7 @@ impl Directory {
         fs::metadata(&self.root).map(drop).map_err(|error| failed("finding", &self.root, error))
     }
 
-    /// The answers in one sub-directory, recognised by their names. Removes the temporary files that dead processes left.
+    /// The answers and claims in one sub-directory, recognised by their names. Removes the temporary files that dead processes left.
     pub(super) fn list(&self, shard: u8) -> Result<Vec<ListedFile>, Error> {
         let path = self.shard_path(shard);
         let entries = match fs::read_dir(&path) {
@@ -220,7 +246,7 @@ impl Directory {
             let entry = entry.map_err(|error| failed("listing", &path, error))?;
             let file_name = entry.file_name();
             let Some(file_name) = file_name.to_str() else { continue };
-            let name = Name::parse(file_name).filter(|name| name.shard() == shard);
+            let name = Name::parse(file_name).filter(|(name, _)| name.shard() == shard);
             let temporary = file_name.starts_with(TEMPORARY_PREFIX) && file_name.ends_with(TEMPORARY_SUFFIX);
             if name.is_none() && !temporary {
                 continue;
@@ -229,7 +255,7 @@ impl Directory {
             let Ok(metadata) = entry.metadata() else { continue };
             let (true, Ok(modified)) = (metadata.is_file(), metadata.modified()) else { continue };
             match name {
-                Some(name) => listed.push(ListedFile { name, bytes: metadata.len(), modified }),
+                Some((name, kind)) => listed.push(ListedFile { name, kind, bytes: metadata.len(), modified }),
                 // By the machine's clock, even if the backend has another one: files are stamped by it.
                 None if modified.elapsed().is_ok_and(|age| age > TEMPORARY_AGE) => {
                     remove(&entry.path())?;

@@ -118,6 +118,7 @@ pub(super) enum Found {
 pub(super) struct Opened {
     file: File,
     value_bytes: u64,
+    times: Times,
 }
 
 /// Opens the file at `path`, and checks its header and key.
@@ -164,10 +165,18 @@ pub(super) fn open(path: &Path, key: &str, now: SystemTime) -> Result<Found, Err
     if header.times.are_in_the_future(now) {
         return Ok(Found::Absent);
     }
-    Ok(Found::Live(Opened { file, value_bytes: header.value_bytes }))
+    Ok(Found::Live(Opened { file, value_bytes: header.value_bytes, times: header.times }))
 }
 
 impl Opened {
+    /// How long it lasts from now on. `Duration::MAX` is for ever.
+    pub(super) fn time_left(&self, now: SystemTime) -> Duration {
+        match self.times.expires {
+            NEVER => Duration::MAX,
+            expires => Duration::from_millis(expires).saturating_sub(since_1970(now)),
+        }
+    }
+
     /// The length of the file, given its key.
     pub(super) fn file_bytes(&self, key: &str) -> u64 {
         (HEADER + key.len()) as u64 + self.value_bytes

@@ -6,7 +6,8 @@
 //!
 //! Not every file system has file locks. Without them, only the threads of one process exclude each other. `add` and `touch`,
 //! which promise more, then fail. `set` and `delete` go on, at one risk: when an expired answer is removed, a value that
-//! another process puts in its place at the same moment can be lost.
+//! another process puts in its place at the same moment can be lost. Claims go on too: they hold among the threads of each process, and
+//! among processes as long as no two change a key at the same moment.
 
 use std::{
     fs::File,
@@ -91,6 +92,11 @@ fn lock_file(file: File, path: &Path) -> FileLock {
 }
 
 impl ShardGuard<'_> {
+    /// Whether there was no sub-directory to lock. Another process may make it, and write there.
+    pub(super) fn has_no_directory(&self) -> bool {
+        matches!(self.file_lock, FileLock::NoDirectory)
+    }
+
     /// This guard, if other processes are excluded or the file system has no locks.
     ///
     /// # Errors

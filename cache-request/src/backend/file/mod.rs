@@ -10,12 +10,14 @@
 //! - [`lock`]: lets one writer at a time change a sub-directory.
 //! - [`sweep`]: keeps the directory within its limits.
 //! - [`operations`]: what each operation does to the files, as blocking code.
+//! - [`claims`]: what the operations on claims do.
 //! - [`backend`]: [`FileBackend`], which runs the operations on the threads.
 //! - [`builder`]: makes a backend.
 
 mod backend;
 mod builder;
 mod cancel;
+mod claims;
 mod directory;
 mod entry;
 mod failure;

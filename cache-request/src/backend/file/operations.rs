@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     cancel::CancelToken,
-    directory::{Directory, Name, WriteTime},
+    directory::{Directory, Kind, Name, WriteTime},
     entry::{self, Contents, Found},
     lock::ShardLocks,
     sweep::{SweepDue, Sweeper},
@@ -26,7 +26,7 @@ pub(super) struct Operations {
 impl Operations {
     pub(super) fn get(&self, key: &str, now: SystemTime) -> Result<Option<Vec<u8>>, Error> {
         let name = Name::of(key);
-        let path = self.directory.path(&name);
+        let path = self.directory.path(&name, Kind::Answer);
         match self.open(&name, key, now)? {
             Found::Live(opened) => opened.into_value(&path).map(Some),
             Found::Absent => Ok(None),
@@ -35,19 +35,20 @@ impl Operations {
                 let _guard = self.locks.lock(&self.directory, &name).if_supported()?;
                 // Checked again under the lock: a writer may have replaced it.
                 if entry::is_expired(&path, now) {
-                    self.directory.remove(&name)?;
+                    self.directory.remove(&name, Kind::Answer)?;
                 }
                 Ok(None)
             }
         }
     }
 
-    fn write_time(&self, now: SystemTime) -> WriteTime {
+    pub(super) fn write_time(&self, now: SystemTime) -> WriteTime {
         WriteTime { now, is_mock: self.clock.is_mock() }
     }
 
-    fn open(&self, name: &Name, key: &str, now: SystemTime) -> Result<Found, Error> {
-        entry::open(&self.directory.path(name), key, now).map_err(|error| self.directory.classify(name, error))
+    pub(super) fn open(&self, name: &Name, key: &str, now: SystemTime) -> Result<Found, Error> {
+        entry::open(&self.directory.path(name, Kind::Answer), key, now)
+            .map_err(|error| self.directory.classify(name, error))
     }
 
     /// Stores an answer. If that fails, the older answer is removed: it must not outlive the attempt to replace it.
@@ -63,7 +64,7 @@ impl Operations {
             let _guard = self.locks.lock(&self.directory, name);
             if !cancel.is_cancelled() {
                 // The first error tells more than that of the removal.
-                let _ = self.directory.remove(name);
+                let _ = self.directory.remove(name, Kind::Answer);
             }
         }
         outcome
@@ -79,7 +80,7 @@ impl Operations {
         self.make_room(contents.len(), now)?;
         let file = self.directory.write_temporary(name, contents, self.write_time(now))?;
         let _guard = self.locks.lock(&self.directory, name).if_supported()?;
-        if cancel.is_cancelled() { Ok(()) } else { self.directory.put(name, file) }
+        if cancel.is_cancelled() { Ok(()) } else { self.directory.put(name, Kind::Answer, file) }
     }
 
     pub(super) fn add(
@@ -100,7 +101,7 @@ impl Operations {
         if cancel.is_cancelled() || !self.is_free(&name, key, now)? {
             return Ok(false);
         }
-        self.directory.put(&name, file).map(|()| true)
+        self.directory.put(&name, Kind::Answer, file).map(|()| true)
     }
 
     /// Whether the key has no live answer. A file that cannot be read is an error, as it may hold one.
@@ -117,7 +118,7 @@ impl Operations {
         cancel: &CancelToken,
     ) -> Result<bool, Error> {
         let name = Name::of(key);
-        let path = self.directory.path(&name);
+        let path = self.directory.path(&name, Kind::Answer);
         let Found::Live(opened) = self.open(&name, key, now)? else { return Ok(false) };
         self.make_room(opened.file_bytes(key), now)?;
         // Read again under the lock: an answer that was replaced or removed meanwhile must not come back.
@@ -125,12 +126,12 @@ impl Operations {
         let Found::Live(opened) = self.open(&name, key, now)? else { return Ok(false) };
         let mut contents = Contents::new(key, &opened.into_value(&path)?, timeout);
         let file = self.directory.write_temporary(&name, &mut contents, self.write_time(now))?;
-        if cancel.is_cancelled() { Ok(false) } else { self.directory.put(&name, file).map(|()| true) }
+        if cancel.is_cancelled() { Ok(false) } else { self.directory.put(&name, Kind::Answer, file).map(|()| true) }
     }
 
     /// Records that a file of this size will be written, and sweeps if that is due. Never called under a lock: a sweep takes
     /// the locks itself.
-    fn make_room(self: &Arc<Self>, file_bytes: u64, now: SystemTime) -> Result<(), Error> {
+    pub(super) fn make_room(self: &Arc<Self>, file_bytes: u64, now: SystemTime) -> Result<(), Error> {
         match self.sweeper.record(file_bytes)? {
             SweepDue::No => {}
             SweepDue::BeforeWriting => {
@@ -156,7 +157,7 @@ impl Operations {
         }
         // An expired or corrupt file is removed too, but does not count as an answer.
         let had_answer = matches!(self.open(&name, key, now), Ok(Found::Live(_)));
-        if !self.directory.remove(&name)? {
+        if !self.directory.remove(&name, Kind::Answer)? {
             return Ok(false);
         }
         // Without the lock, another process may put the answer back.
@@ -170,11 +171,10 @@ impl Operations {
             if cancel.is_cancelled() {
                 return Ok(());
             }
-            let cleared = self
-                .directory
-                .list(shard)
-                .and_then(|files| files.iter().try_for_each(|file| self.directory.remove(&file.name).map(drop)));
-            // After an error, the other sub-directories are cleared all the same.
+            let cleared = self.directory.list(shard).and_then(|files| {
+                files.iter().try_for_each(|file| self.directory.remove(&file.name, file.kind).map(drop))
+            });
+            // Claims and answers of a key go under one lock. After an error, the other sub-directories are cleared all the same.
             result = result.and(cleared).and(guard.if_supported().map(drop));
         }
         result.and(self.directory.check_exists()).and(self.sweeper.reset())

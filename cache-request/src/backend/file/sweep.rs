@@ -7,6 +7,9 @@
 //! use removes expired answers, then the oldest ones, until four fifths are in use. So the directory stays within the limit,
 //! except for what is being written at the moment.
 //!
+//! Every sweep removes the claims that are over. A claim that stands counts as an answer does, and stays. A lease is not recorded in the tally,
+//! as it ends with the next answer of its key; a refusal is.
+//!
 //! The tally outlives the processes, so programs that write a little and end, again and again, stay within the limit too.
 
 use std::{
@@ -21,7 +24,7 @@ use std::{
 };
 
 use super::{
-    directory::{self, Directory, ListedFile},
+    directory::{self, Directory, Kind, ListedFile},
     entry,
     failure::failed,
     lock::ShardLocks,
@@ -228,14 +231,20 @@ impl Sweeper {
         let seen = self.recorded();
         let mut usage = coming;
         let mut files = Vec::new();
+        let within = Within { directory, locks };
         for shard in 0..=u8::MAX {
             for file in directory.list(shard)? {
+                if file.kind == Kind::Claim && within.remove(&file, |path| entry::is_expired(path, now))?.is_some() {
+                    continue;
+                }
                 usage.add(Usage::of_file(file.bytes));
-                files.push(file);
+                if file.kind == Kind::Answer {
+                    files.push(file);
+                }
             }
         }
         if self.limits.are_near(&usage) {
-            self.evict(files, &mut usage, directory, locks, now)?;
+            self.evict(files, &mut usage, &within, now)?;
         }
         // One answer may be nearly as large as the limit. While it is there, the tally stays, and each write sweeps.
         if !self.limits.are_near(&usage) {
@@ -249,26 +258,12 @@ impl Sweeper {
         &self,
         files: Vec<ListedFile>,
         usage: &mut Usage,
-        directory: &Directory,
-        locks: &ShardLocks,
+        within: &Within<'_>,
         now: SystemTime,
     ) -> Result<(), Error> {
-        // Removes a file, unless it was replaced since it was listed or `may_go` says no. Returns what it took on the disk.
-        let remove = |file: &ListedFile, may_go: &dyn Fn(&Path) -> bool| -> Result<Option<Usage>, Error> {
-            let path = directory.path(&file.name);
-            let _guard = locks.lock(directory, &file.name).if_supported()?;
-            match modified(&path) {
-                None => {}
-                Some(modified) if modified == file.modified && may_go(&path) => {
-                    directory.remove(&file.name)?;
-                }
-                Some(_) => return Ok(None),
-            }
-            Ok(Some(Usage::of_file(file.bytes)))
-        };
         let mut kept = Vec::new();
         for file in files {
-            match remove(&file, &|path| entry::is_expired(path, now))? {
+            match within.remove(&file, |path| entry::is_expired(path, now))? {
                 Some(freed) => usage.subtract(freed),
                 None => kept.push(file),
             }
@@ -278,11 +273,33 @@ impl Sweeper {
             if self.limits.leave_room(usage) {
                 break;
             }
-            if let Some(freed) = remove(&file, &|_| true)? {
+            if let Some(freed) = within.remove(&file, |_| true)? {
                 usage.subtract(freed);
             }
         }
         Ok(())
+    }
+}
+
+/// The directory that is swept.
+struct Within<'a> {
+    directory: &'a Directory,
+    locks: &'a ShardLocks,
+}
+
+impl Within<'_> {
+    /// Removes a file, unless it was replaced since it was listed or `may_go` says no. Returns what it took on the disk.
+    fn remove(&self, file: &ListedFile, may_go: impl FnOnce(&Path) -> bool) -> Result<Option<Usage>, Error> {
+        let path = self.directory.path(&file.name, file.kind);
+        let _guard = self.locks.lock(self.directory, &file.name).if_supported()?;
+        match modified(&path) {
+            None => {}
+            Some(modified) if modified == file.modified && may_go(&path) => {
+                self.directory.remove(&file.name, file.kind)?;
+            }
+            Some(_) => return Ok(None),
+        }
+        Ok(Some(Usage::of_file(file.bytes)))
     }
 }
 

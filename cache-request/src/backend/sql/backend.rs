@@ -10,11 +10,11 @@ use std::{
 use super::{
     executor::{Executor, Operation},
     locks::KeyLocks,
-    statement::{NewRow, Now, Outcome, Statement, Statements, milliseconds},
+    statement::{NewRow, Now, Outcome, Script, Statement, Statements, milliseconds},
 };
 use crate::{
     Error, ErrorKind,
-    backend::{Backend, Item},
+    backend::{Backend, Claim, Claimed, Fence, Item},
 };
 
 /// The longest key. An index of PostgreSQL holds up to 2,700 bytes of namespace and key.
@@ -28,8 +28,8 @@ const MAX_BATCH_BYTES: usize = 64 << 20;
 
 /// A table in a SQLite file, or in a PostgreSQL database.
 ///
-/// The table and its index are made if they do not exist. Several programs may share them; each sees only the rows of its
-/// [namespace](crate::backend::SqlBackendBuilder::namespace). Expired rows are never returned, and are removed in the background,
+/// The table, its index and the table of claims are made if they do not exist. Several programs may share them; each sees only the rows of
+/// its [namespace](crate::backend::SqlBackendBuilder::namespace). Expired rows are never returned, and are removed in the background,
 /// once a minute. Nothing else limits the size of the table: a row without a timeout stays until it is deleted or cleared.
 ///
 /// | column | |
@@ -38,6 +38,9 @@ const MAX_BATCH_BYTES: usize = 64 << 20;
 /// | `value` | bytes |
 /// | `stored` | when the row was stored or last touched, in milliseconds since 1970 |
 /// | `expires` | when it expires, in milliseconds since 1970; null for never |
+///
+/// A row of the second table, whose name ends with `_claims`, says that a value is being made, or that none is stored for a while
+/// after an invalidation. It has the columns `fence`, `made` and `until`. A look that finds a value writes nothing.
 ///
 /// Timeouts are exact to the millisecond. In PostgreSQL they go by the server's clock, in SQLite by the machine's. A row that was
 /// stored more than 5 seconds in the future, by a clock that was wrong, is a miss.
@@ -52,7 +55,7 @@ const MAX_BATCH_BYTES: usize = 64 << 20;
 /// A forked child makes connections of its own to PostgreSQL. A SQLite file that was opened before the fork is an error in the
 /// child, because SQLite's locks do not work across a fork; the child's functions then run uncached. Fork before the first call.
 ///
-/// A PostgreSQL user who may not make tables needs one that exists, and the rights to `SELECT`, `INSERT`, `UPDATE` and `DELETE`:
+/// A PostgreSQL user who may not make tables needs those that exist, and the rights to `SELECT`, `INSERT`, `UPDATE` and `DELETE`:
 ///
 /// ```sql
 /// CREATE TABLE cache_request (
@@ -60,6 +63,10 @@ const MAX_BATCH_BYTES: usize = 64 << 20;
 ///     value BYTEA NOT NULL, stored BIGINT NOT NULL, expires BIGINT, PRIMARY KEY (namespace, key)
 /// );
 /// CREATE INDEX cache_request_expires ON cache_request (expires) WHERE expires IS NOT NULL;
+/// CREATE TABLE cache_request_claims (
+///     namespace TEXT COLLATE "C" NOT NULL, key TEXT COLLATE "C" NOT NULL,
+///     fence BIGINT, made BIGINT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (namespace, key)
+/// );
 /// ```
 #[derive(Clone)]
 pub struct SqlBackend {
@@ -76,32 +83,54 @@ impl SqlBackend {
         self.read(self.statements().probe()).await.map(drop)
     }
 
-    fn statements(&self) -> &Statements {
+    pub(super) fn statements(&self) -> &Statements {
         &self.executor.database.statements
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         self.executor.now()
     }
 
-    async fn read(&self, statement: Statement) -> Result<Outcome, Error> {
+    pub(super) async fn read(&self, statement: Statement) -> Result<Outcome, Error> {
         self.executor.execute(Operation::Read(statement)).await
     }
 
-    async fn write<'k>(&self, keys: impl IntoIterator<Item = &'k str>, statement: Statement) -> Result<Outcome, Error> {
+    pub(super) async fn write<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k str>,
+        script: Script,
+    ) -> Result<Outcome, Error> {
         let stripes = KeyLocks::stripes(keys);
-        self.executor.execute(Operation::Write { stripes, statement, on_failure: None }).await
+        self.executor.execute(Operation::Write { stripes, script, on_failure: None }).await
     }
 
     /// Writes new values. If that fails, `on_failure` removes the older ones.
-    async fn replace<'k>(
+    pub(super) async fn replace<'k>(
         &self,
         keys: impl IntoIterator<Item = &'k str>,
-        statement: Statement,
-        on_failure: Statement,
+        script: Script,
+        on_failure: Script,
     ) -> Result<Outcome, Error> {
         let stripes = KeyLocks::stripes(keys);
-        self.executor.execute(Operation::Write { stripes, statement, on_failure: Some(on_failure) }).await
+        self.executor.execute(Operation::Write { stripes, script, on_failure: Some(on_failure) }).await
+    }
+
+    /// Splits `items` so that no part is more than one statement may write.
+    pub(super) fn parts<T: Copy>(&self, items: Vec<T>, bytes_of: impl Fn(T) -> usize) -> Vec<Vec<T>> {
+        let mut items = items.into_iter().peekable();
+        let mut parts = Vec::new();
+        while items.peek().is_some() {
+            let (mut part, mut bytes) = (Vec::new(), 0);
+            while let Some(item) = items.next_if(|item| {
+                part.is_empty()
+                    || (part.len() < self.statements().max_items() && bytes + bytes_of(*item) <= MAX_BATCH_BYTES)
+            }) {
+                bytes += bytes_of(item);
+                part.push(item);
+            }
+            parts.push(part);
+        }
+        parts
     }
 }
 
@@ -129,7 +158,7 @@ impl Backend for SqlBackend {
         }
         let now = self.now();
         let statement = self.statements().set(new_row(key, value, timeout), now);
-        self.replace([key], statement, self.statements().delete(key, now)).await.map(drop)
+        self.replace([key], vec![statement], vec![self.statements().delete(key, now)]).await.map(drop)
     }
 
     async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
@@ -139,7 +168,8 @@ impl Backend for SqlBackend {
         if let Some(error) = too_large(value) {
             return Err(error);
         }
-        let outcome = self.write([key], self.statements().add(new_row(key, value, timeout), self.now())).await?;
+        let statement = self.statements().add(new_row(key, value, timeout), self.now());
+        let outcome = self.write([key], vec![statement]).await?;
         Ok(outcome.affected > 0)
     }
 
@@ -147,17 +177,51 @@ impl Backend for SqlBackend {
         if timeout == Some(Duration::ZERO) {
             return self.delete(key).await;
         }
-        let outcome = self.write([key], self.statements().touch(key, milliseconds(timeout), self.now())).await?;
+        let statement = self.statements().touch(key, milliseconds(timeout), self.now());
+        let outcome = self.write([key], vec![statement]).await?;
         Ok(outcome.affected > 0)
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let outcome = self.write([key], self.statements().delete(key, self.now())).await?;
+        let outcome = self.write([key], vec![self.statements().delete(key, self.now())]).await?;
         Ok(outcome.rows.iter().any(|row| row.key.is_some()))
     }
 
     async fn clear(&self) -> Result<(), Error> {
         self.executor.execute(Operation::Clear).await.map(drop)
+    }
+
+    fn has_fences(&self) -> bool {
+        true
+    }
+
+    async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
+        self.claim_keys(vec![key], claim).await.remove(0)
+    }
+
+    async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        self.set_fenced_items(vec![(Item { key, value, timeout }, fence)]).await.remove(0)
+    }
+
+    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        let statement = self.statements().renew(key, fence.get().cast_signed(), lease, self.now());
+        Ok(self.write([key], vec![statement]).await?.affected > 0)
+    }
+
+    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        let statement = self.statements().release(key, fence.get().cast_signed());
+        self.write([key], vec![statement]).await.map(drop)
+    }
+
+    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
+        let outcome = self.write([key], self.statements().invalidate(key, refuse, self.now())).await?;
+        Ok(outcome.rows.iter().any(|row| row.key.is_some()))
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
@@ -200,17 +264,7 @@ impl Backend for SqlBackend {
                 outcomes[place] = Err(error);
             }
         }
-        let mut kept = kept.into_iter().peekable();
-        while kept.peek().is_some() {
-            let (mut chunk, mut bytes) = (Vec::new(), 0);
-            while let Some(place) = kept.next_if(|place| {
-                chunk.is_empty()
-                    || (chunk.len() < self.statements().max_items()
-                        && bytes + items[*place].value.len() <= MAX_BATCH_BYTES)
-            }) {
-                bytes += items[place].value.len();
-                chunk.push(place);
-            }
+        for chunk in self.parts(kept, |place| items[place].value.len()) {
             let now = self.now();
             let keys: Vec<&str> = chunk.iter().map(|place| items[*place].key).collect();
             let rows = chunk.iter().map(|place| {
@@ -219,7 +273,8 @@ impl Backend for SqlBackend {
             });
             let statement = self.statements().set_many(rows.collect(), now);
             let on_failure = self.statements().delete_many(owned(&keys), now);
-            let Err(error) = self.replace(keys.iter().copied(), statement, on_failure).await else { continue };
+            let replaced = self.replace(keys.iter().copied(), vec![statement], vec![on_failure]).await;
+            let Err(error) = replaced else { continue };
             // One value may be refused, and the others not.
             let one_is_refused = error.kind() == ErrorKind::TooLarge && chunk.len() > 1;
             for place in chunk {
@@ -233,7 +288,8 @@ impl Backend for SqlBackend {
     async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool, Error>> {
         let mut outcomes = Vec::with_capacity(keys.len());
         for keys in keys.chunks(self.statements().max_items()) {
-            match self.write(keys.iter().copied(), self.statements().delete_many(sorted(keys), self.now())).await {
+            let statement = self.statements().delete_many(sorted(keys), self.now());
+            match self.write(keys.iter().copied(), vec![statement]).await {
                 Ok(outcome) => {
                     let mut removed: HashSet<_> = outcome.rows.into_iter().filter_map(|row| row.key).collect();
                     outcomes.extend(keys.iter().map(|key| Ok(removed.remove(*key))));
@@ -243,13 +299,31 @@ impl Backend for SqlBackend {
         }
         outcomes
     }
+
+    async fn claim_many(&self, keys: &[&str], claim: Claim) -> Vec<Result<Claimed, Error>> {
+        let mut outcomes: Vec<_> = keys.iter().map(|_| None).collect();
+        for places in self.without_doubles(keys.iter().copied()) {
+            let claimed = self.claim_keys(places.iter().map(|place| keys[*place]).collect(), claim).await;
+            places.into_iter().zip(claimed).for_each(|(place, claimed)| outcomes[place] = Some(claimed));
+        }
+        outcomes.into_iter().flatten().collect()
+    }
+
+    async fn set_fenced_many(&self, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
+        let mut outcomes: Vec<_> = items.iter().map(|_| None).collect();
+        for places in self.without_doubles(items.iter().map(|(item, _)| item.key)) {
+            let stored = self.set_fenced_items(places.iter().map(|place| items[*place]).collect()).await;
+            places.into_iter().zip(stored).for_each(|(place, stored)| outcomes[place] = Some(stored));
+        }
+        outcomes.into_iter().flatten().collect()
+    }
 }
 
-fn new_row(key: &str, value: &[u8], timeout: Option<Duration>) -> NewRow {
+pub(super) fn new_row(key: &str, value: &[u8], timeout: Option<Duration>) -> NewRow {
     NewRow { key: key.to_owned(), value: value.to_vec(), timeout: milliseconds(timeout) }
 }
 
-fn owned(keys: &[&str]) -> Vec<String> {
+pub(super) fn owned(keys: &[&str]) -> Vec<String> {
     keys.iter().copied().map(str::to_owned).collect()
 }
 
@@ -260,16 +334,16 @@ fn sorted(keys: &[&str]) -> Vec<String> {
     keys
 }
 
-fn too_large(value: &[u8]) -> Option<Error> {
+pub(super) fn too_large(value: &[u8]) -> Option<Error> {
     (value.len() > MAX_VALUE_BYTES).then(|| Error::too_large(value.len(), MAX_VALUE_BYTES))
 }
 
-fn corrupt() -> Error {
+pub(super) fn corrupt() -> Error {
     Error::new(ErrorKind::Corrupt, "the stored row has columns of other types")
 }
 
 /// The same error, for another item of a batch.
-fn same(error: &Error) -> Error {
+pub(super) fn same(error: &Error) -> Error {
     Error::new(error.kind(), error.to_string())
 }
 

@@ -98,7 +98,7 @@ impl SqlBackendBuilder {
     }
 
     /// The name of the table: 1 to 55 ASCII letters, digits and underscores. Default:
-    /// [`defaults::TABLE`](crate::defaults::TABLE).
+    /// [`defaults::TABLE`](crate::defaults::TABLE). The table of claims has the same name with `_claims` after it.
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = name.into();
         self.checks.check(&table::TABLE, &self.table);

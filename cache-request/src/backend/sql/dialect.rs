@@ -11,12 +11,25 @@ pub(super) struct Dialect {
     pub(super) lock: &'static str,
     /// Locks the selected rows, and skips those that are locked already.
     pub(super) lock_unlocked: &'static str,
+    /// Puts the rows of [`items`](Self::items) in the order of their keys' bytes.
+    pub(super) order: &'static str,
+    /// Whether the parts of a `WITH` may write.
+    pub(super) with_writes: bool,
     /// Whether a parameter can be an array.
     arrays: bool,
     /// The time by the server's clock, in milliseconds since 1970. `None` if the database has no clock of its own.
     server_time: Option<&'static str>,
     /// The largest number of keys or items in one statement.
     pub(super) max_items: usize,
+}
+
+/// A column of [`Dialect::items`].
+pub(super) struct Column {
+    /// Which of the arrays has its values: 0 is the first one.
+    pub(super) array: usize,
+    pub(super) name: &'static str,
+    /// The type of an array of them.
+    pub(super) arrays: &'static str,
 }
 
 impl Dialect {
@@ -27,6 +40,8 @@ impl Dialect {
         // A writer locks the whole file.
         lock: "",
         lock_unlocked: "",
+        order: "",
+        with_writes: false,
         arrays: false,
         server_time: None,
         // SQLite searches for each parameter from the first one on: 20,000 items take 11 s in batches of 8192, and 0.3 s so.
@@ -40,6 +55,8 @@ impl Dialect {
         bytes: "BYTEA",
         lock: " FOR UPDATE",
         lock_unlocked: " FOR UPDATE SKIP LOCKED",
+        order: " ORDER BY item.key COLLATE \"C\"",
+        with_writes: true,
         arrays: true,
         // Constant within a statement, so that an index is used.
         server_time: Some("FLOOR(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint"),
@@ -81,5 +98,21 @@ impl Dialect {
         let row = |key| format!("($1, ${key}, ${}, {now}, {now} + ${})", key + count, key + 2 * count);
         let rows: Vec<_> = (3..3 + count).map(row).collect();
         format!("VALUES {}", rows.join(", "))
+    }
+
+    /// A table `item` with `count` rows and these columns. The parameters from `first` on are arrays, or all values of the first one, then
+    /// all of the second one and so on.
+    pub(super) fn items(&self, first: usize, count: usize, columns: &[Column]) -> String {
+        let names = |name: &dyn Fn(usize, &Column) -> String| {
+            columns.iter().enumerate().map(|(place, column)| name(place, column)).collect::<Vec<_>>().join(", ")
+        };
+        if self.arrays {
+            let arrays = names(&|_, column| format!("${}::{}", first + column.array, column.arrays));
+            return format!("UNNEST({arrays}) AS item ({})", names(&|_, column| column.name.to_owned()));
+        }
+        let row = |row| format!("({})", names(&|_, column| format!("${}", first + column.array * count + row)));
+        let rows: Vec<_> = (0..count).map(row).collect();
+        let columns = names(&|place, column| format!("column{} AS {}", place + 1, column.name));
+        format!("(SELECT {columns} FROM (VALUES {})) AS item", rows.join(", "))
     }
 }

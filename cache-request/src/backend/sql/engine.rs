@@ -75,7 +75,13 @@ impl Engine {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(file) => open(file).await.map(Connection::Sqlite),
             #[cfg(feature = "postgres")]
-            Self::Postgres { options, .. } => options.connect().await.map(Connection::Postgres),
+            Self::Postgres { options, .. } => {
+                let mut connection = options.connect().await?;
+                // A user or a database may have another default. At this level, each statement sees what was committed before it
+                // began, and a row that another one has changed meanwhile is no error.
+                connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+                Ok(Connection::Postgres(connection))
+            }
         }
     }
 
@@ -181,7 +187,9 @@ macro_rules! run {
                 Either::Right(row) => {
                     // A SQLite column holds values of any type. A row of another type is an error of its own key alone.
                     let expires: Result<Option<i64>, _> = row.try_get(2);
-                    outcome.rows.push(Row { key: row.try_get(0)?, value: expires.and_then(|_| row.try_get(1)).ok() });
+                    let value = expires.and_then(|_| row.try_get(1)).ok();
+                    let numbers = (3..row.len()).map(|column| row.try_get(column)).collect::<Result<_, _>>()?;
+                    outcome.rows.push(Row { key: row.try_get(0)?, value, numbers });
                 }
             }
         }

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use super::{
     locks::{KeyLocks, Stripes},
-    pool::{Database, Pool},
-    statement::{BATCH, Now, Outcome, Statement},
+    pool::{Database, Pool, PooledConnection},
+    statement::{BATCH, Now, Outcome, Script, Statement, Statements},
 };
 use crate::{
     Clock, Error,
@@ -45,11 +45,11 @@ pub(super) enum Operation {
     Read(Statement),
     Write {
         stripes: Stripes,
-        statement: Statement,
-        /// Runs if the statement fails.
-        on_failure: Option<Statement>,
+        script: Script,
+        /// Runs if the script fails.
+        on_failure: Option<Script>,
     },
-    /// Removes all rows of the namespace.
+    /// Removes all claims, then all values of the namespace.
     Clear,
 }
 
@@ -104,30 +104,36 @@ impl Executor {
         let outcome = match (connection, operation) {
             (Err(error), _) => Err(error),
             (Ok(connection), Operation::Read(statement)) => connection.run(statement).await,
-            (Ok(connection), Operation::Write { statement, on_failure, .. }) => {
-                let mut outcome = connection.run(statement).await;
+            (Ok(connection), Operation::Write { script, on_failure, .. }) => {
+                let mut outcome = connection.run_all(script).await;
                 if let (Err(_), Some(on_failure)) = (&outcome, on_failure)
                     && let Ok(connection) = pool.acquire().await
-                    && let Err(second) = connection.run(on_failure).await
+                    && let Err(second) = connection.run_all(on_failure).await
                 {
                     outcome = Err(second);
                 }
                 outcome
             }
-            (Ok(mut connection), Operation::Clear) => loop {
-                match connection.run(self.database.statements.clear()).await {
-                    Ok(outcome) if outcome.affected == BATCH => {}
-                    outcome => break outcome,
-                }
-                connection = match pool.acquire().await {
-                    Ok(connection) => connection,
-                    Err(error) => break Err(error),
-                };
-            },
+            (Ok(connection), Operation::Clear) => clear(&self.database.statements, pool, connection).await,
         };
         // The caller may have given up.
         let _ = result.send(outcome);
     }
+}
+
+/// Removes all claims before the first value: a value that a claim from before stores meanwhile is removed as well.
+async fn clear(
+    statements: &Statements,
+    pool: &Arc<Pool>,
+    mut connection: PooledConnection<'_>,
+) -> Result<Outcome, Error> {
+    for table in [&statements.claims, &statements.table] {
+        while connection.run(statements.clear(table)).await?.affected == BATCH {
+            connection = pool.acquire().await?;
+        }
+        connection = pool.acquire().await?;
+    }
+    Ok(Outcome::default())
 }
 
 /// Removes expired rows at intervals, until the backend is dropped.
@@ -137,8 +143,11 @@ async fn cull(executor: Weak<Executor>, pause: Duration) {
         let Some(executor) = executor.upgrade() else { return };
         let statements = &executor.database.statements;
         // An error is not reported here: the calls get it too.
-        while let Ok(connection) = executor.session().writers.acquire().await
-            && let Ok(Outcome { affected: BATCH, .. }) = connection.run(statements.cull(executor.now())).await
-        {}
+        for cull in [Statements::cull, Statements::cull_claims] {
+            while let Ok(connection) = executor.session().writers.acquire().await
+                && let Ok(Outcome { affected: BATCH, .. }) = connection.run(cull(statements, executor.now())).await
+            {
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     engine::{self, Connection, Engine},
-    statement::{Outcome, Statement, Statements},
+    statement::{Outcome, Script, Statement, Statements},
 };
 use crate::{
     Error, ErrorKind,
@@ -36,7 +36,7 @@ pub(super) struct Database {
     pub(super) engine: Engine,
     pub(super) statements: Statements,
     pub(super) connect_limit: Duration,
-    /// Whether the table existed when it was last checked, and nothing has failed since.
+    /// Whether the tables existed when it was last checked, and nothing has failed since.
     pub(super) is_ready: AtomicBool,
 }
 
@@ -71,12 +71,12 @@ impl Database {
         Ok(connection)
     }
 
-    /// Makes the table if it does not exist. Another process may do so at the same time.
+    /// Makes the tables if they do not exist. Another process may do so at the same time.
     async fn prepare(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
         if self.is_ready.load(Ordering::Acquire) {
             return Ok(());
         }
-        // Checked first: a user without the right to make tables may use one that exists.
+        // Checked first: a user without the right to make tables may use those that exist.
         if connection.run(self.statements.probe()).await.is_err() {
             let mut created = Ok(());
             for text in self.statements.create() {
@@ -103,7 +103,7 @@ impl Pool {
         })
     }
 
-    /// Waits for a connection to a database that has the table.
+    /// Waits for a connection to a database that has the tables.
     pub(super) async fn acquire(self: &Arc<Self>) -> Result<PooledConnection<'_>, Error> {
         let permit = self.permits.acquire().await.map_err(|_| Error::backend("the connections are closed"))?;
         loop {
@@ -155,7 +155,7 @@ impl Pool {
 
     /// Closes the idle connections too, if the error is of the connection and not of the statement.
     fn after_failure(&self, error: &sqlx::Error) {
-        // The table may have been removed.
+        // A table may have been removed.
         self.database.is_ready.store(false, Ordering::Release);
         // 57P01 and the like: the server shuts down.
         let shuts_down = |code: &str| code.starts_with("57P");
@@ -175,8 +175,23 @@ fn timed_out() -> sqlx::Error {
 
 impl PooledConnection<'_> {
     /// Runs a statement, and gives the connection back to the pool. A connection on which it fails is closed.
-    pub(super) async fn run(mut self, statement: Statement) -> Result<Outcome, Error> {
-        let outcome = self.pool.with_limit(self.connection.run(statement)).await?;
+    pub(super) async fn run(self, statement: Statement) -> Result<Outcome, Error> {
+        self.run_all(vec![statement]).await
+    }
+
+    /// Runs the statements, and adds up what they affect and return. A transaction that is not committed ends with its connection.
+    pub(super) async fn run_all(mut self, script: Script) -> Result<Outcome, Error> {
+        let connection = &mut self.connection;
+        let run = async {
+            let mut all = Outcome::default();
+            for statement in script {
+                let Outcome { affected, rows } = connection.run(statement).await?;
+                all.affected += affected;
+                all.rows.extend(rows);
+            }
+            Ok(all)
+        };
+        let outcome = self.pool.with_limit(run).await?;
         lock(&self.pool.idle).push(self.connection);
         Ok(outcome)
     }

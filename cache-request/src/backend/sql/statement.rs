@@ -11,6 +11,9 @@ pub(super) const BATCH: u64 = 1000;
 /// The current time, in milliseconds since 1970. `None` leaves it to the server's clock.
 pub(super) type Now = Option<i64>;
 
+/// Statements that run one after the other, on one connection.
+pub(super) type Script = Vec<Statement>;
+
 /// The text of a statement, and its arguments.
 pub(super) struct Statement {
     pub(super) text: String,
@@ -41,6 +44,8 @@ pub(super) struct Row {
     pub(super) key: Option<String>,
     /// `None` if the row was removed, or its columns have other types than this backend stores.
     pub(super) value: Option<Vec<u8>>,
+    /// The further columns of what a claim returns.
+    pub(super) numbers: Vec<Option<i64>>,
 }
 
 /// One row to be written.
@@ -53,16 +58,19 @@ pub(super) struct NewRow {
 
 /// The statements of one namespace of one table.
 pub(super) struct Statements {
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     /// Quoted, so that a keyword of SQL may be a name.
-    table: String,
+    pub(super) table: String,
+    /// The table of claims, quoted.
+    pub(super) claims: String,
     index: String,
     namespace: String,
 }
 
 impl Statements {
     pub(super) fn new(dialect: Dialect, table: &str, namespace: String) -> Self {
-        Self { dialect, table: format!("\"{table}\""), index: format!("\"{table}_expires\""), namespace }
+        let named = |suffix: &str| format!("\"{table}{suffix}\"");
+        Self { dialect, table: named(""), claims: named("_claims"), index: named("_expires"), namespace }
     }
 
     /// The largest number of keys or items in one statement.
@@ -75,26 +83,38 @@ impl Statements {
         self.dialect.has_clock()
     }
 
-    /// Fails unless the table exists with all its columns.
+    /// Fails unless both tables exist with all their columns.
     pub(super) fn probe(&self) -> Statement {
-        let Self { table, .. } = self;
-        self.statement(format!("SELECT key, value, stored, expires FROM {table} WHERE namespace = $1 LIMIT 0"), [])
+        let Self { table, claims, .. } = self;
+        self.statement(
+            format!(
+                "SELECT {table}.key, {table}.value, {table}.expires, {table}.stored, \
+                 {claims}.fence, {claims}.made, {claims}.until FROM {table} LEFT JOIN {claims} \
+                 ON {claims}.namespace = {table}.namespace AND {claims}.key = {table}.key \
+                 WHERE {table}.namespace = $1 LIMIT 0"
+            ),
+            [],
+        )
     }
 
-    /// Makes the table and its index if they do not exist.
-    pub(super) fn create(&self) -> [String; 2] {
-        let Self { dialect: Dialect { text, bytes, .. }, table, index, .. } = self;
+    /// Makes the tables and the index if they do not exist.
+    pub(super) fn create(&self) -> [String; 3] {
+        let Self { dialect: Dialect { text, bytes, .. }, table, claims, index, .. } = self;
         [
             format!(
                 "CREATE TABLE IF NOT EXISTS {table} (namespace {text} NOT NULL, key {text} NOT NULL, \
                  value {bytes} NOT NULL, stored BIGINT NOT NULL, expires BIGINT, PRIMARY KEY (namespace, key))"
             ),
             format!("CREATE INDEX IF NOT EXISTS {index} ON {table} (expires) WHERE expires IS NOT NULL"),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {claims} (namespace {text} NOT NULL, key {text} NOT NULL, \
+                 fence BIGINT, made BIGINT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (namespace, key))"
+            ),
         ]
     }
 
     /// The condition that a row has not expired and was not stored in the future. The time is parameter 2.
-    fn is_live(&self) -> String {
+    pub(super) fn is_live(&self) -> String {
         let Self { table, dialect, .. } = self;
         let (now, tolerance) = (dialect.now(2), CLOCK_TOLERANCE.as_millis());
         format!("(({table}.expires IS NULL OR {table}.expires > {now}) AND {table}.stored <= {now} + {tolerance})")
@@ -174,9 +194,9 @@ impl Statements {
         )
     }
 
-    /// Removes up to [`BATCH`] rows of the namespace.
-    pub(super) fn clear(&self) -> Statement {
-        let Self { table, dialect: Dialect { lock, .. }, .. } = self;
+    /// Removes up to [`BATCH`] rows of the namespace from a table.
+    pub(super) fn clear(&self, table: &str) -> Statement {
+        let lock = self.dialect.lock;
         self.statement(
             format!(
                 "DELETE FROM {table} WHERE namespace = $1 AND key IN \
@@ -197,7 +217,7 @@ impl Statements {
         Statement { text, arguments: vec![Argument::Number(now)] }
     }
 
-    fn insert(&self) -> String {
+    pub(super) fn insert(&self) -> String {
         format!("INSERT INTO {} (namespace, key, value, stored, expires)", self.table)
     }
 
@@ -207,13 +227,14 @@ impl Statements {
     }
 
     /// A statement whose first parameter is the namespace.
-    fn statement<const N: usize>(&self, text: String, arguments: [Argument; N]) -> Statement {
+    pub(super) fn statement<const N: usize>(&self, text: String, arguments: [Argument; N]) -> Statement {
         let namespace = Argument::Text(self.namespace.clone());
         Statement { text, arguments: [namespace].into_iter().chain(arguments).collect() }
     }
 }
 
-const UPDATE: &str = "ON CONFLICT (namespace, key) DO UPDATE \
+/// What becomes of an `INSERT` if there is a row already.
+pub(super) const UPDATE: &str = "ON CONFLICT (namespace, key) DO UPDATE \
                       SET value = excluded.value, stored = excluded.stored, expires = excluded.expires";
 
 impl NewRow {

@@ -156,7 +156,7 @@ fn rows_of_postgres() {
         assert_eq!(backend.get("key").await.unwrap().as_deref(), Some(&b"value"[..]));
     });
     let _ = postgres
-        .ask("CREATE USER guest PASSWORD 'guest'; GRANT SELECT, INSERT, UPDATE, DELETE ON cache_request TO guest;");
+        .ask("CREATE USER guest PASSWORD 'guest'; GRANT SELECT, INSERT, UPDATE, DELETE ON cache_request, cache_request_claims TO guest;");
     let guest = |password: &str| {
         SqlBackend::builder(&format!("postgres://guest:{password}@127.0.0.1:{}/cache", postgres.server.port))
             .connect_limit(PATIENCE)
