@@ -9,7 +9,7 @@ use std::{
 };
 
 use cache_request_tests::servers::{
-    memcached::{self, Memcached},
+    memcached::Memcached,
     postgres::Postgres,
     redis::{Cluster, Redis},
 };
@@ -169,7 +169,7 @@ macro_rules! on {
 on! {
     redis: Place::new(CONNECT, Redis::start(&[]), |redis, _| redis.url()),
     cluster: Place::new(CONNECT, Cluster::new(), |cluster, _| cluster.url()),
-    memcached: Place::new("&answer_limit=60s", Memcached::fleet(2).0, |fleet, _| memcached::url(fleet)),
+    memcached: Place::new("&answer_limit=60s", Memcached::fleet(2), |(_, url), _| url.clone()),
     postgres: Place::new(CONNECT, Postgres::start(&[]), |postgres, _| postgres.url()),
     sqlite: Place::new(CONNECT, (), |(), directory| format!("sqlite://{directory}/cache.db")),
     file: Place::new("", (), |(), directory| format!("file://{directory}/cache")),
