@@ -9,7 +9,7 @@ use std::{
 };
 
 use tracing::{
-    Dispatch, Event, Metadata, Subscriber,
+    Dispatch, Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
     subscriber::NoSubscriber,
@@ -31,15 +31,27 @@ pub fn of<T>(code: impl FnOnce() -> T) -> (T, Vec<String>) {
     (result, lines)
 }
 
+/// Prints warnings and errors of this process from now on.
+///
+/// # Panics
+///
+/// If the process has another subscriber.
+pub fn to_stderr() {
+    let collector = Collector { prints: true, ..Collector::default() };
+    tracing::subscriber::set_global_default(collector).expect("no other subscriber");
+}
+
 #[derive(Default)]
 struct Collector {
+    /// Or else collects them.
+    prints: bool,
     lines: Arc<Mutex<Vec<String>>>,
     spans: AtomicU64,
 }
 
 impl Subscriber for Collector {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        !self.prints || *metadata.level() <= Level::WARN
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -54,7 +66,11 @@ impl Subscriber for Collector {
         let mut line = Line { message: String::new(), fields: String::new() };
         event.record(&mut line);
         let line = format!("{} {}{}", event.metadata().level(), line.message, line.fields);
-        self.lines.lock().expect("no test panics while it logs").push(line);
+        if self.prints {
+            eprintln!("{line}");
+        } else {
+            self.lines.lock().expect("no test panics while it logs").push(line);
+        }
     }
 
     fn enter(&self, _: &Id) {}

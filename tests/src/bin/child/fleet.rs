@@ -89,6 +89,7 @@ fn say(word: &str) {
 pub(crate) fn main(arguments: &[&str]) {
     let &[url, directory, command, count] = arguments else { panic!("four arguments: {arguments:?}") };
     let count: u64 = count.parse().expect("a count");
+    cache_request_tests::logs::to_stderr();
     let truth = Truth::open(Path::new(directory));
     let cache = Cache::from_url(url).expect("a cache");
     let handle = cache.clone();
@@ -158,5 +159,4 @@ pub(crate) fn main(arguments: &[&str]) {
     });
     let stats = handle.stats();
     println!("{} {}", bodies.load(SeqCst), stats.faults());
-    eprintln!("{stats}");
 }
