@@ -198,6 +198,44 @@ fn a_large_value_that_was_evicted_in_part_could_not_be_claimed() {
 
 /// A touch cannot be bound to one item, and the value would have had the time of the lease.
 #[test]
+fn a_refused_value_left_the_older_one_and_its_claim() {
+    let memcached = Memcached::small();
+    let (little, large) = (vec![1; 500], vec![2; 600_000]);
+    // The backend learns what the server takes from the first value, and sends no other one.
+    let backend = backend(&memcached.url());
+    block_on(async {
+        for _ in 0..2 {
+            for with_value in [false, true] {
+                if with_value {
+                    backend.set("b", b"older", None).await.unwrap();
+                }
+                let keys = ["a", "b", "c"];
+                let claimed = backend.claim_many(&keys, claim(ClaimKind::Any)).await;
+                let fences: Vec<Fence> = claimed.iter().map(|claimed| leased(claimed.as_ref().unwrap())).collect();
+                let values = [&little, &large, &little];
+                let items = [0, 1, 2].map(|number| {
+                    (Item { key: keys[number], value: values[number], timeout: Some(HOUR) }, fences[number])
+                });
+                let stored = backend.set_fenced_many(&items).await;
+                let kinds: Vec<_> = stored.iter().map(|stored| stored.as_ref().map_err(|error| error.kind())).collect();
+                assert_eq!(kinds, [Ok(&true), Err(ErrorKind::TooLarge), Ok(&true)]);
+                assert_eq!(backend.get("b").await.unwrap(), None);
+                // A fence that stands no more removes nothing.
+                backend.set("b", b"newer", None).await.unwrap();
+                let stored = backend.set_fenced("b", &large, Some(HOUR), fences[1]).await;
+                assert!(matches!(stored, Ok(false)), "{stored:?}");
+                assert_eq!(backend.get("b").await.unwrap().as_deref(), Some(&b"newer"[..]));
+                for key in keys {
+                    backend.invalidate(key, Duration::ZERO).await.unwrap();
+                }
+                claims(&backend, "b", ClaimKind::Missing).await;
+                backend.delete("b").await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
 fn a_late_renewal_lengthened_a_newer_value() {
     let memcached = Memcached::start(&[]);
     let backend = backend(&memcached.url());
