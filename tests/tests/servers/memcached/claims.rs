@@ -3,6 +3,8 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::Barrier,
+    thread,
     time::Duration,
 };
 
@@ -337,6 +339,29 @@ fn a_lost_server_took_the_claims_of_other_servers_along() {
             }
         }
     });
+}
+
+/// Each began a generation when it found none, and used its own for up to a second.
+#[test]
+fn processes_that_began_at_once_did_not_see_each_others_claims() {
+    const PROCESSES: usize = 8;
+    let (_fleet, url) = Memcached::fleet(3);
+    for round in 0..10 {
+        let together = Barrier::new(PROCESSES);
+        let first = |_| {
+            let builder = MemcachedBackend::builder(&url).namespace(format!("begun{round}")).answer_limit(PATIENCE);
+            let (backend, together) = (builder.build().unwrap(), &together);
+            move || {
+                together.wait();
+                matches!(block_on(backend.claim("key", claim(ClaimKind::Missing))).unwrap().right, Right::Leased(_))
+            }
+        };
+        let leased = thread::scope(|threads| {
+            let all: Vec<_> = (0..PROCESSES).map(first).map(|first| threads.spawn(first)).collect();
+            all.into_iter().map(|one| usize::from(one.join().unwrap())).sum::<usize>()
+        });
+        assert_eq!(leased, 1, "so many of {PROCESSES} got the lease in round {round}");
+    }
 }
 
 #[test]
