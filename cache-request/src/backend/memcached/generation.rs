@@ -101,21 +101,34 @@ impl Generation {
     /// Asks all servers for the generation, and tells the latest one to those that have none or an older one.
     async fn ask(&self, link: &Link) -> Result<u64, Failure> {
         let asked = now();
-        let answers = join_all((0..self.fleet.len()).map(|server| {
+        let mut answers = join_all((0..self.fleet.len()).map(|server| {
             self.fleet.ask_first(link, server, async |client| Ok(kept(&client, &self.key).await?.map(|(kept, _)| kept)))
         }))
         .await;
-        let latest = answers.iter().flatten().copied().flatten().max();
         if let Some(Err(failure)) = answers.iter().find(|_| answers.iter().all(Result::is_err)) {
             return Err(failure.copy());
         }
-        // If no server has kept one, the lost one may be later than the one that this process knows.
+        let is_lost = answers.iter().flatten().all(Option::is_none);
+        if is_lost {
+            // Other processes may begin one at the same time. What a server keeps first stays, so that all use the same one.
+            let first = self.next();
+            let tell = async |answer| match answer {
+                (server, Ok(_)) => self.tell(link, server, first, false).await.map(Some),
+                (_, failed) => failed,
+            };
+            answers = join_all(answers.into_iter().enumerate().map(tell)).await;
+        }
         let known = self.latest.load(Ordering::Acquire);
-        let latest = latest.map_or_else(|| self.next(), |kept| kept.max(known));
+        let latest = match answers.iter().flatten().copied().flatten().max() {
+            Some(kept) if !is_lost => kept.max(known),
+            // The lost one may be later than the one that another process has begun.
+            Some(first) if first > known => first,
+            _ => self.next(),
+        };
         self.latest.fetch_max(latest, Ordering::AcqRel);
         let behind =
             answers.iter().enumerate().filter(|(_, answer)| matches!(answer, Ok(kept) if *kept < Some(latest)));
-        for told in join_all(behind.map(|(server, _)| self.tell(link, server, latest))).await {
+        for told in join_all(behind.map(|(server, _)| self.tell(link, server, latest, true))).await {
             // A server that could not be told is told the next time.
             self.latest.fetch_max(told.unwrap_or(0), Ordering::AcqRel);
         }
@@ -123,8 +136,8 @@ impl Generation {
         Ok(self.latest.load(Ordering::Acquire))
     }
 
-    /// Makes a server keep this generation unless it has a later one, and returns the one that it keeps.
-    async fn tell(&self, link: &Link, server: usize, latest: u64) -> Result<u64, Failure> {
+    /// Makes a server keep this generation unless it has a later one, or any one if it replaces none. Returns the one that it keeps.
+    async fn tell(&self, link: &Link, server: usize, latest: u64, replaces: bool) -> Result<u64, Failure> {
         let key = &self.key;
         for _ in 0..ATTEMPTS {
             let kept = self
@@ -132,7 +145,7 @@ impl Generation {
                 .ask_first(link, server, async |client| {
                     let set = Set::new(key, latest.to_string()).ttl(Ttl::NEVER);
                     let set = match kept(&client, key).await? {
-                        Some((kept, _)) if kept >= latest => return Ok(Some(kept)),
+                        Some((kept, _)) if kept >= latest || !replaces => return Ok(Some(kept)),
                         Some((_, cas)) => claim::replace(cas, set),
                         None => set.add(),
                     };
@@ -153,7 +166,7 @@ impl Generation {
         let latest = self.next();
         self.latest.fetch_max(latest, Ordering::AcqRel);
         let mut done = asked.map_err(Failure::error);
-        let told = (0..self.fleet.len()).map(|server| self.tell(link, server, latest));
+        let told = (0..self.fleet.len()).map(|server| self.tell(link, server, latest, true));
         for told in join_all(told).await {
             match told {
                 Ok(kept) => {

@@ -155,11 +155,11 @@ impl<'s> Claims<'s> {
         let mut answers = answers.into_iter();
         let mut answer = || answers.next().unwrap_or_else(|| Err(Failure::unexpected_answer()));
         Ok(match step {
-            Step::Record { value, .. } => match written(answer()?)? {
+            Step::Record { value, .. } => match written(&answer()?)? {
                 (MutationStatus::Applied, _) => Step::done(Some(value), leased),
                 _ => Step::Look,
             },
-            Step::Overtake { value, cas } => match (written(answer()?)?, got(answer()?)?) {
+            Step::Overtake { value, cas } => match (written(&answer()?)?, got(answer()?)?) {
                 ((MutationStatus::Applied, Some(cas)), record) => {
                     Step::Record { value, cas, older: Record::of(&record).map(|record| record.cas) }
                 }
@@ -237,7 +237,7 @@ fn got(answer: OpResult) -> Result<GetResult, Failure> {
     if let OpResult::Get(found) = answer { Ok(found) } else { Err(Failure::unexpected_answer()) }
 }
 
-fn written(answer: OpResult) -> Result<(MutationStatus, Option<u64>), Failure> {
+fn written(answer: &OpResult) -> Result<(MutationStatus, Option<u64>), Failure> {
     let done = answer.as_mutation().ok_or_else(Failure::unexpected_answer)?;
     Ok((done.status, done.cas))
 }

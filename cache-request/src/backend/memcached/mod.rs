@@ -23,7 +23,7 @@
 //!
 //! This module has the operations on one key.
 //!
-//! The client is `exp::AsyncMetaClient` of the crate `memcache`: of the maintained clients, it alone has compare-and-swap, which `add`
+//! The client is `exp::AsyncMetaClient` of the crate `memcache`: of the maintained clients, it alone has compare-and-swap, which fences, `add`
 //! and `touch` need, and batches of any commands with an outcome for each. If its future is dropped, it closes the connection, so that no
 //! later caller reads the answer. `async-memcached` 0.9 has one connection for each client, without a pool, and its batches are gets
 //! alone or sets with one timeout. `mtop-client` 0.17 has no compare-and-swap, has batches of gets alone, speaks the older protocol, and

@@ -3,6 +3,8 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::Barrier,
+    thread,
     time::Duration,
 };
 
@@ -198,6 +200,44 @@ fn a_large_value_that_was_evicted_in_part_could_not_be_claimed() {
 
 /// A touch cannot be bound to one item, and the value would have had the time of the lease.
 #[test]
+fn a_refused_value_left_the_older_one_and_its_claim() {
+    let memcached = Memcached::small();
+    let (little, large) = (vec![1; 500], vec![2; 600_000]);
+    // The backend learns what the server takes from the first value, and sends no other one.
+    let backend = backend(&memcached.url());
+    block_on(async {
+        for _ in 0..2 {
+            for with_value in [false, true] {
+                if with_value {
+                    backend.set("b", b"older", None).await.unwrap();
+                }
+                let keys = ["a", "b", "c"];
+                let claimed = backend.claim_many(&keys, claim(ClaimKind::Any)).await;
+                let fences: Vec<Fence> = claimed.iter().map(|claimed| leased(claimed.as_ref().unwrap())).collect();
+                let values = [&little, &large, &little];
+                let items = [0, 1, 2].map(|number| {
+                    (Item { key: keys[number], value: values[number], timeout: Some(HOUR) }, fences[number])
+                });
+                let stored = backend.set_fenced_many(&items).await;
+                let kinds: Vec<_> = stored.iter().map(|stored| stored.as_ref().map_err(|error| error.kind())).collect();
+                assert_eq!(kinds, [Ok(&true), Err(ErrorKind::TooLarge), Ok(&true)]);
+                assert_eq!(backend.get("b").await.unwrap(), None);
+                // A fence that stands no more removes nothing.
+                backend.set("b", b"newer", None).await.unwrap();
+                let stored = backend.set_fenced("b", &large, Some(HOUR), fences[1]).await;
+                assert!(matches!(stored, Ok(false)), "{stored:?}");
+                assert_eq!(backend.get("b").await.unwrap().as_deref(), Some(&b"newer"[..]));
+                for key in keys {
+                    backend.invalidate(key, Duration::ZERO).await.unwrap();
+                }
+                claims(&backend, "b", ClaimKind::Missing).await;
+                backend.delete("b").await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
 fn a_late_renewal_lengthened_a_newer_value() {
     let memcached = Memcached::start(&[]);
     let backend = backend(&memcached.url());
@@ -299,6 +339,29 @@ fn a_lost_server_took_the_claims_of_other_servers_along() {
             }
         }
     });
+}
+
+/// Each began a generation when it found none, and used its own for up to a second.
+#[test]
+fn processes_that_began_at_once_did_not_see_each_others_claims() {
+    const PROCESSES: usize = 8;
+    let (_fleet, url) = Memcached::fleet(3);
+    for round in 0..10 {
+        let together = Barrier::new(PROCESSES);
+        let first = |_| {
+            let builder = MemcachedBackend::builder(&url).namespace(format!("begun{round}")).answer_limit(PATIENCE);
+            let (backend, together) = (builder.build().unwrap(), &together);
+            move || {
+                together.wait();
+                matches!(block_on(backend.claim("key", claim(ClaimKind::Missing))).unwrap().right, Right::Leased(_))
+            }
+        };
+        let leased = thread::scope(|threads| {
+            let all: Vec<_> = (0..PROCESSES).map(first).map(|first| threads.spawn(first)).collect();
+            all.into_iter().map(|one| usize::from(one.join().unwrap())).sum::<usize>()
+        });
+        assert_eq!(leased, 1, "so many of {PROCESSES} got the lease in round {round}");
+    }
 }
 
 #[test]
