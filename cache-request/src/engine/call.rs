@@ -304,7 +304,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let text = self.text(backend);
         let claims = asks.claims() && backend.has_fences() && backend.takes_writes();
         let mut kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
-        let (mut miss, mut unusable) = (Miss::from(Count::NeverSeen), None);
+        let (mut miss, mut unusable, mut is_unreadable) = (Miss::from(Count::NeverSeen), None, false);
         loop {
             let near = self.engine.near().zip(asks.leader());
             let reading = near.and_then(|(near, leader)| Some((&**near, leader, near.begin(&text)?)));
@@ -315,11 +315,19 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 None => (backend.get(here, &text, budget).await, Making::Unfenced),
                 Some(kind) => match self.claim(kind, &text, budget).await {
                     Ok((bytes, making)) => (Ok(bytes), making),
+                    // What cannot be read is replaced.
+                    Err(error) if error.kind().blame() == Blame::Key && !is_unreadable => {
+                        (Err(error), Making::Unfenced)
+                    }
                     Err(error) => (Err(error), Making::Refused),
                 },
             };
             match bytes {
-                Err(error) => miss = self.not_read(&error).into(),
+                Err(error) => {
+                    is_unreadable = error.kind().blame() == Blame::Key;
+                    miss = self.not_read(&error).into();
+                }
+                Ok(None) if is_unreadable => {}
                 Ok(None) => miss = Count::NeverSeen.into(),
                 // It was no answer before.
                 Ok(Some(bytes)) if unusable.as_ref() == Some(&bytes) => {}
@@ -332,9 +340,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 },
             }
             kind = match making {
-                Making::Unfenced if claims && !budget.is_over() => {
-                    Some(if unusable.is_some() { ClaimKind::Any } else { ClaimKind::Missing })
-                }
+                Making::Unfenced if claims && !budget.is_over() => Some(match &unusable {
+                    _ if is_unreadable => ClaimKind::Anew,
+                    Some(_) => ClaimKind::Any,
+                    None => ClaimKind::Missing,
+                }),
                 making => {
                     self.function.looks.missed();
                     return Err(Miss { making, ..miss });

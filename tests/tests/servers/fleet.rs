@@ -169,7 +169,8 @@ on! {
     redis: Place::new(CONNECT, Redis::start(&[]), |redis, _| redis.url()),
     cluster: Place::new(CONNECT, Cluster::new(), |cluster, _| cluster.url()),
     memcached: Place::new("&answer_limit=60s", Memcached::fleet(2), |(_, url), _| url.clone()),
-    postgres: Place::new(CONNECT, Postgres::start(&[]), |postgres, _| postgres.url()),
+    // All processes together need fewer connections than the server has.
+    postgres: Place::new("&connect_limit=60s&max_connections=4", Postgres::start(&[]), |postgres, _| postgres.url()),
     sqlite: Place::new(CONNECT, (), |(), directory| format!("sqlite://{directory}/cache.db")),
     file: Place::new("", (), |(), directory| format!("file://{directory}/cache")),
 }

@@ -39,6 +39,11 @@ pub(super) const FREE: i64 = 0;
 pub(super) const TAKEN: i64 = 1;
 /// The key was claimed by this statement.
 pub(super) const CLAIMED: i64 = 2;
+/// The same, but a value may have been stored after the statement has looked for one.
+pub(super) const CLAIMED_LATE: i64 = 3;
+
+/// Whether another transaction has begun to write since the statement began. It is asked for after the first row was written.
+const OTHERS_WROTE: &str = "txid_current() > txid_snapshot_xmax(txid_current_snapshot())";
 
 impl Statements {
     /// The condition that a claim is not over and was not made in the future. The time is parameter 2.
@@ -105,7 +110,8 @@ impl Statements {
     /// SQLite it only reads, and the keys that are free are claimed by [`claim`](Self::claim).
     ///
     /// The values and claims that it looks at are those of the moment at which it begins. A claim that is made later is found all the
-    /// same, as the rows conflict.
+    /// same, as the rows conflict. If a claim is made later, and ends with a value before this one is made, neither is found. That
+    /// takes another transaction that has begun to write in the meantime. If there was one, the state says so, and the caller looks again.
     pub(super) fn look_or_claim(&self, keys: Vec<String>, claim: Claim, now: Now) -> Statement {
         if !self.dialect.with_writes {
             let state = format!("CASE WHEN standing.key IS NULL THEN {FREE} ELSE {TAKEN} END");
@@ -116,14 +122,20 @@ impl Statements {
             count,
             " LEFT JOIN made ON made.key = item.key",
             &format!(
-                "CASE WHEN made.fence = $3 THEN {CLAIMED} \
+                "CASE WHEN made.fence = $3 AND made.late THEN {CLAIMED_LATE} WHEN made.fence = $3 THEN {CLAIMED} \
                  WHEN made.key IS NULL AND standing.key IS NULL THEN {FREE} ELSE {TAKEN} END"
             ),
             "CASE WHEN made.key IS NULL THEN standing.fence ELSE made.fence END",
             "CASE WHEN made.key IS NULL THEN standing.until ELSE made.until END",
         );
         let (known, claim_free, claims) = (self.known(count), self.claim_free(count, claim.kind), &self.claims);
-        let returning = format!("RETURNING {claims}.key, {claims}.fence, {claims}.until");
+        let late = match (claim.kind, count) {
+            (ClaimKind::Missing, 1) => OTHERS_WROTE,
+            // All but the first row are written later.
+            (ClaimKind::Missing, _) => "TRUE",
+            (ClaimKind::Any | ClaimKind::Anew, _) => "FALSE",
+        };
+        let returning = format!("RETURNING {claims}.key, {claims}.fence, {claims}.until, {late} AS late");
         self.of_claim(format!("WITH {known}, made AS ({claim_free} {returning}) {outcomes}"), keys, claim, now)
     }
 

@@ -20,9 +20,10 @@ use super::{
     statement::{Argument, Outcome, Row, Statement},
 };
 
-/// How long a statement waits for the write lock of a SQLite file that another process holds.
+/// How long a statement waits for the write lock of a SQLite file that other processes hold. They poll for it and keep no order, so it can take
+/// long beside many. It is less than any statement may take.
 #[cfg(feature = "sqlite")]
-const BUSY_LIMIT: Duration = Duration::from_secs(5);
+const BUSY_LIMIT: Duration = Duration::from_secs(9);
 
 /// The address of a database.
 pub(super) enum Engine {

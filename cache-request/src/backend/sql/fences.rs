@@ -53,11 +53,23 @@ impl SqlBackend {
         let now = self.now();
         let decided = |outcome: Outcome| outcome.rows.into_iter().filter_map(|row| decide(row, claim));
         let looked = self.read(self.statements().look_or_claim(owned(keys), claim, now)).await?;
+        let is_late = |row: &Row| row.numbers.get(1) == Some(&Some(claims::CLAIMED_LATE));
+        let late: Vec<String> =
+            looked.rows.iter().filter(|row| is_late(row)).filter_map(|row| row.key.clone()).collect();
         let mut claimed: HashMap<_, _> = decided(looked).collect();
         let free: Vec<&str> = keys.iter().copied().filter(|key| !claimed.contains_key(*key)).collect();
         if !free.is_empty() {
             let script = self.statements().claim(owned(&free), claim, now);
             claimed.extend(decided(self.write(free, script).await?));
+        }
+        if !late.is_empty() {
+            for row in self.read(self.statements().get_many(late, now)).await?.rows {
+                let Some(key) = row.key else { continue };
+                // If that fails, the claim ends by itself.
+                let release = self.statements().release(&key, claim.token.cast_signed());
+                let _ = self.write([&*key], vec![release]).await;
+                claimed.insert(key, Ok(Claimed { value: row.value, right: Right::None }));
+            }
         }
         let corrupt: Vec<&str> = keys.iter().copied().filter(|key| matches!(claimed.get(*key), Some(Err(_)))).collect();
         if !corrupt.is_empty() {
@@ -140,7 +152,7 @@ fn decide(row: Row, claim: Claim) -> Option<(String, Result<Claimed, Error>)> {
     let fence = fence.map(|fence| Fence::new(fence.cast_unsigned()));
     let right = match (state?, fence) {
         _ if is_there && claim.kind == ClaimKind::Missing => Right::None,
-        (claims::CLAIMED, Some(fence)) => Right::Leased(fence),
+        (claims::CLAIMED | claims::CLAIMED_LATE, Some(fence)) => Right::Leased(fence),
         (claims::TAKEN, None) => Right::Refused(left()),
         (claims::TAKEN, Some(fence)) if claim.kind != ClaimKind::Anew => Right::Held(fence, left()),
         _ => return None,

@@ -64,13 +64,13 @@ impl Transaction {
         self.runtime.block_on(self.connection.execute(statements)).unwrap();
     }
 
-    /// Commits when `action`, on another thread, waits for what this transaction has locked.
-    fn commit_beside<T: Send>(mut self, postgres: &Postgres, action: impl FnOnce() -> T + Send) -> T {
+    /// Runs the `last` statements and commits when `action`, on another thread, waits for what this transaction has locked.
+    fn commit_beside<T: Send>(mut self, postgres: &Postgres, last: &str, action: impl FnOnce() -> T + Send) -> T {
         thread::scope(|threads| {
             let acting = threads.spawn(action);
             let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
             wait_until("it waits for the lock", || acting.is_finished() || postgres.ask(waiting) == "1");
-            self.run("COMMIT");
+            self.run(&format!("{last}; COMMIT"));
             acting.join().unwrap()
         })
     }
@@ -85,7 +85,7 @@ fn an_invalidation_waits_for_a_store(postgres: &Postgres, refuse: Duration) {
     let (_, right) = claim(&backend, "key", ClaimKind::Missing, 1);
     assert_eq!(right, Right::Leased(Fence::new(1)));
     let storing = Transaction::begin(postgres, STORES);
-    storing.commit_beside(postgres, || block_on(backend.invalidate("key", refuse)).unwrap());
+    storing.commit_beside(postgres, "", || block_on(backend.invalidate("key", refuse)).unwrap());
     assert_eq!(block_on(backend.get("key")).unwrap(), None, "the value of an older claim outlived the invalidation");
     block_on(backend.clear()).unwrap();
 }
@@ -104,7 +104,7 @@ fn a_value_that_was_being_stored_outlived_a_clear() {
     let backend = on(&postgres).build().unwrap();
     claim(&backend, "key", ClaimKind::Missing, 1);
     let storing = Transaction::begin(&postgres, STORES);
-    storing.commit_beside(&postgres, || block_on(backend.clear()).unwrap());
+    storing.commit_beside(&postgres, "", || block_on(backend.clear()).unwrap());
     assert_eq!(block_on(backend.get("key")).unwrap(), None, "the value of an older claim outlived `clear`");
 }
 
@@ -125,10 +125,30 @@ fn a_claim_that_was_being_made_was_not_found() {
                     "INSERT INTO cache_request_claims VALUES ('cache-request', '{key}', {fence}, {now}, {now} + 60000)"
                 ),
             );
-            let (value, right) = claiming.commit_beside(&postgres, || claim(&backend, &key, kind, 1));
+            let (value, right) = claiming.commit_beside(&postgres, "", || claim(&backend, &key, kind, 1));
             assert_eq!(value, None);
             assert!(format!("{right:?}").starts_with(expected), "{kind:?} beside {fence}: {right:?}");
         }
+    }
+}
+
+/// Another process claims the key, makes the value and stores it, after the statement has looked for a value.
+#[test]
+fn a_value_that_was_stored_beside_a_claim_was_made_again() {
+    let postgres = Postgres::start(&[]);
+    let backend = on(&postgres).connect(Connect::Now).build().unwrap();
+    for batch in [false, true] {
+        let claiming = Transaction::begin(
+            &postgres,
+            "INSERT INTO cache_request_claims VALUES ('cache-request', 'key', 17, 0, 9000000000000000)",
+        );
+        let keys = if batch { &["key", "other"][..] } else { &["key"] };
+        let claim = Claim { kind: ClaimKind::Missing, token: 1, lease: HOUR };
+        let claimed =
+            claiming.commit_beside(&postgres, STORES, || block_on(backend.claim_many(keys, claim)).remove(0).unwrap());
+        assert_eq!((claimed.value, claimed.right), (Some(b"older".to_vec()), Right::None), "{keys:?}");
+        assert_eq!(postgres.ask("SELECT count(*) FROM cache_request_claims WHERE key = 'key'"), "0");
+        block_on(backend.clear()).unwrap();
     }
 }
 
@@ -139,7 +159,7 @@ fn a_claim_failed_where_transactions_are_serializable_by_default() {
     let backend = on(&postgres).connect(Connect::Now).build().unwrap();
     claim(&backend, "claimed", ClaimKind::Missing, 1);
     let renewing = Transaction::begin(&postgres, "UPDATE cache_request_claims SET until = until + 1");
-    let renewed = renewing.commit_beside(&postgres, || block_on(backend.renew("claimed", Fence::new(1), HOUR)));
+    let renewed = renewing.commit_beside(&postgres, "", || block_on(backend.renew("claimed", Fence::new(1), HOUR)));
     assert!(renewed.unwrap());
     an_invalidation_waits_for_a_store(&postgres, Duration::ZERO);
 }
