@@ -32,6 +32,7 @@ cache_request::conformance! { name: memory, harness: Memory::of_at_most(64 << 20
 cache_request::conformance! { name: memory_with_little_room, harness: Memory::of_at_most(8 << 20) }
 cache_request::conformance! { name: right, harness: Wrong::by(Fault::None) }
 cache_request::conformance! { name: right_without_add_and_touch, harness: Wrong::by(Fault::NoAddAndNoTouch) }
+cache_request::conformance! { name: right_without_fences, harness: Wrong::by(Fault::NoFences) }
 cache_request::conformance! { name: right_in_real_time, new: || async { WrongBackend::new(Fault::None, Clock::Real) } }
 
 /// File backends in directories beside one another, under a clock that stands still.
@@ -99,7 +100,11 @@ fn no_behaviour_is_left_out_of_the_list() {
     let sources = [
         include_str!("../../../cache-request/src/backend/conformance/adding.rs"),
         include_str!("../../../cache-request/src/backend/conformance/batches.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/claims.rs"),
         include_str!("../../../cache-request/src/backend/conformance/crowds.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/fence_batches.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/fence_crowds.rs"),
+        include_str!("../../../cache-request/src/backend/conformance/fences.rs"),
         include_str!("../../../cache-request/src/backend/conformance/storing.rs"),
         include_str!("../../../cache-request/src/backend/conformance/timeouts.rs"),
         include_str!("../../../cache-request/src/backend/conformance/unsupported.rs"),
@@ -114,6 +119,7 @@ fn no_behaviour_is_left_out_of_the_list() {
 fn a_right_backend_fails_no_behaviour() {
     assert_eq!(conformance::failures(&Wrong::by(Fault::None)), [""; 0]);
     assert_eq!(conformance::failures(&Wrong::by(Fault::NoAddAndNoTouch)), [""; 0]);
+    assert_eq!(conformance::failures(&Wrong::by(Fault::NoFences)), [""; 0]);
 }
 
 #[test]
