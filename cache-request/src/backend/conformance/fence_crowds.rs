@@ -103,20 +103,30 @@ pub async fn no_value_outlives_an_invalidation_beside_it(harness: &impl Harness)
     if !backend.has_fences() {
         return;
     }
-    let (invalidations, attempts, over) = (&AtomicU64::new(0), &AtomicU64::new(0), &AtomicBool::new(false));
+    let (begun, done, attempts) = (&AtomicU64::new(0), &AtomicU64::new(0), &AtomicU64::new(0));
+    let over = &AtomicBool::new(false);
     thread::scope(|threads| {
-        for _ in 0..3 {
+        // Values that are stored at once, as the next invalidation begins, and after it.
+        for late in [None, Some(begun), Some(done)] {
             threads.spawn(move || {
                 let _over = Over(over);
                 block_on(async {
                     while !over.load(Ordering::SeqCst) {
-                        attempts.fetch_add(1, Ordering::SeqCst);
                         let right = claims(backend, "key", ClaimKind::Any, HOUR).await.right;
-                        let (Right::Leased(fence) | Right::Held(fence, _)) = right else { continue };
-                        let made = invalidations.load(Ordering::SeqCst);
-                        thread::yield_now();
+                        let (Right::Leased(fence) | Right::Held(fence, _)) = right else {
+                            panic!("a claim beside invalidations that refuse nothing gets {right:?}")
+                        };
+                        let made = begun.load(Ordering::SeqCst);
+                        while late.is_some_and(|count| count.load(Ordering::SeqCst) <= made)
+                            && !over.load(Ordering::SeqCst)
+                        {
+                            thread::yield_now();
+                        }
                         let stored = backend.set_fenced("key", &made.to_le_bytes(), Some(HOUR), fence).await;
                         stored.unwrap_or_else(|error| panic!("set_fenced beside others: {error:?}"));
+                        if late.is_none() {
+                            attempts.fetch_add(1, Ordering::SeqCst);
+                        }
                     }
                 });
             });
@@ -124,18 +134,17 @@ pub async fn no_value_outlives_an_invalidation_beside_it(harness: &impl Harness)
         let _over = Over(over);
         block_on(async {
             for _ in 0..ROUNDS {
-                let now = invalidations.fetch_add(1, Ordering::SeqCst) + 1;
+                let now = begun.fetch_add(1, Ordering::SeqCst) + 1;
                 let invalidated = backend.invalidate("key", Duration::ZERO).await;
                 invalidated.unwrap_or_else(|error| panic!("invalidate beside others: {error:?}"));
-                for _ in 0..3 {
+                done.store(now, Ordering::SeqCst);
+                // Otherwise all rounds may be over before the first value is stored.
+                let before = attempts.load(Ordering::SeqCst);
+                while attempts.load(Ordering::SeqCst) <= before + 1 && !over.load(Ordering::SeqCst) {
                     if let Some(value) = get(backend, "key").await {
                         let made = u64::from_le_bytes(value.try_into().expect("eight bytes were stored"));
                         assert!(made >= now, "a value made at {made} is there after the invalidation at {now}");
                     }
-                }
-                // Otherwise all rounds may be over before the first value is stored.
-                let before = attempts.load(Ordering::SeqCst);
-                while attempts.load(Ordering::SeqCst) == before && !over.load(Ordering::SeqCst) {
                     thread::yield_now();
                 }
             }

@@ -172,7 +172,7 @@ pub(crate) enum Fault {
     NoFencedIsOneOutcome,
     ClaimsLookThenWrite,
     FencedSetsLookThenWrite,
-    StoresBesideAnInvalidation,
+    FencedSetsAreWrittenBehind,
     DroppedFencedSetsComeLate,
 }
 
@@ -338,7 +338,6 @@ pub(crate) const FAULTS: &[(Fault, &[&str])] = &[
             "a_fence_stores_one_value",
             "what_is_claimed_before_an_invalidation_is_not_stored",
             "a_claim_anew_ends_the_older_one",
-            "no_value_outlives_an_invalidation_beside_it",
         ],
     ),
     (Fault::FencesStoreForEver, &["a_fence_stores_one_value", "of_concurrent_fenced_values_exactly_one_is_stored"]),
@@ -395,6 +394,6 @@ pub(crate) const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::NoFencedIsOneOutcome, &["a_batch_of_claims_has_an_outcome_for_each_key"]),
     (Fault::ClaimsLookThenWrite, &["of_concurrent_claims_exactly_one_gets_the_lease"]),
     (Fault::FencedSetsLookThenWrite, &["of_concurrent_fenced_values_exactly_one_is_stored"]),
-    (Fault::StoresBesideAnInvalidation, &["no_value_outlives_an_invalidation_beside_it"]),
+    (Fault::FencedSetsAreWrittenBehind, &["no_value_outlives_an_invalidation_beside_it"]),
     (Fault::DroppedFencedSetsComeLate, &["a_dropped_set_fenced_never_comes_after_an_invalidation"]),
 ];

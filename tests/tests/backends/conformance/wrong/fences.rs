@@ -186,9 +186,6 @@ impl WrongBackend {
             yield_now().await;
             return if stands { self.store_fenced(item, &mut self.records(), &place) } else { Ok(false) };
         }
-        if self.is(Fault::StoresBesideAnInvalidation) && self.thread != thread::current().id() {
-            return Ok(self.store_beside_an_invalidation(item, fence, &place));
-        }
         let mut records = self.records();
         let stands = match self.fault {
             Fault::FencesAreNotCompared => true,
@@ -235,29 +232,12 @@ impl WrongBackend {
             Fault::FencedTextOnly => String::from_utf8_lossy(value).into_owned().into_bytes(),
             _ => value.to_owned(),
         };
+        if self.is(Fault::FencedSetsAreWrittenBehind) && self.thread != thread::current().id() {
+            self.late.lock().unwrap().push((key, Stored { value, end }));
+            return Ok(true);
+        }
         store.insert(key, Stored { value, end });
         Ok(!self.is(Fault::FencedStoresAndSaysNo))
-    }
-
-    /// Looks at the fence, and stores the value when an invalidation has come in between, or not for a long time.
-    fn store_beside_an_invalidation(&self, item: Item<'_>, fence: Fence, place: &Place) -> bool {
-        let mut records = self.records();
-        if self.standing(&records, place).is_none_or(|record| record.fence != Some(fence)) {
-            return false;
-        }
-        records.remove(place);
-        let stored = Stored { value: item.value.to_owned(), end: self.end(item.timeout) };
-        self.late.lock().unwrap().push((self.key(item.key), stored));
-        drop(records);
-        for _ in 0..1000 {
-            if self.late.lock().unwrap().is_empty() {
-                return true;
-            }
-            thread::yield_now();
-        }
-        let mut late = self.late.lock().unwrap();
-        self.store().extend(late.drain(..));
-        true
     }
 
     pub(super) async fn renew_claim(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
@@ -331,12 +311,13 @@ impl WrongBackend {
         } else if !self.is(Fault::InvalidateLeavesTheClaim) {
             records.remove(&place);
         }
+        let late = std::mem::take(&mut *self.late.lock().unwrap());
         let mut store = self.store();
         let old = match self.fault {
             Fault::InvalidateLeavesTheValue => store.get(&self.key(key)).cloned(),
             _ => store.remove(&self.key(key)),
         };
-        store.extend(self.late.lock().unwrap().drain(..));
+        store.extend(late);
         let there = old.is_some_and(|old| !self.is_over(&old));
         Ok(there || self.is(Fault::ClaimsAreInvalidated) && standing.is_some())
     }
