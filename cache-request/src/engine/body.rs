@@ -1,11 +1,15 @@
 //! A body, and what surrounds each of its polls.
 
 use std::{
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use super::flight::{Feeling, Pulse};
+use super::{
+    flight::{Feeling, Pulse},
+    this_call::{Frame, Said},
+};
 use crate::base::context::Change;
 
 /// A body that stays in its place, with its type erased where it is polled. So the code around it is compiled once for each type of
@@ -32,22 +36,28 @@ impl<B: Body + ?Sized> Body for &mut B {
     }
 }
 
-/// What surrounds a body: the scope of its flight, and the pulse of its leader.
+/// What surrounds a body: the scope of its flight, what it can ask of its call, and the pulse of its leader.
 pub(crate) struct Around {
     scope: Change,
+    frame: Frame,
     feeling: Feeling,
 }
 
 impl Around {
-    pub(super) fn new(scope: Change, pulse: Option<Arc<Pulse>>) -> Self {
-        Self { scope, feeling: Feeling::of(pulse) }
+    pub(super) fn new(scope: Change, frame: Frame, pulse: Option<Arc<Pulse>>) -> Self {
+        Self { scope, frame, feeling: Feeling::of(pulse) }
+    }
+
+    /// What the body has said of its answer.
+    pub(crate) fn said(&self) -> Option<&Said> {
+        self.frame.said()
     }
 
     /// Polls the body, and drops it once it has returned.
     pub(crate) fn poll<R>(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<R> {
-        let Self { scope, feeling } = self;
+        let Self { scope, frame, feeling } = self;
         feeling.poll(context, |context| {
-            let _entered = scope.enter();
+            let (_entered, _in_force) = (scope.enter(), frame.enter());
             let polled = body.poll(context);
             if polled.is_ready() {
                 body.end();
@@ -58,7 +68,17 @@ impl Around {
 
     /// Drops a body whose call is cancelled.
     pub(crate) fn end<R>(&mut self, body: &mut dyn Body<Answer = R>) {
-        let _entered = self.scope.enter();
+        let (_entered, _in_force) = (self.scope.enter(), self.frame.enter());
         body.end();
+    }
+}
+
+impl Drop for Around {
+    // What the body could build on is the user's, so its destructor runs where the body ran.
+    fn drop(&mut self) {
+        if self.frame.said().is_some() {
+            let _entered = self.scope.enter();
+            drop(mem::take(&mut self.frame));
+        }
     }
 }

@@ -20,6 +20,7 @@ use super::{
     policy::{Codec, Policy},
     source::Source,
     spans::Standing,
+    this_call::Older,
     value::ValueOf,
 };
 use crate::{
@@ -254,8 +255,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
         let read = self.read_backend(backend, codec, want, asks, budget).await;
         read.map_err(|miss| {
-            let stand_in = if near && miss.stand_in.is_none() { self.stand_in_of_memory() } else { miss.stand_in };
-            Miss { stand_in, ..miss }
+            let has_more = near && miss.older.is_none();
+            if has_more { Miss { making: miss.making, ..self.missed_in_memory(miss.cause) } } else { miss }
         })
     }
 
@@ -263,9 +264,23 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         read(self.engine, self.function, self.key, want, |value| value)
     }
 
-    /// A miss, with what memory has to stand in for a body that fails.
+    /// A miss, with what memory has for the body to build on, and to stand in for it if it fails.
     pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
-        Miss { stand_in: self.stand_in_of_memory(), ..cause.into() }
+        let older = if self.policy.spans().leave_older() { self.older_in_memory() } else { None };
+        Miss { stand_in: self.stand_in_of_memory(), older, ..cause.into() }
+    }
+
+    /// The older value in memory, which is read only if the body asks for it.
+    pub(super) fn older_in_memory(&self) -> Option<Box<Older>> {
+        interleave();
+        let is_fresh = |_: &V, freshness: Freshness<'_>, _| match freshness {
+            Freshness::Fresh | Freshness::Early(_) => Some(true),
+            Freshness::Stale(_) | Freshness::StandIn(_) => Some(false),
+            Freshness::Expired => None,
+        };
+        let (table, clock) = (&self.function.table, &self.engine.clock);
+        let is_fresh = table.look_closely(&self.lookup(), clock.coarse(), is_fresh)??;
+        Some(Older::in_memory(is_fresh, Arc::clone(table), self.lookup(), clock.clone()))
     }
 
     fn stand_in_of_memory(&self) -> Option<Box<StandIn<V>>> {
@@ -278,7 +293,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 Freshness::Fresh => moments.fresh_until,
                 older => older.error_until()?,
             };
-            Some(Box::new(StandIn { value: PanicSafe::new(self.clone_of(value)?), until }))
+            Some(Box::new(StandIn { value: Arc::new(PanicSafe::new(self.clone_of(value)?)), until }))
         };
         self.function.table.look_closely(&self.lookup(), self.engine.clock.coarse(), look)?
     }
@@ -360,8 +375,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
         let Some(verdict) = self.judge(want, standing) else {
             let until = || spans.error_until(&facts, now, self.engine.clock.coarse());
-            let older = || Box::new(StandIn { value: PanicSafe::new(value), until: until() });
-            return Err(Miss { stand_in: self.has_stand_ins().then(older), ..Count::Expired.into() });
+            let value = Arc::new(PanicSafe::new(value));
+            let older = Some(Older::of(matches!(standing, Standing::Fresh | Standing::Early), Arc::clone(&value)));
+            let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, until: until() }));
+            return Err(Miss { stand_in, older, ..Count::Expired.into() });
         };
         // A value that is due to be replaced would be so again there.
         if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {

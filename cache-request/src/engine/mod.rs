@@ -24,6 +24,7 @@ pub(crate) mod run;
 pub(crate) mod source;
 mod spans;
 pub(crate) mod storing;
+pub(crate) mod this_call;
 pub(crate) mod value;
 
 use std::{sync::Arc, time::Duration};

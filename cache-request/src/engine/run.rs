@@ -7,7 +7,7 @@
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     body::Around,
@@ -16,7 +16,8 @@ use super::{
     found::{Found, Miss, StandIn, Want},
     making::Making,
     source::Source,
-    storing::Replaced,
+    storing::{Kept, Replaced},
+    this_call::{Frame, Older, Reason, Said, Wish},
     value::ValueOf,
 };
 use crate::{
@@ -54,7 +55,15 @@ pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) ->
             Err(Elsewhere)
         }
         Err(miss) if call.waits_for(&miss.making) => Err(Elsewhere),
-        Err(miss) => Ok(led.run(Miss { cause: Count::Refreshes, ..miss })),
+        Err(miss) => {
+            led.reason = match &miss.older {
+                Some(older) if older.is_fresh => Reason::Early,
+                Some(_) => Reason::Stale,
+                // It has gone since.
+                None => Reason::Expired,
+            };
+            Ok(led.run(Miss { cause: Count::Refreshes, ..miss }))
+        }
     }
 }
 
@@ -110,7 +119,9 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
                 let (scope, pulse) = (leader.scope(), leader.pulse());
                 let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
                 let making = Felt::new(scope.around(claimed), pulse).await;
-                Ok(Run(Some(Led { making, ..Led::new(call, leader, budget, Replaced::ByAnyValue) })))
+                let (reason, older) = (Reason::Refresh, call.older_in_memory());
+                let led = Led::new(call, leader, budget, Replaced::ByAnyValue);
+                Ok(Run(Some(Led { making, reason, older, ..led })))
             }
         }
     }
@@ -172,24 +183,32 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
 
     /// What surrounds the body inside its flight, which begins.
     pub(crate) fn around(&mut self) -> Around {
-        let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, None) };
+        let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, Frame::UNCACHED, None) };
         if led.call.policy.err_sharing().is_some() {
             led.leader.begin_sharing_err();
         }
         // What is stored elsewhere says how long it took.
         led.began = if led.call.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
-        Around::new(led.scope(), led.leader.pulse())
+        Around::new(led.scope(), Frame::new(led.reason, led.older.take()), led.leader.pulse())
     }
 
-    /// Takes the value from the body's answer, for [`store`](Self::store). An answer without one is the error.
+    /// Takes the value from the body's answer, for [`store`](Self::store), unless the body has `said` that it is another one. An answer without
+    /// one is the error.
     ///
     /// Not `async`, as an `Err` need not be `Send`: the whole call is `Send` if its body is.
-    pub(crate) fn ran(&mut self, answer: R) -> Result<V, R> {
+    pub(crate) fn ran(&mut self, answer: R, said: Option<&Said>) -> Result<V, R> {
         let Some(led) = &mut self.0 else { return Err(answer) };
         led.took = led.began.elapsed();
         let Call { function, .. } = &led.call;
         function.counters.increment(Count::Bodies);
         function.counters.add(Count::BodyNanos, nanos(led.took));
+        if let Some(said) = said {
+            led.wish = said.wishes();
+            if let Some(older) = led.scope().around_sync(|| said.kept_stale()) {
+                led.scope().around_sync(|| drop(PanicSafe::new(answer)));
+                return Ok(older);
+            }
+        }
         if led.stand_in.is_some() && led.call.policy.has_failed(&answer) {
             led.call.put_off();
             if let Some(older) = led.stand_in() {
@@ -250,6 +269,10 @@ struct Led<'a, R, V> {
     budget: TimeBudget,
     making: Making,
     replaced: Replaced,
+    reason: Reason,
+    /// The value that there was before.
+    older: Option<Box<Older>>,
+    wish: Wish,
     began: Stopwatch,
     /// The time that the body took.
     took: Duration,
@@ -261,7 +284,20 @@ struct Led<'a, R, V> {
 impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
         let (began, took) = (Stopwatch::Coarse(0), Duration::ZERO);
-        Self { call, leader, budget, making: Making::Unfenced, replaced, began, took, stand_in: None, stood_in: false }
+        Self {
+            call,
+            leader,
+            budget,
+            making: Making::Unfenced,
+            replaced,
+            reason: Reason::NeverSeen,
+            older: None,
+            wish: Wish::NONE,
+            began,
+            took,
+            stand_in: None,
+            stood_in: false,
+        }
     }
 
     /// Runs the body, as memory has no value.
@@ -293,10 +329,18 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.scope().around_sync(|| self.call.complete(&mut self.leader, value));
     }
 
-    fn run(self, Miss { cause, stand_in, making }: Miss<V>) -> Run<'a, R, V> {
+    fn run(self, Miss { cause, stand_in, older, making }: Miss<V>) -> Run<'a, R, V> {
         self.call.function.counters.increment(cause);
         self.leader.ask_no_more();
-        Run(Some(Self { stand_in, making, ..self }))
+        let reason = match cause {
+            Count::Expired => Reason::Expired,
+            Count::Evicted => Reason::Evicted,
+            Count::Invalidated => Reason::Invalidated,
+            Count::Undecodable => Reason::Undecodable,
+            Count::BackendFault => Reason::BackendFault,
+            _ => self.reason,
+        };
+        Run(Some(Self { stand_in, making, older, reason, ..self }))
     }
 
     /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
@@ -305,7 +349,10 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         if self.call.engine.clock.coarse() >= until || self.leader.is_fenced() {
             return None;
         }
-        let older = value.take()?;
+        let older = match Arc::try_unwrap(value) {
+            Ok(value) => value.take()?,
+            Err(shared) => self.call.clone_of(shared.get()?)?,
+        };
         self.stood_in = true;
         self.call.function.counters.increment(Count::StaleOnError);
         self.complete(&older);
@@ -321,16 +368,17 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     }
 
     fn store_in_memory(&mut self, value: &V) {
-        let Self { call, leader, replaced, .. } = self;
-        if let Err(error) = call.try_store_in_memory(leader, value, *replaced) {
+        let Self { call, leader, replaced, wish, .. } = self;
+        if let Err(error) = call.try_store_in_memory(leader, value, Kept { replaced: *replaced, wish: *wish }) {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value);
     }
 
     async fn store(&mut self, value: &V) {
-        let Self { call, leader, budget, making, replaced, took, .. } = self;
-        if let Err(error) = call.try_store(leader, value, *took, *replaced, (making, budget)).await {
+        let Self { call, leader, budget, making, replaced, wish, took, .. } = self;
+        let kept = Kept { replaced: *replaced, wish: *wish };
+        if let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value);
