@@ -36,7 +36,7 @@ use crate::{
     error::Blame,
     key::{Key, Lookup, PooledText},
     stats::Count,
-    store::{AnyTable, Freshness, Lifetime, Moments},
+    store::{AnyTable, Lifetime},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -133,10 +133,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if self.backend().is_some() {
             self.engine.attempts.put_off(self.flight_key(), now, self.policy.spans().retry);
         }
-    }
-
-    fn has_stand_ins(&self) -> bool {
-        !self.policy.spans().stale_if_error.is_zero()
     }
 
     /// The answer, if the cache has one, which a near cache then keeps. Counts only faults.
@@ -262,40 +258,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     pub(super) fn read_memory(&self, want: Want) -> Option<Found<V>> {
         read(self.engine, self.function, self.key, want, |value| value)
-    }
-
-    /// A miss, with what memory has for the body to build on, and to stand in for it if it fails.
-    pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
-        let older = if self.policy.spans().leave_older() { self.older_in_memory() } else { None };
-        Miss { stand_in: self.stand_in_of_memory(), older, ..cause.into() }
-    }
-
-    /// The older value in memory, which is read only if the body asks for it.
-    pub(super) fn older_in_memory(&self) -> Option<Box<Older>> {
-        interleave();
-        let is_fresh = |_: &V, freshness: Freshness<'_>, _| match freshness {
-            Freshness::Fresh | Freshness::Early(_) => Some(true),
-            Freshness::Stale(_) | Freshness::StandIn(_) => Some(false),
-            Freshness::Expired => None,
-        };
-        let (table, clock) = (&self.function.table, &self.engine.clock);
-        let is_fresh = table.look_closely(&self.lookup(), clock.coarse(), is_fresh)??;
-        Some(Older::in_memory(is_fresh, Arc::clone(table), self.lookup(), clock.clone()))
-    }
-
-    fn stand_in_of_memory(&self) -> Option<Box<StandIn<V>>> {
-        if !self.has_stand_ins() {
-            return None;
-        }
-        interleave();
-        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
-            let until = match freshness {
-                Freshness::Fresh => moments.fresh_until,
-                older => older.error_until()?,
-            };
-            Some(Box::new(StandIn { value: Arc::new(PanicSafe::new(self.clone_of(value)?)), until }))
-        };
-        self.function.table.look_closely(&self.lookup(), self.engine.clock.coarse(), look)?
     }
 
     /// How a value of the backend answers. `None` if it does not.

@@ -18,6 +18,7 @@ mod keeper;
 pub(crate) mod looked;
 pub(crate) mod making;
 pub(crate) mod near_cache;
+mod older;
 pub(crate) mod policy;
 pub(crate) mod removals;
 pub(crate) mod run;
