@@ -29,7 +29,6 @@ use crate::{
     base::{
         clock::{CLOCK_TOLERANCE, unix_millis},
         panic::{PanicSafe, catch_panic},
-        sync::interleave,
         timer::with_limit,
     },
     codec::{Facts, Opened, Refused},
