@@ -118,11 +118,11 @@ fn poll_body<R, V: ValueOf<R>>(
     body: &mut dyn Body<Answer = R>,
 ) -> Poll<Result<V, R>> {
     if !run.has_stand_in() {
-        return around.poll(context, body).map(|answer| run.ran(answer, around.said()));
+        return around.poll(context, body).map(|answer| run.ran(answer, around.take_frame()));
     }
     let polled: thread::Result<Poll<R>> = catch_unwind(AssertUnwindSafe(|| around.poll(context, body)));
     match polled {
-        Ok(polled) => polled.map(|answer| run.ran(answer, around.said())),
+        Ok(polled) => polled.map(|answer| run.ran(answer, around.take_frame())),
         Err(panic) => {
             around.end(body);
             Poll::Ready(Err(run.stand_in().unwrap_or_else(|| resume_unwind(panic))))

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     flight::{Feeling, Pulse},
-    this_call::{Frame, Said},
+    this_call::Frame,
 };
 use crate::base::context::Change;
 
@@ -48,9 +48,9 @@ impl Around {
         Self { scope, frame, feeling: Feeling::of(pulse) }
     }
 
-    /// What the body has said of its answer.
-    pub(crate) fn said(&self) -> Option<&Said> {
-        self.frame.said()
+    /// What the body knew and has said, after its end.
+    pub(crate) fn take_frame(&mut self) -> Frame {
+        mem::take(&mut self.frame)
     }
 
     /// Polls the body, and drops it once it has returned.
@@ -70,15 +70,5 @@ impl Around {
     pub(crate) fn end<R>(&mut self, body: &mut dyn Body<Answer = R>) {
         let (_entered, _in_force) = (self.scope.enter(), self.frame.enter());
         body.end();
-    }
-}
-
-impl Drop for Around {
-    // What the body could build on is the user's, so its destructor runs where the body ran.
-    fn drop(&mut self) {
-        if self.frame.said().is_some() {
-            let _entered = self.scope.enter();
-            drop(mem::take(&mut self.frame));
-        }
     }
 }

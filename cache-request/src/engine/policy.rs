@@ -4,7 +4,7 @@ use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     spans::Spans,
-    this_call::Wish,
+    this_call::{Said, Wish},
     value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf},
 };
 use crate::{
@@ -104,10 +104,11 @@ pub(crate) struct Keep {
 
 impl<R, V> Policy<R, V> {
     /// Whether `value` is cached, and if so for how long and with which weight. The weight is computed only if
-    /// `in_memory`. Its body may wish something else.
+    /// `in_memory`. Its body may have `said` otherwise.
     ///
     /// Runs the user's code, which may panic.
-    pub(crate) fn decide(&self, value: &V, in_memory: bool, wish: Wish) -> Option<Keep> {
+    pub(crate) fn decide(&self, value: &V, in_memory: bool, said: Option<&Said>) -> Option<Keep> {
+        let wish = said.map_or(Wish::NONE, Said::wishes);
         let may_be_kept = |rule: &ResponseRule<V>| {
             (rule.may_be_kept)(value, rule.statuses) && (rule.may_be_shared)(value, rule.fields)
         };

@@ -7,7 +7,7 @@
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     body::Around,
@@ -17,7 +17,7 @@ use super::{
     making::Making,
     source::Source,
     storing::{Kept, Replaced},
-    this_call::{Frame, Older, Reason, Said, Wish},
+    this_call::{Frame, Reason},
     value::ValueOf,
 };
 use crate::{
@@ -56,13 +56,13 @@ pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) ->
         }
         Err(miss) if call.waits_for(&miss.making) => Err(Elsewhere),
         Err(miss) => {
-            led.reason = match &miss.older {
+            let reason = match &miss.older {
                 Some(older) if older.is_fresh => Reason::Early,
                 Some(_) => Reason::Stale,
                 // It has gone since.
                 None => Reason::Expired,
             };
-            Ok(led.run(Miss { cause: Count::Refreshes, ..miss }))
+            Ok(led.run(reason, Miss { cause: Count::Refreshes, ..miss }))
         }
     }
 }
@@ -119,9 +119,9 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
                 let (scope, pulse) = (leader.scope(), leader.pulse());
                 let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
                 let making = Felt::new(scope.around(claimed), pulse).await;
-                let (reason, older) = (Reason::Refresh, call.older_in_memory());
+                let frame = Frame::new(Reason::Refresh, call.older_in_memory());
                 let led = Led::new(call, leader, budget, Replaced::ByAnyValue);
-                Ok(Run(Some(Led { making, reason, older, ..led })))
+                Ok(Run(Some(Led { making, frame, ..led })))
             }
         }
     }
@@ -157,7 +157,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
             drop(led);
             replace_or_answer(call, found, here).await
         }
-        Err(miss) => Ok(led.run(miss)),
+        Err(miss) => Ok(led.run(reason_of(miss.cause), miss)),
     }
 }
 
@@ -189,21 +189,21 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
         }
         // What is stored elsewhere says how long it took.
         led.began = if led.call.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
-        Around::new(led.scope(), Frame::new(led.reason, led.older.take()), led.leader.pulse())
+        Around::new(led.scope(), mem::take(&mut led.frame), led.leader.pulse())
     }
 
     /// Takes the value from the body's answer, for [`store`](Self::store), unless the body has `said` that it is another one. An answer without
     /// one is the error.
     ///
     /// Not `async`, as an `Err` need not be `Send`: the whole call is `Send` if its body is.
-    pub(crate) fn ran(&mut self, answer: R, said: Option<&Said>) -> Result<V, R> {
+    pub(crate) fn ran(&mut self, answer: R, frame: Frame) -> Result<V, R> {
         let Some(led) = &mut self.0 else { return Err(answer) };
         led.took = led.began.elapsed();
         let Call { function, .. } = &led.call;
         function.counters.increment(Count::Bodies);
         function.counters.add(Count::BodyNanos, nanos(led.took));
-        if let Some(said) = said {
-            led.wish = said.wishes();
+        led.frame = frame;
+        if let Some(said) = led.frame.said() {
             if let Some(older) = led.scope().around_sync(|| said.kept_stale()) {
                 led.scope().around_sync(|| drop(PanicSafe::new(answer)));
                 return Ok(older);
@@ -262,6 +262,18 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     }
 }
 
+/// Why a body runs, after a miss in the backend.
+fn reason_of(miss: Count) -> Reason {
+    match miss {
+        Count::Expired => Reason::Expired,
+        Count::Evicted => Reason::Evicted,
+        Count::Invalidated => Reason::Invalidated,
+        Count::Undecodable => Reason::Undecodable,
+        Count::BackendFault => Reason::BackendFault,
+        _ => Reason::NeverSeen,
+    }
+}
+
 /// A call that leads a flight.
 struct Led<'a, R, V> {
     call: Call<'a, R, V>,
@@ -269,10 +281,8 @@ struct Led<'a, R, V> {
     budget: TimeBudget,
     making: Making,
     replaced: Replaced,
-    reason: Reason,
-    /// The value that there was before.
-    older: Option<Box<Older>>,
-    wish: Wish,
+    /// What the body knows and has said, save while it runs.
+    frame: Frame,
     began: Stopwatch,
     /// The time that the body took.
     took: Duration,
@@ -290,9 +300,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             budget,
             making: Making::Unfenced,
             replaced,
-            reason: Reason::NeverSeen,
-            older: None,
-            wish: Wish::NONE,
+            frame: Frame::default(),
             began,
             took,
             stand_in: None,
@@ -302,13 +310,14 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
 
     /// Runs the body, as memory has no value.
     fn after_miss(call: Call<'a, R, V>, leader: Leader<'a>) -> Run<'a, R, V> {
-        let miss = match leader.absent() {
-            Absent::NeverSeen => Count::NeverSeen,
-            Absent::Expired => Count::Expired,
-            Absent::Evicted => Count::Evicted,
-            Absent::Invalidated => Count::Invalidated,
+        let (miss, reason) = match leader.absent() {
+            Absent::NeverSeen => (Count::NeverSeen, Reason::NeverSeen),
+            Absent::Expired => (Count::Expired, Reason::Expired),
+            Absent::Evicted => (Count::Evicted, Reason::Evicted),
+            Absent::Invalidated => (Count::Invalidated, Reason::Invalidated),
         };
-        Self::new(call, leader, TimeBudget::default(), Replaced::IfKept).run(call.missed_in_memory(miss))
+        let led = Self::new(call, leader, TimeBudget::default(), Replaced::IfKept);
+        led.run(reason, call.missed_in_memory(miss))
     }
 
     /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it
@@ -329,18 +338,13 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.scope().around_sync(|| self.call.complete(&mut self.leader, value));
     }
 
-    fn run(self, Miss { cause, stand_in, older, making }: Miss<V>) -> Run<'a, R, V> {
+    fn run(mut self, reason: Reason, Miss { cause, stand_in, older, making }: Miss<V>) -> Run<'a, R, V> {
         self.call.function.counters.increment(cause);
         self.leader.ask_no_more();
-        let reason = match cause {
-            Count::Expired => Reason::Expired,
-            Count::Evicted => Reason::Evicted,
-            Count::Invalidated => Reason::Invalidated,
-            Count::Undecodable => Reason::Undecodable,
-            Count::BackendFault => Reason::BackendFault,
-            _ => self.reason,
-        };
-        Run(Some(Self { stand_in, making, older, reason, ..self }))
+        self.frame = Frame::new(reason, older);
+        self.stand_in = stand_in;
+        self.making = making;
+        Run(Some(self))
     }
 
     /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
@@ -368,16 +372,16 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     }
 
     fn store_in_memory(&mut self, value: &V) {
-        let Self { call, leader, replaced, wish, .. } = self;
-        if let Err(error) = call.try_store_in_memory(leader, value, Kept { replaced: *replaced, wish: *wish }) {
+        let Self { call, leader, replaced, frame, .. } = self;
+        if let Err(error) = call.try_store_in_memory(leader, value, Kept { replaced: *replaced, said: frame.said() }) {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value);
     }
 
     async fn store(&mut self, value: &V) {
-        let Self { call, leader, budget, making, replaced, wish, took, .. } = self;
-        let kept = Kept { replaced: *replaced, wish: *wish };
+        let Self { call, leader, budget, making, replaced, frame, took, .. } = self;
+        let kept = Kept { replaced: *replaced, said: frame.said() };
         if let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await {
             call.function.fault("a value could not be kept", &error);
         }

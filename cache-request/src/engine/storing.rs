@@ -10,7 +10,7 @@ use super::{
     making::Making,
     near_cache::{BackendWrite, NearCache},
     policy::{Codec, Keep},
-    this_call::Wish,
+    this_call::Said,
     value::ValueOf,
 };
 use crate::{
@@ -42,14 +42,15 @@ impl Replaced {
 
 /// How a new value is kept.
 #[derive(Clone, Copy)]
-pub(super) struct Kept {
+pub(super) struct Kept<'s> {
     pub(super) replaced: Replaced,
-    pub(super) wish: Wish,
+    /// By its body.
+    pub(super) said: Option<&'s Said>,
 }
 
-impl From<Replaced> for Kept {
+impl From<Replaced> for Kept<'_> {
     fn from(replaced: Replaced) -> Self {
-        Self { replaced, wish: Wish::NONE }
+        Self { replaced, said: None }
     }
 }
 
@@ -96,17 +97,17 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         leader: &mut Leader<'_>,
         value: &V,
         took: Duration,
-        kept: Kept,
+        kept: Kept<'_>,
         (making, budget): (&mut Making, &mut TimeBudget),
     ) -> Result<(), Error> {
         let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
             return self.try_store_in_memory(leader, value, kept);
         };
-        let Kept { replaced, wish } = kept;
+        let Kept { replaced, said } = kept;
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
-        let outcome = self.keep_in_backend((backend, codec), leader, value, (took, wish), (making, budget)).await;
+        let outcome = self.keep_in_backend((backend, codec), leader, value, (took, said), (making, budget)).await;
         if replaced.falls(&outcome) {
             let forgotten = Box::pin(self.forget()).await;
             // If both fail, the caller gets the first error.
@@ -120,12 +121,12 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         &self,
         leader: &mut Leader<'_>,
         value: &V,
-        Kept { replaced, wish }: Kept,
+        Kept { replaced, said }: Kept<'_>,
     ) -> Result<(), Error> {
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
-        let outcome = match self.decide(value, true, wish) {
+        let outcome = match self.decide(value, true, said) {
             Ok(Some(_)) if self.is_refused() => Ok(StoreOutcome::Outdated),
             Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
             Ok(None) => Ok(StoreOutcome::Refused),
@@ -137,8 +138,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         outcome.map(drop)
     }
 
-    pub(super) fn decide(&self, value: &V, weigh: bool, wish: Wish) -> Result<Option<Keep>, Error> {
-        catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh, wish))
+    pub(super) fn decide(&self, value: &V, weigh: bool, said: Option<&Said>) -> Result<Option<Keep>, Error> {
+        catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh, said))
     }
 
     /// Whether the value is an `Err` that would take the place of one that may still be returned.
@@ -151,11 +152,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         backend: (&Guarded, &Codec<V>),
         leader: &mut Leader<'_>,
         value: &V,
-        (took, wish): (Duration, Wish),
+        (took, said): (Duration, Option<&Said>),
         rights: (&mut Making, &mut TimeBudget),
     ) -> Result<StoreOutcome, Error> {
         let near = self.engine.near().filter(|near| !near.is_tracked());
-        let Some(keep) = self.decide(value, near.is_some(), wish)? else { return Ok(StoreOutcome::Refused) };
+        let Some(keep) = self.decide(value, near.is_some(), said)? else { return Ok(StoreOutcome::Refused) };
         let life = near.map(|near| self.near_life(near, &keep));
         let outcome = self.store_in_backend(backend, leader, value, took, keep, rights).await;
         // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it

@@ -139,6 +139,7 @@ thread_local! {
     static CALL: Cell<ManuallyDrop<Frame>> = const { Cell::new(ManuallyDrop::new(Frame::NOT_CALLED)) };
 }
 
+#[inline]
 fn swap(frame: Frame) -> Frame {
     ManuallyDrop::into_inner(CALL.with(|call| call.replace(ManuallyDrop::new(frame))))
 }
@@ -152,6 +153,7 @@ impl Frame {
     }
 
     /// Puts it in force, until what this returns is dropped.
+    #[inline]
     pub(crate) fn enter(&mut self) -> InForce<'_> {
         *self = swap(mem::take(self));
         InForce(self)
@@ -191,6 +193,7 @@ impl Said {
 pub(crate) struct InForce<'a>(&'a mut Frame);
 
 impl Drop for InForce<'_> {
+    #[inline]
     fn drop(&mut self) {
         *self.0 = swap(mem::take(self.0));
     }
