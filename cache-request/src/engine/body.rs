@@ -1,7 +1,6 @@
 //! A body, and what surrounds each of its polls.
 
 use std::{
-    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -36,26 +35,25 @@ impl<B: Body + ?Sized> Body for &mut B {
     }
 }
 
-/// What surrounds a body: the scope of its flight, what it can ask of its call, and the pulse of its leader.
+/// What surrounds a body: the scope of its flight, and the pulse of its leader.
 pub(crate) struct Around {
     scope: Change,
-    frame: Frame,
     feeling: Feeling,
 }
 
 impl Around {
-    pub(super) fn new(scope: Change, frame: Frame, pulse: Option<Arc<Pulse>>) -> Self {
-        Self { scope, frame, feeling: Feeling::of(pulse) }
+    pub(super) fn new(scope: Change, pulse: Option<Arc<Pulse>>) -> Self {
+        Self { scope, feeling: Feeling::of(pulse) }
     }
 
-    /// What the body knew and has said, after its end.
-    pub(crate) fn take_frame(&mut self) -> Frame {
-        mem::take(&mut self.frame)
-    }
-
-    /// Polls the body, and drops it once it has returned.
-    pub(crate) fn poll<R>(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<R> {
-        let Self { scope, frame, feeling } = self;
+    /// Polls the body, which has this frame, and drops it once it has returned.
+    pub(crate) fn poll<R>(
+        &mut self,
+        frame: &mut Frame,
+        context: &mut Context<'_>,
+        body: &mut dyn Body<Answer = R>,
+    ) -> Poll<R> {
+        let Self { scope, feeling } = self;
         feeling.poll(context, |context| {
             let (_entered, _in_force) = (scope.enter(), frame.enter());
             let polled = body.poll(context);
@@ -67,8 +65,8 @@ impl Around {
     }
 
     /// Drops a body whose call is cancelled.
-    pub(crate) fn end<R>(&mut self, body: &mut dyn Body<Answer = R>) {
-        let (_entered, _in_force) = (self.scope.enter(), self.frame.enter());
+    pub(crate) fn end<R>(&mut self, frame: &mut Frame, body: &mut dyn Body<Answer = R>) {
+        let (_entered, _in_force) = (self.scope.enter(), frame.enter());
         body.end();
     }
 }

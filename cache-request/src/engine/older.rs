@@ -21,6 +21,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
 
     /// A miss, with what memory has for the body to build on, and to stand in for it if it fails.
     pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
+        if !self.policy.has_spans() {
+            return cause.into();
+        }
         let older = if self.policy.spans().leave_older() { self.older_in_memory() } else { None };
         Miss { stand_in: self.stand_in_of_memory(), older, ..cause.into() }
     }

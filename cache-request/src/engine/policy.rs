@@ -4,7 +4,7 @@ use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     spans::Spans,
-    this_call::{Said, Wish},
+    this_call::Said,
     value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf},
 };
 use crate::{
@@ -108,16 +108,16 @@ impl<R, V> Policy<R, V> {
     ///
     /// Runs the user's code, which may panic.
     pub(crate) fn decide(&self, value: &V, in_memory: bool, said: Option<&Said>) -> Option<Keep> {
-        let wish = said.map_or(Wish::NONE, Said::wishes);
+        let (keep, own_timeout) = said.map_or((true, None), Said::wishes_to_keep);
         let may_be_kept = |rule: &ResponseRule<V>| {
             (rule.may_be_kept)(value, rule.statuses) && (rule.may_be_shared)(value, rule.fields)
         };
-        let wanted = wish.keep
+        let wanted = keep
             && self.response.as_ref().is_none_or(may_be_kept)
             && self.when.is_none_or(|when| when(value))
             && !self.skip.is_some_and(|skip| skip(value));
         let err_timeout = self.err_timeout.as_ref().filter(|_| self.is_err(value));
-        let timeout = match (wish.timeout, err_timeout, &self.timeout) {
+        let timeout = match (own_timeout, err_timeout, &self.timeout) {
             _ if !wanted => return None,
             (Some(timeout), ..) => timeout,
             (_, Some(rule), _) => (rule.timeout)(),
@@ -132,7 +132,7 @@ impl<R, V> Policy<R, V> {
         let is_err = err_timeout.is_some();
         let weight = if in_memory { self.weight_of(value) } else { 0 };
         let timeout = self.spans_of(is_err).timeout(timeout);
-        Some(Keep { timeout, weight, is_err, has_own_timeout: wish.timeout.is_some() })
+        Some(Keep { timeout, weight, is_err, has_own_timeout: own_timeout.is_some() })
     }
 
     /// The timeout of `value`, if it has been the same for all values.
@@ -175,6 +175,12 @@ impl<R, V> Policy<R, V> {
     /// Whether a value is replaced while it may still be returned.
     pub(crate) fn replaces(&self) -> bool {
         self.spans().replace()
+    }
+
+    /// Whether there is more to values than a timeout.
+    #[inline]
+    pub(crate) fn has_spans(&self) -> bool {
+        self.spans.is_some()
     }
 
     /// How long values are of use beside their timeout.

@@ -7,7 +7,7 @@
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     body::Around,
@@ -17,7 +17,7 @@ use super::{
     making::Making,
     source::Source,
     storing::{Kept, Replaced},
-    this_call::{Frame, Reason},
+    this_call::{Frame, Reason, Said},
     value::ValueOf,
 };
 use crate::{
@@ -121,7 +121,7 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
                 let making = Felt::new(scope.around(claimed), pulse).await;
                 let frame = Frame::new(Reason::Refresh, call.older_in_memory());
                 let led = Led::new(call, leader, budget, Replaced::ByAnyValue);
-                Ok(Run(Some(Led { making, frame, ..led })))
+                Ok(Run(Some(Led { making, ..led }), frame))
             }
         }
     }
@@ -175,35 +175,39 @@ async fn replace_or_answer<R, V: ValueOf<R>>(call: Call<'_, R, V>, found: Found<
 
 /// One run of a body. To the body, it is one of three steps: [`around`](Self::around) it, then [`ran`](Self::ran), then
 /// [`store_and_return`](Self::store_and_return). None has the body's type, so that they are compiled once for each type of answer.
-pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>);
+pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>, Frame);
 
 impl<R, V: ValueOf<R>> Run<'_, R, V> {
     /// A run without a cache.
-    pub(crate) const UNCACHED: Self = Self(None);
+    pub(crate) const UNCACHED: Self = Self(None, Frame::UNCACHED);
+
+    /// What the body knows of its call, and has said of its answer.
+    pub(crate) fn frame(&mut self) -> &mut Frame {
+        &mut self.1
+    }
 
     /// What surrounds the body inside its flight, which begins.
     pub(crate) fn around(&mut self) -> Around {
-        let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, Frame::UNCACHED, None) };
+        let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, None) };
         if led.call.policy.err_sharing().is_some() {
             led.leader.begin_sharing_err();
         }
         // What is stored elsewhere says how long it took.
         led.began = if led.call.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
-        Around::new(led.scope(), mem::take(&mut led.frame), led.leader.pulse())
+        Around::new(led.scope(), led.leader.pulse())
     }
 
     /// Takes the value from the body's answer, for [`store`](Self::store), unless the body has `said` that it is another one. An answer without
     /// one is the error.
     ///
     /// Not `async`, as an `Err` need not be `Send`: the whole call is `Send` if its body is.
-    pub(crate) fn ran(&mut self, answer: R, frame: Frame) -> Result<V, R> {
-        let Some(led) = &mut self.0 else { return Err(answer) };
+    pub(crate) fn ran(&mut self, answer: R) -> Result<V, R> {
+        let Self(Some(led), frame) = self else { return Err(answer) };
         led.took = led.began.elapsed();
         let Call { function, .. } = &led.call;
         function.counters.increment(Count::Bodies);
         function.counters.add(Count::BodyNanos, nanos(led.took));
-        led.frame = frame;
-        if let Some(said) = led.frame.said() {
+        if let Some(said) = frame.said() {
             if let Some(older) = led.scope().around_sync(|| said.kept_stale()) {
                 led.scope().around_sync(|| drop(PanicSafe::new(answer)));
                 return Ok(older);
@@ -221,9 +225,10 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     /// Stores the value in memory, and shares it with the flight's waiters. Returns false if it has to be sent to a backend, as
     /// [`store_and_return`](Self::store_and_return) does.
     pub(crate) fn store_in_memory(&mut self, value: &V) -> bool {
-        match &mut self.0 {
+        let Self(led, frame) = self;
+        match led {
             Some(led) if led.call.backend().is_none() => {
-                led.scope().around_sync(|| led.store_in_memory(value));
+                led.scope().around_sync(|| led.store_in_memory(value, frame.said()));
                 true
             }
             Some(_) => false,
@@ -233,9 +238,10 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
 
     /// Stores the value in the backend, and shares it with the flight's waiters.
     pub(crate) async fn store_and_return(self, value: V) -> R {
-        if let Some(mut led) = self.0 {
+        let Self(led, frame) = self;
+        if let Some(mut led) = led {
             let (scope, pulse) = (led.scope(), led.leader.pulse());
-            Felt::new(scope.around(led.store(&value)), pulse).await;
+            Felt::new(scope.around(led.store(&value, frame.said())), pulse).await;
         }
         value.into_answer()
     }
@@ -281,8 +287,6 @@ struct Led<'a, R, V> {
     budget: TimeBudget,
     making: Making,
     replaced: Replaced,
-    /// What the body knows and has said, save while it runs.
-    frame: Frame,
     began: Stopwatch,
     /// The time that the body took.
     took: Duration,
@@ -294,18 +298,7 @@ struct Led<'a, R, V> {
 impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
         let (began, took) = (Stopwatch::Coarse(0), Duration::ZERO);
-        Self {
-            call,
-            leader,
-            budget,
-            making: Making::Unfenced,
-            replaced,
-            frame: Frame::default(),
-            began,
-            took,
-            stand_in: None,
-            stood_in: false,
-        }
+        Self { call, leader, budget, making: Making::Unfenced, replaced, began, took, stand_in: None, stood_in: false }
     }
 
     /// Runs the body, as memory has no value.
@@ -338,13 +331,10 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.scope().around_sync(|| self.call.complete(&mut self.leader, value));
     }
 
-    fn run(mut self, reason: Reason, Miss { cause, stand_in, older, making }: Miss<V>) -> Run<'a, R, V> {
+    fn run(self, reason: Reason, Miss { cause, stand_in, older, making }: Miss<V>) -> Run<'a, R, V> {
         self.call.function.counters.increment(cause);
         self.leader.ask_no_more();
-        self.frame = Frame::new(reason, older);
-        self.stand_in = stand_in;
-        self.making = making;
-        Run(Some(self))
+        Run(Some(Self { stand_in, making, ..self }), Frame::new(reason, older))
     }
 
     /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
@@ -371,17 +361,17 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         }
     }
 
-    fn store_in_memory(&mut self, value: &V) {
-        let Self { call, leader, replaced, frame, .. } = self;
-        if let Err(error) = call.try_store_in_memory(leader, value, Kept { replaced: *replaced, said: frame.said() }) {
+    fn store_in_memory(&mut self, value: &V, said: Option<&Said>) {
+        let Self { call, leader, replaced, .. } = self;
+        if let Err(error) = call.try_store_in_memory(leader, value, Kept { replaced: *replaced, said }) {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value);
     }
 
-    async fn store(&mut self, value: &V) {
-        let Self { call, leader, budget, making, replaced, frame, took, .. } = self;
-        let kept = Kept { replaced: *replaced, said: frame.said() };
+    async fn store(&mut self, value: &V, said: Option<&Said>) {
+        let Self { call, leader, budget, making, replaced, took, .. } = self;
+        let kept = Kept { replaced: *replaced, said };
         if let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await {
             call.function.fault("a value could not be kept", &error);
         }

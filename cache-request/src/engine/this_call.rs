@@ -57,17 +57,12 @@ pub enum Reason {
 
 /// What the body says of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wish {
+struct Wish {
     /// Before `jitter`. None for that of the attribute.
-    pub(super) timeout: Option<Duration>,
-    pub(super) keep: bool,
+    timeout: Option<Duration>,
+    keep: bool,
     /// The answer is the older value.
     keep_stale: bool,
-}
-
-impl Wish {
-    /// What a body wishes that says nothing.
-    pub(crate) const NONE: Self = Self { timeout: None, keep: true, keep_stale: false };
 }
 
 /// The value that there was before a body ran. It is read when the body asks for it.
@@ -113,7 +108,7 @@ pub(crate) struct Said {
 
 impl Said {
     fn new(older: Option<Box<Older>>) -> Self {
-        Self { older, read: OnceLock::new(), wish: Mutex::new(Wish::NONE) }
+        Self { older, read: OnceLock::new(), wish: Mutex::new(Wish { timeout: None, keep: true, keep_stale: false }) }
     }
 
     fn older(&self) -> Option<&Shared> {
@@ -175,14 +170,15 @@ impl Frame {
 }
 
 impl Said {
-    /// What becomes of the body's answer.
-    pub(super) fn wishes(&self) -> Wish {
-        *lock(&self.wish)
+    /// Whether the body's answer may be kept, and for how long, if the body has said that.
+    pub(super) fn wishes_to_keep(&self) -> (bool, Option<Duration>) {
+        let wish = lock(&self.wish);
+        (wish.keep, wish.timeout)
     }
 
     /// The older value, if the body has made it its answer. A panic of its `Clone` is one of the body: that has no other answer.
     pub(super) fn kept_stale<V: Clone + Send + Sync + 'static>(&self) -> Option<V> {
-        if !self.wishes().keep_stale {
+        if !lock(&self.wish).keep_stale {
             return None;
         }
         self.older()?.downcast_ref::<PanicSafe<V>>()?.get().cloned()
