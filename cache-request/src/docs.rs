@@ -64,6 +64,7 @@ macro_rules! page {
         /// [`tests/tests/pages`]: https://github.com/cache-request/cache-request/blob/main/tests/tests/pages/main.rs
         /// [the companion]: crate::docs::attribute#the-companion
         /// [timeline]: https://raw.githubusercontent.com/cache-request/cache-request/main/cache-request/docs/timeline.svg
+        /// [`this_call()`]: crate::this_call()
         /// [trust]: crate::docs::trust
         /// [when not]: crate#when-not-to-cache
         #[doc = include_str!(concat!("../docs/", stringify!($name), ".md"))]

@@ -100,7 +100,11 @@ pub use crate::{
         installed::{CACHE_URL, current, install, install_named, installed, named, stats},
         scoped::{scoped, scoped_sync},
     },
-    engine::{looked::Looked, source::Source},
+    engine::{
+        looked::Looked,
+        source::Source,
+        this_call::{Reason, ThisCall, this_call},
+    },
     error::{Error, ErrorKind},
     key::keys,
     options::defaults,

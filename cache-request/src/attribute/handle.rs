@@ -25,6 +25,7 @@ use crate::{
         policy::Policy,
         run::{self, Ahead, Answered, Elsewhere, Run, Start},
         source::Source,
+        this_call::{Frame, uncached},
         value::ValueOf,
     },
     key::Key,
@@ -425,6 +426,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
 
     /// Runs the body without any cache.
     pub fn uncached(mut self) -> R {
+        let mut frame = Frame::UNCACHED;
+        let _in_force = frame.enter();
         self.body.call()
     }
 }
@@ -599,7 +602,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
 
     /// Runs the body without any cache.
     pub async fn uncached(self) -> R {
-        self.body.expect("it was not called yet").await
+        uncached(self.body.expect("it was not called yet")).await
     }
 }
 

@@ -104,7 +104,7 @@ where
 
     fn end(&mut self, body: &mut dyn Body<Answer = R>) {
         match &mut self.at {
-            At::Runs(_, around) => around.end(body),
+            At::Runs(run, around) => around.end(run.frame(), body),
             _ => body.end(),
         }
     }
@@ -118,13 +118,13 @@ fn poll_body<R, V: ValueOf<R>>(
     body: &mut dyn Body<Answer = R>,
 ) -> Poll<Result<V, R>> {
     if !run.has_stand_in() {
-        return around.poll(context, body).map(|answer| run.ran(answer));
+        return around.poll(run.frame(), context, body).map(|answer| run.ran(answer));
     }
-    let polled: thread::Result<Poll<R>> = catch_unwind(AssertUnwindSafe(|| around.poll(context, body)));
+    let polled: thread::Result<Poll<R>> = catch_unwind(AssertUnwindSafe(|| around.poll(run.frame(), context, body)));
     match polled {
         Ok(polled) => polled.map(|answer| run.ran(answer)),
         Err(panic) => {
-            around.end(body);
+            around.end(run.frame(), body);
             Poll::Ready(Err(run.stand_in().unwrap_or_else(|| resume_unwind(panic))))
         }
     }

@@ -44,8 +44,8 @@ use crate::{Error, ErrorKind};
 /// The cache limits the time of each operation: it drops a future that takes longer. It also catches panics. It cannot stop an
 /// operation that blocks its thread, or one that calls a function whose values are in this backend, which asks the backend again.
 ///
-/// A dropped `set` or `add` takes effect before any operation on its key that begins afterwards, or not at all. Otherwise it could
-/// store an old value again after it was deleted.
+/// A dropped `set`, `add` or `set_fenced` takes effect before any operation on its key that begins afterwards, or not at all. Otherwise it
+/// could store an old value again after it was deleted.
 ///
 /// An [`Arc`](std::sync::Arc) or a `Box` of a backend is a backend as well.
 pub trait Backend: Send + Sync + 'static {

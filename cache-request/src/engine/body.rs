@@ -5,7 +5,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::flight::{Feeling, Pulse};
+use super::{
+    flight::{Feeling, Pulse},
+    this_call::Frame,
+};
 use crate::base::context::Change;
 
 /// A body that stays in its place, with its type erased where it is polled. So the code around it is compiled once for each type of
@@ -43,11 +46,16 @@ impl Around {
         Self { scope, feeling: Feeling::of(pulse) }
     }
 
-    /// Polls the body, and drops it once it has returned.
-    pub(crate) fn poll<R>(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<R> {
+    /// Polls the body, which has this frame, and drops it once it has returned.
+    pub(crate) fn poll<R>(
+        &mut self,
+        frame: &mut Frame,
+        context: &mut Context<'_>,
+        body: &mut dyn Body<Answer = R>,
+    ) -> Poll<R> {
         let Self { scope, feeling } = self;
         feeling.poll(context, |context| {
-            let _entered = scope.enter();
+            let (_entered, _in_force) = (scope.enter(), frame.enter());
             let polled = body.poll(context);
             if polled.is_ready() {
                 body.end();
@@ -57,8 +65,8 @@ impl Around {
     }
 
     /// Drops a body whose call is cancelled.
-    pub(crate) fn end<R>(&mut self, body: &mut dyn Body<Answer = R>) {
-        let _entered = self.scope.enter();
+    pub(crate) fn end<R>(&mut self, frame: &mut Frame, body: &mut dyn Body<Answer = R>) {
+        let (_entered, _in_force) = (self.scope.enter(), frame.enter());
         body.end();
     }
 }

@@ -20,6 +20,7 @@ use super::{
     policy::{Codec, Policy},
     source::Source,
     spans::Standing,
+    this_call::Older,
     value::ValueOf,
 };
 use crate::{
@@ -28,14 +29,13 @@ use crate::{
     base::{
         clock::{CLOCK_TOLERANCE, unix_millis},
         panic::{PanicSafe, catch_panic},
-        sync::interleave,
         timer::with_limit,
     },
     codec::{Facts, Opened, Refused},
     error::Blame,
     key::{Key, Lookup, PooledText},
     stats::Count,
-    store::{AnyTable, Freshness, Lifetime, Moments},
+    store::{AnyTable, Lifetime},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -132,10 +132,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if self.backend().is_some() {
             self.engine.attempts.put_off(self.flight_key(), now, self.policy.spans().retry);
         }
-    }
-
-    fn has_stand_ins(&self) -> bool {
-        !self.policy.spans().stale_if_error.is_zero()
     }
 
     /// The answer, if the cache has one, which a near cache then keeps. Counts only faults.
@@ -254,33 +250,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
         let read = self.read_backend(backend, codec, want, asks, budget).await;
         read.map_err(|miss| {
-            let stand_in = if near && miss.stand_in.is_none() { self.stand_in_of_memory() } else { miss.stand_in };
-            Miss { stand_in, ..miss }
+            let has_more = near && miss.older.is_none();
+            if has_more { Miss { making: miss.making, ..self.missed_in_memory(miss.cause) } } else { miss }
         })
     }
 
     pub(super) fn read_memory(&self, want: Want) -> Option<Found<V>> {
         read(self.engine, self.function, self.key, want, |value| value)
-    }
-
-    /// A miss, with what memory has to stand in for a body that fails.
-    pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
-        Miss { stand_in: self.stand_in_of_memory(), ..cause.into() }
-    }
-
-    fn stand_in_of_memory(&self) -> Option<Box<StandIn<V>>> {
-        if !self.has_stand_ins() {
-            return None;
-        }
-        interleave();
-        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
-            let until = match freshness {
-                Freshness::Fresh => moments.fresh_until,
-                older => older.error_until()?,
-            };
-            Some(Box::new(StandIn { value: PanicSafe::new(self.clone_of(value)?), until }))
-        };
-        self.function.table.look_closely(&self.lookup(), self.engine.clock.coarse(), look)?
     }
 
     /// How a value of the backend answers. `None` if it does not.
@@ -370,8 +346,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
         let Some(verdict) = self.judge(want, standing) else {
             let until = || spans.error_until(&facts, now, self.engine.clock.coarse());
-            let older = || Box::new(StandIn { value: PanicSafe::new(value), until: until() });
-            return Err(Miss { stand_in: self.has_stand_ins().then(older), ..Count::Expired.into() });
+            let value = Arc::new(PanicSafe::new(value));
+            let older = Some(Older::of(matches!(standing, Standing::Fresh | Standing::Early), Arc::clone(&value)));
+            let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, until: until() }));
+            return Err(Miss { stand_in, older, ..Count::Expired.into() });
         };
         // A value that is due to be replaced would be so again there.
         if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {

@@ -1,6 +1,10 @@
 //! What a caller finds in memory or in a backend: how fresh it is, and whether the caller is to replace it.
 
-use super::{Engine, function::Function, making::Making, source::Source, spans::Standing, value::Value};
+use std::sync::Arc;
+
+use super::{
+    Engine, function::Function, making::Making, source::Source, spans::Standing, this_call::Older, value::Value,
+};
 use crate::{
     base::{clock::Nanos, panic::PanicSafe, sync::interleave},
     key::Key,
@@ -43,13 +47,15 @@ pub(super) struct Miss<V> {
     pub(super) cause: Count,
     /// What may be returned if the body fails.
     pub(super) stand_in: Option<Box<StandIn<V>>>,
+    /// What the body may build on.
+    pub(super) older: Option<Box<Older>>,
     /// What becomes of the value that it makes.
     pub(super) making: Making,
 }
 
 /// An older value that may be returned if the body fails.
 pub(super) struct StandIn<V> {
-    pub(super) value: PanicSafe<V>,
+    pub(super) value: Arc<PanicSafe<V>>,
     /// The body may take longer than that.
     pub(super) until: Nanos,
 }
@@ -76,7 +82,7 @@ impl<T> Found<T> {
 
 impl<V> From<Count> for Miss<V> {
     fn from(cause: Count) -> Self {
-        Self { cause, stand_in: None, making: Making::Unfenced }
+        Self { cause, stand_in: None, older: None, making: Making::Unfenced }
     }
 }
 

@@ -18,12 +18,14 @@ mod keeper;
 pub(crate) mod looked;
 pub(crate) mod making;
 pub(crate) mod near_cache;
+mod older;
 pub(crate) mod policy;
 pub(crate) mod removals;
 pub(crate) mod run;
 pub(crate) mod source;
 mod spans;
 pub(crate) mod storing;
+pub(crate) mod this_call;
 pub(crate) mod value;
 
 use std::{sync::Arc, time::Duration};

@@ -4,6 +4,7 @@ use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     spans::Spans,
+    this_call::Said,
     value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf},
 };
 use crate::{
@@ -97,35 +98,41 @@ pub(crate) struct Keep {
     pub(crate) weight: usize,
     /// It is an `Err`, which has no more than its timeout.
     pub(crate) is_err: bool,
+    /// Its body has said how long it is fresh.
+    pub(crate) has_own_timeout: bool,
 }
 
 impl<R, V> Policy<R, V> {
     /// Whether `value` is cached, and if so for how long and with which weight. The weight is computed only if
-    /// `in_memory`.
+    /// `in_memory`. Its body may have `said` otherwise.
     ///
     /// Runs the user's code, which may panic.
-    pub(crate) fn decide(&self, value: &V, in_memory: bool) -> Option<Keep> {
+    pub(crate) fn decide(&self, value: &V, in_memory: bool, said: Option<&Said>) -> Option<Keep> {
+        let (keep, own_timeout) = said.map_or((true, None), Said::wishes_to_keep);
         let may_be_kept = |rule: &ResponseRule<V>| {
             (rule.may_be_kept)(value, rule.statuses) && (rule.may_be_shared)(value, rule.fields)
         };
-        let wanted = self.response.as_ref().is_none_or(may_be_kept)
+        let wanted = keep
+            && self.response.as_ref().is_none_or(may_be_kept)
             && self.when.is_none_or(|when| when(value))
             && !self.skip.is_some_and(|skip| skip(value));
         let err_timeout = self.err_timeout.as_ref().filter(|_| self.is_err(value));
-        let timeout = match (&self.timeout, err_timeout) {
+        let timeout = match (own_timeout, err_timeout, &self.timeout) {
             _ if !wanted => return None,
-            (_, Some(rule)) => (rule.timeout)(),
-            (Timeout::Default, _) => DEFAULT_TIMEOUT,
-            (Timeout::Fixed(timeout), _) => *timeout,
-            (Timeout::Computed(timeout), _) => timeout(),
-            (Timeout::OfValue(timeout), _) => timeout(value),
+            (Some(timeout), ..) => timeout,
+            (_, Some(rule), _) => (rule.timeout)(),
+            (.., Timeout::Default) => DEFAULT_TIMEOUT,
+            (.., Timeout::Fixed(timeout)) => *timeout,
+            (.., Timeout::Computed(timeout)) => timeout(),
+            (.., Timeout::OfValue(timeout)) => timeout(value),
         };
         if timeout.is_zero() {
             return None;
         }
         let is_err = err_timeout.is_some();
         let weight = if in_memory { self.weight_of(value) } else { 0 };
-        Some(Keep { timeout: self.spans_of(is_err).timeout(timeout), weight, is_err })
+        let timeout = self.spans_of(is_err).timeout(timeout);
+        Some(Keep { timeout, weight, is_err, has_own_timeout: own_timeout.is_some() })
     }
 
     /// The timeout of `value`, if it has been the same for all values.
@@ -170,6 +177,12 @@ impl<R, V> Policy<R, V> {
         self.spans().replace()
     }
 
+    /// Whether there is more to values than a timeout.
+    #[inline]
+    pub(crate) fn has_spans(&self) -> bool {
+        self.spans.is_some()
+    }
+
     /// How long values are of use beside their timeout.
     #[inline]
     pub(crate) fn spans(&self) -> &Spans {
@@ -179,10 +192,12 @@ impl<R, V> Policy<R, V> {
     /// The life of a value that is stored `now`.
     #[inline]
     pub(crate) fn life(&self, keep: &Keep, now: Nanos) -> Lifetime {
-        match &self.spans {
+        let life = match &self.spans {
             Some(spans) if !keep.is_err => spans.life(keep.timeout, now),
             _ => Lifetime::until(now.saturating_add(nanos(keep.timeout))),
-        }
+        };
+        // The store notes when a value came that has more to it than a timeout. The age of one that has that of the attribute is known without.
+        if keep.has_own_timeout { Lifetime { retry: life.retry.max(1), ..life } } else { life }
     }
 
     /// The same for one value.

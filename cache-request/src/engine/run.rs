@@ -7,7 +7,7 @@
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     body::Around,
@@ -16,7 +16,8 @@ use super::{
     found::{Found, Miss, StandIn, Want},
     making::Making,
     source::Source,
-    storing::Replaced,
+    storing::{Kept, Replaced},
+    this_call::{Frame, Reason, Said},
     value::ValueOf,
 };
 use crate::{
@@ -54,7 +55,15 @@ pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) ->
             Err(Elsewhere)
         }
         Err(miss) if call.waits_for(&miss.making) => Err(Elsewhere),
-        Err(miss) => Ok(led.run(Miss { cause: Count::Refreshes, ..miss })),
+        Err(miss) => {
+            let reason = match &miss.older {
+                Some(older) if older.is_fresh => Reason::Early,
+                Some(_) => Reason::Stale,
+                // It has gone since.
+                None => Reason::Expired,
+            };
+            Ok(led.run(reason, Miss { cause: Count::Refreshes, ..miss }))
+        }
     }
 }
 
@@ -110,7 +119,9 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
                 let (scope, pulse) = (leader.scope(), leader.pulse());
                 let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
                 let making = Felt::new(scope.around(claimed), pulse).await;
-                Ok(Run(Some(Led { making, ..Led::new(call, leader, budget, Replaced::ByAnyValue) })))
+                let frame = Frame::new(Reason::Refresh, call.older_in_memory());
+                let led = Led::new(call, leader, budget, Replaced::ByAnyValue);
+                Ok(Run(Some(Led { making, ..led }), frame))
             }
         }
     }
@@ -146,7 +157,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
             drop(led);
             replace_or_answer(call, found, here).await
         }
-        Err(miss) => Ok(led.run(miss)),
+        Err(miss) => Ok(led.run(reason_of(miss.cause), miss)),
     }
 }
 
@@ -164,11 +175,16 @@ async fn replace_or_answer<R, V: ValueOf<R>>(call: Call<'_, R, V>, found: Found<
 
 /// One run of a body. To the body, it is one of three steps: [`around`](Self::around) it, then [`ran`](Self::ran), then
 /// [`store_and_return`](Self::store_and_return). None has the body's type, so that they are compiled once for each type of answer.
-pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>);
+pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>, Frame);
 
 impl<R, V: ValueOf<R>> Run<'_, R, V> {
     /// A run without a cache.
-    pub(crate) const UNCACHED: Self = Self(None);
+    pub(crate) const UNCACHED: Self = Self(None, Frame::UNCACHED);
+
+    /// What the body knows of its call, and has said of its answer.
+    pub(crate) fn frame(&mut self) -> &mut Frame {
+        &mut self.1
+    }
 
     /// What surrounds the body inside its flight, which begins.
     pub(crate) fn around(&mut self) -> Around {
@@ -181,15 +197,22 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
         Around::new(led.scope(), led.leader.pulse())
     }
 
-    /// Takes the value from the body's answer, for [`store`](Self::store). An answer without one is the error.
+    /// Takes the value from the body's answer, for [`store`](Self::store), unless the body has `said` that it is another one. An answer without
+    /// one is the error.
     ///
     /// Not `async`, as an `Err` need not be `Send`: the whole call is `Send` if its body is.
     pub(crate) fn ran(&mut self, answer: R) -> Result<V, R> {
-        let Some(led) = &mut self.0 else { return Err(answer) };
+        let Self(Some(led), frame) = self else { return Err(answer) };
         led.took = led.began.elapsed();
         let Call { function, .. } = &led.call;
         function.counters.increment(Count::Bodies);
         function.counters.add(Count::BodyNanos, nanos(led.took));
+        if let Some(said) = frame.said() {
+            if let Some(older) = led.scope().around_sync(|| said.kept_stale()) {
+                led.scope().around_sync(|| drop(PanicSafe::new(answer)));
+                return Ok(older);
+            }
+        }
         if led.stand_in.is_some() && led.call.policy.has_failed(&answer) {
             led.call.put_off();
             if let Some(older) = led.stand_in() {
@@ -202,9 +225,10 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     /// Stores the value in memory, and shares it with the flight's waiters. Returns false if it has to be sent to a backend, as
     /// [`store_and_return`](Self::store_and_return) does.
     pub(crate) fn store_in_memory(&mut self, value: &V) -> bool {
-        match &mut self.0 {
+        let Self(led, frame) = self;
+        match led {
             Some(led) if led.call.backend().is_none() => {
-                led.scope().around_sync(|| led.store_in_memory(value));
+                led.scope().around_sync(|| led.store_in_memory(value, frame.said()));
                 true
             }
             Some(_) => false,
@@ -214,9 +238,10 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
 
     /// Stores the value in the backend, and shares it with the flight's waiters.
     pub(crate) async fn store_and_return(self, value: V) -> R {
-        if let Some(mut led) = self.0 {
+        let Self(led, frame) = self;
+        if let Some(mut led) = led {
             let (scope, pulse) = (led.scope(), led.leader.pulse());
-            Felt::new(scope.around(led.store(&value)), pulse).await;
+            Felt::new(scope.around(led.store(&value, frame.said())), pulse).await;
         }
         value.into_answer()
     }
@@ -243,6 +268,18 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     }
 }
 
+/// Why a body runs, after a miss in the backend.
+fn reason_of(miss: Count) -> Reason {
+    match miss {
+        Count::Expired => Reason::Expired,
+        Count::Evicted => Reason::Evicted,
+        Count::Invalidated => Reason::Invalidated,
+        Count::Undecodable => Reason::Undecodable,
+        Count::BackendFault => Reason::BackendFault,
+        _ => Reason::NeverSeen,
+    }
+}
+
 /// A call that leads a flight.
 struct Led<'a, R, V> {
     call: Call<'a, R, V>,
@@ -266,13 +303,14 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
 
     /// Runs the body, as memory has no value.
     fn after_miss(call: Call<'a, R, V>, leader: Leader<'a>) -> Run<'a, R, V> {
-        let miss = match leader.absent() {
-            Absent::NeverSeen => Count::NeverSeen,
-            Absent::Expired => Count::Expired,
-            Absent::Evicted => Count::Evicted,
-            Absent::Invalidated => Count::Invalidated,
+        let (miss, reason) = match leader.absent() {
+            Absent::NeverSeen => (Count::NeverSeen, Reason::NeverSeen),
+            Absent::Expired => (Count::Expired, Reason::Expired),
+            Absent::Evicted => (Count::Evicted, Reason::Evicted),
+            Absent::Invalidated => (Count::Invalidated, Reason::Invalidated),
         };
-        Self::new(call, leader, TimeBudget::default(), Replaced::IfKept).run(call.missed_in_memory(miss))
+        let led = Self::new(call, leader, TimeBudget::default(), Replaced::IfKept);
+        led.run(reason, call.missed_in_memory(miss))
     }
 
     /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it
@@ -293,10 +331,10 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.scope().around_sync(|| self.call.complete(&mut self.leader, value));
     }
 
-    fn run(self, Miss { cause, stand_in, making }: Miss<V>) -> Run<'a, R, V> {
+    fn run(self, reason: Reason, Miss { cause, stand_in, older, making }: Miss<V>) -> Run<'a, R, V> {
         self.call.function.counters.increment(cause);
         self.leader.ask_no_more();
-        Run(Some(Self { stand_in, making, ..self }))
+        Run(Some(Self { stand_in, making, ..self }), Frame::new(reason, older))
     }
 
     /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
@@ -305,7 +343,10 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         if self.call.engine.clock.coarse() >= until || self.leader.is_fenced() {
             return None;
         }
-        let older = value.take()?;
+        let older = match Arc::try_unwrap(value) {
+            Ok(value) => value.take()?,
+            Err(shared) => self.call.clone_of(shared.get()?)?,
+        };
         self.stood_in = true;
         self.call.function.counters.increment(Count::StaleOnError);
         self.complete(&older);
@@ -320,17 +361,18 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         }
     }
 
-    fn store_in_memory(&mut self, value: &V) {
+    fn store_in_memory(&mut self, value: &V, said: Option<&Said>) {
         let Self { call, leader, replaced, .. } = self;
-        if let Err(error) = call.try_store_in_memory(leader, value, *replaced) {
+        if let Err(error) = call.try_store_in_memory(leader, value, Kept { replaced: *replaced, said }) {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value);
     }
 
-    async fn store(&mut self, value: &V) {
+    async fn store(&mut self, value: &V, said: Option<&Said>) {
         let Self { call, leader, budget, making, replaced, took, .. } = self;
-        if let Err(error) = call.try_store(leader, value, *took, *replaced, (making, budget)).await {
+        let kept = Kept { replaced: *replaced, said };
+        if let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value);

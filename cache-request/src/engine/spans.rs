@@ -45,6 +45,11 @@ impl Spans {
         !self.stale.is_zero() || self.early < 1.0
     }
 
+    /// Whether values are there for a body to build on.
+    pub(super) fn leave_older(&self) -> bool {
+        self.replace() || !self.stale_if_error.is_zero()
+    }
+
     /// The timeout of one value.
     pub(super) fn timeout(&self, timeout: Duration) -> Duration {
         if self.jitter <= 0.0 || timeout == Duration::MAX {

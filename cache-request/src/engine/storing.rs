@@ -10,6 +10,7 @@ use super::{
     making::Making,
     near_cache::{BackendWrite, NearCache},
     policy::{Codec, Keep},
+    this_call::Said,
     value::ValueOf,
 };
 use crate::{
@@ -39,6 +40,20 @@ impl Replaced {
     }
 }
 
+/// How a new value is kept.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'s> {
+    pub(super) replaced: Replaced,
+    /// By its body.
+    pub(super) said: Option<&'s Said>,
+}
+
+impl From<Replaced> for Kept<'_> {
+    fn from(replaced: Replaced) -> Self {
+        Self { replaced, said: None }
+    }
+}
+
 /// Whether a body's value was kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StoreOutcome {
@@ -56,11 +71,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         self.pass(fence, &leader).await;
         let (scope, pulse) = (leader.scope(), leader.pulse().filter(|_| self.backend().is_some()));
         let put = async {
-            let (replaced, mut budget) = (Replaced::ByAnyValue, self.budget());
+            let (kept, mut budget) = (Replaced::ByAnyValue.into(), self.budget());
             let mut making = self.claim_to_make(ClaimKind::Anew, &mut budget).await;
-            let kept = self.try_store(&mut leader, value, Duration::ZERO, replaced, (&mut making, &mut budget)).await;
+            let stored = self.try_store(&mut leader, value, Duration::ZERO, kept, (&mut making, &mut budget)).await;
             self.complete(&mut leader, value);
-            kept
+            stored
         };
         Felt::new(scope.around(put), pulse).await
     }
@@ -73,7 +88,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         value: &V,
         took: Duration,
     ) -> Result<(), Error> {
-        self.try_store(leader, value, took, Replaced::ByAnyValue, (making, &mut self.budget())).await
+        self.try_store(leader, value, took, Replaced::ByAnyValue.into(), (making, &mut self.budget())).await
     }
 
     /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.
@@ -82,16 +97,17 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         leader: &mut Leader<'_>,
         value: &V,
         took: Duration,
-        replaced: Replaced,
+        kept: Kept<'_>,
         (making, budget): (&mut Making, &mut TimeBudget),
     ) -> Result<(), Error> {
         let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
-            return self.try_store_in_memory(leader, value, replaced);
+            return self.try_store_in_memory(leader, value, kept);
         };
+        let Kept { replaced, said } = kept;
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
-        let outcome = self.keep_in_backend((backend, codec), leader, value, took, (making, budget)).await;
+        let outcome = self.keep_in_backend((backend, codec), leader, value, (took, said), (making, budget)).await;
         if replaced.falls(&outcome) {
             let forgotten = Box::pin(self.forget()).await;
             // If both fail, the caller gets the first error.
@@ -105,12 +121,12 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         &self,
         leader: &mut Leader<'_>,
         value: &V,
-        replaced: Replaced,
+        Kept { replaced, said }: Kept<'_>,
     ) -> Result<(), Error> {
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
-        let outcome = match self.decide(value, true) {
+        let outcome = match self.decide(value, true, said) {
             Ok(Some(_)) if self.is_refused() => Ok(StoreOutcome::Outdated),
             Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
             Ok(None) => Ok(StoreOutcome::Refused),
@@ -122,8 +138,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         outcome.map(drop)
     }
 
-    pub(super) fn decide(&self, value: &V, weigh: bool) -> Result<Option<Keep>, Error> {
-        catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh))
+    pub(super) fn decide(&self, value: &V, weigh: bool, said: Option<&Said>) -> Result<Option<Keep>, Error> {
+        catching("`when`, the timeout or the weight", || self.policy.decide(value, weigh, said))
     }
 
     /// Whether the value is an `Err` that would take the place of one that may still be returned.
@@ -136,11 +152,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         backend: (&Guarded, &Codec<V>),
         leader: &mut Leader<'_>,
         value: &V,
-        took: Duration,
+        (took, said): (Duration, Option<&Said>),
         rights: (&mut Making, &mut TimeBudget),
     ) -> Result<StoreOutcome, Error> {
         let near = self.engine.near().filter(|near| !near.is_tracked());
-        let Some(keep) = self.decide(value, near.is_some())? else { return Ok(StoreOutcome::Refused) };
+        let Some(keep) = self.decide(value, near.is_some(), said)? else { return Ok(StoreOutcome::Refused) };
         let life = near.map(|near| self.near_life(near, &keep));
         let outcome = self.store_in_backend(backend, leader, value, took, keep, rights).await;
         // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it

@@ -13,6 +13,7 @@ mod max_entries;
 mod namesakes;
 mod once;
 mod spans;
+mod this_call;
 
 /// For [`namesakes`]: a function in the crate's root.
 #[cache_request::cache_request]

@@ -29,7 +29,10 @@
 
 mod adding;
 mod batches;
+mod claims;
 mod crowds;
+mod fence_batches;
+mod fence_crowds;
 mod fences;
 mod harness;
 mod steps;
@@ -57,19 +60,25 @@ pub use self::{
         a_large_value_in_a_batch_concerns_itself_alone, a_thousand_items_in_one_batch, an_empty_batch_does_nothing,
         deletes_may_be_repeated, each_item_of_a_batch_has_its_own_timeout, every_key_and_byte_survives_a_batch,
     },
+    claims::{
+        a_claim_anew_ends_the_older_one, a_claim_ends_with_its_lease, a_claim_is_no_value,
+        a_claim_returns_the_value_that_is_there, a_released_claim_is_free, a_renewed_claim_lasts,
+        claims_leave_the_neighbours_alone, claims_of_keys_that_look_alike_stay_apart, fences_are_all_there_or_none,
+        of_two_claims_the_first_one_gets_the_lease,
+    },
     crowds::{
         a_dropped_set_never_comes_after_a_delete, a_thousand_keys_at_once, dropped_futures_leave_it_usable,
         every_thread_sees_what_was_set, writers_of_one_key_leave_whole_values,
     },
+    fence_batches::{a_batch_of_claims_has_an_outcome_for_each_key, a_thousand_claims_in_one_batch},
+    fence_crowds::{
+        a_dropped_set_fenced_never_comes_after_an_invalidation, no_value_outlives_an_invalidation_beside_it,
+        of_concurrent_claims_exactly_one_gets_the_lease, of_concurrent_fenced_values_exactly_one_is_stored,
+    },
     fences::{
-        a_batch_of_claims_has_an_outcome_for_each_key, a_claim_anew_ends_the_older_one, a_claim_ends_with_its_lease,
-        a_claim_is_no_value, a_claim_returns_the_value_that_is_there,
-        a_dropped_set_fenced_never_comes_after_an_invalidation, a_fence_stores_one_value,
-        a_fenced_value_ends_with_its_timeout, a_released_claim_is_free, a_renewed_claim_lasts,
-        a_value_stays_until_it_is_replaced, an_invalidation_may_refuse_values_for_a_while,
-        every_fenced_value_survives_or_is_refused, fences_are_all_there_or_none,
-        no_value_outlives_an_invalidation_beside_it, of_concurrent_claims_exactly_one_gets_the_lease,
-        of_two_claims_the_first_one_gets_the_lease, what_is_claimed_before_an_invalidation_is_not_stored,
+        a_fence_stores_one_value, a_fenced_value_ends_with_its_timeout, a_value_stays_until_it_is_replaced,
+        an_invalidation_may_refuse_values_for_a_while, every_fenced_value_survives_or_is_refused,
+        what_is_claimed_before_an_invalidation_is_not_stored,
     },
     harness::Harness,
     storing::{
@@ -148,24 +157,28 @@ macro_rules! conformance {
             writers_of_one_key_leave_whole_values
             dropped_futures_leave_it_usable
             a_dropped_set_never_comes_after_a_delete
-            a_batch_of_claims_has_an_outcome_for_each_key
+            fences_are_all_there_or_none
+            a_claim_returns_the_value_that_is_there
+            of_two_claims_the_first_one_gets_the_lease
+            a_claim_is_no_value
+            claims_of_keys_that_look_alike_stay_apart
+            claims_leave_the_neighbours_alone
             a_claim_anew_ends_the_older_one
             a_claim_ends_with_its_lease
-            a_claim_is_no_value
-            a_claim_returns_the_value_that_is_there
-            a_dropped_set_fenced_never_comes_after_an_invalidation
-            a_fence_stores_one_value
-            a_fenced_value_ends_with_its_timeout
-            a_released_claim_is_free
             a_renewed_claim_lasts
+            a_released_claim_is_free
+            a_fence_stores_one_value
+            what_is_claimed_before_an_invalidation_is_not_stored
             a_value_stays_until_it_is_replaced
             an_invalidation_may_refuse_values_for_a_while
+            a_fenced_value_ends_with_its_timeout
             every_fenced_value_survives_or_is_refused
-            fences_are_all_there_or_none
-            no_value_outlives_an_invalidation_beside_it
+            a_batch_of_claims_has_an_outcome_for_each_key
+            a_thousand_claims_in_one_batch
             of_concurrent_claims_exactly_one_gets_the_lease
-            of_two_claims_the_first_one_gets_the_lease
-            what_is_claimed_before_an_invalidation_is_not_stored
+            of_concurrent_fenced_values_exactly_one_is_stored
+            no_value_outlives_an_invalidation_beside_it
+            a_dropped_set_fenced_never_comes_after_an_invalidation
         }
     };
     (@tests ($harness:expr) $($behaviour:ident)+) => {

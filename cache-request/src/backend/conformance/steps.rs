@@ -111,7 +111,7 @@ pub(super) async fn delete_many(backend: &impl Backend, keys: &[&str]) -> Vec<bo
 }
 
 /// Checks that there are as many outcomes as keys, and no errors.
-fn outcomes<T>(operation: &str, keys: &[&str], outcomes: Vec<Result<T, Error>>) -> Vec<T> {
+pub(super) fn outcomes<T>(operation: &str, keys: &[&str], outcomes: Vec<Result<T, Error>>) -> Vec<T> {
     assert_eq!(outcomes.len(), keys.len(), "how many outcomes {operation} has for its keys");
     let checked = outcomes.into_iter().zip(keys);
     checked.map(|(done, key)| done.unwrap_or_else(|error| panic!("{operation}, of {key:?}: {error:?}"))).collect()
@@ -233,6 +233,11 @@ pub(super) async fn ends_fenced<H: Harness>(harness: &H, backend: &H::Backend, t
         after(harness, timeout).await;
     }
     missing(backend, "timeout").await;
+    let claimed = claims(backend, "timeout", ClaimKind::Missing, HOUR).await;
+    let Claimed { value: None, right: Right::Leased(fence) } = claimed else {
+        panic!("a claim of a key whose value has expired gets {claimed:?}")
+    };
+    releases(backend, "timeout", fence).await;
 }
 
 /// Waits until a timeout has passed.

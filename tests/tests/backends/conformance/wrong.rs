@@ -1,5 +1,9 @@
 //! A backend that is right but for one fault.
 
+mod batches;
+mod fences;
+mod harness;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
@@ -12,53 +16,13 @@ use std::{
 
 use cache_request::{
     Error, ErrorKind,
-    backend::{Backend, Item},
-    conformance::Harness,
+    backend::{Backend, Claim, Claimed, Fence, Item},
 };
 use futures_lite::future::yield_now;
 
+use self::fences::Records;
+pub(crate) use self::harness::Wrong;
 use super::faults::Fault;
-
-/// Makes backends with a fault, all on one store, under a clock that stands still.
-pub(crate) struct Wrong {
-    fault: Fault,
-    now: Arc<AtomicU64>,
-    store: Store,
-    made: AtomicU64,
-}
-
-impl Wrong {
-    pub(crate) fn by(fault: Fault) -> Self {
-        Self { fault, now: Arc::default(), store: Store::default(), made: AtomicU64::new(0) }
-    }
-}
-
-impl Harness for Wrong {
-    type Backend = WrongBackend;
-
-    async fn backend(&self) -> WrongBackend {
-        let mut backend = WrongBackend::new(self.fault, Clock::Still(Arc::clone(&self.now)));
-        backend.store = Arc::clone(&self.store);
-        backend.prefix = match self.fault {
-            // The behaviours run one after the other, so one that leaves a value must not help the next.
-            Fault::SharesWithTheNeighbours => 0,
-            _ => self.made.fetch_add(1, Ordering::Relaxed),
-        };
-        backend
-    }
-
-    async fn advance(&self, time: Duration) {
-        self.now.fetch_add(time.as_millis() as u64, Ordering::Relaxed);
-    }
-
-    fn time_stands_still(&self) -> bool {
-        true
-    }
-
-    fn large_value_bytes(&self) -> usize {
-        2_000_000
-    }
-}
 
 type Store = Arc<Mutex<HashMap<(u64, String), Stored>>>;
 
@@ -80,6 +44,7 @@ pub(crate) struct WrongBackend {
     clock: Clock,
     prefix: u64,
     store: Store,
+    records: Records,
     thread: ThreadId,
     broken: AtomicBool,
     under_way: AtomicU64,
@@ -96,6 +61,7 @@ impl WrongBackend {
             clock,
             prefix: 0,
             store: Store::default(),
+            records: Records::default(),
             thread: thread::current().id(),
             broken: AtomicBool::new(false),
             under_way: AtomicU64::new(0),
@@ -189,15 +155,16 @@ impl WrongBackend {
     }
 }
 
-/// A `set` that is stored late if it is dropped, by a backend with that fault.
+/// A value that is stored late if its `set` is dropped, by a backend with that fault.
 struct LateWrite<'a> {
     backend: &'a WrongBackend,
+    fault: Fault,
     entry: Option<((u64, String), Stored)>,
 }
 
 impl Drop for LateWrite<'_> {
     fn drop(&mut self) {
-        if self.backend.is(Fault::DroppedSetsComeLate) {
+        if self.backend.is(self.fault) {
             self.backend.late.lock().unwrap().extend(self.entry.take());
         }
     }
@@ -224,7 +191,8 @@ impl Backend for WrongBackend {
 
     async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
         let stored = Stored { value: value.to_owned(), end: self.end(timeout) };
-        let mut dropped = LateWrite { backend: self, entry: Some((self.key(key), stored)) };
+        let mut dropped =
+            LateWrite { backend: self, fault: Fault::DroppedSetsComeLate, entry: Some((self.key(key), stored)) };
         self.wait().await?;
         dropped.entry = None;
         let key = self.key(key);
@@ -340,6 +308,9 @@ impl Backend for WrongBackend {
         let (key, mut store) = (self.key(key), self.store());
         let revives = self.is(Fault::TouchRevives);
         let Some(old) = store.get_mut(&key).filter(|old| revives || !self.is_over(old)) else {
+            if self.is(Fault::ClaimsAreTouched) && self.is_claimed(&key) {
+                return Ok(true);
+            }
             if self.is(Fault::TouchStores) && timeout != Some(Duration::ZERO) {
                 store.insert(key, Stored { value: Vec::new(), end: self.end(timeout) });
             }
@@ -383,6 +354,7 @@ impl Backend for WrongBackend {
             (Fault::DeleteIsAlwaysTrue, _) => Ok(true),
             (Fault::MissingDeleteIsAnError, None) => Err(Error::backend("not there, on purpose")),
             (Fault::DeletesWhatHasExpired, old) => Ok(old.is_some()),
+            (Fault::ClaimsAreDeleted, None) => Ok(self.is_claimed(&key)),
             (_, old) => Ok(old.is_some_and(|old| !self.is_over(&old))),
         }
     }
@@ -395,8 +367,52 @@ impl Backend for WrongBackend {
             left -= usize::from(goes);
             !goes
         });
+        self.clear_claims();
         self.broken.fetch_or(self.is(Fault::ClearBreaksIt), Ordering::Relaxed);
         Ok(())
+    }
+
+    fn has_fences(&self) -> bool {
+        !matches!(self.fault, Fault::NoFences | Fault::NoFencesThatSayOtherwise)
+    }
+
+    async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
+        self.fences()?;
+        self.claim_one(key, claim).await
+    }
+
+    async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        self.fences()?;
+        self.set_with_fence(Item { key, value, timeout }, fence).await
+    }
+
+    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        self.fences()?;
+        self.renew_claim(key, fence, lease).await
+    }
+
+    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        self.fences()?;
+        self.release_claim(key, fence).await
+    }
+
+    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
+        self.fences()?;
+        self.end_claim_and_value(key, refuse).await
+    }
+
+    async fn claim_many(&self, keys: &[&str], claim: Claim) -> Vec<Result<Claimed, Error>> {
+        self.claim_each(keys, claim).await
+    }
+
+    async fn set_fenced_many(&self, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
+        self.set_each_with_fence(items).await
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
@@ -474,36 +490,4 @@ impl Backend for WrongBackend {
 
 fn unsupported() -> Error {
     Error::new(ErrorKind::Unsupported, "unsupported on purpose")
-}
-
-/// How it is wrong about batches.
-impl WrongBackend {
-    /// The keys or items as they are served.
-    fn order<T: Copy>(&self, asked: &[T], key: impl Fn(&T) -> &str) -> Vec<T> {
-        let mut served = asked.to_vec();
-        match self.fault {
-            Fault::ManyInOrderOfKeys => served.sort_by(|one, other| key(one).cmp(key(other))),
-            Fault::ManyForgetDuplicates => {
-                let mut seen = BTreeSet::new();
-                served.retain(|one| seen.insert(key(one).to_owned()));
-            }
-            _ => {}
-        }
-        served
-    }
-
-    fn all<T>(&self, mut outcomes: Vec<Result<T, Error>>) -> Vec<Result<T, Error>> {
-        match self.fault {
-            Fault::NoneIsAnError if outcomes.is_empty() => panic!("no keys, on purpose"),
-            Fault::NoneIsOneOutcome if outcomes.is_empty() => vec![Err(Error::backend("no keys, on purpose"))],
-            Fault::ManyAreAHundred => {
-                outcomes
-                    .iter_mut()
-                    .skip(100)
-                    .for_each(|outcome| *outcome = Err(Error::backend("too many, on purpose")));
-                outcomes
-            }
-            _ => outcomes,
-        }
-    }
 }

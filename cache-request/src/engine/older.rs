@@ -1,0 +1,58 @@
+//! What memory has beyond its timeout: for a body to build on, and to stand in for one that fails.
+
+use std::sync::Arc;
+
+use super::{
+    call::Call,
+    found::{Miss, StandIn},
+    this_call::Older,
+    value::ValueOf,
+};
+use crate::{
+    base::{panic::PanicSafe, sync::interleave},
+    stats::Count,
+    store::{Freshness, Moments},
+};
+
+impl<R, V: ValueOf<R>> Call<'_, R, V> {
+    pub(super) fn has_stand_ins(&self) -> bool {
+        !self.policy.spans().stale_if_error.is_zero()
+    }
+
+    /// A miss, with what memory has for the body to build on, and to stand in for it if it fails.
+    pub(super) fn missed_in_memory(&self, cause: Count) -> Miss<V> {
+        if !self.policy.has_spans() {
+            return cause.into();
+        }
+        let older = if self.policy.spans().leave_older() { self.older_in_memory() } else { None };
+        Miss { stand_in: self.stand_in_of_memory(), older, ..cause.into() }
+    }
+
+    /// The older value in memory, which is read only if the body asks for it.
+    pub(super) fn older_in_memory(&self) -> Option<Box<Older>> {
+        interleave();
+        let is_fresh = |_: &V, freshness: Freshness<'_>, _| match freshness {
+            Freshness::Fresh | Freshness::Early(_) => Some(true),
+            Freshness::Stale(_) | Freshness::StandIn(_) => Some(false),
+            Freshness::Expired => None,
+        };
+        let (table, clock) = (&self.function.table, &self.engine.clock);
+        let is_fresh = table.look_closely(&self.lookup(), clock.coarse(), is_fresh)??;
+        Some(Older::in_memory(is_fresh, Arc::clone(table), self.lookup(), clock.clone()))
+    }
+
+    fn stand_in_of_memory(&self) -> Option<Box<StandIn<V>>> {
+        if !self.has_stand_ins() {
+            return None;
+        }
+        interleave();
+        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
+            let until = match freshness {
+                Freshness::Fresh => moments.fresh_until,
+                older => older.error_until()?,
+            };
+            Some(Box::new(StandIn { value: Arc::new(PanicSafe::new(self.clone_of(value)?)), until }))
+        };
+        self.function.table.look_closely(&self.lookup(), self.engine.clock.coarse(), look)?
+    }
+}

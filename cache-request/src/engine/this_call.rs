@@ -1,0 +1,301 @@
+//! What the body of a call can ask of that call and say to it: [`this_call`].
+//!
+//! The thread has the [`Frame`] of the body that it polls. Each body brings its own, which it swaps in at each poll and out again after it. A
+//! frame says why the body runs, and points to what was [`Said`], which is made when the body asks for its call.
+
+use std::{
+    any::type_name,
+    cell::Cell,
+    fmt,
+    future::poll_fn,
+    mem::{self, ManuallyDrop},
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use super::flight::Shared;
+use crate::{
+    base::{
+        clock::Clock,
+        panic::{PanicSafe, catch_panic},
+        sync::{Mutex, lock, thread_local},
+    },
+    key::{Lookup, OwnedKey},
+    store::{Freshness, Table},
+};
+
+/// Why a body runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No body of an annotated function runs here.
+    #[default]
+    NotCalled,
+    /// The call has no cache: that is disabled or not installed, no key could be made of the arguments, or [`uncached`](crate::Handle::uncached)
+    /// was called.
+    Uncached,
+    /// There is no value, and the cache knows of no earlier one.
+    NeverSeen,
+    /// The value's time is over.
+    Expired,
+    /// The value had to make room.
+    Evicted,
+    /// The value was invalidated.
+    Invalidated,
+    /// The value is replaced before its timeout is over, as `early` says.
+    Early,
+    /// The value's timeout is over, or it was invalidated softly, and callers get it until this body has a new one, as `stale` says.
+    Stale,
+    /// [`refresh`](crate::Handle::refresh) was called.
+    Refresh,
+    /// The backend has bytes that are no value of this function.
+    Undecodable,
+    /// The backend could not be asked.
+    BackendFault,
+}
+
+/// What the body says of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wish {
+    /// Before `jitter`. None for that of the attribute.
+    timeout: Option<Duration>,
+    keep: bool,
+    /// The answer is the older value.
+    keep_stale: bool,
+}
+
+/// The value that there was before a body ran. It is read when the body asks for it.
+pub(super) struct Older {
+    /// Its timeout is not over.
+    pub(super) is_fresh: bool,
+    read: Box<dyn Fn() -> Option<Shared> + Send + Sync>,
+}
+
+impl Older {
+    pub(super) fn of<V: Send + Sync + 'static>(is_fresh: bool, value: Arc<PanicSafe<V>>) -> Box<Self> {
+        let value: Shared = value;
+        Box::new(Self { is_fresh, read: Box::new(move || Some(Arc::clone(&value))) })
+    }
+
+    /// A value that stays in memory until it is asked for.
+    pub(super) fn in_memory<V: Clone + Send + Sync + 'static>(
+        is_fresh: bool,
+        table: Arc<Table<V>>,
+        key: Lookup<'_>,
+        clock: Clock,
+    ) -> Box<Self> {
+        let (hash, key) = (key.hash, OwnedKey::from(key.words));
+        let read = move || {
+            let key = Lookup { hash, words: key.words() };
+            let clone = |value: &V, freshness: Freshness<'_>, _| {
+                let is_there = !matches!(freshness, Freshness::Expired);
+                is_there.then(|| Arc::new(PanicSafe::new(value.clone())) as Shared)
+            };
+            catch_panic(|| table.look_closely(&key, clock.coarse(), clone))??
+        };
+        Box::new(Self { is_fresh, read: Box::new(read) })
+    }
+}
+
+/// What the body of a call knows of it, and has said.
+pub(crate) struct Said {
+    older: Option<Box<Older>>,
+    /// It stays the same for one body.
+    read: OnceLock<Option<Shared>>,
+    wish: Mutex<Wish>,
+}
+
+impl Said {
+    fn new(older: Option<Box<Older>>) -> Self {
+        Self { older, read: OnceLock::new(), wish: Mutex::new(Wish { timeout: None, keep: true, keep_stale: false }) }
+    }
+
+    fn older(&self) -> Option<&Shared> {
+        let older = self.older.as_ref()?;
+        self.read.get_or_init(|| (older.read)()).as_ref()
+    }
+
+    fn wish(&self, change: impl FnOnce(&mut Wish)) -> bool {
+        change(&mut lock(&self.wish));
+        true
+    }
+}
+
+/// What the thread has of the call whose body it polls.
+#[derive(Default)]
+pub(crate) struct Frame {
+    reason: Reason,
+    said: Option<Arc<Said>>,
+}
+
+thread_local! {
+    /// Empty outside all bodies, so it needs no destructor.
+    static CALL: Cell<ManuallyDrop<Frame>> = const { Cell::new(ManuallyDrop::new(Frame::NOT_CALLED)) };
+}
+
+#[inline]
+fn swap(frame: Frame) -> Frame {
+    ManuallyDrop::into_inner(CALL.with(|call| call.replace(ManuallyDrop::new(frame))))
+}
+
+impl Frame {
+    const NOT_CALLED: Self = Self { reason: Reason::NotCalled, said: None };
+    pub(crate) const UNCACHED: Self = Self { reason: Reason::Uncached, said: None };
+
+    pub(super) fn new(reason: Reason, older: Option<Box<Older>>) -> Self {
+        Self { reason, said: older.map(|older| Arc::new(Said::new(Some(older)))) }
+    }
+
+    /// Puts it in force, until what this returns is dropped.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> InForce<'_> {
+        *self = swap(mem::take(self));
+        InForce(self)
+    }
+
+    /// What the body has said, if anything.
+    pub(super) fn said(&self) -> Option<&Said> {
+        self.said.as_deref()
+    }
+
+    /// The call, which a body asks for.
+    fn call(&mut self) -> ThisCall {
+        let is_cached = !matches!(self.reason, Reason::NotCalled | Reason::Uncached);
+        if is_cached && self.said.is_none() {
+            self.said = Some(Arc::new(Said::new(None)));
+        }
+        ThisCall { reason: self.reason, said: self.said.clone() }
+    }
+}
+
+impl Said {
+    /// Whether the body's answer may be kept, and for how long, if the body has said that.
+    pub(super) fn wishes_to_keep(&self) -> (bool, Option<Duration>) {
+        let wish = lock(&self.wish);
+        (wish.keep, wish.timeout)
+    }
+
+    /// The older value, if the body has made it its answer. A panic of its `Clone` is one of the body: that has no other answer.
+    pub(super) fn kept_stale<V: Clone + Send + Sync + 'static>(&self) -> Option<V> {
+        if !lock(&self.wish).keep_stale {
+            return None;
+        }
+        self.older()?.downcast_ref::<PanicSafe<V>>()?.get().cloned()
+    }
+}
+
+/// A frame in force. What was before comes back when it is dropped, also when the body panics.
+pub(crate) struct InForce<'a>(&'a mut Frame);
+
+impl Drop for InForce<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.0 = swap(mem::take(self.0));
+    }
+}
+
+/// Runs a body without a cache.
+pub(crate) async fn uncached<F: Future>(body: F) -> F::Output {
+    let (mut frame, mut body) = (Frame::UNCACHED, pin!(body));
+    poll_fn(|context| {
+        let _in_force = frame.enter();
+        body.as_mut().poll(context)
+    })
+    .await
+}
+
+/// The call whose body runs here.
+///
+/// In the body of an annotated function, this tells why it runs, and what its answer may build on. It also takes what the body says of its
+/// answer. The body of a nested annotated function has a call of its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_request::{cache_request, this_call};
+///
+/// #[cache_request(timeout = 300)]
+/// fn rate(currency: &str) -> f64 {
+///     if currency == "XAU" {
+///         // The market is closed.
+///         this_call().timeout(Duration::from_secs(3600));
+///     }
+///     1.0
+/// }
+/// # rate("XAU");
+/// ```
+///
+/// Outside such a body it does nothing, and says so: [`reason`](ThisCall::reason) is [`Reason::NotCalled`], and the methods return `false` or
+/// `None`. That is also so in threads and tasks that the body starts. It can move what this returns there. What is said there after the
+/// body has returned comes too late.
+pub fn this_call() -> ThisCall {
+    let mut frame = swap(Frame::NOT_CALLED);
+    let call = frame.call();
+    swap(frame);
+    call
+}
+
+/// The call of an annotated function, for its body: what [`this_call`] returns.
+#[derive(Clone)]
+#[must_use = "it does nothing until one of its methods is called"]
+pub struct ThisCall {
+    reason: Reason,
+    said: Option<Arc<Said>>,
+}
+
+impl ThisCall {
+    /// Why the body runs.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Whether there is a call, with a cache that may keep its answer.
+    #[must_use]
+    pub fn is_cached(&self) -> bool {
+        self.said.is_some()
+    }
+
+    /// Gives the answer this timeout in place of the attribute's, before `jitter`. With a timeout of zero, the answer is not kept.
+    /// `Duration::MAX` is for ever. The last one counts. Returns [`is_cached`](Self::is_cached).
+    pub fn timeout(&self, timeout: Duration) -> bool {
+        self.said.as_ref().is_some_and(|said| said.wish(|wish| wish.timeout = Some(timeout)))
+    }
+
+    /// Keeps the cache from keeping the answer, as a `when` that refuses it. Callers that wait for it get it all the same. Returns
+    /// [`is_cached`](Self::is_cached).
+    pub fn do_not_keep(&self) -> bool {
+        self.said.as_ref().is_some_and(|said| said.wish(|wish| wish.keep = false))
+    }
+
+    /// The older value, as the cache keeps it: the whole answer, or what is in its `Ok`.
+    ///
+    /// There may be one if the body is to replace it, for the attribute's `stale` or `early` or for [`refresh`](crate::Handle::refresh), or if it
+    /// may stand in for an error, for `stale_if_error`. It is the same for one body. `None` if there is none, or it is of another type.
+    #[must_use]
+    pub fn stale_value<V: Clone + Send + Sync + 'static>(&self) -> Option<V> {
+        let older = self.said.as_ref()?.older()?;
+        let Some(value) = older.downcast_ref::<PanicSafe<V>>() else {
+            tracing::warn!(
+                asked = type_name::<V>(),
+                "`stale_value` was asked for another type than the function's values have"
+            );
+            return None;
+        };
+        catch_panic(|| value.get().cloned())?
+    }
+
+    /// Makes the older value the answer, whatever the body returns, and keeps it for another timeout: it was asked for, and has not changed. Returns
+    /// whether there is an older value. If not, nothing has happened, and the body has to make one.
+    #[must_use = "if it is false, the body has to make a value"]
+    pub fn keep_stale(&self) -> bool {
+        let Some(said) = &self.said else { return false };
+        said.older().is_some() && said.wish(|wish| wish.keep_stale = true)
+    }
+}
+
+impl fmt::Debug for ThisCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThisCall").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
