@@ -121,8 +121,8 @@ impl Generation {
         let known = self.latest.load(Ordering::Acquire);
         let latest = match answers.iter().flatten().copied().flatten().max() {
             Some(kept) if !is_lost => kept.max(known),
-            // The lost one may be later than the one that another process has begun.
-            Some(first) if first > known => first,
+            // The lost one may be later than the one that another process has begun. The same one was begun by another call.
+            Some(first) if first >= known => first,
             _ => self.next(),
         };
         self.latest.fetch_max(latest, Ordering::AcqRel);
