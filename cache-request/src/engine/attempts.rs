@@ -28,7 +28,7 @@ impl Attempts {
 
     /// Whether the body of `key` has failed lately.
     pub(super) fn is_put_off(&self, key: FlightKey<'_>, now: Nanos) -> bool {
-        self.0.get(key, now).is_some_and(|(outcome, _)| outcome == Outcome::Failed)
+        self.0.get(key, || now).is_some_and(|(outcome, _)| outcome == Outcome::Failed)
     }
 
     #[cfg(all(test, not(shuttle)))]

@@ -33,13 +33,13 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let (refusals, now) = (&self.engine.refusals, self.engine.clock.coarse());
         // One tick later than by the coarse clock, so that it does not end early.
         let until = self.engine.clock.expiry(time);
-        let until = refusals.get(self.flight_key(), now).map_or(until, |((), earlier)| earlier.max(until));
+        let until = refusals.get(self.flight_key(), || now).map_or(until, |((), earlier)| earlier.max(until));
         refusals.put(self.flight_key(), (), until, now);
     }
 
     /// Whether no value is to be stored at present.
     pub(super) fn is_refused(&self) -> bool {
-        self.engine.refusals.get(self.flight_key(), self.engine.clock.coarse()).is_some()
+        self.engine.refusals.get(self.flight_key(), || self.engine.clock.coarse()).is_some()
     }
 
     async fn remove(&self, refuse: Duration) -> Result<bool, Error> {
