@@ -100,8 +100,9 @@ impl<V: Value> EachCall<V> {
             }
         }
         let Slots { slots, keys, firsts } = list_of_slots;
+        // No answer is held where another body is awaited, as it need not be `Send`.
         let values = if keys.is_empty() {
-            Vec::new()
+            Some(Vec::new())
         } else {
             let engine = target.cache.engine();
             let group = engine.flights.group(blocks);
@@ -115,15 +116,17 @@ impl<V: Value> EachCall<V> {
                 async move { taken(body.await, &elements, is_whole, function) }
             };
             match each.values(body).await {
-                Ok(values) => values,
+                Ok(values) => Some(values),
                 Err(End::Answer(answer)) => return answer,
-                Err(End::Misfit) => return run(None).await,
+                Err(End::Misfit) => None,
             }
         };
-        match put_together(list, slots, values, function) {
-            Some(answer) => answer,
-            None => run(None).await,
+        if let Some(values) = values
+            && let Some(answer) = put_together(list, slots, values, function)
+        {
+            return answer;
         }
+        run(None).await
     }
 }
 

@@ -223,7 +223,7 @@ impl<'a, V: Value> Each<'a, V> {
         }
     }
 
-    async fn forget(&self, at: usize, backend: &Guarded, text: &str) {
+    async fn forget(&mut self, at: usize, backend: &Guarded, text: &str) {
         if let Some(call) = self.calls[at]
             && let Err(error) = call.forget_in(backend, text, Duration::ZERO).await
         {

@@ -189,7 +189,9 @@ fn a_backend_without_fences_is_asked_once_as_well() {
 #[test]
 fn a_backend_that_fails_broke_a_call() {
     // The first one returns too few outcomes as well.
-    for (failing, has_fences) in [("get_many", false), ("set_many", false), ("claim_many", true), ("set_fenced_many", true)] {
+    for (failing, has_fences) in
+        [("get_many", false), ("set_many", false), ("claim_many", true), ("set_fenced_many", true)]
+    {
         let clock = Clock::mock();
         let backend = Counted::new(&clock, has_fences);
         let (cache, asked) = (process(&backend, &clock), Asked::default());

@@ -30,7 +30,11 @@ fn one_element_is_looked_at_filled_and_invalidated() {
         assert_eq!(block_on(handle(100).peek()), Some(Ok(None)), "it is known to be absent: {place}");
         clock.advance(Duration::from_secs(20));
         let looked = block_on(handle(1).lookup()).unwrap();
-        assert_eq!((looked.age, looked.fresh_for), (Duration::from_secs(20), Some(Duration::from_secs(40))), "{place}");
+        assert_eq!(
+            (looked.age, looked.left),
+            (Some(Duration::from_secs(20)), Some(Duration::from_secs(40))),
+            "{place}"
+        );
         assert!(block_on(handle(1).invalidate()).unwrap(), "{place}");
         block_on(handle(3).put(&Ok(Some("three".to_owned())))).unwrap();
         block_on(handle(4).put(&Ok(None))).unwrap();

@@ -24,7 +24,10 @@ fn a_function_of_one_element_has_the_entries_of_the_list() {
         let asked = Asked::default();
         scoped_sync(&cache, || {
             users(&asked, &[1, 2, 11]);
-            assert_eq!([user(&asked, 1), user(&asked, 11), user(&asked, 3)], [Some("user 1".into()), None, Some("user 3".into())]);
+            assert_eq!(
+                [user(&asked, 1), user(&asked, 11), user(&asked, 3)],
+                [Some("user 1".into()), None, Some("user 3".into())]
+            );
             assert_eq!(users(&asked, &[3, 2, 4]).len(), 3);
             assert_eq!(asked.take(), [vec![1, 2, 11], vec![3], vec![4]], "{place}");
             user_cache(&asked, 2).invalidate().unwrap();
@@ -115,8 +118,16 @@ fn functions_that_do_not_agree_shared_their_entries() {
             assert_eq!(apart::list(&asked, &[1]), [1]);
         });
         let stats = cache.stats();
-        assert_eq!(stats.functions.iter().filter(|function| function.faults.backend == 1).count(), 4, "{place}: {stats}");
-        assert_eq!(stats.functions.iter().map(|function| function.uncached).sum::<u64>(), if place == "memory" { 8 } else { 10 }, "{place}: {stats}");
+        assert_eq!(
+            stats.functions.iter().filter(|function| function.faults.backend == 1).count(),
+            4,
+            "{place}: {stats}"
+        );
+        assert_eq!(
+            stats.functions.iter().map(|function| function.uncached).sum::<u64>(),
+            if place == "memory" { 8 } else { 10 },
+            "{place}: {stats}"
+        );
     }
 }
 

@@ -42,7 +42,11 @@ fn each_element_is_kept_for_a_time_of_its_own() {
     for (place, cache, clock) in caches() {
         let asked = Asked::default();
         let call = || {
-            assert_eq!(scoped_sync(&cache, || by_value(&asked, &[1, 4, 10, 100])), with_absent(&[4, 10, 100]), "{place}");
+            assert_eq!(
+                scoped_sync(&cache, || by_value(&asked, &[1, 4, 10, 100])),
+                with_absent(&[4, 10, 100]),
+                "{place}"
+            );
             asked.take()
         };
         assert_eq!(call(), [[1, 4, 10, 100]], "{place}");
