@@ -15,7 +15,7 @@ use std::{
 use dashmap::{DashMap, Entry};
 
 pub use self::builder::CacheBuilder;
-use self::shared::{Kind, Shared};
+use self::shared::{Kind, Shared, SharedName};
 use crate::{
     Error,
     base::{block_on::block_on, sync::unpoisoned},
@@ -40,8 +40,8 @@ struct Inner {
     functions: DashMap<TypeId, Arc<dyn AnyFunction>>,
     /// The start of each instance's keys on the backend.
     names: DashMap<String, TypeId>,
-    /// The functions that have their entries in common with others, by their shared name and prefix.
-    shared: DashMap<(&'static str, Option<&'static str>), Shared>,
+    /// The functions that have their entries in common with others.
+    shared: DashMap<SharedName, Shared>,
     /// All functions, in the order of their first calls.
     listed: RwLock<Vec<Arc<dyn AnyFunction>>>,
 }
@@ -140,7 +140,7 @@ impl Cache {
         if name.is_generic() {
             return refused(name, "a generic function has entries of its own for each of its types: remove `share`");
         }
-        let difference = match self.0.shared.entry((kind.share_name(), description.prefix)) {
+        let difference = match self.0.shared.entry(kind.name(description)) {
             Entry::Occupied(first) => match first.get().differs(&kind) {
                 None => return self.insert(instance, &first.get().function),
                 Some(difference) => difference,

@@ -18,6 +18,14 @@ pub(super) struct Shared {
     kind: Kind,
 }
 
+/// The name of entries that functions of one crate share.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct SharedName {
+    name: &'static str,
+    krate: &'static str,
+    prefix: Option<&'static str>,
+}
+
 /// What functions have to agree on.
 #[derive(PartialEq, Eq)]
 pub(super) struct Kind {
@@ -57,8 +65,10 @@ impl Kind {
         })
     }
 
-    pub(super) fn share_name(&self) -> &'static str {
-        self.share.name
+    /// What functions that share their entries have in common.
+    pub(super) fn name(&self, description: &Description) -> SharedName {
+        let krate = description.module.split("::").next().unwrap_or_default();
+        SharedName { name: self.share.name, krate, prefix: description.prefix }
     }
 
     fn in_words(&self) -> String {

@@ -113,7 +113,8 @@ impl<V: Value> EachCall<V> {
                 let is_whole = elements.len() == list.len();
                 let part = (!is_whole).then(|| elements.iter().map(|element| K::clone(element)).collect());
                 let body = run(part);
-                async move { taken(body.await, &elements, is_whole, function) }
+                // In a box, as a future that holds another one is twice as large.
+                Box::pin(async move { taken(body.await, &elements, is_whole, function) })
             };
             match each.values(body).await {
                 Ok(values) => Some(values),

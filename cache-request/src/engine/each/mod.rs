@@ -90,30 +90,25 @@ impl<'a, V: Value> Each<'a, V> {
 
     /// The values of all keys, in their order. `run` begins a body for the keys at some places, and the body returns their values. If it
     /// returns an error, that is the end of the call.
+    ///
+    /// While the call leads flights, its future is felt. While it only waits, a leader in the same task has to know it by the task's own waker.
     pub(crate) async fn values<T, B: Future<Output = Result<Vec<V>, T>>>(
-        self,
-        run: impl Fn(&[usize]) -> B,
-    ) -> Result<Vec<Option<V>>, T> {
-        let pulse = self.group.pulse();
-        Felt::new(self.values_felt(run), pulse).await
-    }
-
-    async fn values_felt<T, B: Future<Output = Result<Vec<V>, T>>>(
         mut self,
         run: impl Fn(&[usize]) -> B,
     ) -> Result<Vec<Option<V>>, T> {
+        let group = self.group;
         self.join();
         let (mut pauses_since, mut pause) = (None::<Instant>, PAUSES[0]);
         loop {
             let waited = pauses_since.map_or(Duration::ZERO, |since| since.elapsed());
-            self.look(waited >= self.engine.wait_limit).await;
+            Felt::new(self.look(waited >= self.engine.wait_limit), group.pulse()).await;
             let leads = self.leads.take(Stage::Makes);
             if !leads.is_empty() || !self.unkeyed.is_empty() {
                 let (places, scope) = (self.begin(&leads), leads.scope());
                 let stopwatch =
                     if self.engine.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
-                let body = scope.around_sync(|| run(&places));
-                let values = match leads.scope().around(body).await {
+                let body = Self::in_flight(&scope, || run(&places));
+                let values = match Felt::new(scope.around(body), group.pulse()).await {
                     Ok(values) => values,
                     Err(end) => {
                         leads.fail();
@@ -124,10 +119,10 @@ impl<'a, V: Value> Each<'a, V> {
                 for (at, value) in places.into_iter().zip(values) {
                     self.values[at] = Some(PanicSafe::new(value));
                 }
-                self.store(leads, took).await;
+                Felt::new(self.store(leads, took), group.pulse()).await;
             } else if !self.leads.is_empty() {
                 pauses_since.get_or_insert_with(Instant::now);
-                self.pause(&mut pause).await;
+                Felt::new(self.pause(&mut pause), group.pulse()).await;
             } else if !self.waiters.is_empty() || !self.waits.is_empty() {
                 poll_fn(|context| self.poll_waits(context)).await;
                 self.renew_budget();
