@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
-    },
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
     thread,
 };
 
@@ -14,7 +11,7 @@ use cache_request::{Cache, cache_request, scoped, scoped_sync};
 use futures_lite::future::{block_on, yield_now, zip};
 
 use super::{Asked, caches};
-use crate::support::{Count, Gate, Held, cache, ends, poll};
+use crate::support::{Count, Gate, Held, ends, poll};
 
 /// The first bodies wait for the gate of their number.
 struct World {
@@ -138,7 +135,6 @@ fn what_a_failed_body_leaves_costs_one_more_body() {
     });
 }
 
-/// The elements of the call that failed, and of one more, are led by two bodies.
 #[test]
 fn a_call_that_was_cancelled_while_it_waits_leaves_nothing_behind() {
     ends(|| {
@@ -255,11 +251,11 @@ fn threads_with_lists_that_overlap_make_each_element_once() {
     });
 }
 
-/// A leader whose future is held and not polled.
+/// A leader whose future is held and not polled. The clock stands still, so that only the task tells.
 #[test]
 fn a_call_that_is_not_polled_held_up_another_one() {
     ends(|| {
-        let world = Arc::new(World::new(cache()));
+        let world = World::new(caches().swap_remove(0).1);
         let mut first = world.begin(&[1, 2]);
         world.gates.iter().for_each(Gate::open);
         // It was woken, and its task is this one, which polls only the other call.
