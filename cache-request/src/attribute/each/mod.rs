@@ -19,6 +19,7 @@ use crate::{
         each::{Each, keys::Keys},
         function::{Function, Placement},
         policy::Policy,
+        this_call::uncached,
         value::Value,
     },
     key::Key,
@@ -85,11 +86,11 @@ impl<V: Value> EachCall<V> {
         run: impl Fn(Option<Vec<K>>) -> B,
         blocks: bool,
     ) -> R {
-        let Some(target) = self.site.target::<V>(self.instance) else { return run(None).await };
-        let Some(function) = target.function::<V>() else { return run(None).await };
+        let Some(target) = self.site.target::<V>(self.instance) else { return uncached(run(None)).await };
+        let Some(function) = target.function::<V>() else { return uncached(run(None)).await };
         if function.placement == Placement::Nowhere {
             function.counters.increment(Count::Uncached);
-            return run(None).await;
+            return uncached(run(None)).await;
         }
         let mut list_of_slots = Slots::default();
         for element in list {
@@ -127,7 +128,7 @@ impl<V: Value> EachCall<V> {
         {
             return answer;
         }
-        run(None).await
+        uncached(run(None)).await
     }
 }
 

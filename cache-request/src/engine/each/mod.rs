@@ -11,7 +11,7 @@ mod storing;
 use std::{
     future::poll_fn,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -28,6 +28,8 @@ use super::{
     found::Want,
     function::Function,
     policy::Policy,
+    run::reason_of,
+    this_call::Frame,
     value::Value,
 };
 use crate::{
@@ -107,8 +109,14 @@ impl<'a, V: Value> Each<'a, V> {
                 let (places, scope) = (self.begin(&leads), leads.scope());
                 let stopwatch =
                     if self.engine.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
+                let mut frame = frame(&leads);
                 let body = Self::in_flight(&scope, || run(&places));
-                let values = match Felt::new(scope.around(body), group.pulse()).await {
+                let mut body = pin!(scope.around(body));
+                let framed = poll_fn(|context| {
+                    let _in_force = frame.enter();
+                    body.as_mut().poll(context)
+                });
+                let values = match Felt::new(framed, group.pulse()).await {
                     Ok(values) => values,
                     Err(end) => {
                         leads.fail();
@@ -119,7 +127,7 @@ impl<'a, V: Value> Each<'a, V> {
                 for (at, value) in places.into_iter().zip(values) {
                     self.values[at] = Some(PanicSafe::new(value));
                 }
-                Felt::new(self.store(leads, took), group.pulse()).await;
+                Felt::new(self.store(leads, took, frame.said()), group.pulse()).await;
             } else if !self.leads.is_empty() {
                 pauses_since.get_or_insert_with(Instant::now);
                 Felt::new(self.pause(&mut pause), group.pulse()).await;
@@ -234,4 +242,9 @@ impl<'a, V: Value> Each<'a, V> {
         let _entered = scope.enter();
         code()
     }
+}
+
+/// What a body knows of its call. If the elements are missing for several reasons, it knows that of the first one.
+fn frame(leads: &Leads<'_>) -> Frame {
+    leads.first().map_or(Frame::UNCACHED, |led| Frame::new(reason_of(led.cause), None))
 }

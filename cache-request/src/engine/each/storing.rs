@@ -15,7 +15,8 @@ use crate::{
         making::Making,
         near_cache::BackendWrite,
         policy::{Codec, Keep},
-        storing::Replaced,
+        storing::{Kept, Replaced},
+        this_call::Said,
         value::Value,
     },
     key::PooledText,
@@ -47,13 +48,13 @@ enum Outcome {
 
 impl<'a, V: Value> Each<'a, V> {
     /// Stores the values of the flights, and shares them with those who wait.
-    pub(super) async fn store(&mut self, mut leads: Leads<'a>, took: Duration) {
+    pub(super) async fn store(&mut self, mut leads: Leads<'a>, took: Duration, said: Option<&Said>) {
         let scope = leads.scope();
         match leads.first().and_then(|led| self.calls[led.at]?.backend()).zip(self.policy.codec()) {
             Some((backend, codec)) => {
-                scope.clone().around(self.store_in_backend(&mut leads, backend, codec, took)).await;
+                scope.clone().around(self.store_in_backend(&mut leads, backend, codec, (took, said))).await;
             }
-            None => Self::in_flight(&scope, || leads.iter_mut().for_each(|led| self.store_in_memory(led))),
+            None => Self::in_flight(&scope, || leads.iter_mut().for_each(|led| self.store_in_memory(led, said))),
         }
         Self::in_flight(&scope, || {
             for led in &mut *leads {
@@ -66,10 +67,11 @@ impl<'a, V: Value> Each<'a, V> {
         });
     }
 
-    fn store_in_memory(&self, led: &mut Led<'_>) {
+    fn store_in_memory(&self, led: &mut Led<'_>, said: Option<&Said>) {
+        let kept = Kept { replaced: Replaced::IfKept, said };
         let value = self.values[led.at].as_ref().and_then(PanicSafe::get);
         if let (Some(call), Some(value)) = (self.calls[led.at], value)
-            && let Err(error) = call.try_store_in_memory(&mut led.leader, value, Replaced::IfKept)
+            && let Err(error) = call.try_store_in_memory(&mut led.leader, value, kept)
         {
             self.not_kept(&error);
         }
@@ -80,13 +82,13 @@ impl<'a, V: Value> Each<'a, V> {
         leads: &mut Leads<'a>,
         backend: &'a Arc<Guarded>,
         codec: &Codec<V>,
-        took: Duration,
+        of_body: (Duration, Option<&Said>),
     ) {
         let by_time = self.engine.near().filter(|near| !near.is_tracked());
         let mut sent = Vec::with_capacity(leads.len());
         let is_ready = !self.budget.is_over() && self.ready_to_write(backend);
         for (place, led) in leads.iter().enumerate() {
-            match self.sealed(led, place, backend, codec, took, by_time.is_some()) {
+            match self.sealed(led, place, backend, codec, of_body, by_time.is_some()) {
                 Ok(Some(value)) => sent.push(value),
                 Ok(None) => {}
                 Err(error) => self.not_kept(&error),
@@ -131,12 +133,12 @@ impl<'a, V: Value> Each<'a, V> {
         place: usize,
         backend: &Guarded,
         codec: &Codec<V>,
-        took: Duration,
+        (took, said): (Duration, Option<&Said>),
         weigh: bool,
     ) -> Result<Option<Sent>, Error> {
         let value = self.values[led.at].as_ref().and_then(PanicSafe::get);
         let Some((call, value)) = self.calls[led.at].zip(value) else { return Ok(None) };
-        let Some(keep) = call.decide(value, weigh)? else { return Ok(None) };
+        let Some(keep) = call.decide(value, weigh, said)? else { return Ok(None) };
         let text = call.text(backend);
         let (bytes, kept) = call.sealed(codec, &text, value, took, (keep.timeout, keep.is_err))?;
         Ok(Some(Sent { led: place, text, bytes, kept, keep, outcome: Outcome::NotSent }))

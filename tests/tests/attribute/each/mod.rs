@@ -6,6 +6,7 @@ mod companion;
 mod flights;
 mod forms;
 mod model;
+mod own_say;
 mod sharing;
 mod values;
 
