@@ -112,7 +112,7 @@ impl<V: Value> EachCall<V> {
                 let elements: Vec<&K> = places.iter().map(|place| &list[firsts[*place]]).collect();
                 // In the order of the list, so it is the list if there are as many.
                 let is_whole = elements.len() == list.len();
-                let part = (!is_whole).then(|| elements.iter().map(|element| K::clone(element)).collect());
+                let part = (!is_whole).then(|| elements.iter().copied().cloned().collect());
                 let body = run(part);
                 // In a box, as a future that holds another one is twice as large.
                 Box::pin(async move { taken(body.await, &elements, is_whole, function) })

@@ -123,7 +123,8 @@ impl<'a, V: Value> Each<'a, V> {
                         return Err(end);
                     }
                 };
-                let took = self.ended(stopwatch);
+                let took = stopwatch.elapsed();
+                self.ended(took);
                 for (at, value) in places.into_iter().zip(values) {
                     self.values[at] = Some(PanicSafe::new(value));
                 }
@@ -180,12 +181,10 @@ impl<'a, V: Value> Each<'a, V> {
         places
     }
 
-    /// Counts a body. Returns the time that it took.
-    fn ended(&self, stopwatch: Stopwatch) -> Duration {
-        let took = stopwatch.elapsed();
+    /// Counts a body.
+    fn ended(&self, took: Duration) {
         self.function.counters.increment(Count::Bodies);
         self.function.counters.add(Count::BodyNanos, nanos(took));
-        took
     }
 
     /// Waits for other processes, and for other calls meanwhile.
