@@ -4,6 +4,7 @@
 //! does not stop the parsing of the next.
 
 mod contradictions;
+mod each;
 mod spans;
 mod vary;
 
@@ -19,8 +20,12 @@ use syn::{
     spanned::Spanned,
 };
 
-pub(crate) use self::vary::{Extra, ExtraValue, FieldKind};
+pub(crate) use self::{
+    each::Each,
+    vary::{Extra, ExtraValue, FieldKind},
+};
 use self::{
+    each::each,
     spans::{share, span},
     vary::vary,
 };
@@ -45,7 +50,7 @@ macro_rules! argument {
 }
 
 /// All arguments of the attribute.
-const ARGUMENTS: [Argument; 29] = [
+const ARGUMENTS: [Argument; 31] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
     argument!("timeout_err", After::Equals("timeout_err = 5"), timeout_err, span),
@@ -56,6 +61,8 @@ const ARGUMENTS: [Argument; 29] = [
     argument!("retry", After::Equals("retry = 1"), retry, span),
     argument!("jitter", After::Equals("jitter = 0.1"), jitter, share),
     argument!("idle", After::Equals("idle = 60"), idle, span),
+    argument!("each", After::Parenthesis("each(ids)"), each, each),
+    argument!("share", After::Equals("share = \"user\""), share, text),
     argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
     argument!("vary", After::Parenthesis("vary(lang = lang())"), vary, vary),
     argument!("key", After::Equals("key = \"article:{id}\""), key, own_key),
@@ -122,6 +129,8 @@ pub(crate) struct Args {
     pub(crate) retry: Slot<Timeout>,
     pub(crate) jitter: Slot<Expr>,
     pub(crate) idle: Slot<Timeout>,
+    pub(crate) each: Slot<Each>,
+    pub(crate) share: Slot<String>,
     pub(crate) skip: Slot<Vec<Ident>>,
     pub(crate) vary: Slot<Vec<Extra>>,
     pub(crate) key: Slot<OwnKey>,
@@ -189,6 +198,7 @@ pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Args {
         errors.push(error);
     }
     contradictions::find(&args, errors);
+    each::contradictions(&args, errors);
     args
 }
 

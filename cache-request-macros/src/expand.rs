@@ -4,6 +4,7 @@
 //! them.
 
 mod body;
+mod each;
 mod handle;
 mod key;
 mod replacing;
@@ -54,6 +55,11 @@ pub(crate) fn expand(plan: &Plan) -> TokenStream {
     // Only a companion that is called is compiled.
     let documented = quote!(#[doc = #doc] #[inline]);
     let vis = &signature.function.vis;
+    if let Some(each) = &plan.each {
+        let (caller, function) = (each::caller(plan, each), each::function(each));
+        let (companion, hidden) = (companion(plan, &documented), hidden(plan, &handle));
+        return quote!(#caller #companion #hidden #function);
+    }
     let Some(hit) = hit(plan) else {
         let caller = caller(
             plan,
@@ -75,17 +81,24 @@ pub(crate) fn expand(plan: &Plan) -> TokenStream {
     let call = call_of(signature, &companion_path(signature, &hidden_name), Some(prepared_names()));
     let caller = caller(plan, &quote!(#prepared #hit), &call, false);
     let replacing = replacing::function(plan);
-    let companion =
-        returns_handle(plan, &documented, &vis.to_token_stream(), &companion_name, None, &quote!({ #prepared #call }));
-    let hidden = returns_handle(
-        plan,
-        &quote!(#[doc(hidden)] #[inline(never)]),
-        &TokenStream::new(),
-        &hidden_name,
-        Some(prepared_names()),
-        &handle,
-    );
+    let (companion, hidden) = (companion(plan, &documented), hidden(plan, &handle));
     quote!(#caller #companion #hidden #replacing)
+}
+
+/// The companion, which calls the hidden function.
+fn companion(plan: &Plan, documented: &TokenStream) -> TokenStream {
+    let signature = &plan.signature;
+    let prepared = prepared(plan);
+    let call = call_of(signature, &companion_path(signature, &hidden_name(signature)), Some(prepared_names()));
+    let vis = signature.function.vis.to_token_stream();
+    returns_handle(plan, documented, &vis, &companion_name(signature), None, &quote!({ #prepared #call }))
+}
+
+/// The hidden function that makes the handle.
+fn hidden(plan: &Plan, handle: &TokenStream) -> TokenStream {
+    let attributes = quote!(#[doc(hidden)] #[inline(never)]);
+    let names = Some(prepared_names());
+    returns_handle(plan, &attributes, &TokenStream::new(), &hidden_name(&plan.signature), names, handle)
 }
 
 /// A block with the span for errors about the cached type.

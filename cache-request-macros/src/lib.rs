@@ -32,9 +32,10 @@ mod types;
 /// `Ok` values are cached. Beside a function `f` stands its companion `f_cache`, with the same arguments: it returns a handle on that one
 /// call.
 ///
-/// The guide pages [attribute], [keys], [freshness] and [limits] show how it is used, and what to know.
+/// The guide pages [attribute], [batches], [keys], [freshness] and [limits] show how it is used, and what to know.
 ///
 /// [attribute]: ../cache_request/docs/attribute/index.html
+/// [batches]: ../cache_request/docs/batches/index.html
 /// [handlers]: ../cache_request/docs/handlers/index.html
 /// [keys]: ../cache_request/docs/keys/index.html
 /// [freshness]: ../cache_request/docs/freshness/index.html

@@ -26,6 +26,11 @@ pub(crate) fn replacing(function: &Ident) -> String {
     format!("__{}_replace", companion(function))
 }
 
+/// The name of the hidden function that is the annotated one itself, where that is called for parts of a list.
+pub(crate) fn each(function: &Ident) -> String {
+    format!("__{}_each", companion(function))
+}
+
 /// A local variable of the expansion. Hygiene hides it from the user's code. But `let` cannot shadow a unit struct or a constant, so it has
 /// a name that no item has.
 pub(crate) fn local(name: &str) -> Ident {

@@ -1,5 +1,7 @@
 //! Joins the attribute's arguments with the function: finds the parts of the key, and contradictions.
 
+mod each;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, Type, spanned::Spanned};
@@ -13,6 +15,8 @@ use crate::{
     types,
 };
 
+pub(crate) use self::each::EachPlan;
+
 /// All that the expansion needs. With it, the expansion cannot fail.
 pub(crate) struct Plan {
     pub(crate) args: Args,
@@ -20,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) key: KeyPlan,
     pub(crate) companion: bool,
     pub(crate) replacement: Replacement,
+    /// The function is over a list. Everything else is then of a function over one element.
+    pub(crate) each: Option<EachPlan>,
 }
 
 /// Who runs the body for a value that may still be returned.
@@ -74,13 +80,15 @@ pub(crate) fn join(mut args: Args, mut signature: Signature, errors: &mut Errors
     answer(&args, &signature, errors);
     detached(&args, &signature, errors);
     let replacement = replacement(&args, &signature, errors);
+    shared(&args, &signature, errors);
+    let each = each::join(&args, &mut signature, errors);
     let key = match args.key.take().map(|key| key.value) {
         None => KeyPlan::Parts { parts: parts(&args, &signature, errors), pieces: None },
         Some(OwnKey::Template(template)) => template_key(template, &signature, errors),
         Some(OwnKey::Function(function)) => KeyPlan::Function { function, references: references(&args, &signature) },
     };
     let companion = has_companion(&args, &signature);
-    Plan { args, signature, key, companion, replacement }
+    Plan { args, signature, key, companion, replacement, each }
 }
 
 /// The library's module for the expansion, at a place.
@@ -211,6 +219,18 @@ fn replacement(args: &Args, signature: &Signature, errors: &mut Errors) -> Repla
         errors.push(syn::Error::new(signature.function.sig.ident.span(), message));
     }
     Replacement::Background
+}
+
+/// Entries are found by the name that functions share, so those of two instances would be mixed up.
+fn shared(args: &Args, signature: &Signature, errors: &mut Errors) {
+    let Some(share) = &args.share else { return };
+    let is_generic = |parameter: &syn::GenericParam| !matches!(parameter, syn::GenericParam::Lifetime(_));
+    if signature.function.sig.generics.params.iter().any(is_generic) {
+        errors.at(
+            &share.name.ident,
+            "a generic function has entries of its own for each of its types, so it cannot share them; remove `share`",
+        );
+    }
 }
 
 /// `self` has to be named in `skip` or `vary`: it is seldom meant as a whole.

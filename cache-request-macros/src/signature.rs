@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// A function as the expansion needs it.
+#[derive(Clone)]
 pub(crate) struct Signature {
     pub(crate) function: ItemFn,
     pub(crate) kind: Kind,
@@ -76,6 +77,7 @@ impl Signature {
 }
 
 /// One argument that is not `self`.
+#[derive(Clone)]
 pub(crate) struct Argument {
     /// `#[cfg]`, which goes wherever the argument goes.
     pub(crate) cfg: Vec<Attribute>,
@@ -92,6 +94,7 @@ pub(crate) struct Argument {
 }
 
 /// One name that an argument binds.
+#[derive(Clone)]
 pub(crate) struct Binding {
     pub(crate) ident: Ident,
     /// Without `r#`.

@@ -1,5 +1,6 @@
 //! Answers questions about types by their tokens.
 
+use proc_macro2::{Delimiter, TokenTree};
 use syn::{
     GenericArgument, Lifetime, PathArguments, PathSegment, Receiver, ReceiverKind, ReturnType, Type, TypeFnPtr,
     TypeImplTrait, TypeParamBound, TypeReference, TypeTraitObject,
@@ -147,6 +148,64 @@ pub(crate) fn may_be_response(ty: &Type) -> bool {
         (Type::Macro(_) | Type::Verbatim(_), _) => true,
         _ => false,
     }
+}
+
+/// A list, and the type of its elements.
+pub(crate) fn list(ty: &Type) -> Option<(List, &Type)> {
+    match without_parens(ty) {
+        Type::Reference(reference) if reference.mutability.is_none() => match without_parens(&reference.elem) {
+            Type::Slice(slice) => Some((List::Slice, &slice.elem)),
+            ty => Some((List::Reference, inner(ty, "Vec")?)),
+        },
+        ty => Some((List::Owned, inner(ty, "Vec")?)),
+    }
+}
+
+/// How a function takes a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum List {
+    /// `&[T]`
+    Slice,
+    /// `&Vec<T>`
+    Reference,
+    /// `Vec<T>`
+    Owned,
+}
+
+/// The type in words that do not depend on how it is borrowed or where it stands: `str` for a `String` or a `&str`.
+pub(crate) fn in_words(ty: &Type) -> String {
+    fn add(tokens: proc_macro2::TokenStream, words: &mut String) {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            match token {
+                TokenTree::Punct(punct) if punct.as_char() == '&' => {}
+                TokenTree::Punct(punct) if punct.as_char() == '\'' => _ = tokens.next(),
+                TokenTree::Punct(punct) if punct.as_char() == ':' => {}
+                TokenTree::Ident(ident) => {
+                    let leads_on = matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
+                    let word = ident.to_string();
+                    if !leads_on {
+                        words.push_str(if word == "String" { "str" } else { &word });
+                    }
+                }
+                TokenTree::Group(group) => {
+                    let (open, close) = match group.delimiter() {
+                        Delimiter::Parenthesis => ("(", ")"),
+                        Delimiter::Bracket => ("[", "]"),
+                        Delimiter::Brace => ("{", "}"),
+                        Delimiter::None => ("", ""),
+                    };
+                    words.push_str(open);
+                    add(group.stream(), words);
+                    words.push_str(close);
+                }
+                other => words.push_str(&other.to_string()),
+            }
+        }
+    }
+    let mut words = String::new();
+    add(quote::quote!(#ty), &mut words);
+    words
 }
 
 /// How a type holds an `impl IntoResponse`.

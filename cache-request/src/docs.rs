@@ -13,6 +13,7 @@ macro_rules! page {
         /// [`Backend`]: trait@crate::Backend
         /// [`Backend::track`]: crate::Backend::track
         /// [backends]: crate::docs::backends
+        /// [batches]: crate::docs::batches
         /// [`BackendStats`]: crate::BackendStats
         /// [`Cache::builder`]: crate::Cache::builder
         /// [`Cache::clear`]: crate::Cache::clear
@@ -74,6 +75,7 @@ macro_rules! page {
 
 page!(attribute);
 page!(backends);
+page!(batches);
 page!(coming_from);
 page!(faults);
 page!(freshness);

@@ -5,6 +5,7 @@
 //! No two callers ask for the same key at the same time, so that this crate has nothing to coalesce.
 
 mod contender;
+mod each;
 mod limits;
 mod load;
 mod local;
@@ -52,5 +53,6 @@ fn main() {
             }
         }
     }
+    each::run(rounds, &mut patience);
     report.summary();
 }

@@ -144,11 +144,11 @@ fn spans(args: &Args, errors: &mut Errors) {
     }
 }
 
-fn name_of<T>(slot: &Slot<T>) -> Option<Name> {
+pub(super) fn name_of<T>(slot: &Slot<T>) -> Option<Name> {
     slot.as_ref().map(|given| given.name.clone())
 }
 
 /// A flag's name, unless it is `= false`.
-fn name_of_set(flag: &Slot<bool>) -> Option<Name> {
+pub(super) fn name_of_set(flag: &Slot<bool>) -> Option<Name> {
     flag.as_ref().filter(|flag| flag.value).map(|flag| flag.name.clone())
 }

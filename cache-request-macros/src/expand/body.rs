@@ -4,6 +4,7 @@ use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Pat, Type};
 
+use super::each;
 use crate::{
     names,
     plan::Plan,
@@ -25,6 +26,9 @@ pub(super) fn body(plan: &Plan) -> TokenStream {
     let answer = types::inferred(written_answer);
     let answer = (!matches!(answer, Type::Infer(_))).then_some(answer);
     let captured = captured(&plan.signature);
+    if let Some(each) = &plan.each {
+        return each::one(plan, each, &captured);
+    }
     match kind {
         Kind::Plain => {
             let returned = answer.map(|answer| quote!(-> #answer));

@@ -6,14 +6,14 @@ use syn::{Expr, Type, spanned::Spanned};
 
 use super::{
     body::body,
-    call_of, companion_path, hidden_name,
+    call_of, companion_path, each, hidden_name,
     key::{self, fill},
     place, private, private_at, replacing,
 };
 use crate::{
     args::{Timeout, is_set},
     names,
-    plan::{KeyPlan, Part, Plan, Replacement},
+    plan::{KeyPlan, Origin, Part, Plan, Replacement},
     signature::Kind,
     types::{self, Responds},
 };
@@ -38,7 +38,7 @@ pub(super) fn prepared(plan: &Plan) -> TokenStream {
     let site = site(plan);
     let private = private_at(plan, place(&plan.signature));
     let [site_, key_] = prepared_names();
-    let fill = fill(plan, &key_);
+    let fill = each::lent(plan, fill(plan, &key_));
     quote! {
         let #site_ = #site;
         let mut #key_ = #private::Key::new();
@@ -75,7 +75,8 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
     // A function with a name is identified by it, so that the function and its companion share values.
     let known_by = nameable(plan).unwrap_or_else(|| body_.to_token_stream());
     // The body of a response is read before it is cached.
-    let may_respond = types::may_be_response(&plan.signature.answer) && plan.signature.opaque.is_none();
+    let may_respond =
+        types::may_be_response(&plan.signature.answer) && plan.signature.opaque.is_none() && plan.each.is_none();
     let completed = (may_respond && plan.signature.kind != Kind::Plain).then(|| {
         let completion = probe(plan, &quote!(.__cache_request_completion()));
         quote!(let #body_ = #completion.complete(#body_, #private::Completing::of(#site_, #instance_));)
@@ -187,7 +188,7 @@ pub(super) fn nameable(plan: &Plan) -> Option<TokenStream> {
 }
 
 /// In a block of its own, as a `static` is not hygienic and the body may know another `SITE`.
-fn site(plan: &Plan) -> TokenStream {
+pub(super) fn site(plan: &Plan) -> TokenStream {
     let private = private(plan);
     let args = &plan.args;
     let function = names::plain(&plan.signature.function.sig.ident);
@@ -206,6 +207,21 @@ fn site(plan: &Plan) -> TokenStream {
         let entries = &entries.value;
         quote!(.max_entries(#entries))
     });
+    let share = args.share.as_ref().map(|share| {
+        let name = &share.value;
+        let types = match &plan.key {
+            KeyPlan::Parts { parts, .. } => parts.as_slice(),
+            KeyPlan::Function { .. } => &[],
+        };
+        let types = types.iter().map(|Part { origin, cfg, .. }| {
+            let ty = match origin {
+                Origin::Argument(ty) => types::in_words(ty),
+                _ => "_".to_owned(),
+            };
+            quote!(#(#cfg)* #ty)
+        });
+        quote!(.share(#name, &[#(#types),*]))
+    });
     let template = pieces.map(|pieces| quote!(.template(&[#(#pieces),*])));
     let associated = plan.signature.associated.then(|| quote!(.associated()));
     let local = is_set(&args.local).then(|| quote!(.local()));
@@ -214,7 +230,7 @@ fn site(plan: &Plan) -> TokenStream {
         {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(), #function, &[#(#parts),*], ::core::file!(), ::core::line!(),
-            ).column(::core::column!()) #(#texts)* #max_entries #template #associated #local #uncoalesced;
+            ).column(::core::column!()) #(#texts)* #share #max_entries #template #associated #local #uncoalesced;
             &SITE
         }
     }
@@ -227,7 +243,9 @@ pub(super) fn answer_policy(plan: &Plan) -> Option<TokenStream> {
     // An error about the cached type points at the receiver of the method, so that has the span of the return type.
     let place = place(signature);
     let placed = private_at(plan, place);
-    if let Type::Infer(_) = answer {
+    if let Some(each) = &plan.each {
+        Some(each::answer_policy(plan, each))
+    } else if let Type::Infer(_) = answer {
         None
     } else if is_set(&args.cache_err) || args.timeout_err.is_some() {
         Some(quote_spanned!(place=> #placed::Policy::<#answer, #answer>::whole_result()))
@@ -255,16 +273,22 @@ fn probe(plan: &Plan, call: &TokenStream) -> TokenStream {
 
 /// The part of the answer that is cached, and for how long.
 fn policy(plan: &Plan) -> TokenStream {
-    let Plan { args, signature, .. } = plan;
-    let place = place(signature);
-    let policy = answer_policy(plan).unwrap_or_else(|| {
+    let place = place(&plan.signature);
+    let start = answer_policy(plan).unwrap_or_else(|| {
         let placed = private_at(plan, place);
         let body = names::local("body");
-        match signature.kind {
+        match plan.signature.kind {
             Kind::Plain => quote_spanned!(place=> #placed::Policy::of_body(&#body)),
             _ => quote_spanned!(place=> #placed::Policy::of_future(&#body)),
         }
     });
+    policy_of(plan, &start)
+}
+
+/// What the attribute says of the values, after what says which part of an answer they are.
+pub(super) fn policy_of(plan: &Plan, start: &TokenStream) -> TokenStream {
+    let Plan { args, signature, .. } = plan;
+    let place = place(signature);
     let kept = if is_set(&args.local) { None } else { Some(quote_spanned!(place=> .serialised())) };
     let timeout = args.timeout.as_ref().map(|timeout| {
         let duration = duration(plan, &timeout.value);
@@ -298,7 +322,7 @@ fn policy(plan: &Plan) -> TokenStream {
     });
     let fields = key::fields(plan);
     let fields = (!fields.is_empty()).then(|| quote!(.fields(&[#(#fields),*])));
-    let policy = quote!(#policy #checked #status #fields #share_err);
+    let policy = quote!(#start #checked #status #fields #share_err);
     let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
     quote!(#policy #kept #timeout #(#per_value)* #skip_none #spans)
 }

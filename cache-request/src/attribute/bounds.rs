@@ -14,6 +14,7 @@
 //! ```
 
 pub use crate::{
+    attribute::each::{Again, EachAnswer, EachAnswerOf, Element, Keyed},
     engine::value::{CacheValue, MaybeNone, ResultValue, Value, ValueOf},
     key::KeyPart,
 };

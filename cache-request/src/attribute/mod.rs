@@ -6,6 +6,7 @@ pub mod bounds;
 #[cfg_attr(feature = "detach", path = "detach/enabled.rs")]
 #[cfg_attr(not(feature = "detach"), path = "detach/disabled.rs")]
 mod detach;
+pub(crate) mod each;
 pub(crate) mod handle;
 pub(crate) mod part;
 pub mod private;

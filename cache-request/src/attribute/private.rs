@@ -3,6 +3,7 @@
 pub use super::{
     answer::{Answer, Completing, IntoAnswer, Response, respond, respond_if_ok},
     background::{Ownable, Spare},
+    each::{EachAnswer, EachAnswerOf, EachCall, again, element_policy, list_of, values_policy},
     handle::{Handle, SyncHandle, answer, answer_now},
     part::{
         Argument, Named, Part,

@@ -14,7 +14,7 @@ use crate::{
     engine::{
         background::Background,
         call,
-        description::{Description, Instance},
+        description::{Description, Instance, Share},
         function::{AnyFunction, Function},
         policy::Policy,
         value::{Value, ValueOf},
@@ -49,6 +49,7 @@ impl Site {
             column: 0,
             parts: Parts { names: parts, template: None },
             name: None,
+            share: None,
             version: None,
             prefix: None,
             cache: None,
@@ -85,6 +86,13 @@ impl Site {
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
         self.description.name = Some(name);
+        self
+    }
+
+    /// `share = "…"`: the function has its entries in common with others, whose keys have parts of the same names and `types`.
+    #[must_use]
+    pub const fn share(mut self, name: &'static str, types: &'static [&'static str]) -> Self {
+        self.description.share = Some(Share { name, types });
         self
     }
 

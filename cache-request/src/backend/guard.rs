@@ -2,9 +2,7 @@
 //! panics.
 
 use std::{
-    future::{pending, poll_fn},
-    mem,
-    pin::Pin,
+    future::poll_fn,
     sync::{
         Weak,
         atomic::{AtomicUsize, Ordering},
@@ -14,9 +12,10 @@ use std::{
 };
 
 use super::{
-    Backend,
+    Item,
     breaker::{self, Breaker},
     changes::{ChangeListener, Changes},
+    erased::{DropsQuietly, DynBackend, Operation, Operations, Outcomes},
     fencing::{Claim, Claimed, Fence},
 };
 use crate::{
@@ -259,6 +258,43 @@ impl Guarded {
         self.guard(here, &here.health.writes, "writes", operation, &mut self.budget(false)).await
     }
 
+    /// [`get`](Self::get) of each key.
+    pub(crate) async fn get_many(
+        &self,
+        keys: &[&str],
+        budget: &mut TimeBudget,
+    ) -> Result<Outcomes<Option<Vec<u8>>>, Error> {
+        let (here, operation) = (self.here(), self.backend.get_many(keys));
+        self.guard_many(here, &here.health.reads, "reads", (operation, keys.len()), budget).await
+    }
+
+    /// [`set`](Self::set) of each item.
+    pub(crate) async fn set_many(&self, items: &[Item<'_>], budget: &mut TimeBudget) -> Result<Outcomes<()>, Error> {
+        let (here, operation) = (self.here(), self.backend.set_many(items));
+        self.guard_many(here, &here.health.writes, "writes", (operation, items.len()), budget).await
+    }
+
+    /// [`claim`](Self::claim) of each key.
+    pub(crate) async fn claim_many(
+        &self,
+        keys: &[&str],
+        claim: Claim,
+        budget: &mut TimeBudget,
+    ) -> Result<Outcomes<Claimed>, Error> {
+        let (here, operation) = (self.here(), self.backend.claim_many(keys, claim));
+        self.guard_many(here, &here.health.reads, "reads", (operation, keys.len()), budget).await
+    }
+
+    /// [`set_fenced`](Self::set_fenced) of each item.
+    pub(crate) async fn set_fenced_many(
+        &self,
+        items: &[(Item<'_>, Fence)],
+        budget: &mut TimeBudget,
+    ) -> Result<Outcomes<bool>, Error> {
+        let (here, operation) = (self.here(), self.backend.set_fenced_many(items));
+        self.guard_many(here, &here.health.writes, "writes", (operation, items.len()), budget).await
+    }
+
     /// Clears the backend. It may have to look at all of its keys, so it has more time than other operations.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         let limit = self.limits.soft_limit.saturating_mul(CLEAR_MAY_TAKE);
@@ -273,6 +309,49 @@ impl Guarded {
         operations: &str,
         operation: Operation<'_, T>,
         budget: &mut TimeBudget,
+    ) -> Result<T, Error> {
+        self.guard_by(here, breaker, operations, operation, budget, |_| None).await
+    }
+
+    /// The same for `count` keys. What is wrong with the backend is a fault of the whole operation. What is wrong with one key or one
+    /// server is no fault of the others.
+    async fn guard_many<T: Send>(
+        &self,
+        here: Here<'_>,
+        breaker: &Breaker,
+        operations: &str,
+        (operation, count): (Operations<'_, T>, usize),
+        budget: &mut TimeBudget,
+    ) -> Result<Outcomes<T>, Error> {
+        let is_server = |outcome: &Result<T, Error>| {
+            outcome.as_ref().err().is_some_and(|error| error.kind().blame() == Blame::Server)
+        };
+        let worst = |outcomes: &Outcomes<T>| {
+            let mut kinds = outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().err()?.kind()));
+            let of_backend = kinds.clone().find(|kind| kind.blame() == Blame::Backend);
+            of_backend.or_else(|| kinds.next().filter(|_| outcomes.iter().all(is_server)))
+        };
+        let name = self.name;
+        let counted: Operations<'_, T> = Box::pin(async move {
+            let outcomes = operation.await?;
+            if outcomes.len() == count {
+                return Ok(outcomes);
+            }
+            let returned = outcomes.len();
+            Err(Error::backend(format!("the {name} backend returned {returned} outcomes for {count} keys")))
+        });
+        self.guard_by(here, breaker, operations, counted, budget, worst).await
+    }
+
+    /// Guards an operation. `fault` finds one in its outcome.
+    async fn guard_by<T>(
+        &self,
+        here: Here<'_>,
+        breaker: &Breaker,
+        operations: &str,
+        operation: Operation<'_, T>,
+        budget: &mut TimeBudget,
+        fault: impl Fn(&T) -> Option<ErrorKind>,
     ) -> Result<T, Error> {
         let mut operation = DropsQuietly(operation);
         let Some(permit) = breaker.permit() else { return Err(self.refuse(operations, budget)) };
@@ -289,9 +368,12 @@ impl Guarded {
         });
         let taken = Duration::from_nanos(self.now().saturating_sub(begun));
         budget.left = budget.left.saturating_sub(taken);
-        let blame = outcome.as_ref().err().map(|error| error.kind().blame());
+        let kind = match &outcome {
+            Ok(outcome) => fault(outcome),
+            Err(error) => Some(error.kind()),
+        };
+        let blame = kind.map(ErrorKind::blame);
         budget.is_over |= matches!(blame, Some(Blame::Server | Blame::Backend));
-        let kind = outcome.as_ref().err().map(Error::kind);
         match blame {
             // An earlier operation of the call has used up the time.
             Some(Blame::Backend) if kind == Some(ErrorKind::Timeout) && had < budget.limit / 2 => drop(permit),
@@ -336,108 +418,5 @@ struct UnderWay<'a>(&'a AtomicUsize);
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
-
-/// An operation whose destructor may panic without harm.
-struct DropsQuietly<'a, T: 'a>(Operation<'a, T>);
-
-impl<'a, T: 'a> Drop for DropsQuietly<'a, T> {
-    fn drop(&mut self) {
-        let operation = mem::replace(&mut self.0, Box::pin(pending()));
-        // The outcome is known by now, so a panic changes nothing.
-        catch_panic(|| drop(operation));
-    }
-}
-
-/// [`Backend`] as a trait object.
-pub(crate) trait DynBackend: Send + Sync {
-    fn name(&self) -> &'static str;
-    fn max_key_bytes(&self) -> usize;
-    /// `blocks` is the limit of a caller whose thread may be blocked.
-    fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>>;
-    fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
-    fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
-    fn has_fences(&self) -> bool;
-    fn claim<'a>(&'a self, key: &'a str, claim: Claim) -> Operation<'a, Claimed>;
-    fn set_fenced<'a>(
-        &'a self,
-        key: &'a str,
-        value: &'a [u8],
-        timeout: Option<Duration>,
-        fence: Fence,
-    ) -> Operation<'a, bool>;
-    fn renew<'a>(&'a self, key: &'a str, fence: Fence, lease: Duration) -> Operation<'a, bool>;
-    fn release<'a>(&'a self, key: &'a str, fence: Fence) -> Operation<'a, ()>;
-    fn invalidate<'a>(&'a self, key: &'a str, refuse: Duration) -> Operation<'a, bool>;
-    fn clear(&self) -> Operation<'_, ()>;
-    fn track(&self, changes: Changes) -> bool;
-}
-
-impl<B: Backend> DynBackend for B {
-    fn name(&self) -> &'static str {
-        Backend::name(self)
-    }
-
-    fn max_key_bytes(&self) -> usize {
-        Backend::max_key_bytes(self)
-    }
-
-    // In an async block, so that a panic of the method itself happens where the guard catches it.
-    fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>> {
-        Box::pin(async move {
-            match blocks.and_then(|limit| Backend::get_blocking(self, key, limit)) {
-                Some(found) => found,
-                None => Backend::get(self, key).await,
-            }
-        })
-    }
-
-    fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()> {
-        Box::pin(async move { Backend::set(self, key, value, timeout).await })
-    }
-
-    fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool> {
-        Box::pin(async move { Backend::delete(self, key).await })
-    }
-
-    fn has_fences(&self) -> bool {
-        Backend::has_fences(self)
-    }
-
-    fn claim<'a>(&'a self, key: &'a str, claim: Claim) -> Operation<'a, Claimed> {
-        Box::pin(async move { Backend::claim(self, key, claim).await })
-    }
-
-    fn set_fenced<'a>(
-        &'a self,
-        key: &'a str,
-        value: &'a [u8],
-        timeout: Option<Duration>,
-        fence: Fence,
-    ) -> Operation<'a, bool> {
-        Box::pin(async move { Backend::set_fenced(self, key, value, timeout, fence).await })
-    }
-
-    fn renew<'a>(&'a self, key: &'a str, fence: Fence, lease: Duration) -> Operation<'a, bool> {
-        Box::pin(async move { Backend::renew(self, key, fence, lease).await })
-    }
-
-    fn release<'a>(&'a self, key: &'a str, fence: Fence) -> Operation<'a, ()> {
-        Box::pin(async move { Backend::release(self, key, fence).await })
-    }
-
-    fn invalidate<'a>(&'a self, key: &'a str, refuse: Duration) -> Operation<'a, bool> {
-        Box::pin(async move { Backend::invalidate(self, key, refuse).await })
-    }
-
-    fn clear(&self) -> Operation<'_, ()> {
-        Box::pin(async move { Backend::clear(self).await })
-    }
-
-    fn track(&self, changes: Changes) -> bool {
-        Backend::track(self, changes)
     }
 }

@@ -7,6 +7,7 @@ mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
+mod erased;
 mod fencing;
 #[cfg(feature = "file")]
 mod file;
@@ -24,7 +25,6 @@ pub(crate) use self::changes::ChangeListener;
 pub use self::changes::Changes;
 #[cfg(feature = "file")]
 pub use self::file::{FileBackend, FileBackendBuilder};
-pub(crate) use self::guard::{DynBackend, Guarded, Here, Limits as GuardLimits, TimeBudget};
 #[cfg(feature = "memcached")]
 pub use self::memcached::{MemcachedBackend, MemcachedBackendBuilder};
 pub use self::memory::{MemoryBackend, MemoryBackendBuilder};
@@ -35,6 +35,10 @@ pub use self::sql::{SqlBackend, SqlBackendBuilder};
 pub use self::{
     contract::{Backend, Item},
     fencing::{Claim, ClaimKind, Claimed, Fence, Right},
+};
+pub(crate) use self::{
+    erased::{DynBackend, Outcomes},
+    guard::{Guarded, Here, Limits as GuardLimits, TimeBudget},
 };
 #[cfg(feature = "_connections")]
 pub use crate::options::kind::Connect;

@@ -88,6 +88,7 @@ thread_local! {
 pub(crate) enum Entered {
     Nothing,
     Flight,
+    Flights(usize),
     Scope(Scope),
     All(Scope, Ancestors),
 }
@@ -97,6 +98,9 @@ impl Drop for Entered {
         let outer = match self {
             Self::Nothing => return,
             Self::Flight => return ANCESTORS.with(|cell| cell.borrow_mut().pop()),
+            Self::Flights(count) => {
+                return ANCESTORS.with(|cell| (0..*count).for_each(|_| cell.borrow_mut().pop()));
+            }
             Self::Scope(outer) => outer,
             Self::All(outer, ancestors) => {
                 put(mem::replace(ancestors, Ancestors::NONE));
@@ -175,6 +179,8 @@ pub(crate) enum Change {
     Cache(AnyCache),
     /// It runs inside one more flight.
     Flight(u64),
+    /// The same for several at once.
+    Flights(Arc<[u64]>),
     /// Everything, to what was in force elsewhere.
     All(Scope, Ancestors),
 }
@@ -221,6 +227,10 @@ impl Change {
             Self::Flight(flight) => {
                 ANCESTORS.with(|cell| cell.borrow_mut().push(*flight));
                 Entered::Flight
+            }
+            Self::Flights(flights) => {
+                ANCESTORS.with(|cell| flights.iter().for_each(|flight| cell.borrow_mut().push(*flight)));
+                Entered::Flights(flights.len())
             }
             Self::Client(client) => {
                 Entered::Scope(Scope { client: Some(Arc::clone(client)), ..Scope::current() }.enter())

@@ -4,6 +4,7 @@ mod builder;
 pub(crate) mod config;
 pub(crate) mod installed;
 pub(crate) mod scoped;
+mod shared;
 
 use std::{
     any::TypeId,
@@ -14,6 +15,7 @@ use std::{
 use dashmap::{DashMap, Entry};
 
 pub use self::builder::CacheBuilder;
+use self::shared::{Kind, Shared, SharedName};
 use crate::{
     Error,
     base::{block_on::block_on, sync::unpoisoned},
@@ -38,6 +40,8 @@ struct Inner {
     functions: DashMap<TypeId, Arc<dyn AnyFunction>>,
     /// The start of each instance's keys on the backend.
     names: DashMap<String, TypeId>,
+    /// The functions that have their entries in common with others.
+    shared: DashMap<SharedName, Shared>,
     /// All functions, in the order of their first calls.
     listed: RwLock<Vec<Arc<dyn AnyFunction>>>,
 }
@@ -49,6 +53,7 @@ impl Cache {
             prefix,
             functions: DashMap::default(),
             names: DashMap::default(),
+            shared: DashMap::default(),
             listed: RwLock::default(),
         }))
     }
@@ -112,6 +117,48 @@ impl Cache {
             return Arc::clone(&known);
         }
         let name = Name::of(description, instance, self.0.prefix.as_deref());
+        match Kind::of::<V>(description) {
+            Some(kind) => self.shared::<V>(description, instance, name, kind),
+            None => self.add::<V>(description, instance, name),
+        }
+    }
+
+    /// A function that has its entries in common with others.
+    fn shared<V: Value>(
+        &self,
+        description: &Description,
+        instance: Instance,
+        name: Name,
+        kind: Kind,
+    ) -> Arc<dyn AnyFunction> {
+        let refused = |name: Name, cause: &str| {
+            let memory = &self.0.engine.store;
+            let function = Function::<V>::new(memory, description, name, Placement::Nowhere);
+            function.fault("this function runs uncached", &Error::config(cause));
+            self.list(instance, Arc::new(function))
+        };
+        if name.is_generic() {
+            return refused(name, "a generic function has entries of its own for each of its types: remove `share`");
+        }
+        let difference = match self.0.shared.entry(kind.name(description)) {
+            Entry::Occupied(first) => match first.get().differs(&kind) {
+                None => return self.insert(instance, &first.get().function),
+                Some(difference) => difference,
+            },
+            Entry::Vacant(vacant) => {
+                let function = self.add::<V>(description, instance, name);
+                vacant.insert(Shared::new(Arc::clone(&function), kind));
+                return function;
+            }
+        };
+        refused(name, &difference)
+    }
+
+    fn insert(&self, instance: Instance, function: &Arc<dyn AnyFunction>) -> Arc<dyn AnyFunction> {
+        Arc::clone(self.0.functions.entry(instance.id).or_insert_with(|| Arc::clone(function)).value())
+    }
+
+    fn add<V: Value>(&self, description: &Description, instance: Instance, name: Name) -> Arc<dyn AnyFunction> {
         let placement = match &self.0.engine.place {
             Place::Null => Placement::Nowhere,
             Place::Memory => Placement::InMemory,
@@ -127,11 +174,15 @@ impl Cache {
             }
             Place::Backend(..) => self.claim(&name, instance.id, description),
         };
+        let memory = &self.0.engine.store;
+        self.list(instance, Arc::new(Function::<V>::new(memory, description, name, placement)))
+    }
+
+    /// Notes a function, unless another thread was faster.
+    fn list(&self, instance: Instance, function: Arc<dyn AnyFunction>) -> Arc<dyn AnyFunction> {
         match self.0.functions.entry(instance.id) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(vacant) => {
-                let function = Arc::new(Function::<V>::new(&self.0.engine.store, description, name, placement))
-                    as Arc<dyn AnyFunction>;
                 unpoisoned(self.0.listed.write()).push(Arc::clone(&function));
                 vacant.insert(Arc::clone(&function));
                 function

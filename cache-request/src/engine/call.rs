@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Engine,
-    flight::{Caller, Felt, Fence, FlightKey, Join, Leader, Outcome, Running, Shared, Waiter},
+    flight::{Caller, Felt, Fence, FlightKey, Group, Join, Leader, Outcome, Running, Shared, Waiter},
     found::{Found, Miss, NotFresh, StandIn, Verdict, Want, read, read_fresh},
     function::{Function, Placement},
     making::{Asks, Making},
@@ -46,6 +46,8 @@ pub(crate) struct Call<'a, R, V> {
     key: &'a Key,
     /// The caller is a thread that waits for the answer and does nothing else.
     blocks: bool,
+    /// It is one of several that one caller makes at once.
+    group: Option<&'a Group>,
 }
 
 impl<R, V> Clone for Call<'_, R, V> {
@@ -111,7 +113,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         blocks: bool,
     ) -> Option<Self> {
         let cached = function.placement != Placement::Nowhere && key.error().is_none();
-        cached.then_some(Self { engine, function, policy, key, blocks })
+        cached.then_some(Self { engine, function, policy, key, blocks, group: None })
+    }
+
+    /// The same, as one of several that one caller makes at once.
+    pub(super) fn within(self, group: &'a Group) -> Self {
+        Self { group: Some(group), ..self }
     }
 
     /// The answer, if memory or the backend has it. Counts only faults.
@@ -191,9 +198,18 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Waits for a value of the running bodies of this key, or for this call's turn to lead.
-    pub(super) async fn wait(&self, mut wait: Waiter<'a>, budget: &mut TimeBudget) -> Waited<'a, R> {
+    pub(super) async fn wait(&self, wait: Waiter<'a>, budget: &mut TimeBudget) -> Waited<'a, R> {
+        self.wait_since(Instant::now(), wait, budget).await
+    }
+
+    /// The same for a caller that waits since then.
+    pub(super) async fn wait_since(
+        &self,
+        begun: Instant,
+        mut wait: Waiter<'a>,
+        budget: &mut TimeBudget,
+    ) -> Waited<'a, R> {
         let (flights, caller) = (&self.engine.flights, self.caller());
-        let begun = Instant::now();
         loop {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
@@ -330,7 +346,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// The answer in the bytes of a backend, which a near cache keeps then.
-    fn answer_in(
+    pub(super) fn answer_in(
         &self,
         bytes: &[u8],
         codec: &Codec<V>,
@@ -497,7 +513,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         // Memory has values of functions without a backend, and those of a near cache.
         let in_memory = self.backend().is_none() || self.engine.near().is_some();
         let table = in_memory.then_some(&*self.function.table as &dyn AnyTable);
-        Caller { key: self.flight_key(), table, blocks: self.blocks }
+        Caller { key: self.flight_key(), table, blocks: self.blocks, group: self.group }
     }
 }
 

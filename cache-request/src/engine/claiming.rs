@@ -1,6 +1,9 @@
 //! How a call claims its key in a backend, and waits for another process that has the lease.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     call::Call,
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    backend::{Claim, ClaimKind, Claimed, Right, TimeBudget},
+    backend::{Claim, ClaimKind, Claimed, Guarded, Right, TimeBudget},
     base::{random, timer},
     stats::Count,
 };
@@ -25,7 +28,7 @@ pub(crate) struct MadeElsewhere<'a> {
 }
 
 /// The first pause of a caller that waits for another process, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
+pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Looks for the value in the backend, until there is one or this caller is to make it. While another process's body runs, it looks again
@@ -72,15 +75,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let Some(backend) = self.backend_with_fences() else { return Ok((None, Making::Unfenced)) };
         let claim = Claim { kind, token: random::number(), lease: self.engine.leases.time };
         let sent = Sent::new(backend, text, claim.token);
-        let Claimed { value, right } = backend.claim(text, claim, budget).await?;
+        let claimed = backend.claim(text, claim, budget).await?;
         sent.is_answered();
-        let making = match right {
-            Right::None if kind == ClaimKind::Missing && value.is_some() => Making::Unfenced,
-            Right::None | Right::Refused(_) => Making::Refused,
-            Right::Leased(fence) => Making::Fenced(fence, Some(Lease::keep(backend, text, fence, claim.lease))),
-            Right::Held(fence, _) => Making::Fenced(fence, None),
-        };
-        Ok((value, making))
+        Ok(what_came_of(claimed, claim, backend, text))
     }
 
     /// Claims the key for a value that replaces the older one whatever that is.
@@ -101,4 +98,20 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let leader = self.lead_alone()?;
         Some(MadeElsewhere { leader, making: self.claim_to_make(ClaimKind::Any, &mut self.budget()).await })
     }
+}
+
+/// What is stored under a claimed key, and what becomes of a value that is made for it.
+pub(super) fn what_came_of(
+    Claimed { value, right }: Claimed,
+    claim: Claim,
+    backend: &Arc<Guarded>,
+    text: &str,
+) -> (Option<Vec<u8>>, Making) {
+    let making = match right {
+        Right::None if claim.kind == ClaimKind::Missing && value.is_some() => Making::Unfenced,
+        Right::None | Right::Refused(_) => Making::Refused,
+        Right::Leased(fence) => Making::Fenced(fence, Some(Lease::keep(backend, text, fence, claim.lease))),
+        Right::Held(fence, _) => Making::Fenced(fence, None),
+    };
+    (value, making)
 }

@@ -17,6 +17,7 @@ pub(crate) struct Description {
     /// What the values of a key stand for in its text.
     pub(crate) parts: Parts,
     pub(crate) name: Option<&'static str>,
+    pub(crate) share: Option<Share>,
     pub(crate) version: Option<&'static str>,
     pub(crate) prefix: Option<&'static str>,
     /// The named cache that it uses.
@@ -29,6 +30,14 @@ pub(crate) struct Description {
     pub(crate) coalesce: bool,
     /// How many of its values memory may hold.
     pub(crate) max_entries: usize,
+}
+
+/// What functions share their entries by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) name: &'static str,
+    /// The types of the parts of their keys, in words.
+    pub(crate) types: &'static [&'static str],
 }
 
 impl fmt::Debug for Description {

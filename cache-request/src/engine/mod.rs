@@ -10,6 +10,7 @@ pub(crate) mod by_key;
 pub(crate) mod call;
 pub(crate) mod claiming;
 pub(crate) mod description;
+pub(crate) mod each;
 pub(crate) mod flight;
 mod found;
 pub(crate) mod function;

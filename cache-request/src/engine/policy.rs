@@ -256,6 +256,14 @@ impl<R: ResultValue> Policy<R, R> {
     }
 }
 
+impl<R, V> Policy<R, V> {
+    /// A function over a list: an answer of type `R` for one element of it has a value of type `V`.
+    #[must_use]
+    pub const fn of_element() -> Self {
+        Self::new()
+    }
+}
+
 impl<T, E> Policy<Result<T, E>, T> {
     /// Only `Ok` values are cached.
     #[must_use]

@@ -269,7 +269,7 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
 }
 
 /// Why a body runs, after a miss in the backend.
-fn reason_of(miss: Count) -> Reason {
+pub(super) fn reason_of(miss: Count) -> Reason {
     match miss {
         Count::Expired => Reason::Expired,
         Count::Evicted => Reason::Evicted,

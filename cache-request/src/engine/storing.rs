@@ -172,7 +172,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     }
 
     /// The life in the near cache of a value that is stored in the backend now.
-    fn near_life(&self, near: &NearCache, keep: &Keep) -> Lifetime {
+    pub(super) fn near_life(&self, near: &NearCache, keep: &Keep) -> Lifetime {
         let clock = &self.engine.clock;
         self.policy
             .spans_of(keep.is_err)
@@ -197,6 +197,32 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
     }
 
+    /// The bytes of a value, and how long a backend keeps them.
+    pub(super) fn sealed(
+        &self,
+        codec: &Codec<V>,
+        text: &str,
+        value: &V,
+        took: Duration,
+        (timeout, is_err): (Duration, bool),
+    ) -> Result<(Vec<u8>, Option<Duration>), Error> {
+        let spans = self.policy.spans_of(is_err);
+        let (kept, now) = (spans.kept(timeout), self.engine.clock.wall());
+        let mut facts = Facts {
+            stored: unix_millis(now),
+            fresh_until: FOREVER,
+            stale_until: FOREVER,
+            stale_on_error_until: FOREVER,
+            body: took,
+            generation: 0,
+            tags: Vec::new(),
+            writer: Writer::here(),
+        };
+        spans.put_in(timeout, now, &mut facts);
+        let bytes = self.seal(codec, value, text, &facts)?;
+        Ok((bytes, (kept < Duration::MAX).then_some(kept)))
+    }
+
     async fn store_in_backend(
         &self,
         (backend, codec): (&Guarded, &Codec<V>),
@@ -211,26 +237,12 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
         backend.ready_to_write(budget)?;
         let text = self.text(backend);
-        let spans = self.policy.spans_of(is_err);
-        let (kept, now) = (spans.kept(timeout), self.engine.clock.wall());
-        let mut facts = Facts {
-            stored: unix_millis(now),
-            fresh_until: FOREVER,
-            stale_until: FOREVER,
-            stale_on_error_until: FOREVER,
-            body: took,
-            generation: 0,
-            tags: Vec::new(),
-            writer: Writer::here(),
-        };
-        spans.put_in(timeout, now, &mut facts);
-        let bytes = self.seal(codec, value, &text, &facts)?;
+        let (bytes, kept) = self.sealed(codec, &text, value, took, (timeout, is_err))?;
         self.engine.pass(leader.overtake()).await;
         if self.is_refused() || !leader.begin_storing() {
             return Ok(StoreOutcome::Outdated);
         }
         let write = BackendWrite::begin(self.engine.near(), &text);
-        let kept = (kept < Duration::MAX).then_some(kept);
         leader.ask();
         let stored = match making {
             Making::Unfenced => backend.set(&text, &bytes, kept, budget).await.map(|()| true),

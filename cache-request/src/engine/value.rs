@@ -79,6 +79,47 @@ impl<V: Value, E> ValueOf<Result<V, E>> for V {
     }
 }
 
+/// What a companion returns of one element, where the function may have returned nothing for it.
+#[diagnostic::do_not_recommend]
+impl<V: Value> ValueOf<Option<V>> for V {
+    fn of(answer: &Option<V>) -> Result<Option<Cow<'_, V>>, Error> {
+        Ok(answer.as_ref().map(Cow::Borrowed))
+    }
+
+    fn from_answer(answer: Option<V>) -> Result<V, Option<V>> {
+        answer.ok_or(None)
+    }
+
+    #[inline]
+    fn into_answer(self) -> Option<V> {
+        Some(self)
+    }
+}
+
+/// The same of a function that may fail.
+#[diagnostic::do_not_recommend]
+impl<V: Value, E> ValueOf<Result<Option<V>, E>> for V {
+    fn of(answer: &Result<Option<V>, E>) -> Result<Option<Cow<'_, V>>, Error> {
+        Ok(answer.as_ref().ok().and_then(Option::as_ref).map(Cow::Borrowed))
+    }
+
+    fn from_answer(answer: Result<Option<V>, E>) -> Result<V, Result<Option<V>, E>> {
+        match answer {
+            Ok(Some(value)) => Ok(value),
+            other => Err(other),
+        }
+    }
+
+    fn has_failed(answer: &Result<Option<V>, E>) -> bool {
+        answer.is_err()
+    }
+
+    #[inline]
+    fn into_answer(self) -> Result<Option<V>, E> {
+        Ok(Some(self))
+    }
+}
+
 /// Values that every backend can hold.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept by every backend",

@@ -37,6 +37,8 @@ pub(crate) enum Count {
     RefreshesRefused,
     /// Those that ended with an `Err` or a panic.
     RefreshesFailed,
+    /// Elements in answers of bodies that were not asked for.
+    Unasked,
     Bodies,
     BodyNanos,
     WrittenBytes,

@@ -48,6 +48,7 @@ serialize_fields!(FunctionStats {
     refreshes,
     refreshes_failed,
     refreshes_refused,
+    unasked,
     bodies,
     body_time,
     entries,
@@ -78,7 +79,7 @@ mod tests {
             to_value(stats).unwrap(),
             json!({
                 "functions": [{
-                    "name": "", "hits": 0, "stale": 0, "coalesced": 0, "lease_waits": 0, "outdated": 0, "stale_on_error": 0, "uncached": 0, "refreshes": 0, "refreshes_failed": 0, "refreshes_refused": 0, "bodies": 0, "entries": 0, "held_bytes": 0, "written_bytes": 0,
+                    "name": "", "hits": 0, "stale": 0, "coalesced": 0, "lease_waits": 0, "outdated": 0, "stale_on_error": 0, "uncached": 0, "refreshes": 0, "refreshes_failed": 0, "refreshes_refused": 0, "unasked": 0, "bodies": 0, "entries": 0, "held_bytes": 0, "written_bytes": 0,
                     "misses": {
                         "never_seen": 0, "expired": 0, "evicted": 0, "invalidated": 0, "undecodable": 0, "backend_fault": 0
                     },

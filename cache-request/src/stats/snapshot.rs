@@ -92,6 +92,8 @@ pub struct FunctionStats {
     pub outdated: u64,
     /// Calls without a cache: it is disabled or not installed, or no key could be made.
     pub uncached: u64,
+    /// Values that bodies returned for elements which they were not asked for, by `each`. They are ignored.
+    pub unasked: u64,
     /// Bodies that ran to their end.
     pub bodies: u64,
     /// The total time of all bodies. Where values are in memory only, it is measured by the machine's coarse clock, in ticks of some
@@ -208,6 +210,7 @@ impl FunctionStats {
             lease_waits: counters.get(Count::LeaseWaits),
             outdated: counters.get(Count::Outdated),
             uncached: counters.get(Count::Uncached),
+            unasked: counters.get(Count::Unasked),
             bodies: counters.get(Count::Bodies),
             body_time: Duration::from_nanos(counters.get(Count::BodyNanos)),
             entries: entries as u64,

@@ -22,7 +22,7 @@ enum Cell {
     Bytes(u64),
 }
 
-const CALLS: [Column; 18] = [
+const CALLS: [Column; 19] = [
     Column { heading: "hits", cell: |function| Cell::Always(function.hits) },
     Column { heading: "hit %", cell: |function| Cell::Percent(function.hit_ratio()) },
     Column { heading: "stale", cell: |function| Cell::Count(function.stale) },
@@ -35,6 +35,7 @@ const CALLS: [Column; 18] = [
     Column { heading: "lease waits", cell: |function| Cell::Count(function.lease_waits) },
     Column { heading: "outdated", cell: |function| Cell::Count(function.outdated) },
     Column { heading: "uncached", cell: |function| Cell::Count(function.uncached) },
+    Column { heading: "unasked", cell: |function| Cell::Count(function.unasked) },
     Column { heading: "faults", cell: |function| Cell::Count(function.faults.total()) },
     Column { heading: "bodies", cell: |function| Cell::Count(function.bodies) },
     Column { heading: "each", cell: |function| Cell::Time(function.mean_body_time()) },

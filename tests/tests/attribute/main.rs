@@ -5,6 +5,7 @@ mod support;
 
 mod behaviour;
 mod companion;
+mod each;
 mod edition_2021;
 mod forms;
 mod handlers;

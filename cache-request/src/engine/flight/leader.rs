@@ -82,6 +82,11 @@ impl<'a> Leader<'a> {
         Change::Flight(self.body)
     }
 
+    /// What stands for its body when one waits for another.
+    pub(crate) fn body(&self) -> u64 {
+        self.body
+    }
+
     /// Why memory had no value when it began.
     pub(crate) fn absent(&self) -> Absent {
         self.absent
@@ -103,8 +108,13 @@ impl<'a> Leader<'a> {
     /// Await the returned fence before writing to the backend.
     pub(crate) fn overtake(&self) -> Fence {
         let mut fence = Fence::default();
-        self.shard().beside.overtake(self.id, &mut fence);
+        self.overtake_in(&mut fence);
         fence
+    }
+
+    /// The same, for a fence that covers further keys.
+    pub(crate) fn overtake_in(&self, fence: &mut Fence) {
+        self.shard().beside.overtake(self.id, fence);
     }
 
     /// Whether the key was invalidated, or another body has overtaken this one, since the flight began.
@@ -220,6 +230,11 @@ impl<'a> Leader<'a> {
         flight.queue().filter(|queue| queue.is_awaited() && !flight.is_passed_over()).cloned()
     }
 
+    /// Ends the flight, if it has not ended yet. Those who wait are woken when the leader is dropped.
+    pub(crate) fn abandon(&mut self) {
+        self.leave(if thread::panicking() { End::Failed } else { End::Abandoned });
+    }
+
     #[inline]
     fn leave(&mut self, end: End) {
         if !self.has_left {
@@ -243,9 +258,7 @@ impl<'a> Leader<'a> {
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        if !self.has_left {
-            self.end(if thread::panicking() { End::Failed } else { End::Abandoned });
-        }
+        self.abandon();
         if let Some(arrival) = &self.arrival {
             arrival.end();
         }

@@ -15,6 +15,7 @@
 //! share this mechanism: a plain caller drives the same future on its own thread.
 
 mod fence;
+mod group;
 mod leader;
 #[cfg(all(test, shuttle))]
 mod model;
@@ -40,6 +41,7 @@ use smallvec::SmallVec;
 pub(crate) use self::leader::FenceCheck;
 pub(crate) use self::{
     fence::Fence,
+    group::Group,
     leader::Leader,
     pulse::{Feeling, Felt, Pulse},
     queue::Shared,
@@ -82,6 +84,8 @@ pub(crate) struct Caller<'k> {
     pub(crate) table: Option<&'k dyn AnyTable>,
     /// It is a thread that waits for the flight and does nothing else.
     pub(crate) blocks: bool,
+    /// It asks for several keys.
+    pub(crate) group: Option<&'k Group>,
 }
 
 impl Caller<'_> {
@@ -204,7 +208,7 @@ impl Flights {
             None => Absent::NeverSeen,
         };
         let flight = self.flight(caller);
-        let (number, pulse) = (flight.number(), flight.pulse());
+        let (number, body, pulse) = (flight.number(), flight.body(), flight.pulse());
         let body = match queue {
             Some(queue) => {
                 queue.begin_running();
@@ -214,7 +218,7 @@ impl Flights {
             None => {
                 let line = (further == Further::MayWait).then_some(Line::Behind(number));
                 shard.beside.start(caller.key, flight, line);
-                number
+                body
             }
         };
         drop(shard);
@@ -222,7 +226,19 @@ impl Flights {
     }
 
     fn flight(&self, caller: &Caller<'_>) -> Flight {
-        Flight::new(next_number(), (!caller.blocks).then(|| Pulse::new(self.clock.clone())))
+        match caller.group {
+            Some(group) => Flight::in_group(next_number(), group),
+            None => Flight::new(next_number(), self.pulse(caller.blocks)),
+        }
+    }
+
+    fn pulse(&self, blocks: bool) -> Option<Arc<Pulse>> {
+        (!blocks).then(|| Pulse::new(self.clock.clone()))
+    }
+
+    /// What the flights of a call for several keys share. `blocks` is as of [`Caller`].
+    pub(crate) fn group(&self, blocks: bool) -> Group {
+        Group::new(next_number(), self.pulse(blocks))
     }
 
     fn wait_at(&self, place: Place, caller: &Caller<'_>) -> Join<'_> {

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::{
     fence::{Arrival, Fence},
+    group::Group,
     pulse::Pulse,
     queue::{End, Queue},
 };
@@ -61,6 +62,8 @@ pub(super) enum Line {
 /// One running body.
 pub(super) struct Flight {
     number: u64,
+    /// Stands for its body when one waits for another.
+    body: u64,
     /// Where its leader stands, if others do or may have done so.
     queue: Option<Arc<Queue>>,
     pulse: Option<Arc<Pulse>>,
@@ -232,7 +235,7 @@ impl Entry {
             Line::Behind(number) => {
                 let number = *number;
                 let leader = self.flights.iter_mut().find(|flight| flight.number == number)?;
-                let queue = Queue::new(number, leader.supersedes, max_leaders);
+                let queue = Queue::new(leader.body, leader.supersedes, max_leaders);
                 queue.begin_running();
                 leader.queue = Some(Arc::clone(&queue));
                 self.line = Line::Queue(Arc::clone(&queue));
@@ -282,6 +285,7 @@ impl Flight {
     pub(super) fn new(number: u64, pulse: Option<Arc<Pulse>>) -> Self {
         Self {
             number,
+            body: number,
             queue: None,
             pulse,
             supersedes: false,
@@ -291,6 +295,11 @@ impl Flight {
             #[cfg(feature = "http")]
             check: None,
         }
+    }
+
+    /// One of several that a call runs with one body.
+    pub(super) fn in_group(number: u64, group: &Group) -> Self {
+        Self { body: group.number, ..Self::new(number, group.pulse()) }
     }
 
     pub(super) fn leading_in(self, queue: &Arc<Queue>) -> Self {
@@ -303,6 +312,10 @@ impl Flight {
 
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    pub(super) fn body(&self) -> u64 {
+        self.body
     }
 
     pub(super) fn pulse(&self) -> Option<Arc<Pulse>> {

@@ -165,6 +165,10 @@ pub(crate) struct Name {
     place: Option<String>,
     /// A closure is among its types.
     of_closure: bool,
+    /// It is that of several functions, by `share`.
+    shared: bool,
+    /// The function is one of several instances.
+    generic: bool,
 }
 
 impl Name {
@@ -175,25 +179,41 @@ impl Name {
         let own = own_path(description, instance.name);
         let path = path(&own);
         let generic = path.contains('(');
-        let chosen = description.name.is_some() && !generic;
-        let nested = description.name.is_none() && nested::is_nested(&own, description.module, description.associated);
+        let share = description.share.map(|share| share.name);
+        let name = share.or(description.name);
+        let chosen = name.is_some() && !generic;
+        let nested = name.is_none() && nested::is_nested(&own, description.module, description.associated);
         let place = nested.then(|| place(description, instance.id));
         let of_closure = is_of_closure(&own);
-        let path = match description.name {
+        let path = match name {
             Some(name) if generic => format!("{name}({path})"),
             Some(name) => name.to_owned(),
             None => path,
         };
         let named = if chosen { Path::Name(&path) } else { Path::Segments(&path) };
-        let beside = (prefix.is_some() && description.name.is_none()).then_some(krate);
+        let beside = (prefix.is_some() && name.is_none()).then_some(krate);
         let naming =
             Naming { prefix: prefix.unwrap_or(krate), krate: beside, path: named, version: description.version };
-        Self { krate: beside.map(str::to_owned), head: Head::of(&naming), path, chosen, place, of_closure }
+        Self {
+            krate: beside.map(str::to_owned),
+            head: Head::of(&naming),
+            path,
+            chosen,
+            place,
+            of_closure,
+            shared: share.is_some(),
+            generic,
+        }
     }
 
     /// Whether another instance may have this name, in this run or the next, and no `name` could tell them apart.
     pub(crate) fn is_of_closure(&self) -> bool {
         self.of_closure
+    }
+
+    /// Whether the function is one of several instances.
+    pub(crate) fn is_generic(&self) -> bool {
+        self.generic
     }
 
     /// Module and function.
@@ -210,9 +230,12 @@ impl Name {
     /// whose keys may have the same text. A chosen name is one segment, like the path of a function in the crate's
     /// root, and a crate behind a prefix may have the name of a module.
     fn fingerprint(&self, of_type: &str) -> u64 {
-        let Self { krate, chosen, place, .. } = self;
+        let Self { krate, chosen, place, shared, .. } = self;
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{:?}", (of_type, krate, chosen, place)).as_bytes());
+        if *shared {
+            hasher.update(b"shared");
+        }
         let mut fingerprint = [0; 8];
         hasher.finalize_xof().fill(&mut fingerprint);
         u64::from_le_bytes(fingerprint)

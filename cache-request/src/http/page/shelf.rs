@@ -39,6 +39,7 @@ static DESCRIPTION: Description = Description {
     line: line!(),
     column: 0,
     parts: Parts { names: &["layer", "scheme", "host", "target", "variant"], template: None },
+    share: None,
     name: Some("page"),
     version: None,
     prefix: None,

@@ -24,7 +24,7 @@ fn flight_key() -> FlightKey<'static> {
 
 /// A caller that asks for no value.
 fn caller() -> Caller<'static> {
-    Caller { key: flight_key(), table: None, blocks: false }
+    Caller { key: flight_key(), table: None, blocks: false, group: None }
 }
 
 fn flights() -> Flights {

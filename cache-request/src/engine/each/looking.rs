@@ -1,0 +1,213 @@
+//! How a call for several keys asks the backend: once for all that it leads.
+
+use super::{
+    Each,
+    led::{Leads, Stage},
+};
+use crate::{
+    Error,
+    backend::{Claim, ClaimKind, Guarded, TimeBudget},
+    base::{panic::PanicSafe, random},
+    engine::{
+        call::Call,
+        claiming::what_came_of,
+        found::{Found, Miss, Want},
+        keeper::Sent,
+        making::Making,
+        policy::Codec,
+        value::Value,
+    },
+    key::PooledText,
+    stats::Count,
+    store::Absent,
+};
+use std::sync::Arc;
+
+/// A key that the backend is asked for.
+struct Asked<'t> {
+    /// Its place among the flights.
+    led: usize,
+    text: &'t PooledText,
+    /// `None` to look only.
+    kind: Option<ClaimKind>,
+    /// What the backend has, and what is no answer.
+    unusable: Option<Vec<u8>>,
+}
+
+/// What the backend has under a key, and what becomes of a value that is made.
+type Outcome = Result<(Option<Vec<u8>>, Making), Error>;
+
+impl<'a, V: Value> Each<'a, V> {
+    /// Looks for the values of the flights that ask, in memory and in the backend. What is not there has to be made, or is made by another
+    /// process. `is_late` says that no process is waited for any more.
+    pub(super) async fn look(&mut self, is_late: bool) {
+        let mut asks = self.leads.take(Stage::Asks);
+        if asks.is_empty() {
+            return;
+        }
+        let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
+            for led in &mut *asks {
+                led.cause = cause_of(led.leader.absent());
+                led.stage = Stage::Makes;
+            }
+            return self.leads.append(asks);
+        };
+        let scope = asks.scope();
+        scope.around(self.ask(&mut asks, backend, codec)).await;
+        for led in asks.iter_mut().filter(|led| led.stage != Stage::Has) {
+            let waits = !is_late && self.calls[led.at].is_some_and(|call| call.waits_for(&led.making));
+            led.stage = if waits { Stage::Elsewhere } else { Stage::Makes };
+        }
+        let mut found = asks.take(Stage::Has);
+        let scope = found.scope();
+        for led in &mut *found {
+            if let (Some(call), Some(value)) =
+                (self.calls[led.at], self.values[led.at].as_ref().and_then(PanicSafe::get))
+            {
+                Self::in_flight(&scope, || call.complete(&mut led.leader, value));
+            }
+        }
+        self.leads.append(asks);
+    }
+
+    fn backend(&self) -> Option<&'a Arc<Guarded>> {
+        self.calls.iter().flatten().next()?.backend()
+    }
+
+    async fn ask(&mut self, asks: &mut Leads<'a>, backend: &'a Arc<Guarded>, codec: &Codec<V>) {
+        let near = self.engine.near();
+        if near.is_some() {
+            for led in &mut **asks {
+                if let Some(found) = self.calls[led.at].and_then(|call| call.read_memory(Want::Usable)) {
+                    self.found(led.at, found);
+                    led.stage = Stage::Has;
+                }
+            }
+        }
+        if let Err(error) = backend.ready_to_read(&mut self.budget) {
+            let cause = self.not_read(&error);
+            asks.iter_mut().for_each(|led| led.cause = cause);
+            return;
+        }
+        let claims = backend.has_fences() && backend.takes_writes();
+        let kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
+        let texts: Vec<_> = asks.iter().map(|led| self.calls[led.at].map(|call| call.text(backend))).collect();
+        let asked = texts.iter().enumerate().filter(|(led, _)| asks[*led].stage == Stage::Asks);
+        let mut asked: Vec<Asked<'_>> =
+            asked.filter_map(|(led, text)| Some(Asked { led, text: text.as_ref()?, kind, unusable: None })).collect();
+        while let Some(first) = asked.first() {
+            let kind = first.kind;
+            let (now, later): (Vec<_>, Vec<_>) = asked.into_iter().partition(|one| one.kind == kind);
+            asked = later;
+            let readings: Vec<_> = now.iter().map(|one| near.and_then(|near| near.begin(one.text))).collect();
+            now.iter().for_each(|one| asks[one.led].leader.ask());
+            let outcomes = self.outcomes(backend, kind, &now).await;
+            for ((mut one, reading), outcome) in now.into_iter().zip(readings).zip(outcomes) {
+                let led = &mut asks[one.led];
+                let (at, mut is_lost) = (led.at, false);
+                let Some(call) = self.calls[at] else { continue };
+                let (bytes, making) = match outcome {
+                    Ok(outcome) => outcome,
+                    Err(cause) => {
+                        is_lost = true;
+                        led.cause = cause;
+                        (None, Making::Refused)
+                    }
+                };
+                match bytes {
+                    None if is_lost => {}
+                    None => led.cause = Count::NeverSeen,
+                    // It was no answer before.
+                    Some(bytes) if one.unusable.as_ref() == Some(&bytes) => {}
+                    Some(bytes) => {
+                        let reading = near.zip(reading).map(|(near, reading)| (&**near, &led.leader, reading));
+                        match call.answer_in(&bytes, codec, Want::Usable, one.text, reading) {
+                            Ok(found) => {
+                                self.function.looks.found();
+                                self.found(at, found);
+                                led.stage = Stage::Has;
+                                continue;
+                            }
+                            Err(Miss { cause, .. }) => (led.cause, one.unusable) = (cause, Some(bytes)),
+                        }
+                    }
+                }
+                match making {
+                    Making::Unfenced if claims && !self.budget.is_over() => {
+                        one.kind = Some(if one.unusable.is_some() { ClaimKind::Any } else { ClaimKind::Missing });
+                        asked.push(one);
+                    }
+                    making => {
+                        self.function.looks.missed();
+                        led.making = making;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for all of them at once. An error is why there is no answer.
+    async fn outcomes(
+        &mut self,
+        backend: &'a Arc<Guarded>,
+        kind: Option<ClaimKind>,
+        asked: &[Asked<'_>],
+    ) -> Vec<Result<(Option<Vec<u8>>, Making), Count>> {
+        let texts: Vec<&str> = asked.iter().map(|one| &**one.text).collect();
+        let lease = self.engine.leases.time;
+        let outcomes = match kind {
+            None => look(backend, &texts, &mut self.budget).await,
+            Some(kind) => {
+                claim(backend, &texts, Claim { kind, token: random::number(), lease }, &mut self.budget).await
+            }
+        };
+        match outcomes {
+            Ok(outcomes) => {
+                outcomes.into_iter().map(|outcome| outcome.map_err(|error| self.not_read(&error))).collect()
+            }
+            Err(error) => {
+                let cause = self.not_read(&error);
+                asked.iter().map(|_| Err(cause)).collect()
+            }
+        }
+    }
+
+    fn not_read(&self, error: &Error) -> Count {
+        self.calls.iter().flatten().next().map_or(Count::BackendFault, |call: &Call<'_, V, V>| call.not_read(error))
+    }
+
+    fn found(&mut self, at: usize, found: Found<V>) {
+        found.count(self.function);
+        self.values[at] = Some(PanicSafe::new(found.value));
+    }
+}
+
+async fn look(backend: &Guarded, texts: &[&str], budget: &mut TimeBudget) -> Result<Vec<Outcome>, Error> {
+    let outcomes = backend.get_many(texts, budget).await?;
+    Ok(outcomes.into_iter().map(|outcome| Ok((outcome?, Making::Unfenced))).collect())
+}
+
+async fn claim(
+    backend: &Arc<Guarded>,
+    texts: &[&str],
+    claim: Claim,
+    budget: &mut TimeBudget,
+) -> Result<Vec<Outcome>, Error> {
+    let sent: Vec<_> = texts.iter().map(|text| Sent::new(backend, text, claim.token)).collect();
+    let outcomes = backend.claim_many(texts, claim, budget).await?;
+    let of_one = |((outcome, sent), text): ((Result<_, Error>, Sent<'_>), &&str)| {
+        let claimed = outcome?;
+        sent.is_answered();
+        Ok(what_came_of(claimed, claim, backend, text))
+    };
+    Ok(outcomes.into_iter().zip(sent).zip(texts).map(of_one).collect())
+}
+
+fn cause_of(absent: Absent) -> Count {
+    match absent {
+        Absent::NeverSeen => Count::NeverSeen,
+        Absent::Expired => Count::Expired,
+        Absent::Evicted => Count::Evicted,
+        Absent::Invalidated => Count::Invalidated,
+    }
+}

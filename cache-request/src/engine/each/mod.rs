@@ -1,0 +1,249 @@
+//! One call for several keys, with one body for all that are missing.
+//!
+//! A call that has a body to run never waits for another call. So two calls for the same keys, in whatever order, do not wait for one
+//! another. [`looking`] asks the backend, and [`storing`] stores what the body returns.
+
+pub(crate) mod keys;
+mod led;
+mod looking;
+mod storing;
+
+use std::{
+    future::poll_fn,
+    mem,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use self::{
+    keys::Keys,
+    led::{Leads, Led, Stage},
+};
+use super::{
+    Engine,
+    call::{Call, Waited},
+    claiming::PAUSES,
+    flight::{Felt, Group, Join, Waiter},
+    found::Want,
+    function::Function,
+    policy::Policy,
+    run::reason_of,
+    this_call::Frame,
+    value::Value,
+};
+use crate::{
+    backend::TimeBudget,
+    base::{
+        clock::{Stopwatch, nanos},
+        context::Change,
+        panic::PanicSafe,
+        random, timer,
+    },
+    stats::Count,
+};
+
+/// A call for several keys, which memory did not have.
+pub(crate) struct Each<'a, V> {
+    engine: &'a Engine,
+    function: &'a Function<V>,
+    policy: &'a Policy<V, V>,
+    group: &'a Group,
+    /// One for each key. None if the key could not be made.
+    calls: Vec<Option<Call<'a, V, V>>>,
+    values: Vec<Option<PanicSafe<V>>>,
+    leads: Leads<'a>,
+    /// What other calls make, and no wait for that has begun.
+    waiters: Vec<(usize, Waiter<'a>)>,
+    waits: Vec<(usize, Wait<'a, V>)>,
+    /// Keys that no other call knows of.
+    unkeyed: Vec<usize>,
+    budget: TimeBudget,
+}
+
+/// A wait for another call's body.
+type Wait<'a, V> = Pin<Box<dyn Future<Output = Waited<'a, V>> + Send + 'a>>;
+
+impl<'a, V: Value> Each<'a, V> {
+    /// `blocks` says that the caller is a thread that waits for the answer and does nothing else.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        function: &'a Function<V>,
+        policy: &'a Policy<V, V>,
+        keys: &'a Keys,
+        (group, blocks): (&'a Group, bool),
+    ) -> Self {
+        let call = |key| Some(Call::of(engine, function, policy, key, blocks)?.within(group));
+        let calls: Vec<Option<Call<'_, V, V>>> = keys.as_slice().iter().map(call).collect();
+        Self {
+            engine,
+            function,
+            policy,
+            group,
+            values: calls.iter().map(|_| None).collect(),
+            leads: Leads::default(),
+            waiters: Vec::new(),
+            waits: Vec::new(),
+            unkeyed: (0..calls.len()).filter(|at| calls[*at].is_none()).collect(),
+            budget: calls.iter().flatten().next().map_or_else(TimeBudget::default, Call::budget),
+            calls,
+        }
+    }
+
+    /// The values of all keys, in their order. `run` begins a body for the keys at some places, and the body returns their values. If it
+    /// returns an error, that is the end of the call.
+    ///
+    /// While the call leads flights, its future is felt. While it only waits, a leader in the same task has to know it by the task's own waker.
+    pub(crate) async fn values<T, B: Future<Output = Result<Vec<V>, T>>>(
+        mut self,
+        run: impl Fn(&[usize]) -> B,
+    ) -> Result<Vec<Option<V>>, T> {
+        let group = self.group;
+        self.join();
+        let (mut pauses_since, mut pause) = (None::<Instant>, PAUSES[0]);
+        loop {
+            let waited = pauses_since.map_or(Duration::ZERO, |since| since.elapsed());
+            Felt::new(self.look(waited >= self.engine.wait_limit), group.pulse()).await;
+            let leads = self.leads.take(Stage::Makes);
+            if !leads.is_empty() || !self.unkeyed.is_empty() {
+                let (places, scope) = (self.begin(&leads), leads.scope());
+                let stopwatch =
+                    if self.engine.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
+                let mut frame = frame(&leads);
+                let body = Self::in_flight(&scope, || run(&places));
+                let mut body = pin!(scope.around(body));
+                let framed = poll_fn(|context| {
+                    let _in_force = frame.enter();
+                    body.as_mut().poll(context)
+                });
+                let values = match Felt::new(framed, group.pulse()).await {
+                    Ok(values) => values,
+                    Err(end) => {
+                        leads.fail();
+                        return Err(end);
+                    }
+                };
+                let took = stopwatch.elapsed();
+                self.ended(took);
+                for (at, value) in places.into_iter().zip(values) {
+                    self.values[at] = Some(PanicSafe::new(value));
+                }
+                Felt::new(self.store(leads, took, frame.said()), group.pulse()).await;
+            } else if !self.leads.is_empty() {
+                pauses_since.get_or_insert_with(Instant::now);
+                Felt::new(self.pause(&mut pause), group.pulse()).await;
+            } else if !self.waiters.is_empty() || !self.waits.is_empty() {
+                poll_fn(|context| self.poll_waits(context)).await;
+                self.renew_budget();
+            } else {
+                return Ok(mem::take(&mut self.values).into_iter().map(|value| value?.take()).collect());
+            }
+        }
+    }
+
+    /// Joins the flights of all keys, which waits for none.
+    fn join(&mut self) {
+        for at in 0..self.calls.len() {
+            if let Some(call) = self.calls[at] {
+                self.joined(at, call, call.join());
+            }
+        }
+    }
+
+    fn joined(&mut self, at: usize, call: Call<'a, V, V>, mut joined: Join<'a>) {
+        loop {
+            joined = match joined {
+                Join::Leader(leader) => return self.leads.push(Led::new(at, leader)),
+                Join::Waiter(waiter) => return self.waiters.push((at, waiter)),
+                Join::Reader => match call.read_memory(Want::Usable) {
+                    Some(found) => {
+                        found.count(self.function);
+                        self.values[at] = Some(PanicSafe::new(found.value));
+                        return;
+                    }
+                    // It has gone since, or its `Clone` panics.
+                    None => call.join_in_any_case(),
+                },
+            };
+        }
+    }
+
+    /// Counts what a body is about to make. Returns the places, in their order.
+    fn begin(&mut self, leads: &Leads<'_>) -> Vec<usize> {
+        for led in leads.iter() {
+            self.function.counters.increment(led.cause);
+            led.leader.ask_no_more();
+        }
+        let unkeyed = mem::take(&mut self.unkeyed);
+        self.function.counters.add(Count::Uncached, unkeyed.len() as u64);
+        let mut places: Vec<usize> = leads.iter().map(|led| led.at).chain(unkeyed).collect();
+        places.sort_unstable();
+        places
+    }
+
+    /// Counts a body.
+    fn ended(&self, took: Duration) {
+        self.function.counters.increment(Count::Bodies);
+        self.function.counters.add(Count::BodyNanos, nanos(took));
+    }
+
+    /// Waits for other processes, and for other calls meanwhile.
+    async fn pause(&mut self, pause: &mut Duration) {
+        if *pause == PAUSES[0] {
+            self.function.counters.add(Count::LeaseWaits, self.leads.len() as u64);
+        }
+        let time = pause.mul_f64(0.5 + random::unit() / 2.0);
+        if self.waiters.is_empty() && self.waits.is_empty() {
+            timer::pause(time).await;
+        } else {
+            timer::with_limit(time, poll_fn(|context| self.poll_waits(context))).await;
+        }
+        *pause = (*pause * 2).min(PAUSES[1]);
+        self.leads.iter_mut().for_each(|led| led.stage = Stage::Asks);
+        self.renew_budget();
+    }
+
+    /// The backend has answered so far, so what is asked after a wait has all of a call's time.
+    fn renew_budget(&mut self) {
+        if let Some(call) = self.calls.iter().flatten().next() {
+            self.budget = call.budget();
+        }
+    }
+
+    /// Waits for other calls, until there is a body to run in place of theirs, or they all have ended.
+    fn poll_waits(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let led = self.leads.len();
+        loop {
+            let begun = Instant::now();
+            for (at, waiter) in mem::take(&mut self.waiters) {
+                let Some(call) = self.calls[at] else { continue };
+                let wait = async move { call.wait_since(begun, waiter, &mut call.budget()).await };
+                self.waits.push((at, Box::pin(wait)));
+            }
+            for (at, mut wait) in mem::take(&mut self.waits) {
+                match (wait.as_mut().poll(context), self.calls[at]) {
+                    (Poll::Ready(Waited::Answered(found)), _) => self.values[at] = Some(PanicSafe::new(found.value)),
+                    (Poll::Ready(Waited::Joins(joined)), Some(call)) => self.joined(at, call, joined),
+                    (Poll::Ready(Waited::Joins(_)), None) => {}
+                    (Poll::Pending, _) => self.waits.push((at, wait)),
+                }
+            }
+            // One that has joined again as a waiter was not polled yet.
+            if self.waiters.is_empty() {
+                break;
+            }
+        }
+        if self.leads.len() > led || self.waits.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Runs user code in the flights.
+    fn in_flight<T>(scope: &Change, code: impl FnOnce() -> T) -> T {
+        let _entered = scope.enter();
+        code()
+    }
+}
+
+/// What a body knows of its call. If the elements are missing for several reasons, it knows that of the first one.
+fn frame(leads: &Leads<'_>) -> Frame {
+    leads.first().map_or(Frame::UNCACHED, |led| Frame::new(reason_of(led.cause), None))
+}

@@ -1,0 +1,239 @@
+//! How a call for several keys stores what its body has made: all of it at once.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Each,
+    led::{Leads, Led},
+};
+use crate::{
+    Error,
+    backend::{Fence as BackendFence, Guarded, Item, Outcomes},
+    base::panic::PanicSafe,
+    engine::{
+        flight::Fence,
+        making::Making,
+        near_cache::BackendWrite,
+        policy::{Codec, Keep},
+        storing::{Kept, Replaced},
+        this_call::Said,
+        value::Value,
+    },
+    key::PooledText,
+    stats::Count,
+    store::Lifetime,
+};
+
+/// A value on its way to the backend.
+struct Sent {
+    /// Its place among the flights.
+    led: usize,
+    text: PooledText,
+    bytes: Vec<u8>,
+    /// How long the backend keeps it.
+    kept: Option<Duration>,
+    keep: Keep,
+    outcome: Outcome,
+}
+
+/// What became of a value at the backend.
+enum Outcome {
+    /// It may not be stored, or an operation for it was not begun.
+    NotSent,
+    Stored,
+    /// The key was invalidated meanwhile.
+    Outdated,
+    Failed,
+}
+
+impl<'a, V: Value> Each<'a, V> {
+    /// Stores the values of the flights, and shares them with those who wait.
+    pub(super) async fn store(&mut self, mut leads: Leads<'a>, took: Duration, said: Option<&Said>) {
+        let scope = leads.scope();
+        match leads.first().and_then(|led| self.calls[led.at]?.backend()).zip(self.policy.codec()) {
+            Some((backend, codec)) => {
+                scope.clone().around(self.store_in_backend(&mut leads, backend, codec, (took, said))).await;
+            }
+            None => Self::in_flight(&scope, || leads.iter_mut().for_each(|led| self.store_in_memory(led, said))),
+        }
+        Self::in_flight(&scope, || {
+            for led in &mut *leads {
+                if let (Some(call), Some(value)) =
+                    (self.calls[led.at], self.values[led.at].as_ref().and_then(PanicSafe::get))
+                {
+                    call.complete(&mut led.leader, value);
+                }
+            }
+        });
+    }
+
+    fn store_in_memory(&self, led: &mut Led<'_>, said: Option<&Said>) {
+        let kept = Kept { replaced: Replaced::IfKept, said };
+        let value = self.values[led.at].as_ref().and_then(PanicSafe::get);
+        if let (Some(call), Some(value)) = (self.calls[led.at], value)
+            && let Err(error) = call.try_store_in_memory(&mut led.leader, value, kept)
+        {
+            self.not_kept(&error);
+        }
+    }
+
+    async fn store_in_backend(
+        &mut self,
+        leads: &mut Leads<'a>,
+        backend: &'a Arc<Guarded>,
+        codec: &Codec<V>,
+        of_body: (Duration, Option<&Said>),
+    ) {
+        let by_time = self.engine.near().filter(|near| !near.is_tracked());
+        let mut sent = Vec::with_capacity(leads.len());
+        let is_ready = !self.budget.is_over() && self.ready_to_write(backend);
+        for (place, led) in leads.iter().enumerate() {
+            match self.sealed(led, place, backend, codec, of_body, by_time.is_some()) {
+                Ok(Some(value)) => sent.push(value),
+                Ok(None) => {}
+                Err(error) => self.not_kept(&error),
+            }
+        }
+        let lives: Vec<Option<Lifetime>> =
+            sent.iter().map(|value| Some(self.calls[leads[value.led].at]?.near_life(by_time?, &value.keep))).collect();
+        let mut fence = Fence::default();
+        leads.iter().for_each(|led| led.leader.overtake_in(&mut fence));
+        if is_ready {
+            self.engine.pass(fence).await;
+            self.send(leads, &mut sent, backend).await;
+        }
+        for (value, life) in sent.iter().zip(lives) {
+            let led = &mut leads[value.led];
+            match value.outcome {
+                Outcome::Stored => {
+                    led.making.end();
+                    self.function.counters.add(Count::WrittenBytes, value.bytes.len() as u64);
+                }
+                Outcome::Outdated => continue,
+                Outcome::NotSent | Outcome::Failed => {}
+            }
+            // The near cache takes the value even if the backend could not store it, unless the backend tells it of changes.
+            if let (Some(near), Some(life), Some(call)) = (by_time, life, self.calls[led.at])
+                && let Some(kept) = self.values[led.at].as_ref().and_then(PanicSafe::get)
+                && let Some(reading) = near.begin(&value.text)
+            {
+                call.keep_near(near, &reading, &led.leader, kept, value.keep.weight, life);
+            }
+        }
+    }
+
+    fn ready_to_write(&mut self, backend: &Guarded) -> bool {
+        backend.ready_to_write(&mut self.budget).inspect_err(|error| self.not_kept(error)).is_ok()
+    }
+
+    /// A value as the backend keeps it. `None` if the conditions refuse it.
+    fn sealed(
+        &self,
+        led: &Led<'_>,
+        place: usize,
+        backend: &Guarded,
+        codec: &Codec<V>,
+        (took, said): (Duration, Option<&Said>),
+        weigh: bool,
+    ) -> Result<Option<Sent>, Error> {
+        let value = self.values[led.at].as_ref().and_then(PanicSafe::get);
+        let Some((call, value)) = self.calls[led.at].zip(value) else { return Ok(None) };
+        let Some(keep) = call.decide(value, weigh, said)? else { return Ok(None) };
+        let text = call.text(backend);
+        let (bytes, kept) = call.sealed(codec, &text, value, took, (keep.timeout, keep.is_err))?;
+        Ok(Some(Sent { led: place, text, bytes, kept, keep, outcome: Outcome::NotSent }))
+    }
+
+    /// Sends the values: one operation for those with a fence, and one for the others.
+    async fn send(&mut self, leads: &mut Leads<'a>, sent: &mut [Sent], backend: &'a Arc<Guarded>) {
+        let (mut fenced, mut plain) = (Vec::new(), Vec::new());
+        for (place, value) in sent.iter_mut().enumerate() {
+            let led = &mut leads[value.led];
+            value.outcome = Outcome::Outdated;
+            if self.calls[led.at].is_none_or(|call| call.is_refused()) || !led.leader.begin_storing() {
+                continue;
+            }
+            led.leader.ask();
+            match led.making {
+                Making::Refused => {
+                    self.function.counters.increment(Count::Outdated);
+                    led.leader.is_outdated();
+                }
+                Making::Unfenced => plain.push(place),
+                Making::Fenced(fence, _) => fenced.push((place, fence)),
+            }
+        }
+        let item = |place: usize| {
+            let Sent { text, bytes, kept, .. } = &sent[place];
+            Item { key: text, value: bytes, timeout: *kept }
+        };
+        let near = self.engine.near();
+        let begin = |place: usize| BackendWrite::begin(near, &sent[place].text);
+        let mut outcomes = Vec::with_capacity(sent.len());
+        if !fenced.is_empty() {
+            let writes: Vec<_> = fenced.iter().map(|(place, _)| begin(*place)).collect();
+            let items: Vec<(Item<'_>, BackendFence)> =
+                fenced.iter().map(|(place, fence)| (item(*place), *fence)).collect();
+            let stored = backend.set_fenced_many(&items, &mut self.budget).await;
+            writes.into_iter().for_each(|write| _ = write.end());
+            outcomes.extend(fenced.iter().map(|(place, _)| *place).zip(self.each(stored, items.len())));
+        }
+        if self.budget.is_over() {
+            // They are not sent any more.
+            plain.drain(..).for_each(|place| leads[sent[place].led].leader.ask_no_more());
+        }
+        if !plain.is_empty() {
+            let writes: Vec<_> = plain.iter().map(|place| begin(*place)).collect();
+            let items: Vec<Item<'_>> = plain.iter().map(|place| item(*place)).collect();
+            let stored = backend.set_many(&items, &mut self.budget).await;
+            writes.into_iter().for_each(|write| _ = write.end());
+            let stored = stored.map(|stored| stored.into_iter().map(|stored| stored.map(|()| true)).collect());
+            outcomes.extend(plain.into_iter().zip(self.each(stored, items.len())));
+        }
+        for (place, outcome) in outcomes {
+            let led = &leads[sent[place].led];
+            if led.leader.came_too_late() {
+                // The write may have arrived even if it returned an error.
+                self.forget(led.at, backend, &sent[place].text).await;
+                continue;
+            }
+            sent[place].outcome = match outcome {
+                Some(true) => Outcome::Stored,
+                Some(false) => {
+                    self.function.counters.increment(Count::Outdated);
+                    led.leader.is_outdated();
+                    Outcome::Outdated
+                }
+                None => {
+                    led.leader.ask_no_more();
+                    Outcome::Failed
+                }
+            };
+        }
+    }
+
+    /// Whether each value was stored. `None` for those that failed.
+    fn each(&self, stored: Result<Outcomes<bool>, Error>, count: usize) -> Vec<Option<bool>> {
+        match stored {
+            Ok(stored) => {
+                stored.into_iter().map(|stored| stored.inspect_err(|error| self.not_kept(error)).ok()).collect()
+            }
+            Err(error) => {
+                self.not_kept(&error);
+                vec![None; count]
+            }
+        }
+    }
+
+    async fn forget(&mut self, at: usize, backend: &Guarded, text: &str) {
+        if let Some(call) = self.calls[at]
+            && let Err(error) = call.forget_in(backend, text, Duration::ZERO).await
+        {
+            self.not_kept(&error);
+        }
+    }
+
+    fn not_kept(&self, error: &Error) {
+        self.function.fault("a value could not be kept", error);
+    }
+}

@@ -1,0 +1,310 @@
+//! What a call asks its backend for: each thing once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use cache_request::{
+    Backend, Cache, Clock, Error, MockClock,
+    backend::{Claim, ClaimKind, Claimed, Fence, Item, MemoryBackend, Right},
+    cache_request, scoped, scoped_sync,
+};
+use futures_lite::future::block_on;
+
+use super::Asked;
+use crate::support::{ends, poll};
+
+/// A backend, and what it was asked for.
+struct Counted {
+    memory: MemoryBackend,
+    has_fences: bool,
+    log: Mutex<Vec<(&'static str, usize)>>,
+    fails: Mutex<Option<&'static str>>,
+}
+
+impl Counted {
+    fn new(clock: &MockClock, has_fences: bool) -> Arc<Self> {
+        let memory = MemoryBackend::builder().clock(clock).build().unwrap();
+        Arc::new(Self { memory, has_fences, log: Mutex::default(), fails: Mutex::default() })
+    }
+
+    fn note(&self, operation: &'static str, count: usize) -> Result<(), Error> {
+        self.log.lock().unwrap().push((operation, count));
+        match *self.fails.lock().unwrap() {
+            Some(failing) if failing == operation => Err(Error::backend("down")),
+            _ => Ok(()),
+        }
+    }
+
+    /// What it was asked for since the last look: the operations, and for how many keys.
+    fn take(&self) -> Vec<(&'static str, usize)> {
+        std::mem::take(&mut *self.log.lock().unwrap())
+    }
+}
+
+impl Backend for Counted {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.note("get", 1)?;
+        self.memory.get(key).await
+    }
+
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        self.note("set", 1)?;
+        self.memory.set(key, value, timeout).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        self.memory.delete(key).await
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.memory.clear().await
+    }
+
+    fn has_fences(&self) -> bool {
+        self.has_fences
+    }
+
+    async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
+        self.note("claim", 1)?;
+        self.memory.claim(key, claim).await
+    }
+
+    async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        self.note("set_fenced", 1)?;
+        self.memory.set_fenced(key, value, timeout, fence).await
+    }
+
+    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
+        self.memory.renew(key, fence, lease).await
+    }
+
+    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
+        self.memory.release(key, fence).await
+    }
+
+    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
+        self.memory.invalidate(key, refuse).await
+    }
+
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
+        if let Err(error) = self.note("get_many", keys.len()) {
+            return vec![Err(error)];
+        }
+        self.memory.get_many(keys).await
+    }
+
+    async fn set_many(&self, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
+        if self.note("set_many", items.len()).is_err() {
+            return items.iter().map(|_| Err(Error::backend("down"))).collect();
+        }
+        self.memory.set_many(items).await
+    }
+
+    async fn claim_many(&self, keys: &[&str], claim: Claim) -> Vec<Result<Claimed, Error>> {
+        if self.note("claim_many", keys.len()).is_err() {
+            return keys.iter().map(|_| Err(Error::backend("down"))).collect();
+        }
+        self.memory.claim_many(keys, claim).await
+    }
+
+    async fn set_fenced_many(&self, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
+        if self.note("set_fenced_many", items.len()).is_err() {
+            return items.iter().map(|_| Err(Error::backend("down"))).collect();
+        }
+        self.memory.set_fenced_many(items).await
+    }
+}
+
+#[cache_request(skip(asked), each(ids))]
+async fn doubles(asked: &Asked, ids: &[u64]) -> HashMap<u64, u64> {
+    asked.note(ids);
+    ids.iter().map(|id| (*id, id * 2)).collect()
+}
+
+fn map(ids: &[u64]) -> HashMap<u64, u64> {
+    ids.iter().map(|id| (*id, id * 2)).collect()
+}
+
+/// A process on the backend.
+fn process(backend: &Arc<Counted>, clock: &MockClock) -> Cache {
+    let builder = Cache::builder().clock(clock).wait_limit(Duration::MAX).soft_limit(Duration::MAX);
+    builder.backend(Arc::clone(backend)).build().unwrap()
+}
+
+#[test]
+fn a_cold_call_asked_more_than_once() {
+    let clock = Clock::mock();
+    let backend = Counted::new(&clock, true);
+    let (cache, asked) = (process(&backend, &clock), Asked::default());
+    let call = |ids: &[u64]| block_on(scoped(&cache, doubles(&asked, ids)));
+    assert_eq!(call(&[1, 2, 3, 2]), map(&[1, 2, 3]));
+    assert_eq!(backend.take(), [("claim_many", 3), ("set_fenced_many", 3)]);
+    assert_eq!(call(&[3, 4, 1]), map(&[3, 4, 1]));
+    assert_eq!(backend.take(), [("claim_many", 3), ("set_fenced_many", 1)]);
+    assert_eq!(asked.take(), [vec![1, 2, 3], vec![4]]);
+    assert_eq!(call(&[]), map(&[]));
+    assert_eq!(call(&[1, 2, 3, 4]), map(&[1, 2, 3, 4]));
+    assert_eq!(backend.take(), [("claim_many", 4)]);
+    assert!(asked.take().is_empty());
+}
+
+/// Where values are mostly found, a plain look is cheaper.
+#[test]
+fn a_warm_call_claimed_what_is_there() {
+    let clock = Clock::mock();
+    let backend = Counted::new(&clock, true);
+    let (cache, asked) = (process(&backend, &clock), Asked::default());
+    let call = |ids: &[u64]| block_on(scoped(&cache, doubles(&asked, ids)));
+    let ids: Vec<u64> = (0..100).collect();
+    call(&ids);
+    call(&ids);
+    backend.take();
+    let more: Vec<u64> = (5..105).collect();
+    assert_eq!(call(&more), map(&more));
+    assert_eq!(backend.take(), [("get_many", 100), ("claim_many", 5), ("set_fenced_many", 5)]);
+}
+
+#[test]
+fn a_backend_without_fences_is_asked_once_as_well() {
+    let clock = Clock::mock();
+    let backend = Counted::new(&clock, false);
+    let (cache, asked) = (process(&backend, &clock), Asked::default());
+    let call = |ids: &[u64]| block_on(scoped(&cache, doubles(&asked, ids)));
+    assert_eq!(call(&[1, 2, 3]), map(&[1, 2, 3]));
+    assert_eq!(backend.take(), [("get_many", 3), ("set_many", 3)]);
+    assert_eq!(call(&[2, 3, 4]), map(&[2, 3, 4]));
+    assert_eq!(backend.take(), [("get_many", 3), ("set_many", 1)]);
+    assert_eq!(asked.take(), [vec![1, 2, 3], vec![4]]);
+}
+
+#[test]
+fn a_backend_that_fails_broke_a_call() {
+    // The first one returns too few outcomes as well.
+    for (failing, has_fences) in
+        [("get_many", false), ("set_many", false), ("claim_many", true), ("set_fenced_many", true)]
+    {
+        let clock = Clock::mock();
+        let backend = Counted::new(&clock, has_fences);
+        let (cache, asked) = (process(&backend, &clock), Asked::default());
+        let call = |ids: &[u64]| block_on(scoped(&cache, doubles(&asked, ids)));
+        *backend.fails.lock().unwrap() = Some(failing);
+        assert_eq!(call(&[1, 2]), map(&[1, 2]), "{failing}");
+        assert_eq!(call(&[1, 2]), map(&[1, 2]), "{failing}");
+        assert_eq!(asked.take(), [[1, 2], [1, 2]], "{failing}");
+        assert!(cache.stats().faults() >= 2, "{failing}");
+        *backend.fails.lock().unwrap() = None;
+        assert_eq!([call(&[1, 2]), call(&[1, 2])], [map(&[1, 2]), map(&[1, 2])], "{failing}");
+        assert_eq!(asked.take(), [[1, 2]], "{failing}");
+    }
+}
+
+#[test]
+fn a_value_that_expired_is_claimed_as_well() {
+    let clock = Clock::mock();
+    let backend = Counted::new(&clock, true);
+    let (cache, asked) = (process(&backend, &clock), Asked::default());
+    let call = |ids: &[u64]| block_on(scoped(&cache, doubles(&asked, ids)));
+    call(&[1, 2]);
+    // Bytes of another program.
+    let key = scoped_sync(&cache, || doubles_cache(&asked, 1).key().unwrap());
+    block_on(backend.memory.set(&key, b"foreign", None)).unwrap();
+    backend.take();
+    asked.take();
+    assert_eq!(call(&[1, 2, 3]), map(&[1, 2, 3]));
+    assert_eq!(asked.take(), [[1, 3]]);
+    assert_eq!(backend.take(), [("claim_many", 3), ("claim_many", 1), ("set_fenced_many", 2)]);
+    assert_eq!(call(&[1, 2, 3]), map(&[1, 2, 3]));
+    assert!(asked.take().is_empty());
+}
+
+/// Another process, which dies without another word, or stores the value.
+#[test]
+fn elements_that_another_process_has_leased_are_waited_for() {
+    ends(|| {
+        for ends_how in ["stored", "died", "released"] {
+            let clock = Clock::mock();
+            let backend = Counted::new(&clock, true);
+            let (cache, asked) = (process(&backend, &clock), Asked::default());
+            let key = scoped_sync(&cache, || doubles_cache(&asked, 2).key().unwrap());
+            let claim = Claim { kind: ClaimKind::Missing, token: 4711, lease: Duration::from_secs(3) };
+            let Right::Leased(fence) = block_on(backend.memory.claim(&key, claim)).unwrap().right else { panic!() };
+            let mut call = Box::pin(scoped(&cache, doubles(&asked, &[1, 2, 3])));
+            assert!(poll(&mut call).is_none());
+            assert_eq!(asked.take(), [[1, 3]], "its own elements come first: {ends_how}");
+            match ends_how {
+                "stored" => {
+                    // What a process stores that is like this one.
+                    let other = Counted::new(&clock, true);
+                    block_on(scoped(&process(&other, &clock), doubles(&Asked::default(), &[2])));
+                    let bytes = block_on(other.memory.get(&key)).unwrap().unwrap();
+                    assert!(block_on(backend.memory.set_fenced(&key, &bytes, None, fence)).unwrap());
+                }
+                "died" => clock.advance(Duration::from_secs(3)),
+                _ => block_on(backend.memory.release(&key, fence)).unwrap(),
+            }
+            assert_eq!(block_on(&mut call), map(&[1, 2, 3]), "{ends_how}");
+            let expected = if ends_how == "stored" { vec![] } else { vec![vec![2]] };
+            assert_eq!(asked.take(), expected, "{ends_how}");
+            let stats = cache.stats();
+            assert_eq!(stats.functions[0].lease_waits, 1, "{stats}");
+            assert_eq!(block_on(scoped(&cache, doubles(&asked, &[1, 2, 3]))), map(&[1, 2, 3]));
+            assert!(asked.take().is_empty(), "{ends_how}");
+        }
+    });
+}
+
+#[test]
+fn a_body_that_failed_kept_its_leases() {
+    #[cache_request(skip(asked), each(ids))]
+    async fn failing(asked: &Asked, ids: &[u64]) -> Result<HashMap<u64, u64>, ()> {
+        asked.note(ids);
+        Err(())
+    }
+    ends(|| {
+        let clock = Clock::mock();
+        let backend = Counted::new(&clock, true);
+        let asked = Asked::default();
+        // The second process does not wait until the lease of the first one is over: the clock stands still.
+        for _ in 0..2 {
+            let cache = process(&backend, &clock);
+            assert_eq!(block_on(scoped(&cache, failing(&asked, &[1, 2]))), Err(()));
+        }
+        assert_eq!(asked.take(), [[1, 2], [1, 2]]);
+    });
+}
+
+#[test]
+fn a_value_from_before_an_invalidation_was_kept_in_the_backend() {
+    ends(|| {
+        let clock = Clock::mock();
+        let backend = Counted::new(&clock, true);
+        let caches = [process(&backend, &clock), process(&backend, &clock)];
+        let (asked, gate) = (Asked::default(), crate::support::Gate::new());
+        let mut call = Box::pin(scoped(&caches[0], gated(&asked, &gate, &[1, 2])));
+        assert!(poll(&mut call).is_none());
+        let handle = scoped_sync(&caches[1], || gated_cache(&asked, &gate, 1));
+        assert!(!block_on(handle.invalidate()).unwrap());
+        gate.open();
+        assert_eq!(block_on(&mut call), map(&[1, 2]));
+        asked.take();
+        assert_eq!(block_on(scoped(&caches[1], gated(&asked, &gate, &[1, 2]))), map(&[1, 2]));
+        assert_eq!(asked.take(), [[1]], "2 is kept, and 1 is not");
+        assert_eq!(caches[0].stats().functions[0].outdated, 1);
+    });
+}
+
+#[cache_request(skip(asked, gate), each(ids))]
+async fn gated(asked: &Asked, gate: &crate::support::Gate, ids: &[u64]) -> HashMap<u64, u64> {
+    asked.note(ids);
+    gate.passed().await;
+    map(ids)
+}
