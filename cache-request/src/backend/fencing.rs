@@ -65,6 +65,7 @@ pub enum Right {
     /// An older claim has the lease, and has it for so long from now on, unless it is renewed or given back. A caller that does not wait for
     /// its value may store its own with this fence: the first one to store wins.
     Held(Fence, Duration),
-    /// No value is stored for so long from now on: see [`Backend::invalidate`](crate::Backend::invalidate).
+    /// No value is stored for so long from now on: see [`Backend::invalidate`](crate::Backend::invalidate). Zero says that the backend takes
+    /// no writes at present, which counts as a fault.
     Refused(Duration),
 }

@@ -16,7 +16,7 @@ use super::{
     breaker::{self, Breaker},
     changes::{ChangeListener, Changes},
     erased::{DropsQuietly, DynBackend, Operation, Operations, Outcomes},
-    fencing::{Claim, Claimed, Fence},
+    fencing::{Claim, Claimed, Fence, Right},
 };
 use crate::{
     Error, ErrorKind,
@@ -223,7 +223,13 @@ impl Guarded {
 
     pub(crate) async fn claim(&self, key: &str, claim: Claim, budget: &mut TimeBudget) -> Result<Claimed, Error> {
         let here = self.here();
-        self.guard(here, &here.health.reads, "reads", self.backend.claim(key, claim), budget).await
+        let claimed = self.guard(here, &here.health.reads, "reads", self.backend.claim(key, claim), budget).await;
+        if let Ok(Claimed { right: Right::Refused(Duration::ZERO), .. }) = claimed
+            && let Some(permit) = here.health.writes.permit()
+        {
+            permit.failed();
+        }
+        claimed
     }
 
     pub(crate) async fn set_fenced(

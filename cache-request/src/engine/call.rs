@@ -123,7 +123,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The answer, if memory or the backend has it. Counts only faults.
     pub(crate) async fn peek(&self) -> Option<R> {
-        self.look_up(Want::Usable, Asks::ToRead, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
+        self.look_up(Want::Usable, Asks::Value, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
     }
 
     /// Counts a body that was to replace a value, and has failed.
@@ -145,7 +145,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     #[cfg(feature = "http")]
     pub(crate) async fn find(&self) -> Option<R> {
         let leader = self.engine.near().and_then(|_| self.lead_alone());
-        let asks = leader.as_ref().map_or(Asks::ToRead, Asks::ToKeepNear);
+        let asks = leader.as_ref().map_or(Asks::Value, Asks::NearValue);
         self.look_up(Want::Usable, asks, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
     }
 
@@ -155,7 +155,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let found = match self.backend().zip(self.policy.codec()) {
             None => self.read_memory(Want::Usable),
             Some((backend, codec)) => {
-                self.read_backend(backend, codec, Want::Usable, Asks::ToRead, &mut self.budget()).await.ok()
+                self.read_backend(backend, codec, Want::Usable, Asks::Value, &mut self.budget()).await.ok()
             }
         };
         found.map(|found| found.value.into_answer())
@@ -214,7 +214,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok(found) = self.look_up(Want::Usable, Asks::ToRead, budget).await
+                && let Ok(found) = self.look_up(Want::Usable, Asks::Value, budget).await
             {
                 found.count(self.function);
                 return Waited::Answered(found.map(V::into_answer));

@@ -41,7 +41,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     ) -> Result<Found<V>, Miss<V>> {
         let (begun, mut pause) = (Instant::now(), PAUSES[0]);
         loop {
-            let miss = match self.look_up(want, Asks::ToMake(leader), budget).await {
+            let miss = match self.look_up(want, Asks::Making(leader), budget).await {
                 Ok(found) => return Ok(found),
                 Err(miss) => miss,
             };
@@ -76,7 +76,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let claim = Claim { kind, token: random::number(), lease: self.engine.leases.time };
         let sent = Sent::new(backend, text, claim.token);
         let claimed = backend.claim(text, claim, budget).await?;
-        sent.is_answered();
+        sent.answered();
         Ok(what_came_of(claimed, claim, backend, text))
     }
 
@@ -109,6 +109,7 @@ pub(super) fn what_came_of(
 ) -> (Option<Vec<u8>>, Making) {
     let making = match right {
         Right::None if claim.kind == ClaimKind::Missing && value.is_some() => Making::Unfenced,
+        Right::Refused(Duration::ZERO) => Making::Unwritable,
         Right::None | Right::Refused(_) => Making::Refused,
         Right::Leased(fence) => Making::Fenced(fence, Some(Lease::keep(backend, text, fence, claim.lease))),
         Right::Held(fence, _) => Making::Fenced(fence, None),

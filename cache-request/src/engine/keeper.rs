@@ -60,7 +60,7 @@ impl<'a> Sent<'a> {
         Self { backend, text, token, is_answered: false }
     }
 
-    pub(crate) fn is_answered(mut self) {
+    pub(crate) fn answered(mut self) {
         self.is_answered = true;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{flight::Leader, keeper::Lease};
-use crate::backend::Fence;
+use crate::{Error, backend::Fence};
 
 /// How bodies run in several processes that share a backend.
 #[derive(Clone, Copy)]
@@ -22,9 +22,16 @@ pub(crate) enum Making {
     Fenced(Fence, Option<Lease>),
     /// It is not stored.
     Refused,
+    /// It cannot be stored: the backend takes no writes at present.
+    Unwritable,
 }
 
 impl Making {
+    /// Why a value is not stored.
+    pub(super) fn unwritable() -> Error {
+        Error::backend("the backend takes no writes at present")
+    }
+
     /// The value is stored, or may not be stored any more.
     pub(super) fn end(&mut self) {
         if let Self::Fenced(_, lease) = self
@@ -39,26 +46,26 @@ impl Making {
 #[derive(Clone, Copy)]
 pub(super) enum Asks<'l, 'a> {
     /// For the value alone.
-    ToRead,
+    Value,
     /// For the value, which the near cache keeps then.
     #[cfg(feature = "http")]
-    ToKeepNear(&'l Leader<'a>),
+    NearValue(&'l Leader<'a>),
     /// For the value, or else to make it.
-    ToMake(&'l Leader<'a>),
+    Making(&'l Leader<'a>),
 }
 
 impl<'l, 'a> Asks<'l, 'a> {
     /// Whose flight it is.
     pub(super) fn leader(self) -> Option<&'l Leader<'a>> {
         match self {
-            Self::ToRead => None,
+            Self::Value => None,
             #[cfg(feature = "http")]
-            Self::ToKeepNear(leader) => Some(leader),
-            Self::ToMake(leader) => Some(leader),
+            Self::NearValue(leader) => Some(leader),
+            Self::Making(leader) => Some(leader),
         }
     }
 
     pub(super) fn claims(self) -> bool {
-        matches!(self, Self::ToMake(_))
+        matches!(self, Self::Making(_))
     }
 }

@@ -207,11 +207,11 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
         let Call { function, .. } = &led.call;
         function.counters.increment(Count::Bodies);
         function.counters.add(Count::BodyNanos, nanos(led.took));
-        if let Some(said) = frame.said() {
-            if let Some(older) = led.scope().around_sync(|| said.kept_stale()) {
-                led.scope().around_sync(|| drop(PanicSafe::new(answer)));
-                return Ok(older);
-            }
+        if let Some(said) = frame.said()
+            && let Some(older) = led.scope().around_sync(|| said.kept_stale())
+        {
+            led.scope().around_sync(|| drop(PanicSafe::new(answer)));
+            return Ok(older);
         }
         if led.stand_in.is_some() && led.call.policy.has_failed(&answer) {
             led.call.put_off();

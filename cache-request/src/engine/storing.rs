@@ -248,6 +248,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             Making::Unfenced => backend.set(&text, &bytes, kept, budget).await.map(|()| true),
             Making::Fenced(fence, _) => backend.set_fenced(&text, &bytes, kept, *fence, budget).await,
             Making::Refused => Ok(false),
+            Making::Unwritable => Err(Making::unwritable()),
         };
         write.end();
         if leader.came_too_late() {

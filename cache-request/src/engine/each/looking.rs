@@ -197,7 +197,7 @@ async fn claim(
     let outcomes = backend.claim_many(texts, claim, budget).await?;
     let of_one = |((outcome, sent), text): ((Result<_, Error>, Sent<'_>), &&str)| {
         let claimed = outcome?;
-        sent.is_answered();
+        sent.answered();
         Ok(what_came_of(claimed, claim, backend, text))
     };
     Ok(outcomes.into_iter().zip(sent).zip(texts).map(of_one).collect())

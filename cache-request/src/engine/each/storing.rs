@@ -159,6 +159,7 @@ impl<'a, V: Value> Each<'a, V> {
                     self.function.counters.increment(Count::Outdated);
                     led.leader.is_outdated();
                 }
+                Making::Unwritable => self.function.fault("a value could not be kept", &Making::unwritable()),
                 Making::Unfenced => plain.push(place),
                 Making::Fenced(fence, _) => fenced.push((place, fence)),
             }

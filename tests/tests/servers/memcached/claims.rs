@@ -219,7 +219,8 @@ fn a_refused_value_left_the_older_one_and_its_claim() {
                     (Item { key: keys[number], value: values[number], timeout: Some(HOUR) }, fences[number])
                 });
                 let stored = backend.set_fenced_many(&items).await;
-                let kinds: Vec<_> = stored.iter().map(|stored| stored.as_ref().map_err(|error| error.kind())).collect();
+                let kinds: Vec<_> =
+                    stored.iter().map(|stored| stored.as_ref().map_err(cache_request::Error::kind)).collect();
                 assert_eq!(kinds, [Ok(&true), Err(ErrorKind::TooLarge), Ok(&true)]);
                 assert_eq!(backend.get("b").await.unwrap(), None);
                 // A fence that stands no more removes nothing.

@@ -10,5 +10,7 @@ local record = redis.call('GET', KEYS[2])
 if record and (record == 'refused' or ARGV[1] ~= 'anew') then
   return {value, record, redis.call('PTTL', KEYS[2])}
 end
-redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+local set = redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+-- A server without room stores no value either. Its values can be read all the same.
+if set.err then return {value, 'refused', 0} end
 return {value}
