@@ -1,9 +1,12 @@
 //! `each(…)` and `share = "…"`: lists whose elements are keys, and functions that share their entries.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenStream};
 use syn::{Token, ext::IdentExt, parenthesized, parse::ParseStream};
 
-use super::{Args, HandleArg, Name, contradictions::name_of, contradictions::name_of_set};
+use super::{
+    Args, HandleArg, Name,
+    contradictions::{name_of, name_of_set},
+};
 use crate::{errors::Errors, names};
 
 /// `each(ids)` or `each(ids as id)`
@@ -29,7 +32,13 @@ pub(super) fn each(input: ParseStream<'_>) -> syn::Result<Each> {
         Some(_) => Some(ident()?),
         None => None,
     };
-    if inside.is_empty() { Ok(Each { list, element }) } else { Err(inside.error(expected)) }
+    if inside.is_empty() {
+        return Ok(Each { list, element });
+    }
+    let error = inside.error(expected);
+    // Or else the rest would be an error of its own.
+    inside.parse::<TokenStream>()?;
+    Err(error)
 }
 
 /// Arguments that do not go with `each` or `share`.

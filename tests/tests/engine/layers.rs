@@ -55,7 +55,7 @@ fn read(folder: &Path, module: &[String], files: &mut BTreeMap<Module, File>) {
             continue;
         } else if path.is_dir() {
             read(&path, &own, files);
-        } else {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap();
             let file = files.entry(own.clone()).or_default();
             source.items.iter().for_each(|item| collect(item, &own, file));

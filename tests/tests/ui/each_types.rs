@@ -9,11 +9,6 @@ fn no_map(ids: &[u64]) -> u64 {
 }
 
 #[cache_request(each(ids))]
-fn no_map_in_a_result(ids: &[u64]) -> Result<u64, String> {
-    Ok(ids.len() as u64)
-}
-
-#[cache_request(each(ids))]
 fn other_keys(ids: &[u64]) -> HashMap<String, u64> {
     ids.iter().map(|id| (id.to_string(), *id)).collect()
 }
