@@ -2,12 +2,13 @@
 //!
 //! A body knows nothing of it, and may block its thread for as long as it likes. No call waits for a lease to be given back.
 
-use std::{sync::Arc, time::Duration};
-
-use crate::{
-    backend::{Fence, Guarded},
-    base::random,
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
 };
+
+use crate::backend::{Fence, Guarded};
 
 /// A lease is renewed so many times before it would end.
 const RENEWALS: u32 = 3;
@@ -18,17 +19,30 @@ pub(crate) struct Lease(Held);
 /// What identifies a lease.
 #[derive(Clone)]
 struct Held {
-    /// Distinguishes leases of this process, and from those that were inherited by a fork.
-    id: u64,
     backend: Arc<Guarded>,
     text: Arc<str>,
     fence: Fence,
 }
 
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.fence == other.fence && self.text == other.text && Arc::ptr_eq(&self.backend, &other.backend)
+    }
+}
+
+impl Eq for Held {}
+
+impl Hash for Held {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fence.hash(state);
+        self.text.hash(state);
+    }
+}
+
 impl Lease {
     /// A lease that lasts for `time` from now on. It is renewed from then on.
     pub(crate) fn keep(backend: &Arc<Guarded>, text: &str, fence: Fence, time: Duration) -> Self {
-        let held = Held { id: random::number(), backend: Arc::clone(backend), text: text.into(), fence };
+        let held = Held { backend: Arc::clone(backend), text: text.into(), fence };
         imp::keep(&held, time);
         Self(held)
     }
@@ -70,14 +84,14 @@ impl Drop for Sent<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
             let (backend, text, fence) = (Arc::clone(self.backend), self.text.into(), Fence::new(self.token));
-            imp::give_back(Held { id: 0, backend, text, fence });
+            imp::give_back(Held { backend, text, fence });
         }
     }
 }
 
 /// Whether a call of the same cache, in this process, has that lease.
 pub(crate) fn is_own(backend: &Arc<Guarded>, text: &str, fence: Fence) -> bool {
-    imp::is_own(backend, text, fence)
+    imp::is_kept(&Held { backend: Arc::clone(backend), text: text.into(), fence })
 }
 
 #[cfg(not(shuttle))]
@@ -87,13 +101,13 @@ mod imp {
         future::poll_fn,
         mem,
         pin::Pin,
-        sync::{Arc, Condvar, Mutex},
+        sync::{Condvar, Mutex},
         task::Poll,
         thread,
         time::{Duration, Instant},
     };
 
-    use super::{Fence, Guarded, Held, RENEWALS};
+    use super::{Held, RENEWALS};
     use crate::base::{block_on::block_on, panic::catch_panic, process::PerProcess, sync::unpoisoned};
 
     /// So many operations are sent at a time.
@@ -110,7 +124,7 @@ mod imp {
 
     #[derive(Default)]
     struct State {
-        kept: HashMap<u64, Kept>,
+        kept: HashMap<Held, Kept>,
         /// No lease is to be renewed before.
         next: Option<Instant>,
         given_back: Vec<Held>,
@@ -118,7 +132,6 @@ mod imp {
     }
 
     struct Kept {
-        held: Held,
         time: Duration,
         renew_at: Instant,
     }
@@ -132,19 +145,19 @@ mod imp {
 
     pub(super) fn keep(held: &Held, time: Duration) {
         keeper().change(|state| {
-            let kept = Kept { held: held.clone(), time, renew_at: Instant::now() + time / RENEWALS };
+            let kept = Kept { time, renew_at: Instant::now() + time / RENEWALS };
             let is_earlier = state.next.is_none_or(|next| kept.renew_at < next);
             if is_earlier {
                 state.next = Some(kept.renew_at);
             }
-            state.kept.insert(held.id, kept);
+            state.kept.insert(held.clone(), kept);
             is_earlier
         });
     }
 
     /// Whether it was kept until now.
     pub(super) fn forget(held: &Held) -> bool {
-        unpoisoned(keeper().state.lock()).kept.remove(&held.id).is_some()
+        unpoisoned(keeper().state.lock()).kept.remove(held).is_some()
     }
 
     pub(super) fn give_back(held: Held) {
@@ -154,9 +167,8 @@ mod imp {
         });
     }
 
-    pub(super) fn is_own(backend: &Arc<Guarded>, text: &str, fence: Fence) -> bool {
-        let is_it = |held: &Held| held.fence == fence && *held.text == *text && Arc::ptr_eq(&held.backend, backend);
-        unpoisoned(keeper().state.lock()).kept.values().any(|kept| is_it(&kept.held))
+    pub(super) fn is_kept(held: &Held) -> bool {
+        unpoisoned(keeper().state.lock()).kept.contains_key(held)
     }
 
     impl Keeper {
@@ -206,16 +218,16 @@ mod imp {
     impl State {
         fn due(&mut self, now: Instant) -> Vec<Operation> {
             let mut operations: Vec<Operation> = Vec::new();
-            for Held { backend, text, fence, .. } in self.given_back.drain(..) {
+            for Held { backend, text, fence } in self.given_back.drain(..) {
                 operations.push(Box::pin(async move {
                     // If it fails, the lease ends by itself.
                     let _ = backend.release(&text, fence).await;
                 }));
             }
             if self.next.is_some_and(|next| next <= now) {
-                for kept in self.kept.values_mut().filter(|kept| kept.renew_at <= now) {
+                for (held, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.renew_at <= now) {
                     kept.renew_at = now + kept.time / RENEWALS;
-                    let (Held { backend, text, fence, .. }, time) = (kept.held.clone(), kept.time);
+                    let (Held { backend, text, fence }, time) = (held.clone(), kept.time);
                     operations.push(Box::pin(async move {
                         // If it was lost, the backend refuses the value.
                         let _ = backend.renew(&text, fence, time).await;
@@ -240,9 +252,9 @@ mod imp {
 /// A model has no time, so no lease ends by itself, and none is renewed.
 #[cfg(shuttle)]
 mod imp {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
-    use super::{Fence, Guarded, Held};
+    use super::Held;
     use crate::base::block_on::block_on;
 
     pub(super) fn keep(_: &Held, _: Duration) {}
@@ -255,7 +267,8 @@ mod imp {
         let _ = block_on(held.backend.release(&held.text, held.fence));
     }
 
-    pub(super) fn is_own(_: &Arc<Guarded>, _: &str, _: Fence) -> bool {
+    /// A model's processes are in one process.
+    pub(super) fn is_kept(_: &Held) -> bool {
         false
     }
 }

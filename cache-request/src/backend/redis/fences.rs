@@ -7,12 +7,13 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, ServerErrorKind, Value, cmd};
 
 use super::{
     backend::RedisBackend,
     batch::{self, COMMANDS_AT_ONCE, portions},
     live::Live,
+    record::Record,
     scripts::{By, CLAIM, INVALIDATE, REFUSED, RELEASE, REMOVE, RENEW, STORE, UNKNOWN},
     wire::{Expiry, bytes, was_there},
 };
@@ -26,8 +27,28 @@ const NUMBERS: usize = 64;
 
 pub(super) async fn claim(backend: &RedisBackend, key: &str, claim: Claim) -> Result<Claimed, Error> {
     let live = backend.live().await?;
-    let answer = run(&live, |by| claiming(backend, by, key, claim)).await.map_err(|error| backend.failed(&error))?;
-    claimed(answer, claim).ok_or_else(|| backend.out_of_step(&live))
+    match run(&live, |by| claiming(backend, by, key, claim)).await {
+        Ok(answer) => claimed(answer, claim).ok_or_else(|| backend.out_of_step(&live)),
+        Err(error) if is_moving(&error) => found_on_the_move(backend, &live, key, claim.kind, &error).await,
+        Err(error) => Err(backend.failed(&error)),
+    }
+}
+
+/// What is there while the slot of a key moves. Nothing can be claimed then.
+async fn found_on_the_move(
+    backend: &RedisBackend,
+    live: &Live,
+    key: &str,
+    kind: ClaimKind,
+    moving: &RedisError,
+) -> Result<Claimed, Error> {
+    let answer = live.get(backend.stored(key)).await.map_err(|error| backend.failed(&error))?;
+    match bytes(answer).ok_or_else(|| backend.out_of_step(live))? {
+        Some(value) if kind == ClaimKind::Missing => Ok(Claimed { value: Some(value), right: Right::None }),
+        // Only for as long as the slot moves.
+        Some(value) => Ok(Claimed { value: Some(value), right: Right::Refused(Duration::from_millis(1)) }),
+        None => Err(backend.failed(moving)),
+    }
 }
 
 /// On one server.
@@ -115,7 +136,32 @@ pub(super) async fn invalidate(backend: &RedisBackend, key: &str, refuse: Durati
         command.arg(milliseconds(refuse));
         command
     };
-    flag(backend, &live, change(&live, invalidating).await)
+    match change(&live, invalidating).await {
+        Err(error) if is_moving(&error) => invalidate_on_the_move(backend, &live, key, refuse).await,
+        outcome => flag(backend, &live, outcome),
+    }
+}
+
+/// Invalidates while the slot of a key moves, in two steps: after the first one, nothing is stored that was claimed before.
+async fn invalidate_on_the_move(
+    backend: &RedisBackend,
+    live: &Live,
+    key: &str,
+    refuse: Duration,
+) -> Result<bool, Error> {
+    let record = Record(backend.stored(key));
+    let mut ending = cmd(if refuse.is_zero() { "UNLINK" } else { "SET" });
+    ending.arg(record);
+    if !refuse.is_zero() {
+        ending.arg(REFUSED).arg("PX").arg(milliseconds(refuse));
+    }
+    live.ask(&ending).await.map_err(|error| backend.failed(&error))?;
+    flag(backend, live, live.ask(&backend.about("UNLINK", key)).await)
+}
+
+/// Whether the slot of a key moves to another node: what is there of the two keys of a script may be on both.
+fn is_moving(error: &RedisError) -> bool {
+    error.kind() == redis::ErrorKind::Server(ServerErrorKind::TryAgain)
 }
 
 fn claiming(backend: &RedisBackend, by: By, key: &str, claim: Claim) -> Cmd {

@@ -40,6 +40,10 @@ pub(super) fn try_put(cache: &Cache, question: u32, answer: u32) -> Result<(), E
     scoped_sync(cache, || lasting_cache(question).put(&answer))
 }
 
+pub(super) fn invalidate(cache: &Cache, question: u32) -> Result<bool, Error> {
+    scoped_sync(cache, || lasting_cache(question).invalidate())
+}
+
 /// The key as it stands on the server.
 pub(super) fn stored(cache: &Cache, question: u32) -> String {
     format!("cache-request:{}", scoped_sync(cache, || lasting_cache(question).key()).unwrap())
