@@ -266,7 +266,7 @@ mod tests {
             || Box::pin(backend.touch("key", None)),
             || tally() > before,
             |directory| {
-                directory.put(&name, Kind::Answer, directory.write_temporary(&name, &mut newer, now).unwrap()).unwrap()
+                directory.put(&name, Kind::Answer, directory.write_temporary(&name, &mut newer, now).unwrap()).unwrap();
             },
         );
         assert_eq!(fs::read(backend.operations.directory.path(&name, Kind::Answer)).unwrap(), newer.stored_at(now.now));

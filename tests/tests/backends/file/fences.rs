@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Barrier,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -90,7 +90,7 @@ fn a_claim_that_has_ended_left_its_file() {
         let (_, right) = claim(&backend, "key", ClaimKind::Any, 1);
         assert_eq!((right, claims(&directory).len()), (Right::Leased(Fence::new(1)), 1));
         end(Fence::new(1));
-        assert_eq!(claims(&directory), [Path::new(""); 0], "ending {number}");
+        assert!(claims(&directory).is_empty(), "ending {number}: {:?}", claims(&directory));
     }
 }
 
