@@ -75,6 +75,13 @@ impl<T: Copy> ByKey<T> {
         true
     }
 
+    /// Notes something about `key` until that moment, or until that of an older note if that is later.
+    pub(super) fn prolong(&self, key: FlightKey<'_>, what: T, until: Nanos, now: Nanos) {
+        self.sweep(now);
+        let mut note = self.notes.entry(key.into()).or_insert(Note { until, what });
+        note.until = note.until.max(until);
+    }
+
     /// What is noted about `key`, and until when, if that is not over. Without any notes, no clock is read.
     pub(super) fn get(&self, key: FlightKey<'_>, now: impl FnOnce() -> Nanos) -> Option<(T, Nanos)> {
         if self.made.load(Relaxed) == 0 {

@@ -267,7 +267,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let read = self.read_backend(backend, codec, want, asks, budget).await;
         read.map_err(|miss| {
             let has_more = near && miss.older.is_none();
-            if has_more { Miss { making: miss.making, ..self.missed_in_memory(miss.cause) } } else { miss }
+            if !has_more {
+                return miss;
+            }
+            let more = self.missed_in_memory(miss.cause);
+            // What is in front may be from before an invalidation by another process, which the claim comes after.
+            let older = more.older.filter(|_| !matches!(miss.making, Making::Fenced(..)));
+            Miss { making: miss.making, older, ..more }
         })
     }
 

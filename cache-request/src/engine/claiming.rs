@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use smallvec::SmallVec;
+
 use super::{
     call::Call,
     flight::Leader,
@@ -14,8 +16,8 @@ use super::{
     value::ValueOf,
 };
 use crate::{
-    Error,
-    backend::{Claim, ClaimKind, Claimed, Guarded, Right, TimeBudget},
+    Error, ErrorKind,
+    backend::{Claim, ClaimKind, Claimed, Fence, Guarded, Right, TimeBudget},
     base::{random, timer},
     stats::Count,
 };
@@ -23,9 +25,13 @@ use crate::{
 /// A value that is made elsewhere than in an annotated body. No caller waits for it.
 #[cfg(feature = "http")]
 pub(crate) struct MadeElsewhere<'a> {
-    pub(crate) leader: Leader<'a>,
+    // It is given back before other callers are woken.
     pub(super) making: Making,
+    pub(crate) leader: Leader<'a>,
 }
+
+/// A caller waits for so many bodies of other processes, one after the other. The process of one may have died.
+const MOST_FENCES: usize = 2;
 
 /// The first pause of a caller that waits for another process, and the longest.
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
@@ -39,7 +45,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         leader: &Leader<'_>,
         budget: &mut TimeBudget,
     ) -> Result<Found<V>, Miss<V>> {
-        let (begun, mut pause) = (Instant::now(), PAUSES[0]);
+        let (begun, mut pause, mut fences) = (Instant::now(), PAUSES[0], SmallVec::<[Fence; MOST_FENCES]>::new());
         loop {
             let miss = match self.look_up(want, Asks::Making(leader), budget).await {
                 Ok(found) => return Ok(found),
@@ -47,6 +53,15 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             };
             if want == Want::Fresh || !self.waits_for(&miss.making) || begun.elapsed() >= self.engine.wait_limit {
                 return Err(miss);
+            }
+            // One process after the other has made it, and no value was kept: it cannot be waited for.
+            if let Making::Fenced(fence, _) = miss.making
+                && fences.last() != Some(&fence)
+            {
+                if fences.len() == MOST_FENCES {
+                    return Err(miss);
+                }
+                fences.push(fence);
             }
             if pause == PAUSES[0] {
                 self.function.counters.increment(Count::LeaseWaits);
@@ -60,9 +75,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Whether another process's body runs, and this caller waits for it. A body of this process is waited for in its flight, or not at all.
     pub(super) fn waits_for(&self, making: &Making) -> bool {
-        let Making::Fenced(fence, None) = making else { return false };
-        let waits = self.engine.leases.wait && self.function.coalesce;
-        waits && self.backend().is_some_and(|backend| !is_own(backend, &self.text(backend), *fence))
+        let waits = matches!(making, Making::Fenced(_, None)) && self.engine.leases.wait && self.function.coalesce;
+        waits
     }
 
     /// Claims the key in the backend. Returns what is stored there as well.
@@ -75,21 +89,26 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let Some(backend) = self.backend_with_fences() else { return Ok((None, Making::Unfenced)) };
         let claim = Claim { kind, token: random::number(), lease: self.engine.leases.time };
         let sent = Sent::new(backend, text, claim.token);
-        let claimed = backend.claim(text, claim, budget).await?;
-        sent.answered();
+        let claimed = backend.claim(text, claim, budget).await;
+        if claimed.is_ok() || was_not_sent(&claimed) {
+            sent.answered();
+        }
+        let claimed = claimed?;
         Ok(what_came_of(claimed, claim, backend, text))
     }
 
     /// Claims the key for a value that replaces the older one whatever that is.
     pub(super) async fn claim_to_make(&self, kind: ClaimKind, budget: &mut TimeBudget) -> Making {
-        let Some(backend) = self.backend_with_fences() else { return Making::Unfenced };
-        match self.claim(kind, &self.text(backend), budget).await {
-            Ok((_, making)) => making,
-            Err(error) => {
-                self.function.fault("a key could not be claimed", &error);
-                Making::Refused
-            }
-        }
+        self.claim_or_fail(kind, budget).await.unwrap_or_else(|error| {
+            self.function.fault("a key could not be claimed", &error);
+            Making::Refused
+        })
+    }
+
+    /// The same for a caller that is told of an error.
+    pub(super) async fn claim_or_fail(&self, kind: ClaimKind, budget: &mut TimeBudget) -> Result<Making, Error> {
+        let Some(backend) = self.backend_with_fences() else { return Ok(Making::Unfenced) };
+        self.claim(kind, &self.text(backend), budget).await.map(|(_, making)| making)
     }
 
     /// Begins a value that is made elsewhere, and that [`store_led`](Self::store_led) stores.
@@ -98,6 +117,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let leader = self.lead_alone()?;
         Some(MadeElsewhere { leader, making: self.claim_to_make(ClaimKind::Any, &mut self.budget()).await })
     }
+}
+
+/// Whether the backend was not asked at all, or has claimed nothing.
+pub(super) fn was_not_sent<T>(outcome: &Result<T, Error>) -> bool {
+    outcome.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Corrupt))
 }
 
 /// What is stored under a claimed key, and what becomes of a value that is made for it.
@@ -112,6 +136,10 @@ pub(super) fn what_came_of(
         Right::Refused(Duration::ZERO) => Making::Unwritable,
         Right::None | Right::Refused(_) => Making::Refused,
         Right::Leased(fence) => Making::Fenced(fence, Some(Lease::keep(backend, text, fence, claim.lease))),
+        // Another call of this process makes the value: this one leads in its place, or beside it.
+        Right::Held(fence, _) if is_own(backend, text, fence) => {
+            Making::Fenced(fence, Some(Lease::keep(backend, text, fence, claim.lease)))
+        }
         Right::Held(fence, _) => Making::Fenced(fence, None),
     };
     (value, making)

@@ -30,11 +30,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
 
     /// Refuses values in this process, which is all there is without a backend that has fences.
     fn refuse(&self, time: Duration) {
-        let (refusals, now) = (&self.engine.refusals, self.engine.clock.coarse());
         // One tick later than by the coarse clock, so that it does not end early.
-        let until = self.engine.clock.expiry(time);
-        let until = refusals.get(self.flight_key(), || now).map_or(until, |((), earlier)| earlier.max(until));
-        refusals.put(self.flight_key(), (), until, now);
+        let (now, until) = (self.engine.clock.coarse(), self.engine.clock.expiry(time));
+        self.engine.refusals.prolong(self.flight_key(), (), until, now);
     }
 
     /// Whether no value is to be stored at present.
@@ -116,9 +114,10 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let write = BackendWrite::begin(self.engine.near(), &text);
         let stored = backend.set_fenced(&text, &sealed, Some(left), *fence, &mut budget).await;
         write.end();
-        making.end();
         // If not, another process has removed or replaced it since, and that is newer than this invalidation.
-        if !stored? {
+        let is_stored = stored?;
+        making.end();
+        if !is_stored {
             self.function.counters.increment(Count::Outdated);
         }
         Ok(was_usable)

@@ -55,7 +55,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if imp::forget(&self.0) {
+        if imp::leave(&self.0) {
             imp::give_back(self.0.clone());
         }
     }
@@ -132,6 +132,8 @@ mod imp {
     }
 
     struct Kept {
+        /// The calls that make a value under it: one, unless others lead in its place.
+        holders: usize,
         time: Duration,
         renew_at: Instant,
     }
@@ -145,19 +147,31 @@ mod imp {
 
     pub(super) fn keep(held: &Held, time: Duration) {
         keeper().change(|state| {
-            let kept = Kept { time, renew_at: Instant::now() + time / RENEWALS };
-            let is_earlier = state.next.is_none_or(|next| kept.renew_at < next);
+            let renew_at = Instant::now() + time / RENEWALS;
+            let is_earlier = state.next.is_none_or(|next| renew_at < next);
             if is_earlier {
-                state.next = Some(kept.renew_at);
+                state.next = Some(renew_at);
             }
-            state.kept.insert(held.clone(), kept);
-            is_earlier
+            state.kept.entry(held.clone()).or_insert(Kept { time, renew_at, holders: 0 }).holders += 1;
+            is_earlier || !state.has_thread
         });
     }
 
-    /// Whether it was kept until now.
+    /// Keeps it no more. Returns whether it was kept until now.
     pub(super) fn forget(held: &Held) -> bool {
         unpoisoned(keeper().state.lock()).kept.remove(held).is_some()
+    }
+
+    /// One call less holds it. Returns whether that was the last one.
+    pub(super) fn leave(held: &Held) -> bool {
+        let mut state = unpoisoned(keeper().state.lock());
+        let Some(kept) = state.kept.get_mut(held) else { return false };
+        kept.holders -= 1;
+        let is_left = kept.holders == 0;
+        if is_left {
+            state.kept.remove(held);
+        }
+        is_left
     }
 
     pub(super) fn give_back(held: Held) {
@@ -208,6 +222,8 @@ mod imp {
                 let waited = unpoisoned(self.work.wait_timeout(state, left));
                 state = waited.0;
                 if waited.1.timed_out() && state.kept.is_empty() && state.given_back.is_empty() {
+                    // Or else the next lease would seem to be renewed later than that.
+                    state.next = None;
                     state.has_thread = false;
                     return None;
                 }
@@ -227,10 +243,12 @@ mod imp {
             if self.next.is_some_and(|next| next <= now) {
                 for (held, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.renew_at <= now) {
                     kept.renew_at = now + kept.time / RENEWALS;
-                    let (Held { backend, text, fence }, time) = (held.clone(), kept.time);
+                    let (held, time) = (held.clone(), kept.time);
                     operations.push(Box::pin(async move {
-                        // If it was lost, the backend refuses the value.
-                        let _ = backend.renew(&text, fence, time).await;
+                        // If it was lost, the backend refuses the value. If that is not known, it is renewed again.
+                        if let Ok(false) = held.backend.renew(&held.text, held.fence, time).await {
+                            forget(&held);
+                        }
                     }));
                 }
                 self.next = self.kept.values().map(|kept| kept.renew_at).min();
@@ -260,6 +278,10 @@ mod imp {
     pub(super) fn keep(_: &Held, _: Duration) {}
 
     pub(super) fn forget(_: &Held) -> bool {
+        true
+    }
+
+    pub(super) fn leave(_: &Held) -> bool {
         true
     }
 

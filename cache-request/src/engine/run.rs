@@ -119,7 +119,9 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
                 let (scope, pulse) = (leader.scope(), leader.pulse());
                 let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
                 let making = Felt::new(scope.around(claimed), pulse).await;
-                let frame = Frame::new(Reason::Refresh, call.older_in_memory());
+                // A near cache may have a value from before an invalidation by another process.
+                let older = if call.backend().is_none() { call.older_in_memory() } else { None };
+                let frame = Frame::new(Reason::Refresh, older);
                 let led = Led::new(call, leader, budget, Replaced::ByAnyValue);
                 Ok(Run(Some(Led { making, ..led }), frame))
             }
@@ -283,9 +285,10 @@ pub(super) fn reason_of(miss: Count) -> Reason {
 /// A call that leads a flight.
 struct Led<'a, R, V> {
     call: Call<'a, R, V>,
+    // It is given back before other callers are woken.
+    making: Making,
     leader: Leader<'a>,
     budget: TimeBudget,
-    making: Making,
     replaced: Replaced,
     began: Stopwatch,
     /// The time that the body took.
@@ -348,6 +351,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             Err(shared) => self.call.clone_of(shared.get()?)?,
         };
         self.stood_in = true;
+        self.leader.is_outdated();
         self.call.function.counters.increment(Count::StaleOnError);
         self.complete(&older);
         Some(older.into_answer())

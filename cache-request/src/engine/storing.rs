@@ -72,7 +72,14 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let (scope, pulse) = (leader.scope(), leader.pulse().filter(|_| self.backend().is_some()));
         let put = async {
             let (kept, mut budget) = (Replaced::ByAnyValue.into(), self.budget());
-            let mut making = self.claim_to_make(ClaimKind::Anew, &mut budget).await;
+            let mut making = match self.claim_or_fail(ClaimKind::Anew, &mut budget).await {
+                Ok(making) => making,
+                Err(error) => {
+                    // The older value must not stay. The error of the claim says more than one of the removal.
+                    let _ = self.forget().await;
+                    return Err(error);
+                }
+            };
             let stored = self.try_store(&mut leader, value, Duration::ZERO, kept, (&mut making, &mut budget)).await;
             self.complete(&mut leader, value);
             stored
@@ -158,10 +165,12 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let near = self.engine.near().filter(|near| !near.is_tracked());
         let Some(keep) = self.decide(value, near.is_some(), said)? else { return Ok(StoreOutcome::Refused) };
         let life = near.map(|near| self.near_life(near, &keep));
+        let is_refused = matches!(rights.0, Making::Refused) || self.is_refused();
         let outcome = self.store_in_backend(backend, leader, value, took, keep, rights).await;
         // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
         // of this write, and the next call reads the backend.
-        if let (Some((near, life)), false) = (near.zip(life), matches!(outcome, Ok(StoreOutcome::Outdated))) {
+        let is_outdated = is_refused || matches!(outcome, Ok(StoreOutcome::Outdated));
+        if let (Some((near, life)), false) = (near.zip(life), is_outdated) {
             // `store_in_backend` may have returned before it fenced the older flights.
             drop(leader.overtake());
             if let Some(reading) = near.begin(&self.text(backend.0)) {
@@ -243,8 +252,10 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return Ok(StoreOutcome::Outdated);
         }
         let write = BackendWrite::begin(self.engine.near(), &text);
-        leader.ask();
+        leader.ask_to_store();
         let stored = match making {
+            // It could store a value from before an invalidation by another process.
+            Making::Unfenced if backend.has_fences() => Err(Making::unwritable()),
             Making::Unfenced => backend.set(&text, &bytes, kept, budget).await.map(|()| true),
             Making::Fenced(fence, _) => backend.set_fenced(&text, &bytes, kept, *fence, budget).await,
             Making::Refused => Ok(false),

@@ -10,7 +10,7 @@ use crate::{
     base::{panic::PanicSafe, random},
     engine::{
         call::Call,
-        claiming::what_came_of,
+        claiming::{was_not_sent, what_came_of},
         found::{Found, Miss, Want},
         keeper::Sent,
         making::Making,
@@ -86,7 +86,7 @@ impl<'a, V: Value> Each<'a, V> {
         }
         if let Err(error) = backend.ready_to_read(&mut self.budget) {
             let cause = self.not_read(&error);
-            asks.iter_mut().for_each(|led| led.cause = cause);
+            asks.iter_mut().for_each(|led| (led.cause, led.making) = (cause, Making::Refused));
             return;
         }
         let claims = backend.has_fences() && backend.takes_writes();
@@ -108,6 +108,17 @@ impl<'a, V: Value> Each<'a, V> {
                 let Some(call) = self.calls[at] else { continue };
                 let (bytes, making) = match outcome {
                     Ok(outcome) => outcome,
+                    // What cannot be read is to be replaced.
+                    Err(Count::Undecodable) if claims && kind != Some(ClaimKind::Anew) => {
+                        one.kind = Some(ClaimKind::Anew);
+                        asked.push(one);
+                        continue;
+                    }
+                    Err(Count::Undecodable) if !backend.has_fences() => {
+                        is_lost = true;
+                        led.cause = Count::Undecodable;
+                        (None, Making::Unfenced)
+                    }
                     Err(cause) => {
                         is_lost = true;
                         led.cause = cause;
@@ -196,8 +207,10 @@ async fn claim(
     let sent: Vec<_> = texts.iter().map(|text| Sent::new(backend, text, claim.token)).collect();
     let outcomes = backend.claim_many(texts, claim, budget).await?;
     let of_one = |((outcome, sent), text): ((Result<_, Error>, Sent<'_>), &&str)| {
+        if outcome.is_ok() || was_not_sent(&outcome) {
+            sent.answered();
+        }
         let claimed = outcome?;
-        sent.answered();
         Ok(what_came_of(claimed, claim, backend, text))
     };
     Ok(outcomes.into_iter().zip(sent).zip(texts).map(of_one).collect())

@@ -114,6 +114,7 @@ impl<'a, V: Value> Each<'a, V> {
             }
             // The near cache takes the value even if the backend could not store it, unless the backend tells it of changes.
             if let (Some(near), Some(life), Some(call)) = (by_time, life, self.calls[led.at])
+                && !(call.is_refused() || matches!(led.making, Making::Refused))
                 && let Some(kept) = self.values[led.at].as_ref().and_then(PanicSafe::get)
                 && let Some(reading) = near.begin(&value.text)
             {
@@ -153,15 +154,19 @@ impl<'a, V: Value> Each<'a, V> {
             if self.calls[led.at].is_none_or(|call| call.is_refused()) || !led.leader.begin_storing() {
                 continue;
             }
-            led.leader.ask();
+            led.leader.ask_to_store();
             match led.making {
                 Making::Refused => {
                     self.function.counters.increment(Count::Outdated);
                     led.leader.is_outdated();
                 }
-                Making::Unwritable => self.function.fault("a value could not be kept", &Making::unwritable()),
-                Making::Unfenced => plain.push(place),
+                Making::Unfenced if !backend.has_fences() => plain.push(place),
                 Making::Fenced(fence, _) => fenced.push((place, fence)),
+                Making::Unfenced | Making::Unwritable => {
+                    self.function.fault("a value could not be kept", &Making::unwritable());
+                    led.leader.ask_no_more();
+                    value.outcome = Outcome::NotSent;
+                }
             }
         }
         let item = |place: usize| {

@@ -40,6 +40,8 @@ pub(crate) struct Leader<'a> {
     arrival: Option<Arc<Arrival>>,
     /// The first ticket that was not given out when a backend was asked last, or [`FOR_ALL`].
     asked: AtomicU64,
+    /// The same of the last look.
+    looked: AtomicU64,
     /// Its flight goes on when its value is in memory.
     #[cfg(feature = "http")]
     goes_on: bool,
@@ -63,6 +65,7 @@ impl<'a> Leader<'a> {
             begun: None,
             arrival: None,
             asked: AtomicU64::new(FOR_ALL),
+            looked: AtomicU64::new(FOR_ALL),
             #[cfg(feature = "http")]
             goes_on: false,
             has_left: false,
@@ -160,9 +163,15 @@ impl<'a> Leader<'a> {
         self.arrival.as_ref().is_some_and(|arrival| arrival.came_too_late())
     }
 
-    /// A backend is asked now, for the value or to store it. Those who come later may know of an invalidation by another process that
-    /// the answer does not know of, so it is not for them.
+    /// A backend is asked now for the value. Those who come later may know of an invalidation by another process that the answer does not
+    /// know of, so it is not for them.
     pub(crate) fn ask(&self) {
+        self.ask_to_store();
+        self.looked.store(self.asked.load(Relaxed), Relaxed);
+    }
+
+    /// A backend is asked now to store the value. If it does, that is for those who have come before.
+    pub(crate) fn ask_to_store(&self) {
         let shard = &mut self.shard().beside;
         let queue = shard.flight(self.id).and_then(|flight| flight.queue());
         self.asked.store(queue.map_or(0, |queue| queue.next_ticket()), Relaxed);
@@ -173,9 +182,9 @@ impl<'a> Leader<'a> {
         self.asked.store(FOR_ALL, Relaxed);
     }
 
-    /// What it has is for none of those who wait: another process has invalidated it.
+    /// What it has is as old as the last look in the backend: another process may have invalidated it since.
     pub(crate) fn is_outdated(&self) {
-        self.asked.store(0, Relaxed);
+        self.asked.store(self.looked.load(Relaxed), Relaxed);
     }
 
     /// The body begins now, and its `Err` is for those who wait already.
