@@ -84,7 +84,12 @@ pub(crate) fn join(mut args: Args, mut signature: Signature, errors: &mut Errors
     let each = each::join(&args, &mut signature, errors);
     let key = match args.key.take().map(|key| key.value) {
         None => KeyPlan::Parts { parts: parts(&args, &signature, errors), pieces: None },
-        Some(OwnKey::Template(template)) => template_key(template, &signature, errors),
+        Some(OwnKey::Template(template)) => {
+            if let Some(each) = &each {
+                each::is_in(&template, &signature.arguments[each.list], errors);
+            }
+            template_key(template, &signature, errors)
+        }
         Some(OwnKey::Function(function)) => KeyPlan::Function { function, references: references(&args, &signature) },
     };
     let companion = has_companion(&args, &signature);

@@ -85,6 +85,10 @@ pub(super) fn contradictions(args: &Args, errors: &mut Errors) {
             "`share` names the entries of all functions that share them, so `name` adds nothing to it; remove `name`"
                 .to_owned()
         });
+        refuse(&[name_of(&args.key)], errors, |_| {
+            "functions that share entries find them by their arguments, and what two keys of their own mean is not known; remove `key`"
+                .to_owned()
+        });
     }
 }
 

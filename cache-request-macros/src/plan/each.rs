@@ -8,6 +8,7 @@ use crate::{
     errors::Errors,
     names,
     signature::{Argument, Binding, Signature},
+    template::{Placeholder, Template},
     types::{self, List},
 };
 
@@ -100,5 +101,15 @@ fn more_than_once(signature: &Signature, errors: &mut Errors) {
     }
     if let Some(receiver) = signature.receiver().filter(|receiver| types::is_writable_self(receiver)) {
         errors.at(receiver, message);
+    }
+}
+
+/// All elements would have one key if the template left them out.
+pub(super) fn is_in(template: &Template, element: &Argument, errors: &mut Errors) {
+    let is_it = |placeholder: &Placeholder| element.bindings.iter().any(|binding| binding.name == placeholder.root);
+    if !template.placeholders.iter().any(is_it) {
+        let name = names::plain(&element.name);
+        let message = format!("each element is a key of its own, so the template needs it: write `{{{name}}}` in it");
+        errors.push(syn::Error::new(element.name.span(), message));
     }
 }

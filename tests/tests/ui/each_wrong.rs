@@ -95,4 +95,15 @@ fn shared_and_generic<T: serde::Serialize>(id: T) -> u64 {
     1
 }
 
+#[cache_request(share = "user", key = "user:{id}")]
+fn shared_by_a_key(id: u64) -> u64 {
+    id
+}
+
+#[cache_request(each(ids as id), key = "greeting:{lang}")]
+fn without_the_element(ids: &[u64], lang: &str) -> Vec<u64> {
+    drop(lang);
+    ids.to_vec()
+}
+
 fn main() {}
