@@ -338,7 +338,7 @@ fn a_server_that_is_absent_and_comes_is_heard() {
 fn a_server_that_does_not_tell_has_no_front() {
     let older = Redis::start(&["--rename-command", "HELLO", ""]);
     let strict = Redis::start(&[]);
-    let rights = ["~*", "-@all", "+get", "+set", "+unlink", "+scan", "+exists"];
+    let rights = ["~*", "-@all", "+get", "+set", "+unlink", "+scan", "+exists", "+evalsha", "+eval", "+pttl"];
     let user = [&["ACL", "SETUSER", "cache", "on", ">secret"][..], &rights].concat();
     strict.ask::<()>(&user);
     let strict_url = format!("redis://cache:secret@127.0.0.1:{}", strict.server.port);
