@@ -33,7 +33,8 @@ pub(super) trait Steps<R>: Unpin {
 enum At<'a, R, V, Over, Store> {
     Start,
     Waits(Pin<Box<Over>>),
-    Runs(Run<'a, R, V>, Around),
+    /// What surrounds the body is there once it has begun.
+    Runs(Run<'a, R, V>, Option<Around>),
     Stores(Pin<Box<Store>>, Source),
     End,
 }
@@ -64,47 +65,44 @@ where
     type Output = Result<Answered<R>, T>;
 
     fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<Self::Output> {
-        let runs = |mut run: Run<'a, R, V>| {
-            let around = run.around();
-            At::Runs(run, around)
-        };
         let (answer, source) = loop {
             self.at = match &mut self.at {
                 At::Start => match (self.begin)() {
-                    Start::Runs(run) => runs(run),
+                    Start::Runs(run) => At::Runs(run, None),
                     Start::Waits(ahead) => At::Waits(Box::pin((self.over)(ahead))),
                 },
                 At::Waits(over) => match ready!(over.as_mut().poll(context)) {
-                    Ok(run) => runs(run),
+                    Ok(run) => At::Runs(run, None),
                     Err(ended) => {
                         self.at = At::End;
                         return Poll::Ready(Err(ended));
                     }
                 },
                 At::Runs(run, around) => {
+                    let around = around.get_or_insert_with(|| run.around());
                     let ran = ready!(poll_body(run, around, context, body));
                     let source = run.source();
-                    let At::Runs(mut run, _) = mem::replace(&mut self.at, At::End) else { has_returned() };
                     match ran {
                         Err(answer) => break (answer, source),
                         Ok(value) if run.store_in_memory(&value) => break (value.into_answer(), source),
-                        Ok(value) => At::Stores(Box::pin((self.store)(run, value)), source),
+                        Ok(value) => {
+                            let At::Runs(run, _) = mem::replace(&mut self.at, At::End) else { has_returned() };
+                            At::Stores(Box::pin((self.store)(run, value)), source)
+                        }
                     }
                 }
-                At::Stores(stored, source) => {
-                    let answered = (ready!(stored.as_mut().poll(context)), *source);
-                    self.at = At::End;
-                    break answered;
-                }
+                At::Stores(stored, source) => break (ready!(stored.as_mut().poll(context)), *source),
                 At::End => has_returned(),
             };
         };
+        // A run stays in its place until here, as it is large to move.
+        self.at = At::End;
         Poll::Ready(Ok(Answered { answer, source, is_due: false }))
     }
 
     fn end(&mut self, body: &mut dyn Body<Answer = R>) {
         match &mut self.at {
-            At::Runs(run, around) => around.end(run.frame(), body),
+            At::Runs(run, Some(around)) => around.end(run.frame(), body),
             _ => body.end(),
         }
     }

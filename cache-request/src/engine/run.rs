@@ -299,6 +299,7 @@ struct Led<'a, R, V> {
 }
 
 impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
+    #[inline]
     fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
         let (began, took) = (Stopwatch::Coarse(0), Duration::ZERO);
         Self { call, leader, budget, making: Making::Unfenced, replaced, began, took, stand_in: None, stood_in: false }
@@ -334,6 +335,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.scope().around_sync(|| self.call.complete(&mut self.leader, value));
     }
 
+    #[inline]
     fn run(self, reason: Reason, Miss { cause, stand_in, older, making }: Miss<V>) -> Run<'a, R, V> {
         self.call.function.counters.increment(cause);
         self.leader.ask_no_more();
