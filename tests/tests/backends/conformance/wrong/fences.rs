@@ -222,9 +222,8 @@ impl WrongBackend {
         }
         let old = store.get(&key);
         let end = match (self.fault, timeout) {
-            (Fault::FencedForgetsTheTimeout, _) => None,
+            (Fault::FencedForgetsTheTimeout, _) | (Fault::ZeroFencedIsForEver, Some(Duration::ZERO)) => None,
             (Fault::FencedForEverIsAMonth, None) => self.end(Some(MONTH)),
-            (Fault::ZeroFencedIsForEver, Some(Duration::ZERO)) => None,
             (Fault::FencedKeepsTheOldTimeout, _) if old.is_some() => old.unwrap().end,
             _ => self.end(timeout),
         };
@@ -279,7 +278,6 @@ impl WrongBackend {
                 || self.is(Fault::ReleaseEndsRefusals) && record.fence.is_none()
         });
         match self.fault {
-            Fault::ReleaseDoesNothing => {}
             Fault::ReleaseRemovesTheValue => drop(self.store().remove(&self.key(key))),
             Fault::ReleaseStoresNothing if stands => {
                 self.store().insert(self.key(key), Stored { value: Vec::new(), end: None });
