@@ -84,6 +84,7 @@ async fn with_owned(asked: Asked, ids: &[u64], name: String, (low, high): (u64, 
     ids.iter().map(|id| format!("{name} {low} {high} {first} {id}")).collect()
 }
 
+#[expect(clippy::manual_async_fn, reason = "it is this form that is tested")]
 #[cache_request(skip(asked), each(ids))]
 fn future<'a>(asked: &'a Asked, ids: &'a [u64], name: String) -> impl Future<Output = Vec<String>> + Send + use<'a> {
     async move {

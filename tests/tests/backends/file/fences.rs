@@ -166,11 +166,12 @@ fn an_answer_of_another_process_outlived_an_invalidation() {
     let backend = open(&directory);
     let (counter, done) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|threads| {
-        for _ in 0..2 {
+        for process in 0..2_u64 {
             let backend = open(&directory);
             let (counter, done) = (&counter, &done);
             threads.spawn(move || {
-                for token in 1.. {
+                // No fence is used again, whichever process has claimed.
+                for token in process << 32.. {
                     if done.load(SeqCst) {
                         break;
                     }
