@@ -75,8 +75,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Whether another process's body runs, and this caller waits for it. A body of this process is waited for in its flight, or not at all.
     pub(super) fn waits_for(&self, making: &Making) -> bool {
-        let waits = matches!(making, Making::Fenced(_, None)) && self.engine.leases.wait && self.function.coalesce;
-        waits
+        matches!(making, Making::Fenced(_, None)) && self.engine.leases.wait && self.function.coalesce
     }
 
     /// Claims the key in the backend. Returns what is stored there as well.
