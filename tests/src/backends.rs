@@ -11,8 +11,8 @@ use cache_request::{
     backend::{Backend, MemoryBackend},
 };
 
-/// The named methods of a [`Backend`] that are those of another one: `delegate!(self => self.0; get set)`. All six that a backend
-/// must have, where none is named.
+/// The named methods of a [`Backend`] that are those of another one: `delegate!(self => self.0; get set)`. Six that store single values,
+/// where none is named.
 #[macro_export]
 macro_rules! delegate {
     ($this:ident => $to:expr) => {
@@ -63,6 +63,59 @@ macro_rules! delegate {
     (@clear $this:ident => $to:expr) => {
         async fn clear(&$this) -> Result<(), ::cache_request::Error> {
             $to.clear().await
+        }
+    };
+    (@has_fences $this:ident => $to:expr) => {
+        fn has_fences(&$this) -> bool {
+            $to.has_fences()
+        }
+    };
+    (@claim $this:ident => $to:expr) => {
+        async fn claim(
+            &$this,
+            key: &str,
+            claim: ::cache_request::backend::Claim,
+        ) -> Result<::cache_request::backend::Claimed, ::cache_request::Error> {
+            $to.claim(key, claim).await
+        }
+    };
+    (@set_fenced $this:ident => $to:expr) => {
+        async fn set_fenced(
+            &$this,
+            key: &str,
+            value: &[u8],
+            timeout: Option<::std::time::Duration>,
+            fence: ::cache_request::backend::Fence,
+        ) -> Result<bool, ::cache_request::Error> {
+            $to.set_fenced(key, value, timeout, fence).await
+        }
+    };
+    (@renew $this:ident => $to:expr) => {
+        async fn renew(
+            &$this,
+            key: &str,
+            fence: ::cache_request::backend::Fence,
+            lease: ::std::time::Duration,
+        ) -> Result<bool, ::cache_request::Error> {
+            $to.renew(key, fence, lease).await
+        }
+    };
+    (@release $this:ident => $to:expr) => {
+        async fn release(
+            &$this,
+            key: &str,
+            fence: ::cache_request::backend::Fence,
+        ) -> Result<(), ::cache_request::Error> {
+            $to.release(key, fence).await
+        }
+    };
+    (@invalidate $this:ident => $to:expr) => {
+        async fn invalidate(
+            &$this,
+            key: &str,
+            refuse: ::std::time::Duration,
+        ) -> Result<bool, ::cache_request::Error> {
+            $to.invalidate(key, refuse).await
         }
     };
 }

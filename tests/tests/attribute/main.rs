@@ -4,6 +4,7 @@
 mod support;
 
 mod behaviour;
+mod caches;
 mod companion;
 mod each;
 mod edition_2021;

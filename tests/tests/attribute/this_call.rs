@@ -5,29 +5,11 @@ mod older;
 mod places;
 mod reasons;
 
-use std::{sync::Mutex, time::Duration};
+use std::sync::Mutex;
 
-use cache_request::{Cache, Clock, MockClock, Reason, backend::MemoryBackend, this_call};
+use cache_request::{Reason, this_call};
 
-/// A cache in memory, and one in front of a backend, with their clocks.
-fn caches() -> Vec<(&'static str, Cache, MockClock)> {
-    let with = |name, near: bool, has_backend: bool| {
-        let clock = Clock::mock();
-        let mut builder = Cache::builder().clock(&clock).wait_limit(Duration::MAX);
-        if has_backend {
-            builder = builder.backend(MemoryBackend::builder().clock(&clock).build().unwrap());
-        }
-        if near {
-            builder = builder.near_timeout(Duration::from_secs(3600));
-        }
-        (name, builder.build().unwrap(), clock)
-    };
-    vec![with("memory", false, false), with("backend", false, true), with("near", true, true)]
-}
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
+use crate::caches::{caches, seconds};
 
 /// Why the bodies of one function ran.
 struct Reasons(Mutex<Vec<Reason>>);

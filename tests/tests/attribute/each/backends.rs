@@ -11,6 +11,7 @@ use cache_request::{
     backend::{Claim, ClaimKind, Claimed, Fence, Item, MemoryBackend, Right},
     cache_request, scoped, scoped_sync,
 };
+use cache_request_tests::delegate;
 use futures_lite::future::block_on;
 
 use super::Asked;
@@ -55,14 +56,6 @@ impl Backend for Counted {
         self.memory.set(key, value, timeout).await
     }
 
-    async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.memory.delete(key).await
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        self.memory.clear().await
-    }
-
     fn has_fences(&self) -> bool {
         self.has_fences
     }
@@ -81,18 +74,6 @@ impl Backend for Counted {
     ) -> Result<bool, Error> {
         self.note("set_fenced", 1)?;
         self.memory.set_fenced(key, value, timeout, fence).await
-    }
-
-    async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
-        self.memory.renew(key, fence, lease).await
-    }
-
-    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
-        self.memory.release(key, fence).await
-    }
-
-    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
-        self.memory.invalidate(key, refuse).await
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
@@ -122,6 +103,8 @@ impl Backend for Counted {
         }
         self.memory.set_fenced_many(items).await
     }
+
+    delegate!(self => self.memory; delete clear renew release invalidate);
 }
 
 #[cache_request(skip(asked), each(ids))]

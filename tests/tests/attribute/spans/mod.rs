@@ -10,26 +10,4 @@ mod forms;
 mod looks;
 mod times;
 
-use std::time::Duration;
-
-use cache_request::{Cache, Clock, MockClock, backend::MemoryBackend};
-
-/// A cache in memory, and one in front of a backend, with their clocks.
-fn caches() -> Vec<(&'static str, Cache, MockClock)> {
-    let with = |name, near: bool, has_backend: bool| {
-        let clock = Clock::mock();
-        let mut builder = Cache::builder().clock(&clock).wait_limit(Duration::MAX);
-        if has_backend {
-            builder = builder.backend(MemoryBackend::builder().clock(&clock).build().unwrap());
-        }
-        if near {
-            builder = builder.near_timeout(Duration::from_secs(3600));
-        }
-        (name, builder.build().unwrap(), clock)
-    };
-    vec![with("memory", false, false), with("backend", false, true), with("near", true, true)]
-}
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
+use crate::caches::{caches, seconds};

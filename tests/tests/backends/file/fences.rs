@@ -15,26 +15,11 @@ use cache_request::{
     Clock, ErrorKind,
     backend::{Backend, Claim, ClaimKind, Fence, FileBackend, Right},
 };
+use cache_request_tests::claims::{KINDS, Sets, claim};
 use futures_lite::future::block_on;
 use tempfile::TempDir;
 
 use super::{HOUR, MIB, answers, files, get, is_lock, is_tally, open, set, timed};
-
-const KINDS: [ClaimKind; 3] = [ClaimKind::Missing, ClaimKind::Any, ClaimKind::Anew];
-
-/// Set when this is dropped, as other threads wait for it even if an assertion fails.
-struct Sets<'a>(&'a AtomicBool);
-
-impl Drop for Sets<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, SeqCst);
-    }
-}
-
-fn claim(backend: &FileBackend, key: &str, kind: ClaimKind, token: u64) -> (Option<Vec<u8>>, Right) {
-    let claimed = block_on(backend.claim(key, Claim { kind, token, lease: HOUR })).unwrap();
-    (claimed.value, claimed.right)
-}
 
 fn claims(directory: &TempDir) -> Vec<PathBuf> {
     let mut files = files(directory.path());

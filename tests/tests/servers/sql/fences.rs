@@ -11,30 +11,16 @@ use cache_request::{
     Clock, ErrorKind,
     backend::{Backend, Claim, ClaimKind, Connect, Fence, Item, Right, SqlBackend, SqlBackendBuilder},
 };
-use cache_request_tests::servers::{PATIENCE, postgres::Postgres, wait_until};
+use cache_request_tests::{
+    claims::{HOUR, KINDS, Sets, claim},
+    servers::{PATIENCE, postgres::Postgres, wait_until},
+};
 use futures_lite::future::block_on;
 use sqlx::{ConnectOptions, Executor, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::Other;
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const KINDS: [ClaimKind; 3] = [ClaimKind::Missing, ClaimKind::Any, ClaimKind::Anew];
-
-/// Set when this is dropped, as other threads wait for it even if an assertion fails.
-struct Sets<'a>(&'a AtomicBool);
-
-impl Drop for Sets<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, SeqCst);
-    }
-}
-
-fn claim(backend: &SqlBackend, key: &str, kind: ClaimKind, token: u64) -> (Option<Vec<u8>>, Right) {
-    let claimed = block_on(backend.claim(key, Claim { kind, token, lease: HOUR })).unwrap();
-    (claimed.value, claimed.right)
-}
 
 fn sqlite(directory: &TempDir) -> SqlBackendBuilder {
     SqlBackend::builder(&format!("sqlite://{}/cache.db", directory.path().display())).connect_limit(PATIENCE)
