@@ -1,7 +1,6 @@
 //! Handles: one call of an annotated function, to look at, refresh, invalidate or fill its cached value.
 
 use std::{
-    borrow::Cow,
     fmt,
     pin::{Pin, pin},
     time::Duration,
@@ -10,240 +9,25 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    site::{Resolved, Site},
-    steps::{Answering, InPlace, Once, Steps, steps},
+    prepared::{Ended, Prepared, Wanted, answer, either, or_found},
+    site::Site,
+    steps::{InPlace, Once},
 };
 use crate::{
-    Error, ErrorKind,
-    base::{block_on::block_on, panic::catch_unwind},
+    Error,
+    base::block_on::block_on,
     engine::{
         body::Body,
-        call::Call,
         description::Instance,
-        function::Placement,
         looked::Looked,
         policy::Policy,
-        run::{self, Ahead, Answered, Elsewhere, Run, Start},
+        run::Answered,
         source::Source,
         this_call::{Frame, uncached},
         value::ValueOf,
     },
     key::Key,
-    stats::Count,
 };
-
-/// What a call is for.
-#[derive(Clone, Copy)]
-enum Wanted {
-    /// If a value is due to be replaced, that is done here.
-    Answer,
-    /// If a value is due to be replaced, the caller is told.
-    AnswerNow,
-    /// The body runs in any case.
-    NewValue,
-}
-
-/// The answer of a call, whether it needed its body or not.
-type Ended<R> = Result<Answered<R>, Answered<R>>;
-
-fn either<R>(ended: Ended<R>) -> Answered<R> {
-    match ended {
-        Ok(answered) | Err(answered) => answered,
-    }
-}
-
-/// The same, for the expansion.
-pub fn answer<R>(ended: Ended<R>) -> R {
-    either(ended).answer
-}
-
-/// The answer, and whether it is for the caller to replace the value.
-pub fn answer_now<R>(ended: Ended<R>) -> (R, bool) {
-    let Answered { answer, is_due, .. } = either(ended);
-    (answer, is_due)
-}
-
-/// The answer of a body that replaces the value `found` in memory, or that value, and where it comes from.
-fn or_found<R>(replaced: Result<Answered<R>, Elsewhere>, found: R) -> (R, Source) {
-    replaced.map_or((found, Source::Memory), |Answered { answer, source, .. }| (answer, source))
-}
-
-/// What both kinds of handle know about their call.
-struct Prepared<R, V> {
-    site: &'static Site,
-    policy: Policy<R, V>,
-    key: Key,
-    target: Option<Resolved>,
-    /// Whether the caller is a thread that waits for the answer and does nothing else.
-    blocks: bool,
-}
-
-impl<R, V: ValueOf<R>> Prepared<R, V> {
-    fn new(site: &'static Site, instance: Instance, policy: Policy<R, V>, key: Key, blocks: bool) -> Self {
-        Self { site, policy, key, target: site.target::<V>(instance), blocks }
-    }
-
-    /// The call. `None` if its body is to run without a cache.
-    fn call(&self) -> Option<Call<'_, R, V>> {
-        let target = self.target.as_deref()?;
-        Call::of(target.cache.engine(), target.function::<V>()?, &self.policy, &self.key, self.blocks)
-    }
-
-    /// The answer, if memory holds it, and whether it is for the caller to replace the value.
-    fn hit(&self) -> Option<(R, bool)> {
-        let target = self.target.as_deref()?;
-        if self.policy.replaces() {
-            target.hit_or_replace::<R, V>(&self.key)
-        } else {
-            Some((target.hit::<R, V>(&self.key)?, false))
-        }
-    }
-
-    /// Counts a call that runs its body without a cache.
-    #[cold]
-    fn uncached(&self) {
-        let Some(target) = &self.target else { return };
-        let Some(function) = target.function::<V>() else { return };
-        function.counters.increment(Count::Uncached);
-        if let Some(cause) = self.key.error().filter(|_| !self.key.is_bypassed()) {
-            function.fault("no key could be made of the arguments", &Error::new(ErrorKind::Key, cause));
-        }
-    }
-
-    /// The call, for operations that have no body to fall back on.
-    fn required(&self) -> Result<Call<'_, R, V>, Error> {
-        self.call().ok_or_else(|| self.why_uncached())
-    }
-
-    fn why_uncached(&self) -> Error {
-        match (self.key.error(), self.site.description.cache) {
-            (Some(cause), _) => Error::new(ErrorKind::Key, format!("no key could be made of the arguments: {cause}")),
-            (None, Some(name)) if self.target.is_none() => {
-                Error::new(ErrorKind::Config, format!("no cache named `{name}` is installed"))
-            }
-            (None, _) => Error::new(ErrorKind::Config, "this function is not cached here"),
-        }
-    }
-
-    fn key(&self) -> Result<String, Error> {
-        let target = self.target.as_ref().filter(|_| self.key.error().is_none());
-        let function = target.and_then(|target| target.function::<V>());
-        let text = function.map(|function| function.key_text(&self.key));
-        text.ok_or_else(|| self.why_uncached())
-    }
-
-    async fn invalidate(&self, refuse: Duration) -> Result<bool, Error> {
-        if self.is_disabled() {
-            return Ok(false);
-        }
-        self.required()?.invalidate(refuse).await
-    }
-
-    async fn invalidate_soft(&self) -> Result<bool, Error> {
-        if self.is_disabled() {
-            return Ok(false);
-        }
-        self.required()?.invalidate_soft().await
-    }
-
-    async fn put(&self, value: Result<Option<Cow<'_, V>>, Error>) -> Result<(), Error> {
-        match value? {
-            Some(value) if !self.is_disabled() => self.required()?.put(&value).await,
-            _ => Ok(()),
-        }
-    }
-
-    async fn peek(&self) -> Option<R> {
-        self.call()?.peek().await
-    }
-
-    async fn lookup(&self) -> Option<Looked<R>> {
-        self.call()?.inspect().await
-    }
-
-    /// Begins the call.
-    fn begin(&self, wanted: Wanted) -> Start<'_, R, V, Ahead<'_, R, V>> {
-        match (self.call(), wanted) {
-            (Some(call), Wanted::Answer) => run::begin(call, true),
-            (Some(call), Wanted::AnswerNow) => run::begin(call, false),
-            (Some(call), Wanted::NewValue) => Start::Waits(run::begin_refresh(call)),
-            (None, _) => Start::Runs(self.uncached_run()),
-        }
-    }
-
-    fn uncached_run(&self) -> Run<'_, R, V> {
-        self.uncached();
-        Run::UNCACHED
-    }
-
-    /// The steps of the call. A closure in a function that has the body's type would have it, too.
-    fn steps(&self, wanted: Wanted) -> impl Steps<R, Output = Ended<R>> {
-        steps(move || self.begin(wanted), Ahead::over)
-    }
-
-    /// The whole call. The error is an answer that needed no body.
-    fn answer<B: Body<Answer = R> + Unpin>(
-        &self,
-        wanted: Wanted,
-        body: B,
-    ) -> Answering<impl Steps<R, Output = Ended<R>>, B> {
-        Answering::new(self.steps(wanted), body)
-    }
-
-    /// The steps of a call whose body replaces a value that may still be returned.
-    fn steps_of_replacement(&self) -> impl Steps<R, Output = Result<Answered<R>, Elsewhere>> {
-        let begin = || self.call().map_or_else(|| Start::Runs(self.uncached_run()), Start::Waits);
-        steps(begin, run::begin_replacement)
-    }
-
-    /// The whole of such a call.
-    fn replace<B: Body<Answer = R> + Unpin>(
-        &self,
-        body: B,
-    ) -> Answering<impl Steps<R, Output = Result<Answered<R>, Elsewhere>>, B> {
-        Answering::new(self.steps_of_replacement(), body)
-    }
-
-    /// The same in the background.
-    async fn replace_in_background(&self, body: impl Body<Answer = R> + Unpin) {
-        let ended = catch_unwind(self.replace(body)).await;
-        let has_failed = match &ended {
-            Ok(Ok(answered)) => answered.source == Source::StandIn || self.policy.has_failed(&answered.answer),
-            Ok(Err(Elsewhere)) => false,
-            Err(_panic) => true,
-        };
-        if let Some(call) = self.call().filter(|_| has_failed) {
-            call.refresh_has_failed();
-        }
-    }
-
-    async fn invalidate_function(&self) -> Result<(), Error> {
-        let function = self.target.as_ref().and_then(|target| Some((target, target.function::<V>()?)));
-        let Some((target, function)) = function else { return Err(self.why_uncached()) };
-        match function.placement {
-            Placement::InMemory => target.cache.engine().clear_in_memory(&function.table),
-            Placement::Nowhere => {}
-            Placement::InBackend => {
-                return Err(Error::backend(
-                    "no backend can remove the values of one function yet: clear the cache, or change the attribute's `version`",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// The whole call of a plain function.
-    #[inline(never)]
-    fn answer_on_this_thread(&self, wanted: Wanted, body: &mut dyn Body<Answer = R>) -> Answered<R> {
-        // Pinned here, as the future is large and `block_on` would move it.
-        either(block_on(pin!(self.answer(wanted, body))))
-    }
-
-    /// Whether the cache keeps nothing, so that there is nothing to invalidate.
-    fn is_disabled(&self) -> bool {
-        self.target.as_ref().is_some_and(|target| target.cache.is_disabled())
-    }
-}
 
 /// One call of an annotated plain function: what its companion, `<name>_cache(…)`, returns.
 ///

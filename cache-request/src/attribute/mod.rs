@@ -9,6 +9,7 @@ mod detach;
 pub(crate) mod each;
 pub(crate) mod handle;
 pub(crate) mod part;
+mod prepared;
 pub mod private;
 mod probe;
 mod site;

@@ -4,11 +4,12 @@ pub use super::{
     answer::{Answer, Completing, IntoAnswer, Response, respond, respond_if_ok},
     background::{Ownable, Spare},
     each::{EachAnswer, EachAnswerOf, EachCall, again, element_policy, list_of, values_policy},
-    handle::{Handle, SyncHandle, answer, answer_now},
+    handle::{Handle, SyncHandle},
     part::{
         Argument, Named, Part,
         headers::{HeadersIn, NoHeaders, add_cookie, add_header},
     },
+    prepared::{answer, answer_now},
     probe::{AnyAnswer, HandlerAnswer, Probe, ResultAnswer, WeighAny, WeighSerialised},
     site::{Direct, Site},
     timeout::{Timeout, of_ok},

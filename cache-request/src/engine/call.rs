@@ -5,37 +5,27 @@
 //! Nothing here fails the caller. If the cache, the backend, or the user's code for keys, clones and conditions fails or panics,
 //! the body runs in the caller's task, and its answer is returned.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use super::{
     Engine,
-    flight::{Caller, Felt, Fence, FlightKey, Group, Join, Leader, Outcome, Running, Shared, Waiter},
-    found::{Found, Miss, NotFresh, StandIn, Verdict, Want, read, read_fresh},
+    flight::{Caller, Felt, Fence, FlightKey, Group, Join, Leader, Outcome, Shared, Waiter},
+    found::{Found, NotFresh, Want, read, read_fresh},
     function::{Function, Placement},
-    making::{Asks, Making},
-    near_cache::{NearCache, NearValue, Reading},
-    policy::{Codec, Policy},
-    source::Source,
-    spans::Standing,
-    this_call::Older,
+    making::Asks,
+    policy::Policy,
     value::ValueOf,
 };
 use crate::{
     Error, ErrorKind,
-    backend::{ClaimKind, Guarded, Here, TimeBudget},
+    backend::{Guarded, TimeBudget},
     base::{
-        clock::{CLOCK_TOLERANCE, unix_millis},
         panic::{PanicSafe, catch_panic},
         timer::with_limit,
     },
-    codec::{Facts, Opened, Refused},
-    error::Blame,
     key::{Key, Lookup, PooledText},
     stats::Count,
-    store::{AnyTable, Lifetime},
+    store::AnyTable,
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -248,213 +238,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         let Some(answer) = answer else { return Waited::Joins(self.engine.flights.alone(&self.caller())) };
         self.function.counters.increment(Count::Coalesced);
         Waited::Answered(Found::coalesced(answer))
-    }
-
-    /// Looks in memory, and then in the backend. A value that a leader finds in the backend goes into the near cache.
-    pub(super) async fn look_up(
-        &self,
-        want: Want,
-        asks: Asks<'_, '_>,
-        budget: &mut TimeBudget,
-    ) -> Result<Found<V>, Miss<V>> {
-        let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
-            return self.read_memory(want).ok_or_else(|| self.missed_in_memory(Count::NeverSeen));
-        };
-        let near = self.engine.near().is_some();
-        if near && let Some(found) = self.read_memory(want) {
-            return Ok(found);
-        }
-        let read = self.read_backend(backend, codec, want, asks, budget).await;
-        read.map_err(|miss| {
-            let has_more = near && miss.older.is_none();
-            if !has_more {
-                return miss;
-            }
-            let more = self.missed_in_memory(miss.cause);
-            // What is in front may be from before an invalidation by another process, which the claim comes after.
-            let older = more.older.filter(|_| !matches!(miss.making, Making::Fenced(..)));
-            Miss { making: miss.making, older, ..more }
-        })
-    }
-
-    pub(super) fn read_memory(&self, want: Want) -> Option<Found<V>> {
-        read(self.engine, self.function, self.key, want, |value| value)
-    }
-
-    /// How a value of the backend answers. `None` if it does not.
-    pub(super) fn judge(&self, want: Want, standing: Standing) -> Option<Verdict> {
-        let (attempts, now) = (&self.engine.attempts, || self.engine.clock.coarse());
-        let takes = || attempts.take(self.flight_key(), now(), self.policy.spans().retry);
-        want.answers(standing, takes, || attempts.is_put_off(self.flight_key(), now()))
-    }
-
-    /// Looks in the backend. If the caller asks to make the value, the key is claimed for it: by the look itself, unless the function mostly
-    /// finds its values. A value that is no answer has to be claimed as well.
-    async fn read_backend(
-        &self,
-        backend: &Guarded,
-        codec: &Codec<V>,
-        want: Want,
-        asks: Asks<'_, '_>,
-        budget: &mut TimeBudget,
-    ) -> Result<Found<V>, Miss<V>> {
-        let here = backend.ready_to_read(budget).map_err(|error| self.not_read(&error))?;
-        let text = self.text(backend);
-        let claims = asks.claims() && backend.has_fences() && backend.takes_writes();
-        let mut kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
-        let (mut miss, mut unusable, mut is_unreadable) = (Miss::from(Count::NeverSeen), None, false);
-        loop {
-            let near = self.engine.near().zip(asks.leader());
-            let reading = near.and_then(|(near, leader)| Some((&**near, leader, near.begin(&text)?)));
-            if let Some(leader) = asks.leader() {
-                leader.ask();
-            }
-            let (bytes, making) = match kind {
-                None => (backend.get(here, &text, budget).await, Making::Unfenced),
-                Some(kind) => match self.claim(kind, &text, budget).await {
-                    Ok((bytes, making)) => (Ok(bytes), making),
-                    // What cannot be read is replaced.
-                    Err(error) if error.kind().blame() == Blame::Key && !is_unreadable => {
-                        (Err(error), Making::Unfenced)
-                    }
-                    Err(error) => (Err(error), Making::Refused),
-                },
-            };
-            match bytes {
-                Err(error) => {
-                    is_unreadable = error.kind().blame() == Blame::Key;
-                    miss = self.not_read(&error).into();
-                }
-                Ok(None) if is_unreadable => {}
-                Ok(None) => miss = Count::NeverSeen.into(),
-                // It was no answer before.
-                Ok(Some(bytes)) if unusable.as_ref() == Some(&bytes) => {}
-                Ok(Some(bytes)) => match self.answer_in(&bytes, codec, want, &text, reading) {
-                    Ok(found) => {
-                        self.function.looks.found();
-                        return Ok(found);
-                    }
-                    Err(no_answer) => (miss, unusable) = (no_answer, Some(bytes)),
-                },
-            }
-            kind = match making {
-                Making::Unfenced if claims && !budget.is_over() => Some(match &unusable {
-                    _ if is_unreadable => ClaimKind::Anew,
-                    Some(_) => ClaimKind::Any,
-                    None => ClaimKind::Missing,
-                }),
-                making => {
-                    self.function.looks.missed();
-                    return Err(Miss { making, ..miss });
-                }
-            }
-        }
-    }
-
-    /// The answer in the bytes of a backend, which a near cache keeps then.
-    pub(super) fn answer_in(
-        &self,
-        bytes: &[u8],
-        codec: &Codec<V>,
-        want: Want,
-        text: &str,
-        reading: Option<(&NearCache, &Leader<'_>, Reading)>,
-    ) -> Result<Found<V>, Miss<V>> {
-        // Read before the wall clock, so that the near cache never holds a value for longer than it is fresh.
-        let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
-        let now = unix_millis(self.engine.clock.wall());
-        let Opened { value, facts } = self.open(codec, bytes, text, now)?;
-        let spans = self.policy.spans();
-        let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
-        let Some(verdict) = self.judge(want, standing) else {
-            let until = || spans.error_until(&facts, now, self.engine.clock.coarse());
-            let value = Arc::new(PanicSafe::new(value));
-            let older = Some(Older::of(matches!(standing, Standing::Fresh | Standing::Early), Arc::clone(&value)));
-            let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, until: until() }));
-            return Err(Miss { stand_in, older, ..Count::Expired.into() });
-        };
-        // A value that is due to be replaced would be so again there.
-        if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {
-            let latest = self.engine.clock.after(near.timeout());
-            let life = spans.near_life(&facts, now, asked, latest);
-            match catching("the value's weight", || self.policy.weight_of(&value)) {
-                Ok(weight) => self.keep_near(near, &reading, leader, &value, weight, life),
-                Err(error) => self.function.fault("a value could not be kept near", &error),
-            }
-        }
-        Ok(Found { value, source: Source::Backend, verdict })
-    }
-
-    /// The bytes that the backend has under a key's text.
-    pub(super) async fn fetch(
-        &self,
-        (backend, here): (&Guarded, Here<'_>),
-        text: &str,
-        budget: &mut TimeBudget,
-    ) -> Result<Vec<u8>, Count> {
-        let read = backend.get(here, text, budget).await.map_err(|error| self.not_read(&error))?;
-        read.ok_or(Count::NeverSeen)
-    }
-
-    pub(super) fn not_read(&self, error: &Error) -> Count {
-        let (fault, miss) = match error.kind().blame() {
-            // The call goes on, and writes over what is stored.
-            Blame::Key => ("stored bytes cannot be used", Count::Undecodable),
-            Blame::Server | Blame::Backend => ("the backend could not be read", Count::BackendFault),
-        };
-        self.function.fault(fault, error);
-        miss
-    }
-
-    /// The bytes of a value.
-    pub(super) fn seal(&self, codec: &Codec<V>, value: &V, text: &str, facts: &Facts<'_>) -> Result<Vec<u8>, Error> {
-        let seal = || (codec.seal)(value, self.function.type_info(), text, facts, &self.engine.envelope);
-        catching("the value's `Serialize`", seal)?
-    }
-
-    /// The value in these bytes, unless its time is over.
-    pub(super) fn open<'b>(
-        &self,
-        codec: &Codec<V>,
-        bytes: &'b [u8],
-        text: &str,
-        now: u64,
-    ) -> Result<Opened<'b, V>, Count> {
-        let open = || (codec.open)(bytes, self.function.type_info(), text, now, &self.engine.envelope);
-        let opened = catching("the value's `Deserialize`", open).map_err(Refused::from).and_then(|opened| opened);
-        let latest = now.saturating_add(CLOCK_TOLERANCE.as_millis() as u64);
-        match opened {
-            // Or else the writer's clock is ahead, so the value would be fresh for too long.
-            Ok(Some(opened)) if opened.facts.stored <= latest => Ok(opened),
-            Ok(_) => Err(Count::Expired),
-            Err(Refused { error, is_foreign }) => {
-                self.function.fault("stored bytes cannot be used", &error);
-                if is_foreign {
-                    self.function.found_foreign(&error);
-                }
-                Err(Count::Undecodable)
-            }
-        }
-    }
-
-    /// Puts a value into the near cache, unless its key was invalidated or changed since `reading`.
-    pub(super) fn keep_near(
-        &self,
-        near: &NearCache,
-        reading: &Reading,
-        leader: &Leader<'_>,
-        value: &V,
-        weight: usize,
-        life: Lifetime,
-    ) {
-        let value = match catching("the value's `Clone`", || PanicSafe::new(value.clone())) {
-            Ok(value) => value,
-            Err(error) => return self.function.fault("a value could not be kept near", &error),
-        };
-        let _deferred = self.engine.store.defer_drops();
-        // A value that is too large for the near cache is no fault: the backend has it.
-        let may = |running: &mut Running| leader.may_keep(running);
-        let _refused = near.fill(reading, &self.function.table, &self.lookup(), NearValue { value, life, weight }, may);
     }
 
     /// Completes the flight with a value for those who wait, if they may have it.

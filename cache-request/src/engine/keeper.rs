@@ -114,7 +114,7 @@ mod imp {
     const AT_ONCE: usize = 64;
 
     /// The thread ends after it had nothing to do for so long.
-    const IDLE: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 10 });
 
     #[derive(Default)]
     struct Keeper {
@@ -231,6 +231,14 @@ mod imp {
         }
     }
 
+    /// Waits until the thread has ended, as it has nothing to do.
+    #[cfg(test)]
+    pub(super) fn until_idle() {
+        while unpoisoned(keeper().state.lock()).has_thread {
+            thread::yield_now();
+        }
+    }
+
     impl State {
         fn due(&mut self, now: Instant) -> Vec<Operation> {
             let mut operations: Vec<Operation> = Vec::new();
@@ -292,5 +300,59 @@ mod imp {
     /// A model's processes are in one process.
     pub(super) fn is_kept(_: &Held) -> bool {
         false
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        thread,
+    };
+
+    use super::*;
+    use crate::{Backend, Error, backend::GuardLimits, base::clock::Clock};
+
+    /// Counts how often a claim is renewed.
+    #[derive(Default)]
+    struct Renewals(Arc<AtomicUsize>);
+
+    impl Backend for Renewals {
+        async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
+            Ok(None)
+        }
+
+        async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> {
+            Ok(())
+        }
+
+        async fn delete(&self, _: &str) -> Result<bool, Error> {
+            Ok(false)
+        }
+
+        async fn clear(&self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        async fn renew(&self, _: &str, _: Fence, _: Duration) -> Result<bool, Error> {
+            self.0.fetch_add(1, SeqCst);
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn leases_were_not_renewed_after_the_thread_had_nothing_to_do() {
+        let renewals = Renewals::default();
+        let count = Arc::clone(&renewals.0);
+        let backend = Arc::new(Guarded::new(Box::new(renewals), GuardLimits::default(), Clock::system()));
+        for round in 1..4 {
+            let lease = Lease::keep(&backend, "key", Fence::new(round), Duration::from_millis(3));
+            let before = count.load(SeqCst);
+            while count.load(SeqCst) < before + 2 {
+                thread::yield_now();
+            }
+            lease.end();
+            imp::until_idle();
+        }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) mod making;
 pub(crate) mod near_cache;
 mod older;
 pub(crate) mod policy;
+mod reading;
 pub(crate) mod removals;
 pub(crate) mod run;
 pub(crate) mod source;

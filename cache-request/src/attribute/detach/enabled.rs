@@ -7,7 +7,7 @@ use std::{
 
 use tokio::runtime;
 
-use crate::attribute::handle::{Handle, answer_now};
+use crate::attribute::{handle::Handle, prepared::answer_now};
 use crate::{base::context, engine::value::ValueOf};
 
 impl<R, V, B> Handle<R, V, B>

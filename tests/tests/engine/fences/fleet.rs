@@ -10,9 +10,10 @@ use std::{
 
 use cache_request::{
     Backend, Cache, CacheBuilder, Clock, Error, FunctionStats, MockClock,
-    backend::{Claim, ClaimKind, Claimed, Fence, Item, MemoryBackend, Right},
+    backend::{Claim, ClaimKind, Claimed, Fence, MemoryBackend, Right},
     cache_request, scoped, scoped_sync,
 };
+use cache_request_tests::delegate;
 use futures_lite::future::block_on;
 
 use crate::support::{Count, Gate, Held, ends, poll};
@@ -26,13 +27,31 @@ struct Shared {
     renewals: Count,
     /// Holds up the next claim after it has looked.
     held: Mutex<Option<Arc<Gate>>>,
+    /// What fails at present.
+    fails: Mutex<Option<&'static str>>,
+    /// Values that were stored without a fence.
+    unfenced: Count,
 }
 
 impl Shared {
     fn new(clock: &MockClock) -> Arc<Self> {
         let memory = MemoryBackend::builder().clock(clock).build().unwrap();
         let [gets, claims, sets, renewals] = [const { Count::new() }; 4];
-        Arc::new(Self { memory, gets, claims, sets, renewals, held: Mutex::default() })
+        let unfenced = Count::new();
+        Arc::new(Self {
+            memory,
+            gets,
+            claims,
+            sets,
+            renewals,
+            held: Mutex::default(),
+            fails: Mutex::default(),
+            unfenced,
+        })
+    }
+
+    fn may(&self, operation: &'static str) -> Result<(), Error> {
+        if *self.fails.lock().unwrap() == Some(operation) { Err(Error::backend("down")) } else { Ok(()) }
     }
 }
 
@@ -46,24 +65,9 @@ impl Backend for Shared {
         self.memory.get(key).await
     }
 
-    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
-        self.memory.set(key, value, timeout).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.memory.delete(key).await
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        self.memory.clear().await
-    }
-
-    fn has_fences(&self) -> bool {
-        true
-    }
-
     async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
         self.claims.next();
+        self.may("claim")?;
         let claimed = self.memory.claim(key, claim).await;
         let held = self.held.lock().unwrap().take();
         if let Some(gate) = held {
@@ -80,6 +84,7 @@ impl Backend for Shared {
         fence: Fence,
     ) -> Result<bool, Error> {
         self.sets.next();
+        self.may("set_fenced")?;
         self.memory.set_fenced(key, value, timeout, fence).await
     }
 
@@ -89,16 +94,11 @@ impl Backend for Shared {
         renewed
     }
 
-    async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
-        self.memory.release(key, fence).await
-    }
+    delegate!(self => self.memory; delete clear has_fences release invalidate);
 
-    async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
-        self.memory.invalidate(key, refuse).await
-    }
-
-    async fn set_many(&self, _: &[Item<'_>]) -> Vec<Result<(), Error>> {
-        unreachable!("calls store one value at a time")
+    async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        self.unfenced.next();
+        Ok(())
     }
 }
 
@@ -496,4 +496,100 @@ fn a_value_was_kept_while_values_are_refused() {
             assert!(others.iter().all(|process| call(*process) == kept));
         }
     });
+}
+
+/// It did while its writes were refused, as they had failed, and stored what came of it when they were tried again.
+#[test]
+fn a_value_was_stored_without_a_fence() {
+    ends(|| {
+        let world = World::with(|builder| builder.breaker_faults(1).breaker_pause(Duration::from_secs(5)));
+        *world.shared.fails.lock().unwrap() = Some("set_fenced");
+        let other = scoped(&world.caches[0], with_stale(&world));
+        world.free.store(0, SeqCst);
+        assert_eq!(block_on(other), Ok(1), "the write fails, and those of the next five seconds are refused");
+        *world.shared.fails.lock().unwrap() = None;
+        world.free.store(3, SeqCst);
+        let mut early = begin(world.call(0));
+        let handle = scoped_sync(&world.caches[1], || f_cache(&world));
+        block_on(handle.invalidate()).unwrap();
+        world.clock.advance(Duration::from_secs(6));
+        world.gate.open();
+        assert_eq!(block_on(&mut early), Ok(2));
+        assert_eq!(world.shared.unfenced.get(), 0);
+        assert!(!world.stored(), "a value from before the invalidation is kept");
+    });
+}
+
+/// An older value, which another process has invalidated meanwhile.
+#[test]
+fn a_stand_in_from_before_an_invalidation_went_to_a_caller_from_after_it() {
+    #[cache_request(timeout = 10, stale_if_error = 60, skip(world))]
+    async fn stands_in(world: &World) -> Result<u32, ()> {
+        body(world).await
+    }
+
+    ends(|| {
+        let world = World::new();
+        world.free.store(0, SeqCst);
+        let call = |process: usize| scoped(&world.caches[process], stands_in(&world));
+        assert_eq!(block_on(call(0)), Ok(1));
+        world.clock.advance(Duration::from_secs(11));
+        world.free.store(3, SeqCst);
+        world.fails.store(2, SeqCst);
+        let mut early = begin(call(0));
+        let handle = scoped_sync(&world.caches[1], || stands_in_cache(&world));
+        block_on(handle.invalidate()).unwrap();
+        let mut late = begin(call(0));
+        world.gate.open();
+        assert_eq!(block_on(&mut early), Ok(1), "it called before");
+        assert_eq!(block_on(&mut late), Ok(3));
+    });
+}
+
+#[test]
+fn callers_ran_one_body_after_another_while_values_are_refused() {
+    ends(|| {
+        let world = World::new();
+        let handle = scoped_sync(&world.caches[1], || f_cache(&world));
+        block_on(handle.invalidate_for(Duration::from_secs(60))).unwrap();
+        let mut callers: Vec<_> = (0..32).map(|_| begin(world.call(0))).collect();
+        world.gate.open();
+        let answers: Vec<_> = callers.iter_mut().map(block_on).collect();
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(world.began.get(), 2, "those who came while the first one ran share the second");
+    });
+}
+
+/// Each released the key without a value, and the next process took it.
+#[test]
+fn a_caller_waited_for_one_process_after_another() {
+    ends(|| {
+        let world = World::new();
+        world.free.store(0, SeqCst);
+        let key = world.key();
+        world.claimed_by_another(&key, ClaimKind::Missing);
+        let mut waiting = begin(world.call(0));
+        for token in 1..4 {
+            let claim = Claim { kind: ClaimKind::Anew, token, lease: Duration::from_secs(60) };
+            block_on(world.shared.memory.claim(&key, claim)).unwrap();
+            let looks = world.shared.claims.get() + 2;
+            while world.shared.claims.get() < looks {
+                if let Some(answer) = poll(&mut waiting) {
+                    assert_eq!((answer, token), (Ok(1), 2), "it waits for two bodies, and not for a third");
+                    return;
+                }
+                std::thread::yield_now();
+            }
+        }
+        panic!("it waits on");
+    });
+}
+
+#[test]
+fn a_put_that_could_not_claim_said_that_it_had_stored() {
+    let world = World::new();
+    *world.shared.fails.lock().unwrap() = Some("claim");
+    let handle = scoped_sync(&world.caches[0], || f_cache(&world));
+    block_on(handle.put(&Ok(100))).unwrap_err();
+    assert!(!world.stored());
 }
