@@ -134,12 +134,12 @@ pub trait Backend: Send + Sync + 'static {
     /// claim [anew](super::ClaimKind::Anew), and [`Claim::lease`] after it was made or renewed. It may also be lost earlier. A
     /// claim is no value: [`get`](Self::get) does not return it. [`track`](Self::track) should not tell of it.
     ///
-    /// [`set`](Self::set) and [`delete`](Self::delete) need not know of claims. Something that cannot be read
-    /// ([`Corrupt`](ErrorKind::Corrupt)) counts as nothing.
+    /// [`set`](Self::set) and [`delete`](Self::delete) need not know of claims.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] each time, unless [`has_fences`](Self::has_fences).
+    /// [`ErrorKind::Unsupported`] each time, unless [`has_fences`](Self::has_fences). [`ErrorKind::Corrupt`] if something is stored that this
+    /// backend has not written. The cache then claims [anew](super::ClaimKind::Anew), for which that counts as nothing.
     fn claim(&self, key: &str, claim: Claim) -> impl Future<Output = Result<Claimed, Error>> + Send {
         let _ = (key, claim);
         let unsupported = unsupported(self.name(), "claim");

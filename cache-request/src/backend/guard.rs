@@ -212,18 +212,17 @@ impl Guarded {
         timeout: Option<Duration>,
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
-        let here = self.here();
-        self.guard(here, &here.health.writes, "writes", self.backend.set(key, value, timeout), budget).await
+        self.write(self.backend.set(key, value, timeout), budget).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let here = self.here();
-        self.guard(here, &here.health.writes, "writes", self.backend.delete(key), &mut self.budget(false)).await
+        self.write(self.backend.delete(key), &mut self.budget(false)).await
     }
 
     pub(crate) async fn claim(&self, key: &str, claim: Claim, budget: &mut TimeBudget) -> Result<Claimed, Error> {
         let here = self.here();
         let claimed = self.guard(here, &here.health.reads, "reads", self.backend.claim(key, claim), budget).await;
+        // It was read, and could not be claimed: the backend takes no writes.
         if let Ok(Claimed { right: Right::Refused(Duration::ZERO), .. }) = claimed
             && let Some(permit) = here.health.writes.permit()
         {
@@ -240,19 +239,15 @@ impl Guarded {
         fence: Fence,
         budget: &mut TimeBudget,
     ) -> Result<bool, Error> {
-        let here = self.here();
-        let operation = self.backend.set_fenced(key, value, timeout, fence);
-        self.guard(here, &here.health.writes, "writes", operation, budget).await
+        self.write(self.backend.set_fenced(key, value, timeout, fence), budget).await
     }
 
     pub(crate) async fn renew(&self, key: &str, fence: Fence, lease: Duration) -> Result<bool, Error> {
-        let (here, operation) = (self.here(), self.backend.renew(key, fence, lease));
-        self.guard(here, &here.health.writes, "writes", operation, &mut self.budget(false)).await
+        self.write(self.backend.renew(key, fence, lease), &mut self.budget(false)).await
     }
 
     pub(crate) async fn release(&self, key: &str, fence: Fence) -> Result<(), Error> {
-        let (here, operation) = (self.here(), self.backend.release(key, fence));
-        self.guard(here, &here.health.writes, "writes", operation, &mut self.budget(false)).await
+        self.write(self.backend.release(key, fence), &mut self.budget(false)).await
     }
 
     /// Removes the value, and what keeps values from being stored that were made before, if the backend has that.
@@ -260,8 +255,7 @@ impl Guarded {
         if !self.has_fences {
             return self.delete(key).await;
         }
-        let (here, operation) = (self.here(), self.backend.invalidate(key, refuse));
-        self.guard(here, &here.health.writes, "writes", operation, &mut self.budget(false)).await
+        self.write(self.backend.invalidate(key, refuse), &mut self.budget(false)).await
     }
 
     /// [`get`](Self::get) of each key.
@@ -304,8 +298,12 @@ impl Guarded {
     /// Clears the backend. It may have to look at all of its keys, so it has more time than other operations.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         let limit = self.limits.soft_limit.saturating_mul(CLEAR_MAY_TAKE);
+        self.write(self.backend.clear(), &mut TimeBudget::of(limit, false)).await
+    }
+
+    async fn write<T>(&self, operation: Operation<'_, T>, budget: &mut TimeBudget) -> Result<T, Error> {
         let here = self.here();
-        self.guard(here, &here.health.writes, "writes", self.backend.clear(), &mut TimeBudget::of(limit, false)).await
+        self.guard(here, &here.health.writes, "writes", operation, budget).await
     }
 
     async fn guard<T>(

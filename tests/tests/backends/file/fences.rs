@@ -15,7 +15,7 @@ use cache_request::{
     Clock, ErrorKind,
     backend::{Backend, Claim, ClaimKind, Fence, FileBackend, Right},
 };
-use cache_request_tests::claims::{KINDS, Sets, claim};
+use cache_request_tests::claims::{KINDS, Sets, assert_no_claim_lasts_by_a_clock_ahead, claim};
 use futures_lite::future::block_on;
 use tempfile::TempDir;
 
@@ -226,12 +226,7 @@ fn a_claim_of_a_process_whose_clock_was_ahead_lasted_too_long() {
     let (right, ahead) = (Clock::mock(), Clock::mock());
     ahead.advance(HOUR);
     let (reader, writer) = (timed(&directory, &right), timed(&directory, &ahead));
-    claim(&writer, "key", ClaimKind::Missing, 1);
-    block_on(writer.invalidate("refused", HOUR)).unwrap();
-    for key in ["key", "refused"] {
-        assert_eq!(claim(&reader, key, ClaimKind::Missing, 2).1, Right::Leased(Fence::new(2)), "{key}");
-        assert!(block_on(reader.set_fenced(key, b"value", None, Fence::new(2))).unwrap());
-    }
+    assert_no_claim_lasts_by_a_clock_ahead(&reader, &writer);
 }
 
 /// The disk may be unmounted, and come back with all answers.

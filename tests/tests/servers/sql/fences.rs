@@ -12,7 +12,7 @@ use cache_request::{
     backend::{Backend, Claim, ClaimKind, Connect, Fence, Item, Right, SqlBackend, SqlBackendBuilder},
 };
 use cache_request_tests::{
-    claims::{HOUR, KINDS, Sets, claim},
+    claims::{HOUR, KINDS, Sets, assert_no_claim_lasts_by_a_clock_ahead, claim},
     servers::{PATIENCE, postgres::Postgres, wait_until},
 };
 use futures_lite::future::block_on;
@@ -314,12 +314,7 @@ fn a_claim_of_a_process_whose_clock_was_ahead_lasted_too_long() {
     let (right, ahead) = (Clock::mock(), Clock::mock());
     ahead.advance(HOUR);
     let [reader, writer] = [&right, &ahead].map(|clock| sqlite(&directory).clock(clock).build().unwrap());
-    claim(&writer, "key", ClaimKind::Missing, 1);
-    block_on(writer.invalidate("refused", HOUR)).unwrap();
-    for key in ["key", "refused"] {
-        assert_eq!(claim(&reader, key, ClaimKind::Missing, 2).1, Right::Leased(Fence::new(2)), "{key}");
-        assert!(block_on(reader.set_fenced(key, b"value", None, Fence::new(2))).unwrap());
-    }
+    assert_no_claim_lasts_by_a_clock_ahead(&reader, &writer);
 }
 
 /// In SQLite, a column of any type holds values of all types.
