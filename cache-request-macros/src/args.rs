@@ -50,12 +50,13 @@ macro_rules! argument {
 }
 
 /// All arguments of the attribute.
-const ARGUMENTS: [Argument; 31] = [
+const ARGUMENTS: [Argument; 32] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
     argument!("timeout_err", After::Equals("timeout_err = 5"), timeout_err, span),
     argument!("stale", After::Equals("stale = 60"), stale, span),
     argument!("stale_if_error", After::Equals("stale_if_error = \"1h\""), stale_if_error, span),
+    argument!("stale_after", After::Equals("stale_after = \"200ms\""), stale_after, span),
     argument!("early", After::Equals("early = 0.9"), early, share),
     argument!("foreground", After::Nothing, foreground, flag),
     argument!("retry", After::Equals("retry = 1"), retry, span),
@@ -124,6 +125,7 @@ pub(crate) struct Args {
     pub(crate) timeout_err: Slot<Timeout>,
     pub(crate) stale: Slot<Timeout>,
     pub(crate) stale_if_error: Slot<Timeout>,
+    pub(crate) stale_after: Slot<Timeout>,
     pub(crate) early: Slot<Expr>,
     pub(crate) foreground: Slot<bool>,
     pub(crate) retry: Slot<Timeout>,

@@ -125,6 +125,7 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
     let private = private(plan);
     let call = if first.is_empty() { quote!(call) } else { quote!(answer) };
     let replaces = !first.is_empty() && plan.replacement == Replacement::Background;
+    let waits = replaces && plan.args.stale_after.is_some();
     let polled = match &plan.args.detach {
         // At the argument, as the feature of that name may be missing.
         Some(detach) if detach.value => {
@@ -133,12 +134,16 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
             if replaces { answered_now(plan, first, &answered) } else { quote!(#first #answered.0) }
         }
         _ if first.is_empty() => quote!(::core::pin::pin!(#handle).call().await),
+        _ if waits => {
+            answered_after(plan, first, |begin| quote!(::core::pin::pin!(#handle).answer_after(#begin).await))
+        }
         _ if replaces => {
             answered_now(plan, first, &quote!(#private::answer_now(::core::pin::pin!(#handle).answer_now().await)))
         }
         _ => quote!(#first #private::answer(::core::pin::pin!(#handle).#call().await)),
     };
     let body = match kind {
+        Kind::Plain if waits => answered_after(plan, first, |begin| quote!(#handle.answer_after(#begin))),
         Kind::Plain if replaces => answered_now(plan, first, &quote!(#handle.answer_now())),
         Kind::Plain => quote!(#first #handle.#call()),
         Kind::Async => polled,
@@ -165,7 +170,35 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
 /// answer
 /// ```
 fn answered_now(plan: &Plan, first: &TokenStream, answered: &TokenStream) -> TokenStream {
-    let [answer_, is_due_, later_] = ["answer", "is_due", "later"].map(names::local);
+    let [answer_, is_due_] = ["answer", "is_due"].map(names::local);
+    let (later, begin) = later_if_due(plan);
+    quote! {
+        #first
+        #later
+        let (#answer_, #is_due_) = #answered;
+        #begin;
+        #answer_
+    }
+}
+
+/// The same for `stale_after`: the call may wait for what it has begun.
+///
+/// ```text
+/// // output
+/// site; key; hit;
+/// let later = …;
+/// __f_cache_body::<T>(a, b, site, key).answer_after(move |is_due| policy.begin(…))
+/// ```
+fn answered_after(plan: &Plan, first: &TokenStream, answer: impl FnOnce(TokenStream) -> TokenStream) -> TokenStream {
+    let is_due_ = names::local("is_due");
+    let (later, begin) = later_if_due(plan);
+    let answer = answer(quote!(move |#is_due_| #begin));
+    quote!(#first #later #answer)
+}
+
+/// The statement that owns the arguments, and the expression that begins the body with them if that is due.
+fn later_if_due(plan: &Plan) -> (TokenStream, Option<TokenStream>) {
+    let [is_due_, later_] = ["is_due", "later"].map(names::local);
     let later = replacing::later(plan);
     // It is dropped there in any case, as destructors of arguments are the user's code, too.
     let begin = quote! {
@@ -175,14 +208,7 @@ fn answered_now(plan: &Plan, first: &TokenStream, answered: &TokenStream) -> Tok
             }
         }
     };
-    let begin = replacing::guarded(plan, "begin", &begin);
-    quote! {
-        #first
-        let #later_ = #later;
-        let (#answer_, #is_due_) = #answered;
-        #begin;
-        #answer_
-    }
+    (quote!(let #later_ = #later;), replacing::guarded(plan, "begin", &begin))
 }
 
 /// The companion, or the hidden function that holds the body, as a value.

@@ -196,8 +196,8 @@ fn detached(args: &Args, signature: &Signature, errors: &mut Errors) {
 
 /// A body in the background owns its arguments.
 fn replacement(args: &Args, signature: &Signature, errors: &mut Errors) -> Replacement {
-    let Some(given) = args.stale.as_ref().map(|given| &given.name).or(args.early.as_ref().map(|given| &given.name))
-    else {
+    let given = [&args.stale, &args.stale_after].into_iter().find_map(|slot| slot.as_ref().map(|given| &given.name));
+    let Some(given) = given.or(args.early.as_ref().map(|given| &given.name)) else {
         return Replacement::Never;
     };
     if is_set(&args.foreground) {

@@ -53,6 +53,7 @@ pub(super) fn find(args: &Args, errors: &mut Errors) {
             name_of(&args.timeout_err),
             name_of(&args.stale),
             name_of(&args.stale_if_error),
+            name_of(&args.stale_after),
             name_of(&args.early),
             name_of(&args.jitter),
             name_of(&args.idle),
@@ -104,8 +105,29 @@ fn spans(args: &Args, errors: &mut Errors) {
         "`detach` lets a body go on without its caller, and `foreground` has a caller wait for it; keep one of them",
         errors,
     );
+    if let Some(after) = name_of(&args.stale_after).filter(|_| args.stale_if_error.is_none()) {
+        errors.at(
+            after.ident,
+            "`stale_after` returns a value that is kept for `stale_if_error`; add that, such as `stale_if_error = \"1h\"`",
+        );
+    }
+    both(
+        name_of(&args.stale_after),
+        name_of_set(&args.foreground),
+        "with `stale_after`, a new value is made in the background; remove `foreground`",
+        errors,
+    );
+    both(
+        name_of(&args.stale_after),
+        name_of_set(&args.detach),
+        "with `stale_after`, the body for an expired value goes on without its caller as it stands; remove `detach`",
+        errors,
+    );
     if matches!(&args.timeout, Some(Given { value: Timeout::Never, .. })) {
-        for span in [stale, name_of(&args.stale_if_error), early, name_of(&args.jitter)].into_iter().flatten() {
+        for span in [stale, name_of(&args.stale_if_error), name_of(&args.stale_after), early, name_of(&args.jitter)]
+            .into_iter()
+            .flatten()
+        {
             let message = format!(
                 "a value whose `timeout` is `never` is always fresh, so `{}` means nothing; remove it",
                 names::plain(&span.ident)

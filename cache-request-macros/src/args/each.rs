@@ -47,6 +47,7 @@ pub(super) fn contradictions(args: &Args, errors: &mut Errors) {
         name_of(&args.stale),
         name_of(&args.early),
         name_of(&args.stale_if_error),
+        name_of(&args.stale_after),
         name_of(&args.retry),
         name_of_set(&args.foreground),
     ];

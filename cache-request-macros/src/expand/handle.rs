@@ -358,6 +358,7 @@ fn spans(plan: &Plan) -> TokenStream {
     let times = [
         ("stale", &args.stale),
         ("stale_if_error", &args.stale_if_error),
+        ("stale_after", &args.stale_after),
         ("idle", &args.idle),
         ("retry", &args.retry),
     ];

@@ -10,7 +10,7 @@ use std::{
 #[diagnostic::on_unimplemented(
     message = "a body in the background cannot own a `{Self}`",
     label = "not `Clone`",
-    note = "with `stale` and `early`, a new value is made in the background, where the body owns its arguments",
+    note = "with `stale`, `stale_after` and `early`, a new value is made in the background, where the body owns its arguments",
     note = "derive `Clone` for `{Self}`, take an `Arc` of it, or write `foreground`, so that one of the callers makes the value"
 )]
 pub trait Ownable {
@@ -58,7 +58,7 @@ ownable!(str Path OsStr CStr);
 #[diagnostic::on_unimplemented(
     message = "a body in the background cannot have a `{Self}` of its own",
     label = "not `Clone`",
-    note = "with `stale` and `early`, a new value is made in the background, where the body owns its arguments",
+    note = "with `stale`, `stale_after` and `early`, a new value is made in the background, where the body owns its arguments",
     note = "derive `Clone` for `{Self}`, take an `Arc` of it, or write `foreground`, so that one of the callers makes the value"
 )]
 pub trait Spare: Sized {

@@ -78,6 +78,18 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
         (answered.answer, answered.is_due)
     }
 
+    /// Like `answer_now`, for `stale_after`: `begin` is told whether a value is due to be replaced, and the call may wait for that.
+    #[doc(hidden)]
+    #[cold]
+    pub fn answer_after(mut self, begin: impl FnOnce(bool)) -> R {
+        let found = match self.prepared.find_awaited() {
+            Some(found) => found,
+            None => self.prepared.answer_on_this_thread(Wanted::AnswerNow, &mut self.body),
+        };
+        begin(found.is_due);
+        block_on(pin!(self.prepared.newer_than(found)))
+    }
+
     /// Runs the body to replace a value that was `found`, which is returned if another caller does so.
     #[doc(hidden)]
     #[cold]
@@ -262,6 +274,18 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     pub fn answer_now(self: Pin<&mut Self>) -> impl Future<Output = Ended<R>> {
         let this = self.project();
         this.prepared.answer(Wanted::AnswerNow, InPlace(this.body))
+    }
+
+    /// Like `answer_now`, for `stale_after`: `begin` is told whether a value is due to be replaced, and the call may wait for that.
+    #[doc(hidden)]
+    pub async fn answer_after(self: Pin<&mut Self>, begin: impl FnOnce(bool)) -> R {
+        let this = self.project();
+        let found = match this.prepared.find_awaited() {
+            Some(found) => found,
+            None => either(this.prepared.answer(Wanted::AnswerNow, InPlace(this.body)).await),
+        };
+        begin(found.is_due);
+        this.prepared.newer_than(found).await
     }
 
     /// Runs the body to replace a value that was `found`, which is returned if another caller does so.

@@ -182,6 +182,23 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         Answering::new(self.steps(wanted), body)
     }
 
+    /// What the call finds that may be replaced in the background, or the answer of its body.
+    ///
+    /// A value in memory that may stand in is no hit, and the call would lead a flight if it were not found first.
+    pub(super) fn find_awaited(&self) -> Option<Answered<R>> {
+        self.call()?.find_awaited()
+    }
+
+    /// The answer that is found, or a newer one if that is awaited.
+    pub(super) async fn newer_than(&self, found: Answered<R>) -> R {
+        let Answered { answer, is_awaited, .. } = found;
+        let Some(call) = self.call().filter(|_| is_awaited) else { return answer };
+        match V::from_answer(answer) {
+            Ok(older) => call.newer_than(older).await.into_answer(),
+            Err(answer) => answer,
+        }
+    }
+
     /// The steps of a call whose body replaces a value that may still be returned.
     pub(super) fn steps_of_replacement(&self) -> impl Steps<R, Output = Result<Answered<R>, Elsewhere>> {
         let begin = || self.call().map_or_else(|| Start::Runs(self.uncached_run()), Start::Waits);
@@ -201,9 +218,14 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         let ended = catch_unwind(self.replace(body)).await;
         let has_failed = match &ended {
             Ok(Ok(answered)) => answered.source == Source::StandIn || self.policy.has_failed(&answered.answer),
-            Ok(Err(Elsewhere)) => false,
+            Ok(Err(_elsewhere)) => false,
             Err(_panic) => true,
         };
+        if let Some(call) = self.call()
+            && !matches!(ended, Ok(Err(Elsewhere::UnderWay)))
+        {
+            call.announced_has_ended();
+        }
         if let Some(call) = self.call().filter(|_| has_failed) {
             call.refresh_has_failed();
         }

@@ -97,7 +97,7 @@ where
         };
         // A run stays in its place until here, as it is large to move.
         self.at = At::End;
-        Poll::Ready(Ok(Answered { answer, source, is_due: false }))
+        Poll::Ready(Ok(Answered { answer, source, is_due: false, is_awaited: false }))
     }
 
     fn end(&mut self, body: &mut dyn Body<Answer = R>) {

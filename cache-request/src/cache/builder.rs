@@ -11,6 +11,7 @@ use crate::{
     engine::{
         Engine, Place,
         attempts::Attempts,
+        awaiting::Endings,
         background::Background,
         by_key::ByKey,
         flight::{FlightLimits, Flights, Memory},
@@ -369,6 +370,7 @@ impl CacheBuilder {
             store,
             removals: Removals::new(),
             attempts: Attempts::default(),
+            endings: Endings::default(),
             refusals: ByKey::default(),
             background: Background::new(saturating(self.max_refreshes.unwrap_or(defaults::MAX_REFRESHES))),
             clock: self.clock,

@@ -56,7 +56,7 @@ impl<T> Default for ByKey<T> {
     }
 }
 
-impl<T: Copy> ByKey<T> {
+impl<T: Clone> ByKey<T> {
     /// Notes something about `key`, in place of an older note.
     pub(super) fn put(&self, key: FlightKey<'_>, what: T, until: Nanos, now: Nanos) {
         self.sweep(now);
@@ -88,7 +88,15 @@ impl<T: Copy> ByKey<T> {
             return None;
         }
         let note = self.notes.get(&key.into())?;
-        (now() < note.until).then_some((note.what, note.until))
+        (now() < note.until).then(|| (note.what.clone(), note.until))
+    }
+
+    /// What is noted about `key`, which is forgotten.
+    pub(super) fn take(&self, key: FlightKey<'_>) -> Option<T> {
+        if self.made.load(Relaxed) == 0 {
+            return None;
+        }
+        self.notes.remove(&key.into()).map(|(_, note)| note.what)
     }
 
     #[cfg(all(test, not(shuttle)))]

@@ -10,10 +10,11 @@ use std::{sync::Arc, time::Instant};
 use super::{
     Engine,
     flight::{Caller, Felt, Fence, FlightKey, Group, Join, Leader, Outcome, Shared, Waiter},
-    found::{Found, NotFresh, Want, read, read_fresh},
+    found::{Found, NotFresh, Verdict, Want, read, read_fresh},
     function::{Function, Placement},
     making::Asks,
     policy::Policy,
+    source::Source,
     value::ValueOf,
 };
 use crate::{
@@ -91,6 +92,9 @@ pub(super) enum Waited<'a, R> {
     Answered(Found<R>),
     Joins(Join<'a>),
 }
+
+/// A value for those who wait, that is to be replaced while they wait on.
+struct Awaited<V>(PanicSafe<V>);
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// A call of `function`, or `None` if the call must run its body without the cache.
@@ -188,8 +192,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Waits for a value of the running bodies of this key, or for this call's turn to lead.
-    pub(super) async fn wait(&self, wait: Waiter<'a>, budget: &mut TimeBudget) -> Waited<'a, R> {
-        self.wait_since(Instant::now(), wait, budget).await
+    pub(super) async fn wait(&self, wait: Waiter<'a>, want: Want, budget: &mut TimeBudget) -> Waited<'a, R> {
+        self.wait_since(Instant::now(), wait, want, budget).await
     }
 
     /// The same for a caller that waits since then.
@@ -197,6 +201,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         &self,
         begun: Instant,
         mut wait: Waiter<'a>,
+        want: Want,
         budget: &mut TimeBudget,
     ) -> Waited<'a, R> {
         let (flights, caller) = (&self.engine.flights, self.caller());
@@ -204,14 +209,19 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
                 && self.backend().is_some()
-                && let Ok(found) = self.look_up(Want::Usable, Asks::Value, budget).await
+                && let Ok(found) = self.look_up(want, Asks::Value, budget).await
             {
-                found.count(self.function);
+                self.announce(&found);
                 return Waited::Answered(found.map(V::into_answer));
             }
             let left = self.engine.wait_limit.saturating_sub(begun.elapsed());
             let joined = match with_limit(left.min(flights.poll_limit()), &mut wait).await {
                 Some(Outcome::Value(shared)) => {
+                    if let Some(older) = shared.downcast_ref::<Awaited<V>>().and_then(|Awaited(older)| older.get()) {
+                        let Some(older) = self.clone_of(older) else { return self.shared(None) };
+                        let (value, source) = (older.into_answer(), Source::Coalesced);
+                        return Waited::Answered(Found { value, source, verdict: Verdict::AWAITED });
+                    }
                     let value = shared.downcast_ref().and_then(PanicSafe::get).and_then(|value| self.clone_of(value));
                     return self.shared(value.map(V::into_answer));
                 }
@@ -244,6 +254,15 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     pub(super) fn complete(&self, leader: &mut Leader<'_>, value: &V) {
         let value = Some(value).filter(|value| self.policy.may_be_shared(value));
         leader.complete(|| Some(Arc::new(PanicSafe::new(self.clone_of(value?)?)) as Shared));
+    }
+
+    /// The same with what was found, which may be a value that they replace by a new one in a while.
+    pub(super) fn complete_with(&self, leader: &mut Leader<'_>, found: &Found<V>) {
+        if !found.verdict.is_awaited {
+            return self.complete(leader, &found.value);
+        }
+        let value = Some(&found.value).filter(|value| self.policy.may_be_shared(value));
+        leader.complete(|| Some(Arc::new(Awaited(PanicSafe::new(self.clone_of(value?)?))) as Shared));
     }
 
     pub(super) fn share_err(&self, answer: &R) -> Option<Shared> {

@@ -19,6 +19,8 @@ pub(super) enum Want {
     Usable,
     /// The same, and the replacement of what is to be replaced.
     ToReplace,
+    /// The same, and what may stand in for longer than that: its reader waits so long for a new value.
+    ToAwait(Nanos),
     /// What is not to be replaced.
     Fresh,
 }
@@ -29,10 +31,14 @@ pub(super) struct Verdict {
     pub(super) is_stale: bool,
     /// The reader replaces it.
     pub(super) is_due: bool,
+    /// The reader waits for a new one first.
+    pub(super) is_awaited: bool,
 }
 
 impl Verdict {
-    const FRESH: Self = Self { is_stale: false, is_due: false };
+    const FRESH: Self = Self { is_stale: false, is_due: false, is_awaited: false };
+    /// A value that another reader replaces, and that may stand in meanwhile.
+    pub(super) const AWAITED: Self = Self { is_stale: true, is_due: false, is_awaited: true };
 }
 
 /// A value that answers its reader.
@@ -155,24 +161,27 @@ impl Want {
             Freshness::Stale(replacement) => (Standing::Stale, replacement),
             Freshness::StandIn(replacement) => (Standing::StandIn, replacement),
         };
-        self.answers(standing, || replacement.take(), || replacement.is_put_off())
+        self.answers(standing, replacement.left(), || replacement.take(), || replacement.is_put_off())
     }
 
-    /// How a value answers. `takes` tells whether the reader replaces it, and `is_put_off` whether its body has failed lately.
+    /// How a value answers that may stand in for the time that is `left`. `takes` tells whether the reader replaces it, and `is_put_off` whether its body has failed lately.
     pub(super) fn answers(
         self,
         standing: Standing,
+        left: Nanos,
         takes: impl FnOnce() -> bool,
         is_put_off: impl FnOnce() -> bool,
     ) -> Option<Verdict> {
-        let is_answer = match (standing, self) {
-            (Standing::Fresh, _) => true,
-            (_, Self::Fresh) => false,
-            (Standing::Early | Standing::Stale, _) => true,
-            (Standing::StandIn, _) => is_put_off(),
+        let replaces = matches!(self, Self::ToReplace | Self::ToAwait(_));
+        let (is_awaited, may_take) = match (standing, self) {
+            (Standing::Fresh, _) => (false, false),
+            (_, Self::Fresh) => return None,
+            (Standing::Early | Standing::Stale, _) => (false, replaces),
+            (Standing::StandIn, _) if is_put_off() => (false, false),
+            (Standing::StandIn, Self::ToAwait(limit)) if limit < left => (true, true),
+            (Standing::StandIn, _) => return None,
         };
-        let may_take = self == Self::ToReplace && matches!(standing, Standing::Early | Standing::Stale);
         let is_stale = matches!(standing, Standing::Stale | Standing::StandIn);
-        is_answer.then(|| Verdict { is_stale, is_due: may_take && takes() })
+        Some(Verdict { is_stale, is_due: may_take && takes(), is_awaited })
     }
 }

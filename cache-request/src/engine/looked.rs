@@ -61,7 +61,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let bytes = self.fetch((backend, here), &text, &mut budget).await.ok()?;
         let now = unix_millis(self.engine.clock.wall());
         let Opened { value, facts } = self.open(codec, &bytes, &text, now).ok()?;
-        let is_stale = self.judge(Want::Usable, self.policy.spans().standing(&facts, now)?)?.is_stale;
+        let spans = self.policy.spans();
+        let is_stale = self.judge(Want::Usable, spans.standing(&facts, now)?, spans.left(&facts, now))?.is_stale;
         let between = |from: u64, to: u64| Duration::from_millis(to.saturating_sub(from));
         let left = (facts.fresh_until != FOREVER).then(|| between(now, facts.fresh_until));
         let age = Some(between(facts.stored, now));

@@ -4,6 +4,7 @@
 //! and asks the [`policy`] what becomes of a value.
 
 pub(crate) mod attempts;
+pub(crate) mod awaiting;
 pub(crate) mod background;
 pub(crate) mod body;
 pub(crate) mod by_key;
@@ -34,6 +35,7 @@ use std::{sync::Arc, time::Duration};
 
 use self::{
     attempts::Attempts,
+    awaiting::Endings,
     background::Background,
     by_key::ByKey,
     flight::{Fence, Flights, Memory},
@@ -57,6 +59,7 @@ pub(crate) struct Engine {
     pub(crate) flights: Flights,
     pub(crate) removals: Removals,
     pub(crate) attempts: Attempts,
+    pub(crate) endings: Endings,
     /// The keys of which no value is stored at present.
     pub(crate) refusals: ByKey<()>,
     pub(crate) background: Background,

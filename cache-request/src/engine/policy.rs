@@ -399,6 +399,13 @@ impl<R, V> Policy<R, V> {
         self
     }
 
+    /// `stale_after = …`: so long a caller waits for a new value before it takes one that may stand in.
+    #[must_use]
+    pub fn stale_after(mut self, span: Duration) -> Self {
+        self.spans_mut().stale_after = Some(span);
+        self
+    }
+
     /// `early = …`: from this share of its timeout on, a value is replaced.
     #[must_use]
     pub fn early(mut self, share: f64) -> Self {

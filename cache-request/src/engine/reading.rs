@@ -18,7 +18,7 @@ use crate::{
     Error,
     backend::{ClaimKind, Guarded, Here, TimeBudget},
     base::{
-        clock::{CLOCK_TOLERANCE, unix_millis},
+        clock::{CLOCK_TOLERANCE, Nanos, unix_millis},
         panic::PanicSafe,
     },
     codec::{Facts, Opened, Refused},
@@ -59,11 +59,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         read(self.engine, self.function, self.key(), want, |value| value)
     }
 
-    /// How a value of the backend answers. `None` if it does not.
-    pub(super) fn judge(&self, want: Want, standing: Standing) -> Option<Verdict> {
+    /// How a value of the backend answers that may stand in for the time that is `left`. `None` if it does not.
+    pub(super) fn judge(&self, want: Want, standing: Standing, left: Nanos) -> Option<Verdict> {
         let (attempts, now) = (&self.engine.attempts, || self.engine.clock.coarse());
         let takes = || attempts.take(self.flight_key(), now(), self.policy.spans().retry);
-        want.answers(standing, takes, || attempts.is_put_off(self.flight_key(), now()))
+        want.answers(standing, left, takes, || attempts.is_put_off(self.flight_key(), now()))
     }
 
     /// Looks in the backend. If the caller asks to make the value, the key is claimed for it: by the look itself, unless the function mostly
@@ -144,8 +144,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let Opened { value, facts } = self.open(codec, bytes, text, now)?;
         let spans = self.policy.spans();
         let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
-        let Some(verdict) = self.judge(want, standing) else {
-            let until = || spans.error_until(&facts, now, self.engine.clock.coarse());
+        let Some(verdict) = self.judge(want, standing, spans.left(&facts, now)) else {
+            let until = || self.engine.clock.coarse().saturating_add(spans.left(&facts, now));
             let value = Arc::new(PanicSafe::new(value));
             let older = Some(Older::of(matches!(standing, Standing::Fresh | Standing::Early), Arc::clone(&value)));
             let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, until: until() }));

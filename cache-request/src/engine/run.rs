@@ -41,20 +41,25 @@ pub(crate) fn begin<R, V: ValueOf<R>>(call: Call<'_, R, V>, here: bool) -> Start
     }
 }
 
-/// Another caller replaces the value, or has just done so.
-pub(crate) struct Elsewhere;
+/// The value is not replaced by this caller.
+pub(crate) enum Elsewhere {
+    /// Another one does so.
+    UnderWay,
+    /// Another one has just done so.
+    Done,
+}
 
 /// Begins to replace a value that may be returned until then.
 pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R, V>, Elsewhere> {
-    let leader = call.engine.flights.replace(&call.caller()).ok_or(Elsewhere)?;
+    let leader = call.engine.flights.replace(&call.caller()).ok_or(Elsewhere::UnderWay)?;
     let mut led = Led::new(call, leader, call.budget(), Replaced::IfOk);
     match led.look(Want::Fresh).await {
         Ok(found) => {
             led.complete(&found.value);
             drop(PanicSafe::new(found.value));
-            Err(Elsewhere)
+            Err(Elsewhere::Done)
         }
-        Err(miss) if call.waits_for(&miss.making) => Err(Elsewhere),
+        Err(miss) if call.waits_for(&miss.making) => Err(Elsewhere::UnderWay),
         Err(miss) => {
             let reason = match &miss.older {
                 Some(older) if older.is_fresh => Reason::Early,
@@ -93,11 +98,14 @@ pub struct Answered<R> {
     pub(crate) source: Source,
     /// It is for this caller to replace the value.
     pub(crate) is_due: bool,
+    /// The caller waits for a new value first.
+    pub(crate) is_awaited: bool,
 }
 
 impl<R> From<Found<R>> for Answered<R> {
     fn from(found: Found<R>) -> Self {
-        Self { answer: found.value, source: found.source, is_due: found.verdict.is_due }
+        let Found { value: answer, source, verdict } = found;
+        Self { answer, source, is_due: verdict.is_due, is_awaited: verdict.is_awaited }
     }
 }
 
@@ -131,16 +139,21 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
 
 async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Join<'a>, here: bool) -> Begun<'a, R, V> {
     let mut budget = call.budget();
+    let want = if here { Want::ToReplace } else { call.want_in_background() };
+    // It is already being replaced.
+    let want_meanwhile = if let Want::ToAwait(_) = want { want } else { Want::Usable };
     let leader = loop {
         joined = match joined {
             Join::Leader(leader) => break leader,
-            Join::Waiter(waiter) => match call.wait(waiter, &mut budget).await {
+            Join::Waiter(waiter) => match call.wait(waiter, want_meanwhile, &mut budget).await {
+                // A caller whose body runs here waits for that.
+                Waited::Answered(found) if here && found.verdict.is_awaited => call.join(),
                 Waited::Answered(found) => return Err(found.into()),
                 Waited::Joins(joined) => joined,
             },
-            Join::Reader => match call.read_memory(Want::ToReplace) {
+            Join::Reader => match call.read_memory(want) {
                 Some(found) => {
-                    found.count(call.function);
+                    call.announce(&found);
                     return replace_or_answer(call, found, here).await;
                 }
                 // It has gone since, or its `Clone` panics.
@@ -152,10 +165,10 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
         return Ok(Led::after_miss(call, leader));
     }
     let mut led = Led::new(call, leader, budget, Replaced::IfKept);
-    match led.look(Want::ToReplace).await {
+    match led.look(want).await {
         Ok(found) => {
-            found.count(call.function);
-            led.complete(&found.value);
+            call.announce(&found);
+            led.scope().around_sync(|| call.complete_with(&mut led.leader, &found));
             drop(led);
             replace_or_answer(call, found, here).await
         }

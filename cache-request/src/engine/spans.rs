@@ -11,13 +11,15 @@ use crate::{
     store::Lifetime,
 };
 
-/// The attribute's `stale`, `stale_if_error`, `early`, `jitter`, `idle` and `retry`.
+/// The attribute's `stale`, `stale_if_error`, `stale_after`, `early`, `jitter`, `idle` and `retry`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spans {
     /// From the end of the timeout.
     pub(super) stale: Duration,
     /// From the end of the timeout.
     pub(super) stale_if_error: Duration,
+    /// How long a caller waits for a new value before it takes one that may stand in.
+    pub(super) stale_after: Option<Duration>,
     /// The share of its timeout after which a value is replaced. One for none.
     pub(super) early: f64,
     /// By up to this share, timeouts are shortened.
@@ -34,6 +36,7 @@ impl Spans {
     pub(super) const NONE: Self = Self {
         stale: Duration::ZERO,
         stale_if_error: Duration::ZERO,
+        stale_after: None,
         early: 1.0,
         jitter: 0.0,
         idle: None,
@@ -42,7 +45,7 @@ impl Spans {
 
     /// Whether a value is replaced while it may still be returned.
     pub(super) fn replace(&self) -> bool {
-        !self.stale.is_zero() || self.early < 1.0
+        !self.stale.is_zero() || self.early < 1.0 || self.stale_after.is_some()
     }
 
     /// Whether values are there for a body to build on.
@@ -134,10 +137,10 @@ impl Spans {
         })
     }
 
-    /// Until when such a value may stand in, if `now` is the moment `read`.
-    pub(super) fn error_until(&self, facts: &Facts<'_>, now: u64, read: Nanos) -> Nanos {
+    /// How long such a value may still stand in.
+    pub(super) fn left(&self, facts: &Facts<'_>, now: u64) -> Nanos {
         let (_, error_until) = self.ends(facts);
-        read.saturating_add(nanos(Duration::from_millis(error_until.saturating_sub(now))))
+        nanos(Duration::from_millis(error_until.saturating_sub(now)))
     }
 
     /// The life in a near cache of a value that was read from a backend. The envelope's times are as at `now`, in milliseconds since 1970;

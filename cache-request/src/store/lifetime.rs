@@ -107,6 +107,11 @@ impl Replacement<'_> {
         self.now >= next && self.care.attempt_from.compare_exchange(next, later, Relaxed, Relaxed).is_ok()
     }
 
+    /// How long the value may still stand in.
+    pub(crate) fn left(self) -> Nanos {
+        self.care.error_until(self.care.fresh_until.load(Relaxed)).saturating_sub(self.now)
+    }
+
     /// A body has failed lately, so none runs for now.
     pub(crate) fn is_put_off(self) -> bool {
         self.now < self.care.failing_until.load(Relaxed)

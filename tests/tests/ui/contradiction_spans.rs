@@ -45,4 +45,24 @@ fn a_value_or_a_failure() -> Result<u32, String> {
     Ok(1)
 }
 
+#[cache_request(stale_after = "200ms")]
+fn nothing_to_return() -> u32 {
+    1
+}
+
+#[cache_request(stale = 60, stale_if_error = 60, stale_after = 1, foreground)]
+fn here_or_in_the_background() -> u32 {
+    1
+}
+
+#[cache_request(stale_if_error = 60, stale_after = 1, detach)]
+async fn detached_twice() -> u32 {
+    1
+}
+
+#[cache_request(stale_if_error = 60, stale_after = 0)]
+fn after_no_time() -> u32 {
+    1
+}
+
 fn main() {}

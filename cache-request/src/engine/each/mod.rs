@@ -217,7 +217,7 @@ impl<'a, V: Value> Each<'a, V> {
             let begun = Instant::now();
             for (at, waiter) in mem::take(&mut self.waiters) {
                 let Some(call) = self.calls[at] else { continue };
-                let wait = async move { call.wait_since(begun, waiter, &mut call.budget()).await };
+                let wait = async move { call.wait_since(begun, waiter, Want::Usable, &mut call.budget()).await };
                 self.waits.push((at, Box::pin(wait)));
             }
             for (at, mut wait) in mem::take(&mut self.waits) {

@@ -1,5 +1,6 @@
 //! Values beyond their timeout: returned while a new one is made, or in place of an error.
 
+mod after;
 mod arguments;
 mod background;
 mod ends;

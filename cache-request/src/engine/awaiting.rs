@@ -1,0 +1,120 @@
+//! `stale_after`: callers that wait for a new value for a while, and then take the one that may stand in.
+//!
+//! The body runs in the background, so it goes on when they have stopped waiting.
+
+use std::{future::poll_fn, sync::Arc};
+
+use super::{
+    by_key::ByKey,
+    call::Call,
+    flight::{
+        FlightKey,
+        watched::{WakerSlot, Watch, Watched},
+    },
+    found::{Found, Want},
+    making::Asks,
+    run::Answered,
+    value::ValueOf,
+};
+use crate::{
+    base::{
+        clock::{Nanos, nanos},
+        panic::PanicSafe,
+        timer::with_limit,
+    },
+    stats::Count,
+};
+
+/// The keys whose values are being replaced while callers may wait.
+#[derive(Default)]
+pub(crate) struct Endings(ByKey<Arc<Ending>>);
+
+/// The end of one body.
+struct Ending(Watched<bool>);
+
+impl Watch for Ending {
+    type State = bool;
+
+    fn watched(&self) -> &Watched<bool> {
+        &self.0
+    }
+}
+
+impl Endings {
+    /// A body is about to begin, for which callers may wait until a moment.
+    fn announce(&self, key: FlightKey<'_>, until: Nanos, now: Nanos) {
+        self.0.put_if_none(key, Arc::new(Ending(Watched::new(false))), until, now);
+    }
+
+    /// The body has ended.
+    fn end(&self, key: FlightKey<'_>) {
+        if let Some(ending) = self.0.take(key) {
+            ending.0.change(|has_ended| *has_ended = true);
+        }
+    }
+
+    fn of(&self, key: FlightKey<'_>, now: Nanos) -> Option<Arc<Ending>> {
+        self.0.get(key, || now).map(|(ending, _)| ending)
+    }
+}
+
+impl<R, V: ValueOf<R>> Call<'_, R, V> {
+    /// What a caller takes that has its body run in the background.
+    pub(super) fn want_in_background(&self) -> Want {
+        self.policy.spans().stale_after.map_or(Want::ToReplace, |limit| Want::ToAwait(nanos(limit)))
+    }
+
+    /// A value in memory that may stand in for a body which is awaited for a while. With a backend, that has to be asked first.
+    pub(crate) fn find_awaited(&self) -> Option<Answered<R>> {
+        if self.backend().is_some() {
+            return None;
+        }
+        let found = self.read_memory(self.want_in_background())?;
+        self.announce(&found);
+        Some(found.map(V::into_answer).into())
+    }
+
+    /// Callers may wait for the replacement of what this one has found, if it is for this one to replace it. Anything else is a hit.
+    pub(super) fn announce(&self, found: &Found<V>) {
+        if !found.verdict.is_awaited {
+            found.count(self.function);
+        } else if found.verdict.is_due {
+            let now = self.engine.clock.coarse();
+            let until = now.saturating_add(nanos(self.engine.wait_limit));
+            self.engine.endings.announce(self.flight_key(), until, now);
+        }
+    }
+
+    /// The body that replaces the value has ended.
+    pub(crate) fn announced_has_ended(&self) {
+        self.engine.endings.end(self.flight_key());
+    }
+
+    /// A new value in place of the `older` one, if its body ends within the time of `stale_after`.
+    pub(crate) async fn newer_than(&self, older: V) -> V {
+        // A caller that is cancelled drops it.
+        let older = PanicSafe::new(older);
+        let limit = self.policy.spans().stale_after.unwrap_or_default().min(self.engine.wait_limit);
+
+        let has_ended = match self.engine.endings.of(self.flight_key(), self.engine.clock.coarse()) {
+            Some(ending) => {
+                let mut slot = WakerSlot::at(ending);
+                let ended = poll_fn(|context| slot.poll(context, |_, has_ended| has_ended.then_some(())));
+                with_limit(limit, ended).await.is_some()
+            }
+            // It may have ended before this caller could wait.
+            None => true,
+        };
+        if has_ended && let Ok(found) = self.look_up(Want::Usable, Asks::Value, &mut self.budget()).await {
+            if found.verdict.is_stale {
+                found.count(self.function);
+            } else {
+                self.function.counters.increment(Count::Coalesced);
+            }
+            return found.value;
+        }
+        self.function.counters.increment(Count::Hit);
+        self.function.counters.increment(Count::Stale);
+        older.take().expect("it is there until it is taken")
+    }
+}
