@@ -10,6 +10,7 @@ mod limits;
 mod load;
 mod local;
 mod memcached;
+mod misses;
 mod redis;
 mod redis_sync;
 mod report;
@@ -54,5 +55,6 @@ fn main() {
         }
     }
     each::run(rounds, &mut patience);
+    misses::run(rounds, &mut patience);
     report.summary();
 }

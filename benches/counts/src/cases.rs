@@ -12,9 +12,10 @@ use std::{
     },
     task::{Context, Poll, Waker},
     thread,
+    time::Duration,
 };
 
-use cache_request::{Cache, cache_request, client_scope_sync, install};
+use cache_request::{Cache, Reason, cache_request, client_scope_sync, install, installed, this_call};
 
 /// The first argument of a process whose calls are counted.
 pub(crate) const COUNT: &str = "count";
@@ -63,7 +64,7 @@ const fn miss(name: &'static str, room: u64, prepare: fn(), run: fn()) -> Case {
     Case { name, calls: MISSES, bodies: MISSES, room, prepare, run, others: 0, hot: None }
 }
 
-pub(crate) static CASES: [Case; 14] = [
+pub(crate) static CASES: [Case; 16] = [
     hit("hit, fn(u64) -> u64", || hits(number), Some(|| _ = black_box(number(0)))),
     Case {
         others: 16,
@@ -78,6 +79,8 @@ pub(crate) static CASES: [Case; 14] = [
         Some(|| drop(poll_now(pin!(awaited(0))))),
     ),
     hit("hit, fn(u64) -> u64, for a client", || client_scope_sync("acme", || hits(number)), None),
+    hit("hit, fn(u64) -> Result<u64, ()>, may be stale", || hits(|key| may_be_stale(FRESH + key)), None),
+    Case { prepare: make_stale, ..hit("stale hit, fn(u64) -> Result<u64, ()>", || hits(may_be_stale), None) },
     miss("miss, fn(u64) -> u64, filling", UNBOUNDED, || {}, || calls(number, 0..MISSES)),
     miss("miss, fn(u64) -> u64, evicting", KEYS, || calls(number, 0..MISSES), || calls(number, MISSES..2 * MISSES)),
     Case {
@@ -142,6 +145,30 @@ fn by_text(origin: &str, day: u32, carrier: &str) -> Vec<u64> {
 #[cache_request(timeout = 300)]
 fn length(origin: &str, day: u32, carrier: &str) -> u64 {
     body(origin.len() as u64 + u64::from(day) + carrier.len() as u64)
+}
+
+/// Its first body gives a value that lasts for a millisecond, or for a day from [`FRESH`] on. No further one gives any.
+#[cache_request(timeout_with = lasts, stale = "1day", retry = "1day")]
+fn may_be_stale(key: u64) -> Result<u64, ()> {
+    if this_call().reason() == Reason::Stale {
+        return Err(());
+    }
+    Ok(body(key))
+}
+
+const FRESH: u64 = KEYS;
+
+fn lasts(key: &u64) -> Duration {
+    if *key < FRESH { Duration::from_millis(1) } else { Duration::from_secs(86400) }
+}
+
+/// Values whose replacement has begun, and gives none.
+fn make_stale() {
+    calls(may_be_stale, 0..KEYS);
+    thread::sleep(Duration::from_millis(50));
+    calls(may_be_stale, 0..KEYS);
+    installed().iter().for_each(|(_, cache)| cache.shutdown_sync());
+    hits(may_be_stale);
 }
 
 fn by_number(key: u64) -> Vec<u64> {

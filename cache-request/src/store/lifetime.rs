@@ -191,6 +191,12 @@ impl Care {
         fresh_until.min(early).min(step).min(self.idle_until.load(Relaxed))
     }
 
+    /// Whether the moment from which reads look here may be another one after a read. All reads of a stale value look here.
+    #[inline]
+    pub(super) fn moves_due(&self, freshness: Freshness<'_>) -> bool {
+        matches!(freshness, Freshness::Fresh | Freshness::Early(_)) || self.life.idle != NEVER
+    }
+
     /// How fresh the value is. It was read `now`.
     pub(super) fn freshness(&self, now: Nanos) -> Freshness<'_> {
         if now >= self.idle_until.load(Relaxed) {

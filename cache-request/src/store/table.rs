@@ -77,9 +77,12 @@ impl<V> Entry<V> {
         if !matches!(freshness, Freshness::Expired) {
             self.visit();
         }
+        let moves = care.moves_due(freshness);
         let read = read(value, freshness);
-        // The reader may have taken the replacement. If the value was declared stale meanwhile, that stays so.
-        _ = self.due.compare_exchange(due, care.due(now), Ordering::Relaxed, Ordering::Relaxed);
+        if moves {
+            // The reader may have taken the replacement. If the value was declared stale meanwhile, that stays so.
+            _ = self.due.compare_exchange(due, care.due(now), Ordering::Relaxed, Ordering::Relaxed);
+        }
         read
     }
 
