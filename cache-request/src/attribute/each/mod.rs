@@ -189,7 +189,7 @@ fn taken<K, R: EachAnswerOf<K>>(
         None => {
             function.fault(
                 "the values of a list could not be kept",
-                &Error::new(ErrorKind::Panic, "comparing elements panicked"),
+                &Error::new(ErrorKind::Panic, "comparing elements or cloning a value panicked"),
             );
             Err(End::Misfit)
         }
