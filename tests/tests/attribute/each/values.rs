@@ -221,3 +221,15 @@ fn an_element_that_equals_another_one_was_kept_as_absent() {
         assert!(asked.take().is_empty(), "{place}");
     }
 }
+
+#[test]
+fn an_empty_list_ran_the_body_where_there_is_no_cache() {
+    let asked = Asked::default();
+    let caches = caches().into_iter().map(|(place, cache, _)| (place, cache));
+    for (place, cache) in caches.chain([("null", Cache::from_url("null://").unwrap())]) {
+        scoped_sync(&cache, || {
+            assert_eq!((generous(&asked, &[]).len(), short(&asked, &[]).len()), (0, 0), "{place}");
+        });
+        assert!(asked.take().is_empty(), "{place}");
+    }
+}
