@@ -112,8 +112,14 @@ impl Backend for Counted {
         if self.note("claim_many", keys.len()).is_err() {
             return keys.iter().map(|_| Err(Error::backend("down"))).collect();
         }
-        let claimed = self.memory.claim_many(keys, claim).await;
-        self.available(keys, claimed)
+        // A server that is down claims nothing.
+        let unavailable = self.unavailable.lock().unwrap().clone();
+        let others: Vec<&str> = keys.iter().copied().filter(|key| Some(*key) != unavailable.as_deref()).collect();
+        let mut claimed = self.memory.claim_many(&others, claim).await;
+        if let Some(place) = keys.iter().position(|key| Some(*key) == unavailable.as_deref()) {
+            claimed.insert(place, Err(Error::new(ErrorKind::Unavailable, "this server is down")));
+        }
+        claimed
     }
 
     async fn set_fenced_many(&self, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
