@@ -208,6 +208,58 @@ pub(crate) fn in_words(ty: &Type) -> String {
     words
 }
 
+/// The types that a type names, in their order, with `None` for those that depend on how they are borrowed, or that an item beside the function
+/// could not name. Types that are equal [in words](in_words) name equally many.
+pub(crate) fn named(ty: &Type) -> Vec<Option<Type>> {
+    /// What keeps a type from being named, or from being the same for all functions.
+    #[derive(Default)]
+    struct Depends(bool);
+    impl Visit<'_> for Depends {
+        fn visit_type(&mut self, ty: &Type) {
+            match ty {
+                Type::Path(_) | Type::Tuple(_) | Type::Array(_) | Type::Paren(_) | Type::Group(_) => {
+                    visit::visit_type(self, ty);
+                }
+                _ => self.0 = true,
+            }
+        }
+
+        fn visit_path_segment(&mut self, segment: &PathSegment) {
+            let name = segment.ident.to_string();
+            // A type parameter or a constant of an `impl` has a name like the last.
+            self.0 |= ["str", "String", "Self"].contains(&&*name) || !name.contains(char::is_lowercase);
+            visit::visit_path_segment(self, segment);
+        }
+
+        fn visit_parenthesized_generic_arguments(&mut self, _: &syn::ParenthesizedGenericArguments) {
+            self.0 = true;
+        }
+    }
+
+    struct Anonymous;
+    impl VisitMut for Anonymous {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            *lifetime = Lifetime::new("'_", lifetime.span());
+        }
+    }
+
+    struct Names(Vec<Option<Type>>);
+    impl Visit<'_> for Names {
+        fn visit_type_path(&mut self, path: &syn::TypePath) {
+            let mut ty = Type::Path(path.clone());
+            let mut depends = Depends::default();
+            depends.visit_type(&ty);
+            Anonymous.visit_type_mut(&mut ty);
+            self.0.push((!depends.0).then_some(ty));
+            visit::visit_type_path(self, path);
+        }
+    }
+
+    let mut names = Names(Vec::new());
+    names.visit_type(ty);
+    names.0
+}
+
 /// How a type holds an `impl IntoResponse`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Responds {

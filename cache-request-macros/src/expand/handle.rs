@@ -218,7 +218,20 @@ pub(super) fn site(plan: &Plan) -> TokenStream {
                 Origin::Argument(ty) => types::in_words(ty),
                 _ => "_".to_owned(),
             };
-            quote!(#(#cfg)* #ty)
+            let named = match origin {
+                Origin::Argument(ty) => types::named(ty),
+                _ => Vec::new(),
+            };
+            let named = named.iter().map(|ty| match ty {
+                Some(ty) => quote! {
+                    ::core::option::Option::Some(#private::NamedType {
+                        id: #private::id_of::<#ty>,
+                        name: #private::name_of::<#ty>,
+                    })
+                },
+                None => quote!(::core::option::Option::None),
+            });
+            quote!(#(#cfg)* #private::PartType { words: #ty, named: &[#(#named),*] })
         });
         quote!(.share(#name, &[#(#types),*]))
     });

@@ -16,7 +16,7 @@ pub use super::{
 };
 pub use crate::{
     engine::{
-        description::Instance,
+        description::{Instance, NamedType, PartType, id_of, name_of},
         policy::Policy,
         value::{Value, ValueOf},
     },

@@ -14,7 +14,7 @@ use crate::{
     engine::{
         background::Background,
         call,
-        description::{Description, Instance, Share},
+        description::{Description, Instance, PartType, Share},
         function::{AnyFunction, Function},
         policy::Policy,
         value::{Value, ValueOf},
@@ -91,7 +91,7 @@ impl Site {
 
     /// `share = "…"`: the function has its entries in common with others, whose keys have parts of the same names and `types`.
     #[must_use]
-    pub const fn share(mut self, name: &'static str, types: &'static [&'static str]) -> Self {
+    pub const fn share(mut self, name: &'static str, types: &'static [PartType]) -> Self {
         self.description.share = Some(Share { name, types });
         self
     }

@@ -117,8 +117,8 @@ impl Cache {
             return Arc::clone(&known);
         }
         let name = Name::of(description, instance, self.0.prefix.as_deref());
-        match Kind::of::<V>(description) {
-            Some(kind) => self.shared::<V>(description, instance, name, kind),
+        match SharedName::of(description).zip(Kind::of::<V>(description)) {
+            Some(shared) => self.shared::<V>(description, instance, name, shared),
             None => self.add::<V>(description, instance, name),
         }
     }
@@ -129,7 +129,7 @@ impl Cache {
         description: &Description,
         instance: Instance,
         name: Name,
-        kind: Kind,
+        (shared, kind): (SharedName, Kind),
     ) -> Arc<dyn AnyFunction> {
         let refused = |name: Name, cause: &str| {
             let memory = &self.0.engine.store;
@@ -140,7 +140,7 @@ impl Cache {
         if name.is_generic() {
             return refused(name, "a generic function has entries of its own for each of its types: remove `share`");
         }
-        let difference = match self.0.shared.entry(kind.name(description)) {
+        let difference = match self.0.shared.entry(shared) {
             Entry::Occupied(first) => match first.get().differs(&kind) {
                 None => return self.insert(instance, &first.get().function),
                 Some(difference) => difference,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::engine::{
-    description::{Description, Share},
+    description::{Description, PartType},
     function::AnyFunction,
     value::Value,
 };
@@ -27,14 +27,26 @@ pub(super) struct SharedName {
 }
 
 /// What functions have to agree on.
-#[derive(PartialEq, Eq)]
 pub(super) struct Kind {
+    types: &'static [PartType],
+    rest: Rest,
+}
+
+#[derive(PartialEq, Eq)]
+struct Rest {
     value: (TypeId, &'static str),
-    share: Share,
     names: &'static [&'static str],
     template: Option<&'static [&'static str]>,
     version: Option<&'static str>,
     local: bool,
+}
+
+impl SharedName {
+    /// The name of the entries of a function, if it shares them.
+    pub(super) fn of(description: &Description) -> Option<Self> {
+        let krate = description.module.split("::").next().unwrap_or_default();
+        Some(Self { name: description.share?.name, krate, prefix: description.prefix })
+    }
 }
 
 impl Shared {
@@ -44,7 +56,7 @@ impl Shared {
 
     /// In what the two differ. None if they are alike.
     pub(super) fn differs(&self, other: &Kind) -> Option<String> {
-        (self.kind != *other).then(|| {
+        (!self.kind.agrees_with(other)).then(|| {
             let mut message = format!("its entries are those of another function, which has {}", self.kind.in_words());
             let _ = write!(message, ", and this one has {}", other.in_words());
             message
@@ -55,25 +67,26 @@ impl Shared {
 impl Kind {
     /// What is known of a function with values of type `V`. None if it shares nothing.
     pub(super) fn of<V: Value>(description: &Description) -> Option<Self> {
-        Some(Self {
+        let rest = Rest {
             value: (TypeId::of::<V>(), type_name::<V>()),
-            share: description.share?,
             names: description.parts.names,
             template: description.parts.template,
             version: description.version,
             local: description.local,
-        })
+        };
+        Some(Self { types: description.share?.types, rest })
     }
 
-    /// What functions that share their entries have in common.
-    pub(super) fn name(&self, description: &Description) -> SharedName {
-        let krate = description.module.split("::").next().unwrap_or_default();
-        SharedName { name: self.share.name, krate, prefix: description.prefix }
+    fn agrees_with(&self, other: &Self) -> bool {
+        let types = self.types.len() == other.types.len()
+            && self.types.iter().zip(other.types).all(|(own, other)| own.agrees_with(other));
+        types && self.rest == other.rest
     }
 
     fn in_words(&self) -> String {
-        let parts: Vec<_> = self.names.iter().zip(self.share.types).map(|(name, ty)| format!("{name}: {ty}")).collect();
-        let (local, version) = (if self.local { ", `local`" } else { "" }, self.version.unwrap_or("none"));
-        format!("the key ({}), values of type `{}`{local} and version {version}", parts.join(", "), self.value.1)
+        let Self { types, rest: Rest { value, names, version, local, .. } } = self;
+        let parts: Vec<_> = names.iter().zip(*types).map(|(name, ty)| format!("{name}: {ty}")).collect();
+        let (local, version) = (if *local { ", `local`" } else { "" }, version.unwrap_or("none"));
+        format!("the key ({}), values of type `{}`{local} and version {version}", parts.join(", "), value.1)
     }
 }

@@ -87,7 +87,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
 
     /// The body that replaces the value has ended.
     pub(crate) fn announced_has_ended(&self) {
-        self.engine.endings.end(self.flight_key());
+        if self.policy.spans().stale_after.is_some() {
+            self.engine.endings.end(self.flight_key());
+        }
     }
 
     /// A new value in place of the `older` one, if its body ends within the time of `stale_after`.

@@ -33,6 +33,38 @@ pub(crate) struct MadeElsewhere<'a> {
 /// A caller waits for so many bodies of other processes, one after the other. The process of one may have died.
 const MOST_FENCES: usize = 2;
 
+/// A caller's wait for a value that other processes make.
+#[derive(Default)]
+pub(super) struct LeaseWait {
+    begun: Option<Instant>,
+    /// Of the bodies that it has waited for.
+    fences: SmallVec<[Fence; MOST_FENCES]>,
+}
+
+impl LeaseWait {
+    pub(super) fn is_new(&self) -> bool {
+        self.fences.is_empty()
+    }
+
+    /// Whether the caller waits on.
+    pub(super) fn goes_on(&mut self, making: &Making, limit: Duration) -> bool {
+        let now = Instant::now();
+        if now - *self.begun.get_or_insert(now) >= limit {
+            return false;
+        }
+        if let Making::Fenced(fence, _) = making
+            && self.fences.last() != Some(fence)
+        {
+            // One process after the other has made it, and no value was kept: it cannot be waited for.
+            if self.fences.len() == MOST_FENCES {
+                return false;
+            }
+            self.fences.push(*fence);
+        }
+        true
+    }
+}
+
 /// The first pause of a caller that waits for another process, and the longest.
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
 
@@ -45,25 +77,18 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         leader: &Leader<'_>,
         budget: &mut TimeBudget,
     ) -> Result<Found<V>, Miss<V>> {
-        let (begun, mut pause, mut fences) = (Instant::now(), PAUSES[0], SmallVec::<[Fence; MOST_FENCES]>::new());
+        let (mut wait, mut pause) = (LeaseWait::default(), PAUSES[0]);
         loop {
             let miss = match self.look_up(want, Asks::Making(leader), budget).await {
                 Ok(found) => return Ok(found),
                 Err(miss) => miss,
             };
-            if want == Want::Fresh || !self.waits_for(&miss.making) || begun.elapsed() >= self.engine.wait_limit {
+            let is_new = wait.is_new();
+            let waits = want != Want::Fresh && self.waits_for(&miss.making);
+            if !waits || !wait.goes_on(&miss.making, self.engine.wait_limit) {
                 return Err(miss);
             }
-            // One process after the other has made it, and no value was kept: it cannot be waited for.
-            if let Making::Fenced(fence, _) = miss.making
-                && fences.last() != Some(&fence)
-            {
-                if fences.len() == MOST_FENCES {
-                    return Err(miss);
-                }
-                fences.push(fence);
-            }
-            if pause == PAUSES[0] {
+            if is_new {
                 self.function.counters.increment(Count::LeaseWaits);
             }
             timer::pause(pause.mul_f64(0.5 + random::unit() / 2.0)).await;
@@ -96,25 +121,30 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         Ok(what_came_of(claimed, claim, backend, text))
     }
 
-    /// Claims the key for a value that replaces the older one whatever that is.
-    pub(super) async fn claim_to_make(&self, kind: ClaimKind, budget: &mut TimeBudget) -> Making {
+    /// Claims the key for a value that replaces the older one whatever that is. Returns what is stored there as well.
+    pub(super) async fn claim_to_make(&self, kind: ClaimKind, budget: &mut TimeBudget) -> (Option<Vec<u8>>, Making) {
         self.claim_or_fail(kind, budget).await.unwrap_or_else(|error| {
             self.function.fault("a key could not be claimed", &error);
-            Making::Refused
+            (None, Making::Refused)
         })
     }
 
     /// The same for a caller that is told of an error.
-    pub(super) async fn claim_or_fail(&self, kind: ClaimKind, budget: &mut TimeBudget) -> Result<Making, Error> {
-        let Some(backend) = self.backend_with_fences() else { return Ok(Making::Unfenced) };
-        self.claim(kind, &self.text(backend), budget).await.map(|(_, making)| making)
+    pub(super) async fn claim_or_fail(
+        &self,
+        kind: ClaimKind,
+        budget: &mut TimeBudget,
+    ) -> Result<(Option<Vec<u8>>, Making), Error> {
+        let Some(backend) = self.backend_with_fences() else { return Ok((None, Making::Unfenced)) };
+        self.claim(kind, &self.text(backend), budget).await
     }
 
     /// Begins a value that is made elsewhere, and that [`store_led`](Self::store_led) stores.
     #[cfg(feature = "http")]
     pub(crate) async fn begin_elsewhere(&self) -> Option<MadeElsewhere<'a>> {
         let leader = self.lead_alone()?;
-        Some(MadeElsewhere { leader, making: self.claim_to_make(ClaimKind::Any, &mut self.budget()).await })
+        let (_, making) = self.claim_to_make(ClaimKind::Any, &mut self.budget()).await;
+        Some(MadeElsewhere { leader, making })
     }
 }
 

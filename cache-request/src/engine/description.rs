@@ -33,11 +33,64 @@ pub(crate) struct Description {
 }
 
 /// What functions share their entries by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Share {
     pub(crate) name: &'static str,
-    /// The types of the parts of their keys, in words.
-    pub(crate) types: &'static [&'static str],
+    /// The types of the parts of their keys.
+    pub(crate) types: &'static [PartType],
+}
+
+/// The type of a part of a key.
+#[derive(Debug, Clone, Copy)]
+pub struct PartType {
+    /// As it is written, without paths, and however it is borrowed.
+    pub words: &'static str,
+    /// The types that it names, in their order. `None` for one that depends on how it is borrowed, or that has no name outside its function.
+    pub named: &'static [Option<NamedType>],
+}
+
+/// A type that others of the same name are told from.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedType {
+    /// The compiler's id for it.
+    pub id: fn() -> TypeId,
+    /// The compiler's name for it.
+    pub name: fn() -> &'static str,
+}
+
+impl PartType {
+    /// Whether both are one type, as far as that is known of them.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        let is_same = |pair: (&Option<NamedType>, &Option<NamedType>)| match pair {
+            (Some(own), Some(other)) => (own.id)() == (other.id)(),
+            _ => true,
+        };
+        let (own, others) = (self.named, other.named);
+        self.words == other.words && own.len() == others.len() && own.iter().zip(others).all(is_same)
+    }
+}
+
+impl fmt::Display for PartType {
+    /// In words, and with the paths of the types that it names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words)?;
+        let paths = self.named.iter().flatten().map(|named| (named.name)()).filter(|path| path.contains("::"));
+        for (at, path) in paths.enumerate() {
+            f.write_str(if at == 0 { " of `" } else { "`, `" })?;
+            f.write_str(path)?;
+        }
+        if self.named.iter().flatten().any(|named| (named.name)().contains("::")) { f.write_str("`") } else { Ok(()) }
+    }
+}
+
+/// The compiler's id for a type, whatever it borrows.
+pub fn id_of<T: ?Sized>() -> TypeId {
+    typeid::of::<T>()
+}
+
+/// The compiler's name for a type.
+pub fn name_of<T: ?Sized>() -> &'static str {
+    type_name::<T>()
 }
 
 impl fmt::Debug for Description {

@@ -3,13 +3,20 @@
 use std::sync::Arc;
 
 use super::{
+    Engine,
     call::Call,
     found::{Miss, StandIn},
+    reading::is_past,
     this_call::Older,
     value::ValueOf,
 };
 use crate::{
-    base::{panic::PanicSafe, sync::interleave},
+    base::{
+        clock::unix_millis,
+        panic::{PanicSafe, catch_panic},
+        sync::interleave,
+    },
+    codec::Opened,
     stats::Count,
     store::{Freshness, Moments},
 };
@@ -39,6 +46,19 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let (table, clock) = (&self.function.table, &self.engine.clock);
         let is_fresh = table.look_closely(&self.lookup(), clock.coarse(), is_fresh)??;
         Some(Older::in_memory(is_fresh, Arc::clone(table), self.lookup(), clock.clone()))
+    }
+
+    /// The older value in the bytes of a backend, which are decoded only if the body asks for it.
+    pub(super) fn older_in_backend(&self, bytes: Vec<u8>) -> Option<Box<Older>> {
+        let (backend, codec) = self.backend().zip(self.policy.codec())?;
+        let (open, type_info, text) = (codec.open, self.function.type_info(), String::from(&*self.text(backend)));
+        let Engine { clock, envelope, .. } = self.engine;
+        let (clock, envelope, spans) = (clock.clone(), envelope.clone(), *self.policy.spans());
+        Some(Older::made_by(move || {
+            let now = unix_millis(clock.wall());
+            let Opened { value, facts } = catch_panic(|| open(&bytes, type_info, &text, now, &envelope))?.ok()??;
+            (is_past(&facts, now) && spans.standing(&facts, now).is_some()).then_some(value)
+        }))
     }
 
     fn stand_in_of_memory(&self) -> Option<Box<StandIn<V>>> {

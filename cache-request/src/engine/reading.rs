@@ -27,6 +27,11 @@ use crate::{
     store::Lifetime,
 };
 
+/// Whether the value was stored before now. If not, the writer's clock is ahead, so the value would be fresh for too long.
+pub(super) fn is_past(facts: &Facts<'_>, now: u64) -> bool {
+    facts.stored <= now.saturating_add(CLOCK_TOLERANCE.as_millis() as u64)
+}
+
 impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// Looks in memory, and then in the backend. A value that a leader finds in the backend goes into the near cache.
     pub(super) async fn look_up(
@@ -39,8 +44,14 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return self.read_memory(want).ok_or_else(|| self.missed_in_memory(Count::NeverSeen));
         };
         let near = self.engine.near().is_some();
-        if near && let Some(found) = self.read_memory(want) {
-            return Ok(found);
+        if near {
+            // Those who come later may know of a change that what is found does not know of.
+            if let Some(leader) = asks.leader() {
+                leader.ask();
+            }
+            if let Some(found) = self.read_memory(want) {
+                return Ok(found);
+            }
         }
         let read = self.read_backend(backend, codec, want, asks, budget).await;
         read.map_err(|miss| {
@@ -200,10 +211,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     ) -> Result<Opened<'b, V>, Count> {
         let open = || (codec.open)(bytes, self.function.type_info(), text, now, &self.engine.envelope);
         let opened = catching("the value's `Deserialize`", open).map_err(Refused::from).and_then(|opened| opened);
-        let latest = now.saturating_add(CLOCK_TOLERANCE.as_millis() as u64);
         match opened {
-            // Or else the writer's clock is ahead, so the value would be fresh for too long.
-            Ok(Some(opened)) if opened.facts.stored <= latest => Ok(opened),
+            Ok(Some(opened)) if is_past(&opened.facts, now) => Ok(opened),
             Ok(_) => Err(Count::Expired),
             Err(Refused { error, is_foreign }) => {
                 self.function.fault("stored bytes cannot be used", &error);

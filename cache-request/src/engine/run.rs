@@ -126,9 +126,12 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
                 let mut budget = call.budget();
                 let (scope, pulse) = (leader.scope(), leader.pulse());
                 let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
-                let making = Felt::new(scope.around(claimed), pulse).await;
+                let (bytes, making) = Felt::new(scope.around(claimed), pulse).await;
                 // A near cache may have a value from before an invalidation by another process.
-                let older = if call.backend().is_none() { call.older_in_memory() } else { None };
+                let older = match call.backend() {
+                    None => call.older_in_memory(),
+                    Some(_) => bytes.and_then(|bytes| call.older_in_backend(bytes)),
+                };
                 let frame = Frame::new(Reason::Refresh, older);
                 let led = Led::new(call, leader, budget, Replaced::ByAnyValue);
                 Ok(Run(Some(Led { making, ..led }), frame))

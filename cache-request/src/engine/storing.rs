@@ -73,7 +73,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let put = async {
             let (kept, mut budget) = (Replaced::ByAnyValue.into(), self.budget());
             let mut making = match self.claim_or_fail(ClaimKind::Anew, &mut budget).await {
-                Ok(making) => making,
+                Ok((_, making)) => making,
                 Err(error) => {
                     // The older value must not stay. The error of the claim says more than one of the removal.
                     let _ = self.forget().await;

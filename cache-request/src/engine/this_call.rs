@@ -7,12 +7,14 @@ use std::{
     any::type_name,
     cell::Cell,
     fmt,
-    future::poll_fn,
     mem::{self, ManuallyDrop},
-    pin::pin,
+    pin::Pin,
     sync::{Arc, OnceLock},
+    task::{Context, Poll},
     time::Duration,
 };
+
+use pin_project_lite::pin_project;
 
 use super::flight::Shared;
 use crate::{
@@ -67,7 +69,7 @@ struct Wish {
 
 /// The value that there was before a body ran. It is read when the body asks for it.
 pub(super) struct Older {
-    /// Its timeout is not over.
+    /// Its timeout is known not to be over.
     pub(super) is_fresh: bool,
     read: Box<dyn Fn() -> Option<Shared> + Send + Sync>,
 }
@@ -76,6 +78,12 @@ impl Older {
     pub(super) fn of<V: Send + Sync + 'static>(is_fresh: bool, value: Arc<PanicSafe<V>>) -> Box<Self> {
         let value: Shared = value;
         Box::new(Self { is_fresh, read: Box::new(move || Some(Arc::clone(&value))) })
+    }
+
+    /// A value that is made when it is asked for.
+    pub(super) fn made_by<V: Send + Sync + 'static>(make: impl Fn() -> Option<V> + Send + Sync + 'static) -> Box<Self> {
+        let read = move || Some(Arc::new(PanicSafe::new(make()?)) as Shared);
+        Box::new(Self { is_fresh: false, read: Box::new(read) })
     }
 
     /// A value that stays in memory until it is asked for.
@@ -195,14 +203,50 @@ impl Drop for InForce<'_> {
     }
 }
 
+pin_project! {
+    /// A body that has a frame whenever it is polled, and where it is dropped, also if it is cancelled.
+    pub(super) struct Framed<'f, F> {
+        frame: &'f mut Frame,
+        // `None` once it has returned.
+        #[pin]
+        body: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Framed<'_, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.body.is_some() {
+                let _in_force = this.frame.enter();
+                this.body.set(None);
+            }
+        }
+    }
+}
+
+impl<'f, F: Future> Framed<'f, F> {
+    pub(super) fn new(frame: &'f mut Frame, body: F) -> Self {
+        Self { frame, body: Some(body) }
+    }
+}
+
+impl<F: Future> Future for Framed<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let _in_force = this.frame.enter();
+        let polled = this.body.as_mut().as_pin_mut().expect("polled after it has returned").poll(context);
+        if polled.is_ready() {
+            this.body.set(None);
+        }
+        polled
+    }
+}
+
 /// Runs a body without a cache.
 pub(crate) async fn uncached<F: Future>(body: F) -> F::Output {
-    let (mut frame, mut body) = (Frame::UNCACHED, pin!(body));
-    poll_fn(|context| {
-        let _in_force = frame.enter();
-        body.as_mut().poll(context)
-    })
-    .await
+    let mut frame = Frame::UNCACHED;
+    Framed::new(&mut frame, body).await
 }
 
 /// The call whose body runs here.
@@ -226,8 +270,9 @@ pub(crate) async fn uncached<F: Future>(body: F) -> F::Output {
 /// ```
 ///
 /// Outside such a body it does nothing, and says so: [`reason`](ThisCall::reason) is [`Reason::NotCalled`], and the methods return `false` or
-/// `None`. That is also so in threads and tasks that the body starts. It can move what this returns there. What is said there after the
-/// body has returned comes too late.
+/// `None`. That is also so in threads that the body starts, and in tasks that a runtime polls by itself. The body can move what this returns
+/// there. What is said there after the body has returned comes too late. What the body itself polls is a part of it, such as the futures that it joins,
+/// and the tasks of a `LocalSet` or of another executor that it drives on its thread.
 pub fn this_call() -> ThisCall {
     let mut frame = swap(Frame::NOT_CALLED);
     let call = frame.call();
@@ -271,7 +316,8 @@ impl ThisCall {
     /// The older value, as the cache keeps it: the whole answer, or what is in its `Ok`.
     ///
     /// There may be one if the body is to replace it, for the attribute's `stale` or `early` or for [`refresh`](crate::Handle::refresh), or if it
-    /// may stand in for an error, for `stale_if_error`. It is the same for one body. `None` if there is none, or it is of another type.
+    /// may stand in for an error, for `stale_if_error`. A backend without fences has none for `refresh`. It is the same for one body. `None` if
+    /// there is none, or it is of another type.
     #[must_use]
     pub fn stale_value<V: Clone + Send + Sync + 'static>(&self) -> Option<V> {
         let older = self.said.as_ref()?.older()?;

@@ -63,7 +63,9 @@ where
     E::Form: Eq + Hash,
 {
     fn values(mut self, elements: &[&E]) -> Values<Self, Option<T>> {
-        let values = elements.iter().map(|element| self.remove(<E as Keyed<K>>::form(element))).collect();
+        let forms: Vec<&E::Form> = elements.iter().map(|element| <E as Keyed<K>>::form(element)).collect();
+        let mut values: Vec<Option<T>> = forms.iter().map(|form| self.remove(form)).collect();
+        share_with_equals(&forms, &mut values, |taken: &HashMap<_, _>, form| taken.get(form).copied());
         Values::All(values, self.len())
     }
 
@@ -89,7 +91,9 @@ where
     E::Form: Ord,
 {
     fn values(mut self, elements: &[&E]) -> Values<Self, Option<T>> {
-        let values = elements.iter().map(|element| self.remove(<E as Keyed<K>>::form(element))).collect();
+        let forms: Vec<&E::Form> = elements.iter().map(|element| <E as Keyed<K>>::form(element)).collect();
+        let mut values: Vec<Option<T>> = forms.iter().map(|form| self.remove(form)).collect();
+        share_with_equals(&forms, &mut values, |taken: &BTreeMap<_, _>, form| taken.get(form).copied());
         Values::All(values, self.len())
     }
 
@@ -99,6 +103,25 @@ where
 
     fn one(mut self, element: &E) -> Option<T> {
         self.remove(element.form())
+    }
+}
+
+/// Gives elements the values that equal ones have taken out of a map. It has one value for them, though each may be a key of its own.
+fn share_with_equals<'f, F: ?Sized, T: Clone, I: FromIterator<(&'f F, usize)>>(
+    forms: &[&'f F],
+    values: &mut [Option<T>],
+    find: impl Fn(&I, &F) -> Option<usize>,
+) {
+    if values.iter().all(Option::is_some) {
+        return;
+    }
+    let taken: I = forms.iter().copied().zip(0..).filter(|(_, at)| values[*at].is_some()).collect();
+    for at in 0..values.len() {
+        if values[at].is_none()
+            && let Some(equal) = find(&taken, forms[at])
+        {
+            values[at] = values[equal].clone();
+        }
     }
 }
 

@@ -86,6 +86,12 @@ impl<V: Value> EachCall<V> {
         run: impl Fn(Option<Vec<K>>) -> B,
         blocks: bool,
     ) -> R {
+        // Also where there is no cache: a body never sees an empty list.
+        if list.is_empty()
+            && let Some(answer) = catch_panic(|| R::of_values(list, Vec::new()))
+        {
+            return answer;
+        }
         let Some(target) = self.site.target::<V>(self.instance) else { return uncached(run(None)).await };
         let Some(function) = target.function::<V>() else { return uncached(run(None)).await };
         if function.placement == Placement::Nowhere {
@@ -189,7 +195,7 @@ fn taken<K, R: EachAnswerOf<K>>(
         None => {
             function.fault(
                 "the values of a list could not be kept",
-                &Error::new(ErrorKind::Panic, "comparing elements panicked"),
+                &Error::new(ErrorKind::Panic, "comparing elements or cloning a value panicked"),
             );
             Err(End::Misfit)
         }

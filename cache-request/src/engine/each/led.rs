@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     base::context::Change,
-    engine::{flight::Leader, making::Making},
+    engine::{claiming::LeaseWait, flight::Leader, making::Making},
     stats::Count,
 };
 
@@ -19,6 +19,10 @@ pub(super) struct Led<'a> {
     pub(super) leader: Leader<'a>,
     pub(super) making: Making,
     pub(super) stage: Stage,
+    /// Its server has failed, so it is not asked to keep the value.
+    pub(super) is_lost: bool,
+    /// For other processes.
+    pub(super) wait: LeaseWait,
     /// Why there is no value.
     pub(super) cause: Count,
 }
@@ -38,7 +42,8 @@ pub(super) enum Stage {
 
 impl<'a> Led<'a> {
     pub(super) fn new(at: usize, leader: Leader<'a>) -> Self {
-        Self { at, leader, making: Making::Unfenced, stage: Stage::Asks, cause: Count::NeverSeen }
+        let (stage, wait) = (Stage::Asks, LeaseWait::default());
+        Self { at, leader, making: Making::Unfenced, stage, is_lost: false, wait, cause: Count::NeverSeen }
     }
 }
 

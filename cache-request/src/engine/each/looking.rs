@@ -32,6 +32,8 @@ struct Asked<'t> {
     kind: Option<ClaimKind>,
     /// What the backend has, and what is no answer.
     unusable: Option<Vec<u8>>,
+    /// What the backend has cannot be read.
+    is_unreadable: bool,
 }
 
 /// What the backend has under a key, and what becomes of a value that is made.
@@ -39,25 +41,31 @@ type Outcome = Result<(Option<Vec<u8>>, Making), Error>;
 
 impl<'a, V: Value> Each<'a, V> {
     /// Looks for the values of the flights that ask, in memory and in the backend. What is not there has to be made, or is made by another
-    /// process. `is_late` says that no process is waited for any more.
-    pub(super) async fn look(&mut self, is_late: bool) {
+    /// process. Returns whether a wait for one has begun.
+    pub(super) async fn look(&mut self) -> bool {
         let mut asks = self.leads.take(Stage::Asks);
         if asks.is_empty() {
-            return;
+            return false;
         }
         let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
             for led in &mut *asks {
                 led.cause = cause_of(led.leader.absent());
                 led.stage = Stage::Makes;
             }
-            return self.leads.append(asks);
+            self.leads.append(asks);
+            return false;
         };
         let scope = asks.scope();
         scope.around(self.ask(&mut asks, backend, codec)).await;
+        let mut begun = 0;
         for led in asks.iter_mut().filter(|led| led.stage != Stage::Has) {
-            let waits = !is_late && self.calls[led.at].is_some_and(|call| call.waits_for(&led.making));
+            let is_new = led.wait.is_new();
+            let waits = self.calls[led.at].is_some_and(|call| call.waits_for(&led.making))
+                && led.wait.goes_on(&led.making, self.engine.wait_limit);
             led.stage = if waits { Stage::Elsewhere } else { Stage::Makes };
+            begun += u64::from(waits && is_new);
         }
+        self.function.counters.add(Count::LeaseWaits, begun);
         let mut found = asks.take(Stage::Has);
         let scope = found.scope();
         for led in &mut *found {
@@ -68,6 +76,7 @@ impl<'a, V: Value> Each<'a, V> {
             }
         }
         self.leads.append(asks);
+        begun > 0
     }
 
     fn backend(&self) -> Option<&'a Arc<Guarded>> {
@@ -78,6 +87,9 @@ impl<'a, V: Value> Each<'a, V> {
         let near = self.engine.near();
         if near.is_some() {
             for led in &mut **asks {
+                // It is shared when the backend has answered for the others. Those who come until then may know of a change that it does not
+                // know of.
+                led.leader.ask();
                 if let Some(found) = self.calls[led.at].and_then(|call| call.read_memory(Want::Usable)) {
                     self.found(led.at, found);
                     led.stage = Stage::Has;
@@ -93,8 +105,11 @@ impl<'a, V: Value> Each<'a, V> {
         let kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
         let texts: Vec<_> = asks.iter().map(|led| self.calls[led.at].map(|call| call.text(backend))).collect();
         let asked = texts.iter().enumerate().filter(|(led, _)| asks[*led].stage == Stage::Asks);
-        let mut asked: Vec<Asked<'_>> =
-            asked.filter_map(|(led, text)| Some(Asked { led, text: text.as_ref()?, kind, unusable: None })).collect();
+        let mut asked: Vec<Asked<'_>> = asked
+            .filter_map(|(led, text)| {
+                Some(Asked { led, text: text.as_ref()?, kind, unusable: None, is_unreadable: false })
+            })
+            .collect();
         while let Some(first) = asked.first() {
             let kind = first.kind;
             let (now, later): (Vec<_>, Vec<_>) = asked.into_iter().partition(|one| one.kind == kind);
@@ -104,33 +119,25 @@ impl<'a, V: Value> Each<'a, V> {
             let outcomes = self.outcomes(backend, kind, &now).await;
             for ((mut one, reading), outcome) in now.into_iter().zip(readings).zip(outcomes) {
                 let led = &mut asks[one.led];
-                let (at, mut is_lost) = (led.at, false);
+                let at = led.at;
                 let Some(call) = self.calls[at] else { continue };
                 let (bytes, making) = match outcome {
-                    Ok(outcome) => outcome,
-                    // What cannot be read is to be replaced.
-                    Err(Count::Undecodable) if claims && kind != Some(ClaimKind::Anew) => {
-                        one.kind = Some(ClaimKind::Anew);
-                        asked.push(one);
-                        continue;
-                    }
-                    Err(Count::Undecodable) if !backend.has_fences() => {
-                        is_lost = true;
-                        led.cause = Count::Undecodable;
-                        (None, Making::Unfenced)
-                    }
+                    Ok((bytes, making)) => (Ok(bytes), making),
+                    // What cannot be read is replaced.
+                    Err(cause) if cause == Count::Undecodable && !one.is_unreadable => (Err(cause), Making::Unfenced),
+                    Err(cause) if !backend.has_fences() => (Err(cause), Making::Unfenced),
                     Err(cause) => {
-                        is_lost = true;
-                        led.cause = cause;
-                        (None, Making::Refused)
+                        led.is_lost = cause == Count::BackendFault;
+                        (Err(cause), Making::Refused)
                     }
                 };
                 match bytes {
-                    None if is_lost => {}
-                    None => led.cause = Count::NeverSeen,
+                    Err(cause) => (led.cause, one.is_unreadable) = (cause, cause == Count::Undecodable),
+                    Ok(None) if one.is_unreadable => {}
+                    Ok(None) => led.cause = Count::NeverSeen,
                     // It was no answer before.
-                    Some(bytes) if one.unusable.as_ref() == Some(&bytes) => {}
-                    Some(bytes) => {
+                    Ok(Some(bytes)) if one.unusable.as_ref() == Some(&bytes) => {}
+                    Ok(Some(bytes)) => {
                         let reading = near.zip(reading).map(|(near, reading)| (&**near, &led.leader, reading));
                         match call.answer_in(&bytes, codec, Want::Usable, one.text, reading) {
                             Ok(found) => {
@@ -145,7 +152,11 @@ impl<'a, V: Value> Each<'a, V> {
                 }
                 match making {
                     Making::Unfenced if claims && !self.budget.is_over() => {
-                        one.kind = Some(if one.unusable.is_some() { ClaimKind::Any } else { ClaimKind::Missing });
+                        one.kind = Some(match &one.unusable {
+                            _ if one.is_unreadable => ClaimKind::Anew,
+                            Some(_) => ClaimKind::Any,
+                            None => ClaimKind::Missing,
+                        });
                         asked.push(one);
                     }
                     making => {

@@ -11,7 +11,7 @@ mod storing;
 use std::{
     future::poll_fn,
     mem,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -29,7 +29,7 @@ use super::{
     function::Function,
     policy::Policy,
     run::reason_of,
-    this_call::Frame,
+    this_call::{Frame, Framed},
     value::Value,
 };
 use crate::{
@@ -51,8 +51,9 @@ pub(crate) struct Each<'a, V> {
     group: &'a Group,
     /// One for each key. None if the key could not be made.
     calls: Vec<Option<Call<'a, V, V>>>,
-    values: Vec<Option<PanicSafe<V>>>,
+    // Before the values: their destructors are the user's code, which may call for a key that this call leads.
     leads: Leads<'a>,
+    values: Vec<Option<PanicSafe<V>>>,
     /// What other calls make, and no wait for that has begun.
     waiters: Vec<(usize, Waiter<'a>)>,
     waits: Vec<(usize, Wait<'a, V>)>,
@@ -100,10 +101,11 @@ impl<'a, V: Value> Each<'a, V> {
     ) -> Result<Vec<Option<V>>, T> {
         let group = self.group;
         self.join();
-        let (mut pauses_since, mut pause) = (None::<Instant>, PAUSES[0]);
+        let mut pause = PAUSES[0];
         loop {
-            let waited = pauses_since.map_or(Duration::ZERO, |since| since.elapsed());
-            Felt::new(self.look(waited >= self.engine.wait_limit), group.pulse()).await;
+            if Felt::new(self.look(), group.pulse()).await {
+                pause = PAUSES[0];
+            }
             let leads = self.leads.take(Stage::Makes);
             if !leads.is_empty() || !self.unkeyed.is_empty() {
                 let (places, scope) = (self.begin(&leads), leads.scope());
@@ -111,11 +113,7 @@ impl<'a, V: Value> Each<'a, V> {
                     if self.engine.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
                 let mut frame = frame(&leads);
                 let body = Self::in_flight(&scope, || run(&places));
-                let mut body = pin!(scope.around(body));
-                let framed = poll_fn(|context| {
-                    let _in_force = frame.enter();
-                    body.as_mut().poll(context)
-                });
+                let framed = Framed::new(&mut frame, scope.around(body));
                 let values = match Felt::new(framed, group.pulse()).await {
                     Ok(values) => values,
                     Err(end) => {
@@ -130,8 +128,8 @@ impl<'a, V: Value> Each<'a, V> {
                 }
                 Felt::new(self.store(leads, took, frame.said()), group.pulse()).await;
             } else if !self.leads.is_empty() {
-                pauses_since.get_or_insert_with(Instant::now);
-                Felt::new(self.pause(&mut pause), group.pulse()).await;
+                Felt::new(self.pause(pause), group.pulse()).await;
+                pause = (pause * 2).min(PAUSES[1]);
             } else if !self.waiters.is_empty() || !self.waits.is_empty() {
                 poll_fn(|context| self.poll_waits(context)).await;
                 self.renew_budget();
@@ -188,17 +186,13 @@ impl<'a, V: Value> Each<'a, V> {
     }
 
     /// Waits for other processes, and for other calls meanwhile.
-    async fn pause(&mut self, pause: &mut Duration) {
-        if *pause == PAUSES[0] {
-            self.function.counters.add(Count::LeaseWaits, self.leads.len() as u64);
-        }
+    async fn pause(&mut self, pause: Duration) {
         let time = pause.mul_f64(0.5 + random::unit() / 2.0);
         if self.waiters.is_empty() && self.waits.is_empty() {
             timer::pause(time).await;
         } else {
             timer::with_limit(time, poll_fn(|context| self.poll_waits(context))).await;
         }
-        *pause = (*pause * 2).min(PAUSES[1]);
         self.leads.iter_mut().for_each(|led| led.stage = Stage::Asks);
         self.renew_budget();
     }

@@ -87,7 +87,7 @@ impl<'a, V: Value> Each<'a, V> {
         let by_time = self.engine.near().filter(|near| !near.is_tracked());
         let mut sent = Vec::with_capacity(leads.len());
         let is_ready = !self.budget.is_over() && self.ready_to_write(backend);
-        for (place, led) in leads.iter().enumerate() {
+        for (place, led) in leads.iter().enumerate().filter(|(_, led)| !led.is_lost) {
             match self.sealed(led, place, backend, codec, of_body, by_time.is_some()) {
                 Ok(Some(value)) => sent.push(value),
                 Ok(None) => {}

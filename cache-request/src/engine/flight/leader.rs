@@ -29,7 +29,7 @@ const FOR_ALL: Ticket = Ticket::MAX;
 pub(crate) struct Leader<'a> {
     memory: &'a Memory,
     id: FlightId,
-    /// Stands for its flight and all others of its queue when one waits for another.
+    /// Stands for its body when one waits for another: for all of its call's first bodies, or for all later ones of its queue.
     body: u64,
     pulse: Option<Arc<Pulse>>,
     /// Why memory had no value when it began.

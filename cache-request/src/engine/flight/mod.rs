@@ -341,7 +341,7 @@ enum Further {
     GoElsewhere,
 }
 
-/// The number of a flight. That of a queue's first flight also stands for all bodies of the queue when one waits for another.
+/// The number of a flight. That of a queue's first flight also stands for all later bodies of the queue when one waits for another.
 fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)

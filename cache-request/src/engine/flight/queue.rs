@@ -67,6 +67,8 @@ pub(super) struct Found {
 pub(super) struct Queue {
     /// Stands for all bodies of the queue when one waits for another.
     pub(super) id: u64,
+    /// Stands for its first body, which may run for further keys: others may run those when it has failed.
+    pub(super) first_body: u64,
     /// Its first body refreshes or replaces a cached value, which stays valid until that body ends.
     supersedes: bool,
     max_leaders: usize,
@@ -80,9 +82,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(id: u64, supersedes: bool, max_leaders: usize) -> Arc<Self> {
+    pub(super) fn new(id: u64, first_body: u64, supersedes: bool, max_leaders: usize) -> Arc<Self> {
         Arc::new(Self {
             id,
+            first_body,
             supersedes,
             max_leaders,
             waiting: AtomicUsize::new(0),

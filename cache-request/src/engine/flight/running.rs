@@ -235,7 +235,7 @@ impl Entry {
             Line::Behind(number) => {
                 let number = *number;
                 let leader = self.flights.iter_mut().find(|flight| flight.number == number)?;
-                let queue = Queue::new(leader.body, leader.supersedes, max_leaders);
+                let queue = Queue::new(leader.number, leader.body, leader.supersedes, max_leaders);
                 queue.begin_running();
                 leader.queue = Some(Arc::clone(&queue));
                 self.line = Line::Queue(Arc::clone(&queue));

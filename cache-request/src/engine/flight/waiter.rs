@@ -54,7 +54,7 @@ impl<'a> Waiter<'a> {
     /// Waits at a place, unless that would close a cycle of bodies that wait for one another.
     pub(super) fn at(place: Place, memory: &'a Memory, hash: u64) -> Option<Self> {
         let Place { queue, ticket, pulses } = place;
-        match Waiting::on(queue.id, context::ancestors()) {
+        match Waiting::on([queue.id, queue.first_body], context::ancestors()) {
             Ok(waiting) => {
                 let slot = WakerSlot::at(queue);
                 Some(Self { memory, hash, slot, ticket, pulses, looks: None, _waiting: waiting })

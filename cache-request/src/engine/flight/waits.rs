@@ -1,6 +1,6 @@
 //! Which body waits for which flight, so that no body waits for itself, directly or through others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::base::{
     context::Ancestors,
@@ -16,7 +16,7 @@ static WAITS: Lazy<Mutex<Waits>> = Lazy::new(|| Mutex::new(Waits::new()));
 ///
 /// A caller outside any body records nothing and takes no lock.
 pub(super) struct Waiting {
-    flight: u64,
+    flights: [u64; 2],
     ancestors: Ancestors,
 }
 
@@ -25,18 +25,19 @@ pub(super) struct Waiting {
 pub(super) struct Cycle;
 
 impl Waiting {
-    pub(super) fn on(flight: u64, ancestors: Ancestors) -> Result<Self, Cycle> {
+    /// On two flights, or twice on one.
+    pub(super) fn on(flights: [u64; 2], ancestors: Ancestors) -> Result<Self, Cycle> {
         if !ancestors.flights().is_empty() {
             // Checked and recorded under one lock: two bodies about to wait for one another must not both pass the check.
             let mut waits = lock(Lazy::force(&WAITS));
-            if leads_back(&waits, flight, &ancestors) {
+            if leads_back(&waits, different(&flights), &ancestors) {
                 return Err(Cycle);
             }
             for body in ancestors.flights() {
-                waits.entry(*body).or_default().push(flight);
+                waits.entry(*body).or_default().extend(different(&flights));
             }
         }
-        Ok(Self { flight, ancestors })
+        Ok(Self { flights, ancestors })
     }
 }
 
@@ -48,8 +49,10 @@ impl Drop for Waiting {
         let mut waits = lock(Lazy::force(&WAITS));
         for body in self.ancestors.flights() {
             if let Some(flights) = waits.get_mut(body) {
-                if let Some(at) = flights.iter().position(|flight| *flight == self.flight) {
-                    flights.swap_remove(at);
+                for own in different(&self.flights) {
+                    if let Some(at) = flights.iter().position(|flight| flight == own) {
+                        flights.swap_remove(at);
+                    }
                 }
                 if flights.is_empty() {
                     waits.remove(body);
@@ -59,19 +62,18 @@ impl Drop for Waiting {
     }
 }
 
-fn leads_back(waits: &Waits, flight: u64, ancestors: &Ancestors) -> bool {
-    let mut seen = vec![flight];
-    let mut next = 0;
-    while let Some(flight) = seen.get(next).copied() {
+fn different(flights: &[u64; 2]) -> &[u64] {
+    if flights[0] == flights[1] { &flights[..1] } else { flights }
+}
+
+fn leads_back(waits: &Waits, flights: &[u64], ancestors: &Ancestors) -> bool {
+    let mut seen: HashSet<u64> = flights.iter().copied().collect();
+    let mut next = flights.to_vec();
+    while let Some(flight) = next.pop() {
         if ancestors.flights().contains(&flight) {
             return true;
         }
-        for further in waits.get(&flight).into_iter().flatten() {
-            if !seen.contains(further) {
-                seen.push(*further);
-            }
-        }
-        next += 1;
+        next.extend(waits.get(&flight).into_iter().flatten().filter(|further| seen.insert(**further)));
     }
     false
 }

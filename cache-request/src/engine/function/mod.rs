@@ -13,7 +13,7 @@ use std::{
 
 use self::looks::Looks;
 use super::{
-    description::{Description, Instance},
+    description::{Description, Instance, Share},
     flight::Memory,
 };
 use crate::{
@@ -165,8 +165,8 @@ pub(crate) struct Name {
     place: Option<String>,
     /// A closure is among its types.
     of_closure: bool,
-    /// It is that of several functions, by `share`.
-    shared: bool,
+    /// It is that of several functions, by `share`: the types of the parts of their keys.
+    shared: Option<String>,
     /// The function is one of several instances.
     generic: bool,
 }
@@ -201,7 +201,7 @@ impl Name {
             chosen,
             place,
             of_closure,
-            shared: share.is_some(),
+            shared: description.share.map(|share| types_of(&share)),
             generic,
         }
     }
@@ -233,13 +233,30 @@ impl Name {
         let Self { krate, chosen, place, shared, .. } = self;
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{:?}", (of_type, krate, chosen, place)).as_bytes());
-        if *shared {
+        if let Some(types) = shared {
             hasher.update(b"shared");
+            hasher.update(types.as_bytes());
         }
         let mut fingerprint = [0; 8];
         hasher.finalize_xof().fill(&mut fingerprint);
         u64::from_le_bytes(fingerprint)
     }
+}
+
+/// The types of the parts of keys, as far as they are the same in all functions that share them.
+fn types_of(share: &Share) -> String {
+    let mut types = String::new();
+    for part in share.types {
+        types.push_str(part.words);
+        let names = part.named.iter().flatten().map(|named| (named.name)());
+        // One with arguments may be known in one function alone, as in another one these are borrowed.
+        for name in names.filter(|name| !name.contains('<')) {
+            types.push(' ');
+            types.push_str(name);
+        }
+        types.push(';');
+    }
+    types
 }
 
 /// The place of a function, which distinguishes functions of one path. Everything that one macro call expands to has

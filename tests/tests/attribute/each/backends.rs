@@ -7,7 +7,7 @@ use std::{
 };
 
 use cache_request::{
-    Backend, Cache, Clock, Error, MockClock,
+    Backend, Cache, Clock, Error, ErrorKind, MockClock,
     backend::{Claim, ClaimKind, Claimed, Fence, Item, MemoryBackend, Right},
     cache_request, scoped, scoped_sync,
 };
@@ -23,12 +23,20 @@ struct Counted {
     has_fences: bool,
     log: Mutex<Vec<(&'static str, usize)>>,
     fails: Mutex<Option<&'static str>>,
+    /// The server of this key is down.
+    unavailable: Mutex<Option<String>>,
 }
 
 impl Counted {
     fn new(clock: &MockClock, has_fences: bool) -> Arc<Self> {
         let memory = MemoryBackend::builder().clock(clock).build().unwrap();
-        Arc::new(Self { memory, has_fences, log: Mutex::default(), fails: Mutex::default() })
+        Arc::new(Self {
+            memory,
+            has_fences,
+            log: Mutex::default(),
+            fails: Mutex::default(),
+            unavailable: Mutex::default(),
+        })
     }
 
     fn note(&self, operation: &'static str, count: usize) -> Result<(), Error> {
@@ -37,6 +45,15 @@ impl Counted {
             Some(failing) if failing == operation => Err(Error::backend("down")),
             _ => Ok(()),
         }
+    }
+
+    /// The outcomes, without that of the key whose server is down.
+    fn available<T>(&self, keys: &[&str], mut outcomes: Vec<Result<T, Error>>) -> Vec<Result<T, Error>> {
+        let unavailable = self.unavailable.lock().unwrap();
+        for (outcome, _) in outcomes.iter_mut().zip(keys).filter(|(_, key)| Some(**key) == unavailable.as_deref()) {
+            *outcome = Err(Error::new(ErrorKind::Unavailable, "this server is down"));
+        }
+        outcomes
     }
 
     /// What it was asked for since the last look: the operations, and for how many keys.
@@ -80,7 +97,8 @@ impl Backend for Counted {
         if let Err(error) = self.note("get_many", keys.len()) {
             return vec![Err(error)];
         }
-        self.memory.get_many(keys).await
+        let values = self.memory.get_many(keys).await;
+        self.available(keys, values)
     }
 
     async fn set_many(&self, items: &[Item<'_>]) -> Vec<Result<(), Error>> {
@@ -94,7 +112,14 @@ impl Backend for Counted {
         if self.note("claim_many", keys.len()).is_err() {
             return keys.iter().map(|_| Err(Error::backend("down"))).collect();
         }
-        self.memory.claim_many(keys, claim).await
+        // A server that is down claims nothing.
+        let unavailable = self.unavailable.lock().unwrap().clone();
+        let others: Vec<&str> = keys.iter().copied().filter(|key| Some(*key) != unavailable.as_deref()).collect();
+        let mut claimed = self.memory.claim_many(&others, claim).await;
+        if let Some(place) = keys.iter().position(|key| Some(*key) == unavailable.as_deref()) {
+            claimed.insert(place, Err(Error::new(ErrorKind::Unavailable, "this server is down")));
+        }
+        claimed
     }
 
     async fn set_fenced_many(&self, items: &[(Item<'_>, Fence)]) -> Vec<Result<bool, Error>> {
@@ -187,6 +212,32 @@ fn a_backend_that_fails_broke_a_call() {
         *backend.fails.lock().unwrap() = None;
         assert_eq!([call(&[1, 2]), call(&[1, 2])], [map(&[1, 2]), map(&[1, 2])], "{failing}");
         assert_eq!(asked.take(), [[1, 2]], "{failing}");
+    }
+}
+
+/// One of several servers.
+#[test]
+fn an_element_whose_server_is_down_was_taken_for_an_outdated_one() {
+    for has_fences in [true, false] {
+        let clock = Clock::mock();
+        let backend = Counted::new(&clock, has_fences);
+        let (cache, asked) = (process(&backend, &clock), Asked::default());
+        let call = |ids: &[u64]| block_on(scoped(&cache, doubles(&asked, ids)));
+        let key = scoped_sync(&cache, || doubles_cache(&asked, 2).key().unwrap());
+        *backend.unavailable.lock().unwrap() = Some(key);
+        assert_eq!(call(&[1, 2, 3]), map(&[1, 2, 3]));
+        // Without fences, the value may be sent.
+        let expected =
+            if has_fences { [("claim_many", 3), ("set_fenced_many", 2)] } else { [("get_many", 3), ("set_many", 3)] };
+        assert_eq!(backend.take(), expected);
+        let stats = cache.stats();
+        let function = &stats.functions[0];
+        assert_eq!((stats.faults(), function.bodies, function.outdated), (1, 1, 0), "{stats}");
+        assert_eq!(call(&[1, 3]), map(&[1, 3]));
+        assert_eq!(asked.take(), [[1, 2, 3]]);
+        *backend.unavailable.lock().unwrap() = None;
+        assert_eq!([call(&[1, 2, 3]), call(&[1, 2, 3])], [map(&[1, 2, 3]), map(&[1, 2, 3])]);
+        assert_eq!(asked.take(), if has_fences { vec![[2]] } else { vec![] });
     }
 }
 
@@ -290,4 +341,71 @@ async fn gated(asked: &Asked, gate: &crate::support::Gate, ids: &[u64]) -> HashM
     asked.note(ids);
     gate.passed().await;
     map(ids)
+}
+
+/// Another process's claim of a key that is free, or is about to be.
+fn lease(backend: &Counted, key: &str, token: u64) -> Fence {
+    let claim = Claim { kind: ClaimKind::Missing, token, lease: Duration::from_secs(3) };
+    loop {
+        match block_on(backend.memory.claim(key, claim)).unwrap().right {
+            Right::Leased(fence) => return fence,
+            _ => std::thread::yield_now(),
+        }
+    }
+}
+
+/// They make the value one after the other, and none of them keeps it.
+#[test]
+fn a_call_waited_on_for_processes_that_keep_nothing() {
+    ends(|| {
+        let clock = Clock::mock();
+        let backend = Counted::new(&clock, true);
+        let (cache, asked) = (process(&backend, &clock), Asked::default());
+        let key = scoped_sync(&cache, || doubles_cache(&asked, 1).key().unwrap());
+        let mut fence = lease(&backend, &key, 1);
+        let mut call = Box::pin(scoped(&cache, doubles(&asked, &[1])));
+        assert!(poll(&mut call).is_none());
+        for token in 2..4 {
+            block_on(backend.memory.release(&key, fence)).unwrap();
+            fence = lease(&backend, &key, token);
+            backend.take();
+            while poll(&mut call).is_none() {
+                let looks = backend.log.lock().unwrap().len();
+                assert!(token == 2 || looks < 3, "it looks again and again");
+                if token == 2 && looks > 0 {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+        }
+        assert_eq!(asked.take(), [[1]]);
+    });
+}
+
+/// The first one was waited for as long as may be.
+#[test]
+fn a_second_process_was_not_waited_for() {
+    ends(|| {
+        let (clock, limit) = (Clock::mock(), Duration::from_millis(50));
+        let backend = Counted::new(&clock, true);
+        let builder = Cache::builder().clock(&clock).wait_limit(limit).soft_limit(Duration::MAX);
+        let cache = builder.backend(Arc::clone(&backend)).build().unwrap();
+        let (asked, gate) = (Asked::default(), crate::support::Gate::new());
+        let key = |id| scoped_sync(&cache, || gated_cache(&asked, &gate, id)).key().unwrap();
+        lease(&backend, &key(1), 1);
+        let mut other = Box::pin(scoped(&cache, gated(&asked, &gate, &[2])));
+        assert!(poll(&mut other).is_none());
+        let mut call = Box::pin(scoped(&cache, gated(&asked, &gate, &[1, 2])));
+        assert!(poll(&mut call).is_none());
+        let begun = std::time::Instant::now();
+        drop(other);
+        lease(&backend, &key(2), 2);
+        gate.open();
+        while begun.elapsed() < limit {
+            std::thread::yield_now();
+        }
+        assert_eq!(block_on(&mut call), map(&[1, 2]));
+        assert_eq!(asked.take(), [[2], [1], [2]]);
+        assert_eq!(cache.stats().functions[0].lease_waits, 2);
+    });
 }

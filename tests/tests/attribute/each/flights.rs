@@ -263,3 +263,43 @@ fn a_call_that_is_not_polled_held_up_another_one() {
         assert_eq!(block_on(&mut first), Ok(map(&[1, 2])));
     });
 }
+
+/// The body for 1 asks for 2.
+#[cache_request(skip(world), each(ids))]
+async fn nesting(world: &World, ids: &[u64]) -> Result<HashMap<u64, u64>, u32> {
+    world.asked.note(ids);
+    let number = world.began.next() - 1;
+    if let Some(gate) = world.gates.get(number as usize) {
+        gate.passed().await;
+    }
+    match ids {
+        [1, 2] => return Err(number),
+        [1] => _ = world.nest(&[2]).await?,
+        _ => {}
+    }
+    Ok(map(ids))
+}
+
+impl World {
+    fn nest<'a>(&'a self, ids: &'a [u64]) -> Held<'a, Result<HashMap<u64, u64>, u32>> {
+        Box::pin(scoped(&self.cache, nesting(self, ids)))
+    }
+}
+
+/// Two calls lead in place of one whose body ran for both.
+#[test]
+fn calls_after_a_failed_body_were_taken_for_one() {
+    ends(|| {
+        let world = World::new(caches().swap_remove(0).1);
+        let (mut failing, mut one, mut two) = (world.nest(&[1, 2]), world.nest(&[1]), world.nest(&[2]));
+        assert!(poll(&mut failing).is_none() && poll(&mut one).is_none() && poll(&mut two).is_none());
+        world.gates[0].open();
+        assert_eq!(poll(&mut failing), Some(Err(0)));
+        assert!(poll(&mut two).is_none() && poll(&mut one).is_none());
+        assert_eq!(world.asked.take(), [vec![1, 2], vec![2], vec![1]], "the body for 1 waits for that for 2");
+        world.gates[1].open();
+        assert_eq!(block_on(&mut two), Ok(map(&[2])));
+        assert_eq!(block_on(&mut one), Ok(map(&[1])));
+        assert!(world.asked.take().is_empty());
+    });
+}

@@ -2,7 +2,8 @@
 
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 
-use cache_request::{Reason, cache_request, scoped_sync, this_call};
+use cache_request::{Reason, cache_request, scoped, scoped_sync, this_call};
+use futures_lite::future::block_on;
 
 use super::{Asked, caches};
 
@@ -36,5 +37,30 @@ fn a_body_says_how_long_its_values_are_kept() {
         let reasons = REASONS.take();
         assert_eq!((reasons.len(), reasons[0]), (4, Reason::NeverSeen), "{place}");
         assert!([Reason::Expired, Reason::NeverSeen].contains(&reasons[3]), "{place}");
+    }
+}
+
+/// In a body that is dropped before its end.
+#[test]
+fn a_destructor_of_a_cancelled_body_had_no_call() {
+    struct Asks;
+
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            REASONS.with_borrow_mut(|reasons| reasons.push(this_call().reason()));
+        }
+    }
+
+    #[cache_request(timeout = 60, each(ids))]
+    async fn cancelled(ids: &[u64]) -> HashMap<u64, u64> {
+        let _asks = Asks;
+        futures_lite::future::yield_now().await;
+        ids.iter().map(|id| (*id, *id)).collect()
+    }
+
+    for (place, cache, _) in caches() {
+        let call = scoped(&cache, cancelled(&[1, 2]));
+        assert_eq!(block_on(futures_lite::future::poll_once(call)), None, "{place}");
+        assert_eq!(REASONS.take(), [Reason::NeverSeen], "{place}");
     }
 }

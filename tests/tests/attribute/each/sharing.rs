@@ -158,3 +158,82 @@ fn a_borrowed_text_is_the_key_of_an_owned_one() {
     });
     assert_eq!(asked.take(), [[0], [1]]);
 }
+
+/// Types of one name are not one type.
+mod paths {
+    use super::*;
+
+    pub(super) mod first {
+        use super::*;
+
+        #[derive(Clone, Debug, serde::Serialize)]
+        pub(in super::super) struct Id(pub(in super::super) u64);
+
+        #[cache_request(skip(asked), each(ids as id), share = "paths")]
+        pub(in super::super) fn list(asked: &Asked, ids: &[Id]) -> Vec<u64> {
+            asked.note(&[ids.len() as u64]);
+            ids.iter().map(|id| id.0).collect()
+        }
+
+        #[cache_request(skip(asked), share = "options")]
+        pub(in super::super) fn lent(asked: &Asked, id: Option<&Id>, name: Option<&str>) -> usize {
+            asked.note(&[0]);
+            name.map_or(0, str::len) + id.map_or(0, |id| id.0 as usize)
+        }
+
+        #[cache_request(skip(asked), share = "options")]
+        pub(in super::super) fn owned<'a>(asked: &'a Asked, id: Option<Id>, name: Option<String>) -> usize {
+            lent(asked, id.as_ref(), name.as_deref())
+        }
+    }
+
+    pub(super) mod second {
+        use super::*;
+
+        #[derive(Clone, Debug, serde::Serialize)]
+        pub(in super::super) struct Id(pub(in super::super) u64);
+
+        #[cache_request(skip(asked), share = "paths")]
+        pub(in super::super) fn one(asked: &Asked, id: &Id) -> u64 {
+            asked.note(&[1]);
+            id.0 + 100
+        }
+
+        #[cache_request(skip(asked), share = "options")]
+        pub(in super::super) fn other(asked: &Asked, id: Option<Id>, name: Option<&str>) -> usize {
+            asked.note(&[2]);
+            100 + name.map_or(0, str::len) + id.map_or(0, |id| id.0 as usize)
+        }
+    }
+}
+
+#[test]
+fn types_of_one_name_in_two_modules_were_taken_for_one() {
+    use paths::{first, second};
+    for (place, cache, _) in caches() {
+        let asked = Asked::default();
+        scoped_sync(&cache, || {
+            assert_eq!(first::list(&asked, &[first::Id(1)]), [1]);
+            assert_eq!(second::one(&asked, &second::Id(1)), 101, "{place}");
+            assert_eq!(first::owned(&asked, Some(first::Id(2)), Some("four".to_owned())), 6);
+            asked.take();
+            assert_eq!(first::lent(&asked, Some(&first::Id(2)), Some("four")), 6, "{place}");
+            assert!(asked.take().is_empty(), "what is borrowed is what is owned: {place}");
+            // That of the first one of the name has no more than a borrowed type to be told by.
+            assert_eq!(second::other(&asked, Some(second::Id(2)), Some("four")), 106, "{place}");
+        });
+        let stats = cache.stats();
+        assert_eq!(stats.functions.iter().map(|function| function.faults.backend).sum::<u64>(), 2, "{place}: {stats}");
+    }
+}
+
+/// Each calls one of them alone, so neither knows of the other one.
+#[test]
+fn processes_took_types_of_one_name_for_one() {
+    use paths::{first, second};
+    let backend = std::sync::Arc::new(MemoryBackend::new());
+    let process = || Cache::builder().backend(std::sync::Arc::clone(&backend)).build().unwrap();
+    let asked = Asked::default();
+    assert_eq!(scoped_sync(&process(), || first::list(&asked, &[first::Id(1)])), [1]);
+    assert_eq!(scoped_sync(&process(), || second::one(&asked, &second::Id(1))), 101);
+}

@@ -156,3 +156,80 @@ fn a_disabled_cache_runs_the_body_for_the_whole_list() {
     }
     assert_eq!(asked.take(), [[2, 1, 2], [2, 1, 2]]);
 }
+
+/// A name whose case is no part of what it means, but of how it is written.
+#[derive(Clone, Debug, serde::Serialize)]
+struct Named(String);
+
+impl Named {
+    fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.folded() == other.folded()
+    }
+}
+
+impl Eq for Named {}
+
+impl std::hash::Hash for Named {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.folded().hash(state);
+    }
+}
+
+impl PartialOrd for Named {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Named {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.folded().cmp(&other.folded())
+    }
+}
+
+#[cache_request(skip(asked), each(names))]
+fn hashed(asked: &Asked, names: &[Named]) -> HashMap<Named, usize> {
+    asked.note(&names.iter().map(|name| name.0.len() as u64).collect::<Vec<_>>());
+    names.iter().filter(|name| name.0 != "?").map(|name| (name.clone(), name.0.len())).collect()
+}
+
+#[cache_request(skip(asked), each(names))]
+fn sorted(asked: &Asked, names: &[Named]) -> BTreeMap<Named, usize> {
+    hashed(asked, names).into_iter().collect()
+}
+
+#[test]
+fn an_element_that_equals_another_one_was_kept_as_absent() {
+    for (place, cache, _) in caches() {
+        let asked = Asked::default();
+        let names = ["Ann", "?", "ANN", "Bob", "ann"].map(|name| Named(name.to_owned()));
+        scoped_sync(&cache, || {
+            assert_eq!((hashed(&asked, &names).len(), sorted(&asked, &names).len()), (2, 2), "{place}");
+            asked.take();
+            for name in &names {
+                let expected = (name.0 != "?").then_some(3);
+                assert_eq!(hashed_cache(&asked, name.clone()).peek(), Some(expected), "{place}: {name:?}");
+                assert_eq!(sorted_cache(&asked, name.clone()).peek(), Some(expected), "{place}: {name:?}");
+            }
+        });
+        assert!(asked.take().is_empty(), "{place}");
+    }
+}
+
+#[test]
+fn an_empty_list_ran_the_body_where_there_is_no_cache() {
+    let asked = Asked::default();
+    let caches = caches().into_iter().map(|(place, cache, _)| (place, cache));
+    for (place, cache) in caches.chain([("null", Cache::from_url("null://").unwrap())]) {
+        scoped_sync(&cache, || {
+            assert_eq!((generous(&asked, &[]).len(), short(&asked, &[]).len()), (0, 0), "{place}");
+        });
+        assert!(asked.take().is_empty(), "{place}");
+    }
+}

@@ -53,18 +53,32 @@ fn a_body_has_the_value_that_it_replaces() {
 }
 
 #[test]
-fn a_refresh_builds_on_what_memory_has() {
+fn a_refresh_builds_on_what_is_there() {
     #[cache_request(timeout = 10)]
     fn counted() -> u32 {
         this_call().stale_value::<u32>().map_or(0, |older| older + 1)
     }
 
-    let (_, cache, _) = caches().remove(0);
-    scoped_sync(&cache, || {
-        assert_eq!((counted(), counted_cache().refresh(), counted_cache().refresh()), (0, 1, 2));
-        counted_cache().invalidate().unwrap();
-        assert_eq!(counted_cache().refresh(), 0, "it was invalidated");
-    });
+    #[cache_request(timeout = 10)]
+    async fn unchanged(number: u32) -> u32 {
+        if this_call().keep_stale() { 0 } else { number }
+    }
+
+    for (name, cache, clock) in caches() {
+        block_on(scoped(&cache, async {
+            assert_eq!((counted(), counted_cache().refresh(), counted_cache().refresh()), (0, 1, 2), "{name}");
+            counted_cache().invalidate().unwrap();
+            assert_eq!(counted_cache().refresh(), 0, "it was invalidated: {name}");
+            clock.advance(seconds(10));
+            assert_eq!(counted_cache().refresh(), 0, "its time is over: {name}");
+            assert_eq!(unchanged(7).await, 7, "{name}");
+            clock.advance(seconds(9));
+            assert_eq!(unchanged_cache(7).refresh().await, 7, "{name}");
+            clock.advance(seconds(9));
+            assert_eq!(unchanged_cache(7).peek().await, Some(7), "it was kept for another timeout: {name}");
+        }));
+        assert_eq!(cache.stats().faults(), 0, "{name}");
+    }
 }
 
 #[test]

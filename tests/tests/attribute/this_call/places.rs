@@ -203,3 +203,55 @@ fn a_destructor_of_a_cancelled_body_has_its_call() {
     assert_eq!(REASONS.take(), [Reason::NeverSeen]);
     assert!(is_not_called());
 }
+
+#[test]
+fn a_destructor_of_a_cancelled_body_without_a_cache_spoke_for_the_outer_one() {
+    static BODIES: Count = Count::new();
+
+    struct Speaks;
+
+    impl Drop for Speaks {
+        fn drop(&mut self) {
+            this_call().do_not_keep();
+        }
+    }
+
+    #[cache_request(timeout = 60)]
+    async fn inner() -> u32 {
+        let _speaks = Speaks;
+        yield_now().await;
+        1
+    }
+
+    #[cache_request(timeout = 60)]
+    async fn outer() -> u32 {
+        assert_eq!(futures_lite::future::poll_once(inner_cache().uncached()).await, None);
+        BODIES.next()
+    }
+
+    let (_, cache, _) = caches().remove(0);
+    block_on(scoped(&cache, async { assert_eq!(outer().await, outer().await) }));
+}
+
+/// What a body polls is a part of it, whatever it is. What others poll is not.
+#[test]
+fn futures_and_local_tasks_of_a_body_have_its_call() {
+    use tokio::task::{LocalSet, spawn_local};
+
+    #[cache_request(timeout = 60, local)]
+    async fn drives() -> [Reason; 4] {
+        let reason = || async {
+            yield_now().await;
+            this_call().reason()
+        };
+        let joined = zip(reason(), reason()).await;
+        let local = LocalSet::new().run_until(async { spawn_local(reason()).await.unwrap() }).await;
+        let spawned = tokio::spawn(reason()).await.unwrap();
+        [joined.0, joined.1, local, spawned]
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let (_, cache, _) = caches().remove(0);
+    let called = Reason::NeverSeen;
+    assert_eq!(runtime.block_on(scoped(&cache, drives())), [called, called, called, Reason::NotCalled]);
+}
