@@ -65,7 +65,7 @@ where
     type Output = Result<Answered<R>, T>;
 
     fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<Self::Output> {
-        let (answer, source) = loop {
+        let answered = loop {
             self.at = match &mut self.at {
                 At::Start => match (self.begin)() {
                     Start::Runs(run) => At::Runs(run, None),
@@ -80,24 +80,22 @@ where
                 },
                 At::Runs(run, around) => {
                     let around = around.get_or_insert_with(|| run.around());
-                    let ran = ready!(poll_body(run, around, context, body));
-                    let source = run.source();
-                    match ran {
-                        Err(answer) => break (answer, source),
-                        Ok(value) if run.store_in_memory(&value) => break (value.into_answer(), source),
-                        Ok(value) => {
+                    match ready!(poll_run(run, around, context, body)) {
+                        Ok(answered) => break answered,
+                        Err(value) => {
+                            let source = run.source();
                             let At::Runs(run, _) = mem::replace(&mut self.at, At::End) else { has_returned() };
                             At::Stores(Box::pin((self.store)(run, value)), source)
                         }
                     }
                 }
-                At::Stores(stored, source) => break (ready!(stored.as_mut().poll(context)), *source),
+                At::Stores(stored, source) => break Answered::new(ready!(stored.as_mut().poll(context)), *source),
                 At::End => has_returned(),
             };
         };
         // A run stays in its place until here, as it is large to move.
         self.at = At::End;
-        Poll::Ready(Ok(Answered { answer, source, is_due: false, is_awaited: false }))
+        Poll::Ready(Ok(answered))
     }
 
     fn end(&mut self, body: &mut dyn Body<Answer = R>) {
@@ -106,6 +104,21 @@ where
             _ => body.end(),
         }
     }
+}
+
+/// Polls the body of a run, and keeps its value in memory. The error is a value that is to be stored elsewhere.
+pub(super) fn poll_run<R, V: ValueOf<R>>(
+    run: &mut Run<'_, R, V>,
+    around: &mut Around,
+    context: &mut Context<'_>,
+    body: &mut dyn Body<Answer = R>,
+) -> Poll<Result<Answered<R>, V>> {
+    let answer = match ready!(poll_body(run, around, context, body)) {
+        Err(answer) => answer,
+        Ok(value) if run.store_in_memory(&value) => value.into_answer(),
+        Ok(value) => return Poll::Ready(Err(value)),
+    };
+    Poll::Ready(Ok(Answered::new(answer, run.source())))
 }
 
 /// Polls a body, and takes the value from its answer. If an older value may stand in, that is the answer after a panic.

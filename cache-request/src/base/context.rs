@@ -31,10 +31,12 @@ impl Ancestors {
         &self.0
     }
 
+    #[inline]
     fn push(&mut self, flight: u64) {
         self.0.push(flight);
     }
 
+    #[inline]
     fn pop(&mut self) {
         self.0.pop();
         // Nothing is left on the heap when the last one has gone.
@@ -94,10 +96,20 @@ pub(crate) enum Entered {
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
+        match self {
+            Self::Nothing => {}
+            Self::Flight => ANCESTORS.with(|cell| cell.borrow_mut().pop()),
+            _ => self.leave(),
+        }
+    }
+}
+
+impl Entered {
+    fn leave(&mut self) {
         let outer = match self {
-            Self::Nothing => return,
-            Self::Flight => return ANCESTORS.with(|cell| cell.borrow_mut().pop()),
+            Self::Nothing | Self::Flight => return,
             Self::Flights(count) => {
                 return ANCESTORS.with(|cell| (0..*count).for_each(|_| cell.borrow_mut().pop()));
             }
@@ -215,19 +227,28 @@ impl Change {
     }
 
     /// Calls `function` with this change.
+    #[inline]
     pub(crate) fn around_sync<T>(self, function: impl FnOnce() -> T) -> T {
         let _entered = self.enter();
         function()
     }
 
     /// Puts the change in force, until what this returns is dropped.
+    #[inline]
     pub(crate) fn enter(&self) -> Entered {
         match self {
-            Self::Nothing => Entered::Nothing,
             Self::Flight(flight) => {
                 ANCESTORS.with(|cell| cell.borrow_mut().push(*flight));
                 Entered::Flight
             }
+            _ => self.enter_other(),
+        }
+    }
+
+    /// One that is not a single flight.
+    fn enter_other(&self) -> Entered {
+        match self {
+            Self::Nothing | Self::Flight(_) => Entered::Nothing,
             Self::Flights(flights) => {
                 ANCESTORS.with(|cell| flights.iter().for_each(|flight| cell.borrow_mut().push(*flight)));
                 Entered::Flights(flights.len())

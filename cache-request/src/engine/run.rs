@@ -102,6 +102,12 @@ pub struct Answered<R> {
     pub(crate) is_awaited: bool,
 }
 
+impl<R> Answered<R> {
+    pub(crate) fn new(answer: R, source: Source) -> Self {
+        Self { answer, source, is_due: false, is_awaited: false }
+    }
+}
+
 impl<R> From<Found<R>> for Answered<R> {
     fn from(found: Found<R>) -> Self {
         let Found { value: answer, source, verdict } = found;
@@ -326,8 +332,10 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             Absent::Evicted => (Count::Evicted, Reason::Evicted),
             Absent::Invalidated => (Count::Invalidated, Reason::Invalidated),
         };
-        let led = Self::new(call, leader, TimeBudget::default(), Replaced::IfKept);
-        led.run(reason, call.missed_in_memory(miss))
+        call.function.counters.increment(miss);
+        let Miss { stand_in, older, .. } = call.missed_in_memory(miss);
+        let led = Self { stand_in, ..Self::new(call, leader, TimeBudget::default(), Replaced::IfKept) };
+        Run(Some(led), Frame::new(reason, older))
     }
 
     /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it

@@ -209,11 +209,16 @@ impl Shard {
     }
 }
 
+/// Up to so many slots, a queue's places double when they are used up.
+const DOUBLING: usize = 1024;
+
 impl Fifo {
     fn push(&mut self, slot: Slot, weight: u32) {
         if self.slots.len() == self.slots.capacity() {
-            // Doubling would leave up to half of it empty: eight bytes per entry at a million entries.
-            self.slots.reserve_exact(self.slots.len() / 8 + 16);
+            // Doubling would leave up to half of it empty: eight bytes per entry at a million entries. A short queue would be copied too
+            // often without it.
+            let slots = self.slots.len();
+            self.slots.reserve_exact((slots / 8).max(slots.min(DOUBLING)) + 16);
         }
         self.slots.push_back(slot);
         self.weight += weight as usize;
