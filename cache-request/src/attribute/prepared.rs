@@ -249,26 +249,29 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
     /// The whole call of a plain function: the same steps, one after the other.
     #[inline(never)]
     pub(super) fn answer_on_this_thread(&self, wanted: Wanted, body: &mut dyn Body<Answer = R>) -> Answered<R> {
-        let mut run = match self.begin(wanted) {
-            Start::Runs(run) => run,
+        match self.begin(wanted) {
+            Start::Runs(run) => run_on_this_thread(run, body),
             Start::Waits(ahead) => match wait_for(ahead.over()) {
-                Ok(run) => run,
-                Err(answered) => return answered,
+                Ok(run) => run_on_this_thread(run, body),
+                Err(answered) => answered,
             },
-        };
-        let mut around = run.around();
-        match block_on(poll_fn(|context| poll_run(&mut run, &mut around, context, body))) {
-            Ok(answered) => answered,
-            Err(value) => {
-                let source = run.source();
-                Answered::new(wait_for(run.store_and_return(value)), source)
-            }
         }
     }
 
     /// Whether the cache keeps nothing, so that there is nothing to invalidate.
     pub(super) fn is_disabled(&self) -> bool {
         self.target.as_ref().is_some_and(|target| target.cache.is_disabled())
+    }
+}
+
+fn run_on_this_thread<R, V: ValueOf<R>>(mut run: Run<'_, R, V>, body: &mut dyn Body<Answer = R>) -> Answered<R> {
+    let mut around = run.around();
+    match block_on(poll_fn(|context| poll_run(&mut run, &mut around, context, body))) {
+        Ok(answered) => answered,
+        Err(value) => {
+            let source = run.source();
+            Answered::new(wait_for(run.store_and_return(value)), source)
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
-    thread,
 };
 
 use crate::engine::{
@@ -100,45 +99,30 @@ where
 
     fn end(&mut self, body: &mut dyn Body<Answer = R>) {
         match &mut self.at {
-            At::Runs(run, Some(around)) => around.end(run.frame(), body),
+            At::Runs(run, Some(around)) => run.end(around, body),
             _ => body.end(),
         }
     }
 }
 
-/// Polls the body of a run, and keeps its value in memory. The error is a value that is to be stored elsewhere.
+/// Polls the body of a run. If an older value may stand in, that is the answer after a panic. The error is a value that is to be stored in a
+/// backend.
+#[inline]
 pub(super) fn poll_run<R, V: ValueOf<R>>(
     run: &mut Run<'_, R, V>,
     around: &mut Around,
     context: &mut Context<'_>,
     body: &mut dyn Body<Answer = R>,
 ) -> Poll<Result<Answered<R>, V>> {
-    let answer = match ready!(poll_body(run, around, context, body)) {
-        Err(answer) => answer,
-        Ok(value) if run.store_in_memory(&value) => value.into_answer(),
-        Ok(value) => return Poll::Ready(Err(value)),
+    let polled = if run.has_stand_in() {
+        catch_unwind(AssertUnwindSafe(|| run.poll(around, context, body))).unwrap_or_else(|panic| {
+            run.end(around, body);
+            Poll::Ready(Ok(run.stand_in().unwrap_or_else(|| resume_unwind(panic))))
+        })
+    } else {
+        run.poll(around, context, body)
     };
-    Poll::Ready(Ok(Answered::new(answer, run.source())))
-}
-
-/// Polls a body, and takes the value from its answer. If an older value may stand in, that is the answer after a panic.
-fn poll_body<R, V: ValueOf<R>>(
-    run: &mut Run<'_, R, V>,
-    around: &mut Around,
-    context: &mut Context<'_>,
-    body: &mut dyn Body<Answer = R>,
-) -> Poll<Result<V, R>> {
-    if !run.has_stand_in() {
-        return around.poll(run.frame(), context, body).map(|answer| run.ran(answer));
-    }
-    let polled: thread::Result<Poll<R>> = catch_unwind(AssertUnwindSafe(|| around.poll(run.frame(), context, body)));
-    match polled {
-        Ok(polled) => polled.map(|answer| run.ran(answer)),
-        Err(panic) => {
-            around.end(run.frame(), body);
-            Poll::Ready(Err(run.stand_in().unwrap_or_else(|| resume_unwind(panic))))
-        }
-    }
+    polled.map_ok(|answer| Answered::new(answer, run.source()))
 }
 
 /// A call on its way to its answer.

@@ -89,27 +89,31 @@ thread_local! {
 /// A change in force. Dropping it puts back what was, also when the task panics.
 pub(crate) enum Entered {
     Nothing,
-    Flight,
+    Flight(InFlight),
+    Other(#[expect(dead_code, reason = "it is dropped")] Outer),
+}
+
+/// The task is inside a flight.
+pub(crate) struct InFlight;
+
+impl Drop for InFlight {
+    #[inline]
+    fn drop(&mut self) {
+        ANCESTORS.with(|cell| cell.borrow_mut().pop());
+    }
+}
+
+/// What was in force before.
+pub(crate) enum Outer {
+    /// All but so many flights.
     Flights(usize),
     Scope(Scope),
     All(Scope, Ancestors),
 }
 
-impl Drop for Entered {
-    #[inline]
+impl Drop for Outer {
     fn drop(&mut self) {
-        match self {
-            Self::Nothing => {}
-            Self::Flight => ANCESTORS.with(|cell| cell.borrow_mut().pop()),
-            _ => self.leave(),
-        }
-    }
-}
-
-impl Entered {
-    fn leave(&mut self) {
         let outer = match self {
-            Self::Nothing | Self::Flight => return,
             Self::Flights(count) => {
                 return ANCESTORS.with(|cell| (0..*count).for_each(|_| cell.borrow_mut().pop()));
             }
@@ -237,31 +241,26 @@ impl Change {
     #[inline]
     pub(crate) fn enter(&self) -> Entered {
         match self {
+            Self::Nothing => Entered::Nothing,
             Self::Flight(flight) => {
                 ANCESTORS.with(|cell| cell.borrow_mut().push(*flight));
-                Entered::Flight
+                Entered::Flight(InFlight)
             }
-            _ => self.enter_other(),
+            Self::Flights(flights) => {
+                ANCESTORS.with(|cell| flights.iter().for_each(|flight| cell.borrow_mut().push(*flight)));
+                Entered::Other(Outer::Flights(flights.len()))
+            }
+            Self::Client(client) => Self::enter_scope(Scope { client: Some(Arc::clone(client)), ..Scope::current() }),
+            Self::Cache(cache) => Self::enter_scope(Scope { cache: Some(Arc::clone(cache)), ..Scope::current() }),
+            Self::All(scope, ancestors) => {
+                let outer = put(ancestors.clone());
+                Entered::Other(Outer::All(scope.clone().enter(), outer))
+            }
         }
     }
 
-    /// One that is not a single flight.
-    fn enter_other(&self) -> Entered {
-        match self {
-            Self::Nothing | Self::Flight(_) => Entered::Nothing,
-            Self::Flights(flights) => {
-                ANCESTORS.with(|cell| flights.iter().for_each(|flight| cell.borrow_mut().push(*flight)));
-                Entered::Flights(flights.len())
-            }
-            Self::Client(client) => {
-                Entered::Scope(Scope { client: Some(Arc::clone(client)), ..Scope::current() }.enter())
-            }
-            Self::Cache(cache) => Entered::Scope(Scope { cache: Some(Arc::clone(cache)), ..Scope::current() }.enter()),
-            Self::All(scope, ancestors) => {
-                let outer = put(ancestors.clone());
-                Entered::All(scope.clone().enter(), outer)
-            }
-        }
+    fn enter_scope(scope: Scope) -> Entered {
+        Entered::Other(Outer::Scope(scope.enter()))
     }
 }
 

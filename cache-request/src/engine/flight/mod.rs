@@ -27,6 +27,7 @@ mod waits;
 pub(super) mod watched;
 
 use std::{
+    cell::Cell,
     process,
     sync::{
         Arc,
@@ -342,6 +343,15 @@ enum Further {
 
 /// The number of a flight. That of a queue's first flight also stands for all bodies of the queue when one waits for another.
 fn next_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    /// A thread takes so many at once, so that threads seldom write what others write, too.
+    const BLOCK: u64 = 1 << 16;
+    static BLOCKS: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+
+    let next = NEXT.get();
+    let number = if next.is_multiple_of(BLOCK) { BLOCKS.fetch_add(BLOCK, Ordering::Relaxed) } else { next };
+    NEXT.set(number + 1);
+    number
 }
