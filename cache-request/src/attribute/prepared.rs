@@ -1,6 +1,6 @@
 //! One call whose cache and key are known, without its body: what both kinds of handle rest on.
 
-use std::{borrow::Cow, future::poll_fn, pin::pin, time::Duration};
+use std::{borrow::Cow, future::poll_fn, mem, pin::pin, time::Duration};
 
 use super::{
     site::{Resolved, Site},
@@ -249,12 +249,15 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
     /// The whole call of a plain function: the same steps, one after the other.
     #[inline(never)]
     pub(super) fn answer_on_this_thread(&self, wanted: Wanted, body: &mut dyn Body<Answer = R>) -> Answered<R> {
-        match self.begin(wanted) {
-            Start::Runs(run) => run_on_this_thread(run, body),
-            Start::Waits(ahead) => match wait_for(ahead.over()) {
-                Ok(run) => run_on_this_thread(run, body),
-                Err(answered) => answered,
-            },
+        let mut start = self.begin(wanted);
+        loop {
+            start = match start {
+                Start::Runs(ref mut run) => return run_on_this_thread(run, body),
+                Start::Waits(ahead) => match wait_for(ahead.over()) {
+                    Ok(run) => Start::Runs(run),
+                    Err(answered) => return answered,
+                },
+            };
         }
     }
 
@@ -264,12 +267,13 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
     }
 }
 
-fn run_on_this_thread<R, V: ValueOf<R>>(mut run: Run<'_, R, V>, body: &mut dyn Body<Answer = R>) -> Answered<R> {
+fn run_on_this_thread<R, V: ValueOf<R>>(run: &mut Run<'_, R, V>, body: &mut dyn Body<Answer = R>) -> Answered<R> {
     let mut around = run.around();
-    match block_on(poll_fn(|context| poll_run(&mut run, &mut around, context, body))) {
+    match block_on(poll_fn(|context| poll_run(run, &mut around, context, body))) {
         Ok(answered) => answered,
         Err(value) => {
             let source = run.source();
+            let run = mem::replace(run, Run::UNCACHED);
             Answered::new(wait_for(run.store_and_return(value)), source)
         }
     }

@@ -357,7 +357,9 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         };
         call.function.counters.increment(miss);
         let Miss { stand_in, older, .. } = call.missed_in_memory(miss);
-        Run(Some(Self { stand_in, ..Self::new(call, leader, Replaced::IfKept) }), Frame::new(reason, older))
+        let (began, replaced) = (Stopwatch::Coarse(0), Replaced::IfKept);
+        let led = Self { call, sending: None, leader, replaced, began, stand_in, stood_in: false };
+        Run(Some(led), Frame::new(reason, older))
     }
 
     /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it
