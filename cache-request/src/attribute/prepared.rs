@@ -1,10 +1,10 @@
 //! One call whose cache and key are known, without its body: what both kinds of handle rest on.
 
-use std::{borrow::Cow, pin::pin, time::Duration};
+use std::{borrow::Cow, future::poll_fn, mem, pin::pin, time::Duration};
 
 use super::{
     site::{Resolved, Site},
-    steps::{Answering, Steps, steps},
+    steps::{Answering, Steps, poll_run, steps},
 };
 use crate::{
     Error, ErrorKind,
@@ -246,15 +246,41 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         Ok(())
     }
 
-    /// The whole call of a plain function.
+    /// The whole call of a plain function: the same steps, one after the other.
     #[inline(never)]
     pub(super) fn answer_on_this_thread(&self, wanted: Wanted, body: &mut dyn Body<Answer = R>) -> Answered<R> {
-        // Pinned here, as the future is large and `block_on` would move it.
-        either(block_on(pin!(self.answer(wanted, body))))
+        let mut start = self.begin(wanted);
+        loop {
+            start = match start {
+                Start::Runs(ref mut run) => return run_on_this_thread(run, body),
+                Start::Waits(ahead) => match wait_for(ahead.over()) {
+                    Ok(run) => Start::Runs(run),
+                    Err(answered) => return answered,
+                },
+            };
+        }
     }
 
     /// Whether the cache keeps nothing, so that there is nothing to invalidate.
     pub(super) fn is_disabled(&self) -> bool {
         self.target.as_ref().is_some_and(|target| target.cache.is_disabled())
     }
+}
+
+fn run_on_this_thread<R, V: ValueOf<R>>(run: &mut Run<'_, R, V>, body: &mut dyn Body<Answer = R>) -> Answered<R> {
+    let mut around = run.around();
+    match block_on(poll_fn(|context| poll_run(run, &mut around, context, body))) {
+        Ok(answered) => answered,
+        Err(value) => {
+            let source = run.source();
+            let run = mem::replace(run, Run::UNCACHED);
+            Answered::new(wait_for(run.store_and_return(value)), source)
+        }
+    }
+}
+
+/// Drives `future` on this thread. Not inlined, so that a large one takes no room on the stack while the body runs.
+#[inline(never)]
+fn wait_for<F: Future>(future: F) -> F::Output {
+    block_on(pin!(future))
 }

@@ -7,7 +7,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
-    thread,
 };
 
 use crate::engine::{
@@ -65,7 +64,7 @@ where
     type Output = Result<Answered<R>, T>;
 
     fn poll(&mut self, context: &mut Context<'_>, body: &mut dyn Body<Answer = R>) -> Poll<Self::Output> {
-        let (answer, source) = loop {
+        let answered = loop {
             self.at = match &mut self.at {
                 At::Start => match (self.begin)() {
                     Start::Runs(run) => At::Runs(run, None),
@@ -80,52 +79,50 @@ where
                 },
                 At::Runs(run, around) => {
                     let around = around.get_or_insert_with(|| run.around());
-                    let ran = ready!(poll_body(run, around, context, body));
-                    let source = run.source();
-                    match ran {
-                        Err(answer) => break (answer, source),
-                        Ok(value) if run.store_in_memory(&value) => break (value.into_answer(), source),
-                        Ok(value) => {
+                    match ready!(poll_run(run, around, context, body)) {
+                        Ok(answered) => break answered,
+                        Err(value) => {
+                            let source = run.source();
                             let At::Runs(run, _) = mem::replace(&mut self.at, At::End) else { has_returned() };
                             At::Stores(Box::pin((self.store)(run, value)), source)
                         }
                     }
                 }
-                At::Stores(stored, source) => break (ready!(stored.as_mut().poll(context)), *source),
+                At::Stores(stored, source) => break Answered::new(ready!(stored.as_mut().poll(context)), *source),
                 At::End => has_returned(),
             };
         };
         // A run stays in its place until here, as it is large to move.
         self.at = At::End;
-        Poll::Ready(Ok(Answered { answer, source, is_due: false, is_awaited: false }))
+        Poll::Ready(Ok(answered))
     }
 
     fn end(&mut self, body: &mut dyn Body<Answer = R>) {
         match &mut self.at {
-            At::Runs(run, Some(around)) => around.end(run.frame(), body),
+            At::Runs(run, Some(around)) => run.end(around, body),
             _ => body.end(),
         }
     }
 }
 
-/// Polls a body, and takes the value from its answer. If an older value may stand in, that is the answer after a panic.
-fn poll_body<R, V: ValueOf<R>>(
+/// Polls the body of a run. If an older value may stand in, that is the answer after a panic. The error is a value that is to be stored in a
+/// backend.
+#[inline]
+pub(super) fn poll_run<R, V: ValueOf<R>>(
     run: &mut Run<'_, R, V>,
     around: &mut Around,
     context: &mut Context<'_>,
     body: &mut dyn Body<Answer = R>,
-) -> Poll<Result<V, R>> {
-    if !run.has_stand_in() {
-        return around.poll(run.frame(), context, body).map(|answer| run.ran(answer));
-    }
-    let polled: thread::Result<Poll<R>> = catch_unwind(AssertUnwindSafe(|| around.poll(run.frame(), context, body)));
-    match polled {
-        Ok(polled) => polled.map(|answer| run.ran(answer)),
-        Err(panic) => {
-            around.end(run.frame(), body);
-            Poll::Ready(Err(run.stand_in().unwrap_or_else(|| resume_unwind(panic))))
-        }
-    }
+) -> Poll<Result<Answered<R>, V>> {
+    let polled = if run.has_stand_in() {
+        catch_unwind(AssertUnwindSafe(|| run.poll(around, context, body))).unwrap_or_else(|panic| {
+            run.end(around, body);
+            Poll::Ready(Ok(run.stand_in().unwrap_or_else(|| resume_unwind(panic))))
+        })
+    } else {
+        run.poll(around, context, body)
+    };
+    polled.map_ok(|answer| Answered::new(answer, run.source()))
 }
 
 /// A call on its way to its answer.

@@ -31,10 +31,12 @@ impl Ancestors {
         &self.0
     }
 
+    #[inline]
     fn push(&mut self, flight: u64) {
         self.0.push(flight);
     }
 
+    #[inline]
     fn pop(&mut self) {
         self.0.pop();
         // Nothing is left on the heap when the last one has gone.
@@ -87,17 +89,31 @@ thread_local! {
 /// A change in force. Dropping it puts back what was, also when the task panics.
 pub(crate) enum Entered {
     Nothing,
-    Flight,
+    Flight(InFlight),
+    Other(#[expect(dead_code, reason = "it is dropped")] Outer),
+}
+
+/// The task is inside a flight.
+pub(crate) struct InFlight;
+
+impl Drop for InFlight {
+    #[inline]
+    fn drop(&mut self) {
+        ANCESTORS.with(|cell| cell.borrow_mut().pop());
+    }
+}
+
+/// What was in force before.
+pub(crate) enum Outer {
+    /// All but so many flights.
     Flights(usize),
     Scope(Scope),
     All(Scope, Ancestors),
 }
 
-impl Drop for Entered {
+impl Drop for Outer {
     fn drop(&mut self) {
         let outer = match self {
-            Self::Nothing => return,
-            Self::Flight => return ANCESTORS.with(|cell| cell.borrow_mut().pop()),
             Self::Flights(count) => {
                 return ANCESTORS.with(|cell| (0..*count).for_each(|_| cell.borrow_mut().pop()));
             }
@@ -215,32 +231,36 @@ impl Change {
     }
 
     /// Calls `function` with this change.
+    #[inline]
     pub(crate) fn around_sync<T>(self, function: impl FnOnce() -> T) -> T {
         let _entered = self.enter();
         function()
     }
 
     /// Puts the change in force, until what this returns is dropped.
+    #[inline]
     pub(crate) fn enter(&self) -> Entered {
         match self {
             Self::Nothing => Entered::Nothing,
             Self::Flight(flight) => {
                 ANCESTORS.with(|cell| cell.borrow_mut().push(*flight));
-                Entered::Flight
+                Entered::Flight(InFlight)
             }
             Self::Flights(flights) => {
                 ANCESTORS.with(|cell| flights.iter().for_each(|flight| cell.borrow_mut().push(*flight)));
-                Entered::Flights(flights.len())
+                Entered::Other(Outer::Flights(flights.len()))
             }
-            Self::Client(client) => {
-                Entered::Scope(Scope { client: Some(Arc::clone(client)), ..Scope::current() }.enter())
-            }
-            Self::Cache(cache) => Entered::Scope(Scope { cache: Some(Arc::clone(cache)), ..Scope::current() }.enter()),
+            Self::Client(client) => Self::enter_scope(Scope { client: Some(Arc::clone(client)), ..Scope::current() }),
+            Self::Cache(cache) => Self::enter_scope(Scope { cache: Some(Arc::clone(cache)), ..Scope::current() }),
             Self::All(scope, ancestors) => {
                 let outer = put(ancestors.clone());
-                Entered::All(scope.clone().enter(), outer)
+                Entered::Other(Outer::All(scope.clone().enter(), outer))
             }
         }
+    }
+
+    fn enter_scope(scope: Scope) -> Entered {
+        Entered::Other(Outer::Scope(scope.enter()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     flight::{Feeling, Pulse},
-    this_call::Frame,
+    this_call::{Frame, Said},
 };
 use crate::base::context::Change;
 
@@ -46,21 +46,26 @@ impl Around {
         Self { scope, feeling: Feeling::of(pulse) }
     }
 
-    /// Polls the body, which has this frame, and drops it once it has returned.
-    pub(crate) fn poll<R>(
+    /// Polls the body, which has this frame. Once it has returned it is dropped, and its answer goes to `then`, in the same scope.
+    #[inline]
+    pub(super) fn poll<R, T>(
         &mut self,
         frame: &mut Frame,
         context: &mut Context<'_>,
         body: &mut dyn Body<Answer = R>,
-    ) -> Poll<R> {
+        then: impl FnOnce(R, Option<&Said>) -> T,
+    ) -> Poll<T> {
         let Self { scope, feeling } = self;
         feeling.poll(context, |context| {
-            let (_entered, _in_force) = (scope.enter(), frame.enter());
-            let polled = body.poll(context);
-            if polled.is_ready() {
-                body.end();
-            }
-            polled
+            let _entered = scope.enter();
+            let polled = frame.around(|| {
+                let polled = body.poll(context);
+                if polled.is_ready() {
+                    body.end();
+                }
+                polled
+            });
+            polled.map(|answer| then(answer, frame.said()))
         })
     }
 

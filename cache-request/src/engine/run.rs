@@ -7,10 +7,14 @@
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use super::{
-    body::Around,
+    body::{Around, Body},
     call::{Call, Waited},
     flight::{Felt, Fence, Join, Leader},
     found::{Found, Miss, StandIn, Want},
@@ -51,11 +55,11 @@ pub(crate) enum Elsewhere {
 
 /// Begins to replace a value that may be returned until then.
 pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R, V>, Elsewhere> {
-    let leader = call.engine.flights.replace(&call.caller()).ok_or(Elsewhere::UnderWay)?;
-    let mut led = Led::new(call, leader, call.budget(), Replaced::IfOk);
-    match led.look(Want::Fresh).await {
+    let mut leader = call.engine.flights.replace(&call.caller()).ok_or(Elsewhere::UnderWay)?;
+    let mut budget = call.budget();
+    match call.look_inside(&leader, Want::Fresh, &mut budget).await {
         Ok(found) => {
-            led.complete(&found.value);
+            call.complete_inside(&mut leader, &found.value);
             drop(PanicSafe::new(found.value));
             Err(Elsewhere::Done)
         }
@@ -67,7 +71,7 @@ pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) ->
                 // It has gone since.
                 None => Reason::Expired,
             };
-            Ok(led.run(reason, Miss { cause: Count::Refreshes, ..miss }))
+            Ok(call.run(leader, Replaced::IfOk, reason, Miss { cause: Count::Refreshes, ..miss }, budget))
         }
     }
 }
@@ -102,6 +106,12 @@ pub struct Answered<R> {
     pub(crate) is_awaited: bool,
 }
 
+impl<R> Answered<R> {
+    pub(crate) fn new(answer: R, source: Source) -> Self {
+        Self { answer, source, is_due: false, is_awaited: false }
+    }
+}
+
 impl<R> From<Found<R>> for Answered<R> {
     fn from(found: Found<R>) -> Self {
         let Found { value: answer, source, verdict } = found;
@@ -133,8 +143,8 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
                     Some(_) => bytes.and_then(|bytes| call.older_in_backend(bytes)),
                 };
                 let frame = Frame::new(Reason::Refresh, older);
-                let led = Led::new(call, leader, budget, Replaced::ByAnyValue);
-                Ok(Run(Some(Led { making, ..led }), frame))
+                let sending = Sending::of(&call, making, budget);
+                Ok(Run(Some(Led { sending, ..Led::new(call, leader, Replaced::ByAnyValue) }), frame))
             }
         }
     }
@@ -145,7 +155,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
     let want = if here { Want::ToReplace } else { call.want_in_background() };
     // It is already being replaced.
     let want_meanwhile = if let Want::ToAwait(_) = want { want } else { Want::Usable };
-    let leader = loop {
+    let mut leader = loop {
         joined = match joined {
             Join::Leader(leader) => break leader,
             Join::Waiter(waiter) => match call.wait(waiter, want_meanwhile, &mut budget).await {
@@ -167,15 +177,14 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
     if call.backend().is_none() {
         return Ok(Led::after_miss(call, leader));
     }
-    let mut led = Led::new(call, leader, budget, Replaced::IfKept);
-    match led.look(want).await {
+    match call.look_inside(&leader, want, &mut budget).await {
         Ok(found) => {
             call.announce(&found);
-            led.scope().around_sync(|| call.complete_with(&mut led.leader, &found));
-            drop(led);
+            leader.scope().around_sync(|| call.complete_with(&mut leader, &found));
+            drop(leader);
             replace_or_answer(call, found, here).await
         }
-        Err(miss) => Ok(led.run(reason_of(miss.cause), miss)),
+        Err(miss) => Ok(call.run(leader, Replaced::IfKept, reason_of(miss.cause), miss, budget)),
     }
 }
 
@@ -191,7 +200,7 @@ async fn replace_or_answer<R, V: ValueOf<R>>(call: Call<'_, R, V>, found: Found<
     Err(found.map(V::into_answer).into())
 }
 
-/// One run of a body. To the body, it is one of three steps: [`around`](Self::around) it, then [`ran`](Self::ran), then
+/// One run of a body. To the body, it is one of three steps: what is [`around`](Self::around) it, its [`poll`](Self::poll)s, and
 /// [`store_and_return`](Self::store_and_return). None has the body's type, so that they are compiled once for each type of answer.
 pub(crate) struct Run<'a, R, V>(Option<Led<'a, R, V>>, Frame);
 
@@ -199,59 +208,39 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     /// A run without a cache.
     pub(crate) const UNCACHED: Self = Self(None, Frame::UNCACHED);
 
-    /// What the body knows of its call, and has said of its answer.
-    pub(crate) fn frame(&mut self) -> &mut Frame {
-        &mut self.1
-    }
-
     /// What surrounds the body inside its flight, which begins.
+    #[inline]
     pub(crate) fn around(&mut self) -> Around {
         let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, None) };
         if led.call.policy.err_sharing().is_some() {
             led.leader.begin_sharing_err();
         }
         // What is stored elsewhere says how long it took.
-        led.began = if led.call.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
+        led.began = if led.sending.is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
         Around::new(led.scope(), led.leader.pulse())
     }
 
-    /// Takes the value from the body's answer, for [`store`](Self::store), unless the body has `said` that it is another one. An answer without
-    /// one is the error.
+    /// Polls the body. Its answer is that of the call, once its value is in memory and shared with the flight's waiters. The error is a
+    /// value that has to be sent to a backend, as [`store_and_return`](Self::store_and_return) does.
     ///
     /// Not `async`, as an `Err` need not be `Send`: the whole call is `Send` if its body is.
-    pub(crate) fn ran(&mut self, answer: R) -> Result<V, R> {
-        let Self(Some(led), frame) = self else { return Err(answer) };
-        led.took = led.began.elapsed();
-        let Call { function, .. } = &led.call;
-        function.counters.increment(Count::Bodies);
-        function.counters.add(Count::BodyNanos, nanos(led.took));
-        if let Some(said) = frame.said()
-            && let Some(older) = led.scope().around_sync(|| said.kept_stale())
-        {
-            led.scope().around_sync(|| drop(PanicSafe::new(answer)));
-            return Ok(older);
-        }
-        if led.stand_in.is_some() && led.call.policy.has_failed(&answer) {
-            led.call.put_off();
-            if let Some(older) = led.stand_in() {
-                return Err(older);
-            }
-        }
-        V::from_answer(answer).inspect_err(|answer| led.scope().around_sync(|| led.end_without_value(answer)))
+    #[inline]
+    pub(crate) fn poll(
+        &mut self,
+        around: &mut Around,
+        context: &mut Context<'_>,
+        body: &mut dyn Body<Answer = R>,
+    ) -> Poll<Result<R, V>> {
+        let Self(led, frame) = self;
+        around.poll(frame, context, body, |answer, said| match led {
+            Some(led) => led.ran(answer, said),
+            None => Ok(answer),
+        })
     }
 
-    /// Stores the value in memory, and shares it with the flight's waiters. Returns false if it has to be sent to a backend, as
-    /// [`store_and_return`](Self::store_and_return) does.
-    pub(crate) fn store_in_memory(&mut self, value: &V) -> bool {
-        let Self(led, frame) = self;
-        match led {
-            Some(led) if led.call.backend().is_none() => {
-                led.scope().around_sync(|| led.store_in_memory(value, frame.said()));
-                true
-            }
-            Some(_) => false,
-            None => true,
-        }
+    /// Drops the body of a call that is cancelled, or has panicked, where it would have run.
+    pub(crate) fn end(&mut self, around: &mut Around, body: &mut dyn Body<Answer = R>) {
+        around.end(&mut self.1, body);
     }
 
     /// Stores the value in the backend, and shares it with the flight's waiters.
@@ -301,24 +290,64 @@ pub(super) fn reason_of(miss: Count) -> Reason {
 /// A call that leads a flight.
 struct Led<'a, R, V> {
     call: Call<'a, R, V>,
-    // It is given back before other callers are woken.
-    making: Making,
+    // Its lease is given back before other callers are woken.
+    sending: Option<Box<Sending>>,
     leader: Leader<'a>,
-    budget: TimeBudget,
     replaced: Replaced,
     began: Stopwatch,
-    /// The time that the body took.
-    took: Duration,
     /// An older value, which is the answer if the body fails.
     stand_in: Option<Box<StandIn<V>>>,
     stood_in: bool,
 }
 
+/// What it takes to send a value to a backend. It is in a box, as a run is moved.
+struct Sending {
+    making: Making,
+    budget: TimeBudget,
+    /// The time that the body took.
+    took: Duration,
+}
+
+impl Sending {
+    /// None without a backend.
+    fn of<R, V: ValueOf<R>>(call: &Call<'_, R, V>, making: Making, budget: TimeBudget) -> Option<Box<Self>> {
+        call.backend().map(|_| Box::new(Self { making, budget, took: Duration::ZERO }))
+    }
+}
+
+impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
+    /// Looks for the value in the backend, inside the flight.
+    async fn look_inside(&self, leader: &Leader<'a>, want: Want, budget: &mut TimeBudget) -> Result<Found<V>, Miss<V>> {
+        let looked = self.look_up_to_make(want, leader, budget);
+        Felt::new(leader.scope().around(looked), leader.pulse()).await
+    }
+
+    /// Shares a value with the flight's waiters, inside the flight.
+    fn complete_inside(&self, leader: &mut Leader<'_>, value: &V) {
+        leader.scope().around_sync(|| self.complete(leader, value));
+    }
+
+    /// Runs the body after a miss.
+    fn run(
+        self,
+        leader: Leader<'a>,
+        replaced: Replaced,
+        reason: Reason,
+        Miss { cause, stand_in, older, making }: Miss<V>,
+        budget: TimeBudget,
+    ) -> Run<'a, R, V> {
+        self.function.counters.increment(cause);
+        leader.ask_no_more();
+        let sending = Sending::of(&self, making, budget);
+        Run(Some(Led { stand_in, sending, ..Led::new(self, leader, replaced) }), Frame::new(reason, older))
+    }
+}
+
 impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     #[inline]
-    fn new(call: Call<'a, R, V>, leader: Leader<'a>, budget: TimeBudget, replaced: Replaced) -> Self {
-        let (began, took) = (Stopwatch::Coarse(0), Duration::ZERO);
-        Self { call, leader, budget, making: Making::Unfenced, replaced, began, took, stand_in: None, stood_in: false }
+    fn new(call: Call<'a, R, V>, leader: Leader<'a>, replaced: Replaced) -> Self {
+        let began = Stopwatch::Coarse(0);
+        Self { call, sending: None, leader, replaced, began, stand_in: None, stood_in: false }
     }
 
     /// Runs the body, as memory has no value.
@@ -329,8 +358,11 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             Absent::Evicted => (Count::Evicted, Reason::Evicted),
             Absent::Invalidated => (Count::Invalidated, Reason::Invalidated),
         };
-        let led = Self::new(call, leader, TimeBudget::default(), Replaced::IfKept);
-        led.run(reason, call.missed_in_memory(miss))
+        call.function.counters.increment(miss);
+        let Miss { stand_in, older, .. } = call.missed_in_memory(miss);
+        let (began, replaced) = (Stopwatch::Coarse(0), Replaced::IfKept);
+        let led = Self { call, sending: None, leader, replaced, began, stand_in, stood_in: false };
+        Run(Some(led), Frame::new(reason, older))
     }
 
     /// All user code of the flight (the body, conditions, clones, destructors) runs inside this scope: an annotated function that it
@@ -339,23 +371,37 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.leader.scope()
     }
 
-    /// Looks for the value in the backend.
-    async fn look(&mut self, want: Want) -> Result<Found<V>, Miss<V>> {
-        let (scope, pulse) = (self.scope(), self.leader.pulse());
-        let looked = self.call.look_up_to_make(want, &self.leader, &mut self.budget);
-        Felt::new(scope.around(looked), pulse).await
-    }
-
-    /// Shares a value with the flight's waiters.
-    fn complete(&mut self, value: &V) {
-        self.scope().around_sync(|| self.call.complete(&mut self.leader, value));
-    }
-
-    #[inline]
-    fn run(self, reason: Reason, Miss { cause, stand_in, older, making }: Miss<V>) -> Run<'a, R, V> {
-        self.call.function.counters.increment(cause);
-        self.leader.ask_no_more();
-        Run(Some(Self { stand_in, making, ..self }), Frame::new(reason, older))
+    /// Takes the value from the body's answer, unless the body has `said` that it is another one, and stores it. An answer without one is the
+    /// call's as it is. The error is a value to be sent to a backend.
+    fn ran(&mut self, answer: R, said: Option<&Said>) -> Result<R, V> {
+        let took = self.began.elapsed();
+        let Call { function, policy, .. } = &self.call;
+        function.counters.increment(Count::Bodies);
+        function.counters.add(Count::BodyNanos, nanos(took));
+        let value = if let Some(older) = said.and_then(Said::kept_stale) {
+            drop(PanicSafe::new(answer));
+            older
+        } else {
+            if self.stand_in.is_some() && policy.has_failed(&answer) {
+                self.call.put_off();
+                if let Some(older) = self.stand_in() {
+                    return Ok(older);
+                }
+            }
+            match V::from_answer(answer) {
+                Ok(value) => value,
+                Err(answer) => {
+                    self.end_without_value(&answer);
+                    return Ok(answer);
+                }
+            }
+        };
+        if let Some(sending) = &mut self.sending {
+            sending.took = took;
+            return Err(value);
+        }
+        self.store_in_memory(&value, said);
+        Ok(value.into_answer())
     }
 
     /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
@@ -371,7 +417,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.stood_in = true;
         self.leader.is_outdated();
         self.call.function.counters.increment(Count::StaleOnError);
-        self.complete(&older);
+        self.call.complete_inside(&mut self.leader, &older);
         Some(older.into_answer())
     }
 
@@ -392,9 +438,11 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     }
 
     async fn store(&mut self, value: &V, said: Option<&Said>) {
-        let Self { call, leader, budget, making, replaced, took, .. } = self;
+        let Self { call, leader, sending, replaced, .. } = self;
         let kept = Kept { replaced: *replaced, said };
-        if let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await {
+        if let Some(Sending { making, budget, took }) = sending.as_deref_mut()
+            && let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await
+        {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value);

@@ -162,6 +162,13 @@ impl Frame {
         InForce(self)
     }
 
+    /// Calls `function` with it in force.
+    #[inline]
+    pub(super) fn around<T>(&mut self, function: impl FnOnce() -> T) -> T {
+        let _in_force = self.enter();
+        function()
+    }
+
     /// What the body has said, if anything.
     pub(super) fn said(&self) -> Option<&Said> {
         self.said.as_deref()

@@ -14,12 +14,13 @@ mod memory_of;
 mod own_queue;
 mod shard;
 mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, RwLock,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -27,7 +28,7 @@ use std::{
 
 use seize::{Collector, LocalGuard};
 
-use self::{lifetime::Care, shard::Shard, table::Look};
+use self::{lifetime::Care, shard::Shard, table::Look, tables::Tables};
 pub(crate) use self::{
     lifetime::{Freshness, Lifetime, Moments},
     memory_of::{UNKNOWN, memory_of},
@@ -57,7 +58,7 @@ pub(crate) struct Store<X = ()> {
     bytes: AtomicUsize,
     entries: AtomicUsize,
     shards: Box<[Padded<Mutex<Guarded<X>>>]>,
-    tables: RwLock<Vec<Arc<dyn AnyTable>>>,
+    tables: Tables,
     /// Shared by all tables, so that one guard defers the drops of any of them.
     collector: Arc<Collector>,
 }
@@ -121,7 +122,7 @@ impl<X: Default> Store<X> {
             bytes: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
             shards: (0..shards).map(|_| Padded(Mutex::default())).collect(),
-            tables: RwLock::default(),
+            tables: Tables::default(),
             collector: Arc::default(),
         }
     }
@@ -139,11 +140,7 @@ impl<X: Default> Store<X> {
 
     /// A new table that has a limit of its own as well, of one entry at least.
     pub(crate) fn bounded_table<V: Send + Sync + 'static>(&self, max_entries: usize) -> Arc<Table<V>> {
-        let mut tables = unpoisoned(self.tables.write());
-        let id = u32::try_from(tables.len()).expect("fewer than four billion functions");
-        let table = Arc::new(Table::new(id, max_entries, Arc::clone(&self.collector)));
-        tables.push(Arc::clone(&table) as _);
-        table
+        self.tables.add(|id| Table::new(id, max_entries, Arc::clone(&self.collector)))
     }
 
     /// Stores `value` for its `life`, replacing an older one, and evicts entries until the limits hold.
@@ -252,15 +249,15 @@ impl<X: Default> Store<X> {
         let mut locked = self.shard(slot.hash);
         let mut was_fresh = false;
         loop {
-            let removed = self.tables()[slot.table as usize].evict_if(slot.hash, &mut |_| true);
-            let Ok(Some(removed)) = removed else { return was_fresh };
+            let removed = self.tables.get(slot.table).map(|table| table.evict_if(slot.hash, &mut |_| true));
+            let Some(Ok(Some(removed))) = removed else { return was_fresh };
             was_fresh |= self.note_removed(&mut locked.shard, slot, removed, cause);
         }
     }
 
     /// Whether an entry has the hash of `slot`.
     pub(crate) fn holds(&self, slot: Slot) -> bool {
-        self.tables()[slot.table as usize].look(slot.hash).is_some()
+        self.tables.get(slot.table).is_some_and(|table| table.look(slot.hash).is_some())
     }
 
     /// Returns whether the removed entry was fresh.
@@ -268,7 +265,7 @@ impl<X: Default> Store<X> {
         self.forget(removed.weight);
         shard.left(slot, removed, cause);
         if shard.is_mostly_stale() {
-            shard.sweep(&self.tables());
+            shard.sweep(&self.tables);
         }
         removed.ends > self.clock.coarse()
     }
@@ -284,8 +281,7 @@ impl<X: Default> Store<X> {
         let _deferred = self.defer_drops();
         for home in 0..self.shards.len() {
             let mut locked = self.lock(home);
-            let tables = self.tables();
-            while let Some(removed) = locked.shard.evict(&tables, NEVER, None, RemovalCause::Invalidated) {
+            while let Some(removed) = locked.shard.evict(&self.tables, NEVER, None, RemovalCause::Invalidated) {
                 self.forget(removed);
             }
         }
@@ -347,13 +343,11 @@ impl<X: Default> Store<X> {
         let now = self.clock.coarse();
         let spared = (self.limits.entries > 0).then_some(newest);
         for next in 1..=self.shards.len() {
-            let tables = self.tables();
             while self.is_over()
-                && let Some(removed) = locked.shard.evict(&tables, now, spared, RemovalCause::Evicted)
+                && let Some(removed) = locked.shard.evict(&self.tables, now, spared, RemovalCause::Evicted)
             {
                 self.forget(removed);
             }
-            drop(tables);
             drop(locked);
             if !self.is_over() {
                 return;
@@ -391,9 +385,5 @@ impl<X: Default> Store<X> {
     fn lock(&self, shard: usize) -> Locked<'_, X> {
         interleave();
         unpoisoned(self.shards[shard].0.lock())
-    }
-
-    fn tables(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<dyn AnyTable>>> {
-        unpoisoned(self.tables.read())
     }
 }

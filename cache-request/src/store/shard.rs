@@ -1,13 +1,11 @@
 //! The queues of one shard, which choose the entry to evict.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{
     own_queue::OwnQueue,
     table::{AnyTable, Look, MOST_VISITS, Queue},
+    tables::Tables,
 };
 use crate::base::clock::Nanos;
 
@@ -120,7 +118,7 @@ impl Shard {
     /// Evicts one entry and returns its weight. `None` if the shard holds nothing but `spared`.
     pub(super) fn evict(
         &mut self,
-        tables: &[Arc<dyn AnyTable>],
+        tables: &Tables,
         now: Nanos,
         spared: Option<Slot>,
         cause: RemovalCause,
@@ -137,7 +135,7 @@ impl Shard {
                 Queue::Main
             };
             let Some(slot) = self.queue(from).slots.pop_front() else { break None };
-            let table = &tables[slot.table as usize];
+            let Some(table) = tables.get(slot.table) else { continue };
             let is_spared = Some(slot) == spared;
             let has_no_chance = |entry: Look| entry.visits == 0 || entry.ends <= now || chances == 0;
             let mut goes = |entry: Look| entry.queue == from && !is_spared && has_no_chance(entry);
@@ -175,12 +173,12 @@ impl Shard {
     }
 
     /// Drops the slots whose entries are gone, and duplicate slots of one entry.
-    pub(super) fn sweep(&mut self, tables: &[Arc<dyn AnyTable>]) {
+    pub(super) fn sweep(&mut self, tables: &Tables) {
         let mut seen = HashSet::new();
         for (queue, fifo) in [(Queue::Small, &mut self.small), (Queue::Main, &mut self.main)] {
             fifo.slots.retain(|slot| {
-                let lives = tables[slot.table as usize].look(slot.hash).is_some_and(|entry| entry.queue == queue);
-                lives && seen.insert(*slot)
+                let look = tables.get(slot.table).and_then(|table| table.look(slot.hash));
+                look.is_some_and(|entry| entry.queue == queue) && seen.insert(*slot)
             });
         }
         self.stale = 0;
@@ -209,11 +207,16 @@ impl Shard {
     }
 }
 
+/// Up to so many slots, a queue's places double when they are used up.
+const DOUBLING: usize = 1024;
+
 impl Fifo {
     fn push(&mut self, slot: Slot, weight: u32) {
         if self.slots.len() == self.slots.capacity() {
-            // Doubling would leave up to half of it empty: eight bytes per entry at a million entries.
-            self.slots.reserve_exact(self.slots.len() / 8 + 16);
+            // Doubling would leave up to half of it empty: eight bytes per entry at a million entries. A short queue would be copied too
+            // often without it.
+            let slots = self.slots.len();
+            self.slots.reserve_exact((slots / 8).max(slots.min(DOUBLING)) + 16);
         }
         self.slots.push_back(slot);
         self.weight += weight as usize;

@@ -27,6 +27,7 @@ mod waits;
 pub(super) mod watched;
 
 use std::{
+    cell::Cell,
     process,
     sync::{
         Arc,
@@ -106,9 +107,8 @@ pub(crate) enum Join<'a> {
 
 /// What a caller does in a queue.
 enum Turn<'a> {
-    Leads(Leader<'a>),
     Waits(Place),
-    Reads,
+    Goes(Join<'a>),
 }
 
 impl Flights {
@@ -131,20 +131,22 @@ impl Flights {
     /// A caller leads a flight of its own, beside the running one, if it is inside that body itself, or if its waiting would close
     /// a cycle of bodies that wait for one another.
     pub(crate) fn join(&self, caller: &Caller<'_>) -> Join<'_> {
-        match self.take_turn(caller, None) {
-            Turn::Leads(leader) => Join::Leader(leader),
+        let mut shard = self.shard(caller.hash());
+        if shard.beside.of(caller.key).is_none_or(|entry| !entry.is_open()) {
+            return self.read_or_lead(shard, caller, None, Further::MayWait);
+        }
+        match self.take_turn(shard, caller, None) {
             Turn::Waits(place) => self.wait_at(place, caller),
-            Turn::Reads => Join::Reader,
+            Turn::Goes(joined) => joined,
         }
     }
 
     /// Joins again as a waiter that was told of room: others may have been faster.
     pub(crate) fn join_again<'a>(&'a self, caller: &Caller<'_>, wait: Waiter<'a>) -> Join<'a> {
-        match self.take_turn(caller, Some(&wait)) {
-            Turn::Leads(leader) => Join::Leader(leader),
+        match self.take_turn(self.shard(caller.hash()), caller, Some(&wait)) {
             Turn::Waits(place) if wait.stands_in(&place.queue) => Join::Waiter(wait.beside(place.pulses)),
             Turn::Waits(place) => self.wait_at(place, caller),
-            Turn::Reads => Join::Reader,
+            Turn::Goes(joined) => joined,
         }
     }
 
@@ -161,11 +163,11 @@ impl Flights {
     }
 
     /// Leads if there is room for the key. Otherwise the caller waits, as it may do already.
-    fn take_turn(&self, caller: &Caller<'_>, wait: Option<&Waiter<'_>>) -> Turn<'_> {
+    fn take_turn<'a>(&'a self, shard: Locked<'a, Running>, caller: &Caller<'_>, wait: Option<&Waiter<'_>>) -> Turn<'a> {
         // Of flights that are passed over. It takes locks when it is dropped, which is after the shard's is given back.
         let mut passed_over = Fence::default();
+        let mut shard = shard;
         loop {
-            let mut shard = self.shard(caller.hash());
             // A body is done. Its queue is closed, and not the key's any more.
             if let Some(wait) = wait.filter(|wait| wait.queue().is_done()) {
                 return Turn::Waits(wait.place(SmallVec::new()));
@@ -174,6 +176,7 @@ impl Flights {
             if entry.is_some() && self.process.load(Ordering::Relaxed) != process::id() {
                 drop(shard);
                 self.leave_parent_process();
+                shard = self.shard(caller.hash());
                 continue;
             }
             let queue = entry.as_mut().and_then(|entry| entry.queue(self.limits.max_leaders));
@@ -187,24 +190,22 @@ impl Flights {
                     });
                 }
             }
-            return match self.value_or_lead(shard, caller, queue, Further::MayWait) {
-                Some(leader) => Turn::Leads(leader),
-                None => Turn::Reads,
-            };
+            return Turn::Goes(self.read_or_lead(shard, caller, queue, Further::MayWait));
         }
     }
 
     /// Starts a flight unless there is a value by now: in a queue, or else where further callers may wait or not.
-    fn value_or_lead(
+    fn read_or_lead(
         &self,
         mut shard: Locked<'_, Running>,
         caller: &Caller<'_>,
         queue: Option<Arc<Queue>>,
         further: Further,
-    ) -> Option<Leader<'_>> {
+    ) -> Join<'_> {
         let FlightKey { function, key } = caller.key;
-        let absent = match caller.table {
-            Some(table) => shard.why_absent(function, table, &key, &self.clock)?,
+        let absent = match caller.table.map(|table| shard.why_absent(function, table, &key, &self.clock)) {
+            Some(Some(absent)) => absent,
+            Some(None) => return Join::Reader,
             None => Absent::NeverSeen,
         };
         let flight = self.flight(caller);
@@ -222,7 +223,7 @@ impl Flights {
             }
         };
         drop(shard);
-        Some(Leader::new(&self.memory, FlightId { hash: key.hash, number }, body, pulse, absent))
+        Join::Leader(Leader::new(&self.memory, FlightId { hash: key.hash, number }, body, pulse, absent))
     }
 
     fn flight(&self, caller: &Caller<'_>) -> Flight {
@@ -253,8 +254,7 @@ impl Flights {
 
     /// Starts a flight that no caller waits for, unless there is a value by now.
     pub(crate) fn alone(&self, caller: &Caller<'_>) -> Join<'_> {
-        let leader = self.value_or_lead(self.shard(caller.hash()), caller, None, Further::GoElsewhere);
-        leader.map_or(Join::Reader, Join::Leader)
+        self.read_or_lead(self.shard(caller.hash()), caller, None, Further::GoElsewhere)
     }
 
     /// Fences the running flights of the key and starts one whose value is newer, in one step.
@@ -343,6 +343,15 @@ enum Further {
 
 /// The number of a flight. That of a queue's first flight also stands for all later bodies of the queue when one waits for another.
 fn next_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    /// A thread takes so many at once, so that threads seldom write what others write, too.
+    const BLOCK: u64 = 1 << 16;
+    static BLOCKS: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+
+    let next = NEXT.get();
+    let number = if next.is_multiple_of(BLOCK) { BLOCKS.fetch_add(BLOCK, Ordering::Relaxed) } else { next };
+    NEXT.set(number + 1);
+    number
 }

@@ -92,25 +92,25 @@ pub(super) struct Ended {
 
 impl Running {
     /// What runs for a key.
+    #[inline]
     pub(super) fn of(&mut self, key: FlightKey<'_>) -> Option<&mut Entry> {
-        self.0.find_mut(key.key.hash, |entry| entry.has_key(key))
+        // Mostly nothing runs in a shard, and then it need not be searched.
+        if self.0.is_empty() { None } else { self.0.find_mut(key.key.hash, |entry| entry.has_key(key)) }
     }
 
     /// Starts a flight. `line` is where further callers stand, unless they stand where they stood.
     pub(super) fn start(&mut self, key: FlightKey<'_>, flight: Flight, line: Option<Line>) {
-        let hash = key.key.hash;
-        let entry = self.0.entry(hash, |entry| entry.has_key(key), |entry| entry.hash).or_insert_with(|| Entry {
-            function: key.function,
-            hash,
-            key: key.key.words.into(),
-            line: Line::Closed,
-            flights: SmallVec::new(),
-        });
-        let entry = entry.into_mut();
-        entry.flights.push(flight);
-        if let Some(line) = line {
-            entry.line = line;
+        if let Some(entry) = self.of(key) {
+            entry.flights.push(flight);
+            if let Some(line) = line {
+                entry.line = line;
+            }
+            return;
         }
+        let (FlightKey { function, key }, line) = (key, line.unwrap_or(Line::Closed));
+        let flights = SmallVec::from_buf([flight]);
+        let entry = Entry { function, hash: key.hash, key: key.words.into(), line, flights };
+        self.0.insert_unique(key.hash, entry, |entry| entry.hash);
     }
 
     pub(super) fn flight(&mut self, id: FlightId) -> Option<&mut Flight> {

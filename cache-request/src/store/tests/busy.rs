@@ -1,7 +1,7 @@
 //! Entries that are read all the time.
 
 use std::sync::{
-    Arc, Mutex,
+    Mutex,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
@@ -12,6 +12,7 @@ use crate::{
         AnyTable, RemovalCause, Slot,
         shard::Shard,
         table::{Look, MOST_VISITS, Queue},
+        tables::Tables,
     },
 };
 
@@ -54,8 +55,8 @@ impl AnyTable for Busy {
 /// It held the shard's lock for as long as other threads went on reading.
 #[test]
 fn a_search_for_an_entry_to_evict_did_not_end_while_all_are_read() {
-    let table = Arc::new(Busy { queues: Mutex::new(vec![Some(Queue::Small); 10]), looks: AtomicUsize::new(0) });
-    let tables = [Arc::clone(&table) as Arc<dyn AnyTable>];
+    let tables = Tables::default();
+    let table = tables.add(|_| Busy { queues: Mutex::new(vec![Some(Queue::Small); 10]), looks: AtomicUsize::new(0) });
     let mut shard = Shard::default();
     let slot = |hash| Slot { hash, table: 0 };
     (0..10).for_each(|hash| shard.admit(slot(hash), Queue::Small, 1));
