@@ -20,6 +20,8 @@ mod pointer;
 mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod telling;
 
 pub(crate) use self::changes::ChangeListener;
 pub use self::changes::Changes;

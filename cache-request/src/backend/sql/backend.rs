@@ -11,10 +11,11 @@ use super::{
     executor::{Executor, Operation},
     locks::KeyLocks,
     statement::{NewRow, Now, Outcome, Script, Statement, Statements, milliseconds},
+    tracking,
 };
 use crate::{
     Error, ErrorKind,
-    backend::{Backend, Claim, Claimed, Fence, Item},
+    backend::{Backend, Changes, Claim, Claimed, Fence, Item},
 };
 
 /// The longest key. An index of PostgreSQL holds up to 2,700 bytes of namespace and key.
@@ -222,6 +223,11 @@ impl Backend for SqlBackend {
     async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
         let outcome = self.write([key], self.statements().invalidate(key, refuse, self.now())).await?;
         Ok(outcome.rows.iter().any(|row| row.key.is_some()))
+    }
+
+    fn track(&self, changes: Changes) -> bool {
+        tracking::track(Arc::clone(&self.executor.database), changes);
+        true
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {
