@@ -200,10 +200,7 @@ fn no_answer(database: &Database) -> Error {
     Error::backend(format!("{}: no answer to what the near cache asks", database.engine.name()))
 }
 
-fn not_registered(database: &Database) -> Error {
-    Error::backend(format!("{}: the near cache is not registered any more", database.engine.name()))
-}
-
-fn no_triggers(database: &Database) -> Error {
-    Error::backend(format!("{}: the table has not the triggers that tell of changes", database.engine.name()))
+fn not_told(database: &Database) -> Error {
+    let name = database.engine.name();
+    Error::backend(format!("{name}: the table does not tell of changes: a trigger or the registration is missing"))
 }

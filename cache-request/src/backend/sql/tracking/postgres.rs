@@ -11,7 +11,7 @@ use sqlx::{
 
 use super::{
     ANSWER_LIMIT, Database, Duration, Error, Instant, NOTED, News, RELIED_ON, Registration, Row, Teller, no_answer,
-    no_triggers, not_registered, plain, timeout,
+    not_told, plain, timeout,
 };
 use crate::{
     backend::sql::{
@@ -20,6 +20,9 @@ use crate::{
     },
     base::random,
 };
+
+/// The name of the connection, as the server shows it.
+const NAME: &str = "cache-request near cache";
 
 /// The time between two checks of the connection and of the triggers.
 const EVERY: Duration = Duration::from_secs(1);
@@ -52,7 +55,7 @@ impl Session {
         let table = prepare(database, &mut plain).await?;
         let channel = channel(table);
         let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        let pool = pool.connect_with(options.clone()).await.map_err(explain)?;
+        let pool = pool.connect_with(options.clone().application_name(NAME)).await.map_err(explain)?;
         let mut listener = PgListener::connect_with(&pool).await.map_err(explain)?;
         listener.eager_reconnect(false);
         listener.listen(&channel).await.map_err(explain)?;
@@ -139,9 +142,10 @@ impl Session {
         }
         self.checked = Instant::now();
         let statements = &database.statements;
-        let triggers: i64 = self.ask(database, &statements.triggers(self.table)).await?;
+        let registered = format!(" AND EXISTS (SELECT FROM {} WHERE id = {})", statements.near(), self.id);
+        let triggers: i64 = self.ask(database, &(statements.triggers(self.table) + &registered)).await?;
         if triggers != TRIGGERS.len() as i64 {
-            return Err(no_triggers(database));
+            return Err(not_told(database));
         }
         if self.registered.is_due() {
             let before = Instant::now();
@@ -149,7 +153,7 @@ impl Session {
             let renewed = sqlx::query(&text).bind(self.id).execute(&mut self.listener);
             let renewed = timeout(ANSWER_LIMIT, renewed).await.map_err(|_| no_answer(database))?;
             if renewed.map_err(|error| database.error(&error))?.rows_affected() == 0 {
-                return Err(not_registered(database));
+                return Err(not_told(database));
             }
             self.registered = Registration::at(before);
         }
@@ -182,7 +186,7 @@ async fn prepare(database: &Database, connection: &mut Connection) -> Result<i64
     let explain = |error| database.error(&error);
     let statements = &database.statements;
     let found = connection.run(statements.place()).await.map_err(explain)?.rows.pop();
-    let Some(Row { key: Some(schema), numbers, .. }) = found else { return Err(no_triggers(database)) };
+    let Some(Row { key: Some(schema), numbers, .. }) = found else { return Err(not_told(database)) };
     let table = numbers.first().copied().flatten().unwrap_or_default();
     if !has_triggers(database, connection, table).await? {
         let mut made = Ok(());
@@ -191,7 +195,7 @@ async fn prepare(database: &Database, connection: &mut Connection) -> Result<i64
             made = made.and(connection.run(plain(text)).await.map(drop));
         }
         if !has_triggers(database, connection, table).await? {
-            return Err(made.err().map_or_else(|| no_triggers(database), explain));
+            return Err(made.err().map_or_else(|| not_told(database), explain));
         }
     }
     Ok(table)

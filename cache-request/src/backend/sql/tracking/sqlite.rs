@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::{
     ANSWER_LIMIT, Database, Duration, Error, Instant, NOTED, News, RELIED_ON, Registration, Row, Script, Teller,
-    no_answer, no_triggers, not_registered, plain, sleep, timeout,
+    no_answer, not_told, plain, sleep, timeout,
 };
 use crate::{
     backend::sql::{
@@ -62,7 +62,7 @@ impl Session {
             id,
             registered: Registration::at(before),
             version: None,
-            place: place.ok_or_else(|| not_registered(database))?,
+            place: place.ok_or_else(|| not_told(database))?,
         })
     }
 
@@ -77,7 +77,7 @@ impl Session {
         if self.registered.is_due() {
             let before = Instant::now();
             if self.run(database, database.statements.renew_in_log(self.id)).await?.affected == 0 {
-                return Err(not_registered(database));
+                return Err(not_told(database));
             }
             self.registered = Registration::at(before);
             self.run(database, database.statements.trim_log()).await?;
@@ -97,11 +97,8 @@ impl Session {
         let mut rows = rows.into_iter();
         match rows.next().map(|row| row.numbers) {
             Some(numbers) if numbers.first() == Some(&Some(self.place)) => {
-                if numbers.get(1) != Some(&Some(TRIGGERS.len() as i64)) {
-                    return Err(no_triggers(database));
-                }
-                if numbers.get(2) != Some(&Some(1)) {
-                    return Err(not_registered(database));
+                if numbers[1..] != [Some(TRIGGERS.len() as i64), Some(1)] {
+                    return Err(not_told(database));
                 }
             }
             _ => return Err(Error::backend("sqlite: the log of changes was cut before it was read")),
@@ -234,6 +231,7 @@ impl Statements {
                 [Argument::Number(Some(id))],
             ),
             plain(format!("INSERT INTO {log} (namespace, key) VALUES (NULL, NULL) RETURNING NULL, NULL, NULL, seq")),
+            self.trim_log(),
             plain("COMMIT"),
         ]
     }
