@@ -1,12 +1,11 @@
 //! Tells a near cache of changes, whichever program makes them.
 //!
-//! Triggers on the table notice each row that is written or removed. They do nothing unless a near cache has registered, in a table whose
-//! name ends with `_near`, within the last minute. What they notice is sent by the database ([`postgres`]), or written into a
-//! log in the same transaction ([`sqlite`]). Where no near cache was ever used, there are no triggers.
+//! Triggers on the table notice each row that is written or removed. They do nothing unless a near cache has registered within the last
+//! minute, in a table whose name ends with `_near`. What they notice is sent by the database (`postgres`), or written into a log in the
+//! same transaction (`sqlite`). Where no near cache was ever used, there are no triggers.
 //!
-//! A [`Session`] begins with its registration. It misses no change that is committed after that, and the near cache opens then. If
-//! its connection is lost, or it could not renew its registration in time, changes may have been missed: the near cache is emptied, and another session
-//! begins.
+//! A [`Session`] begins with its registration. When no change can be missed any more, the near cache opens. If the connection is lost, or
+//! the registration was not renewed in time, changes may have been missed: the near cache is emptied, and another session begins.
 
 #[cfg(feature = "postgres")]
 mod postgres;

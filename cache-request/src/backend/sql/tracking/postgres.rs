@@ -1,8 +1,8 @@
 //! PostgreSQL: triggers send notices (`NOTIFY`), which the server delivers when the change is committed and visible to all.
 //!
 //! A transaction that has written before the registration was committed sends no notice, and may commit later. It holds a lock on
-//! the table until it ends. So a session registers, looks for transactions with such locks, and waits for their end. The triggers read what was committed
-//! when they run, unless the isolation level forbids that: then they send notices in any case.
+//! the table until it ends. So a session registers, looks for transactions with such locks, and waits for their end. The triggers read
+//! what was committed when they run, unless the isolation level forbids that: then they send notices in any case.
 
 use sqlx::{
     Row as _,
@@ -79,8 +79,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Waits for the notice that another connection of this session has sent. It does not come if something between client and server shares the
-    /// server's connections, or the two connections lead to two servers.
+    /// Waits for the notice that another connection of this session has sent. It does not come if something between client and
+    /// server shares the server's connections, or if the two connections lead to two servers.
     async fn hear_itself(&mut self, database: &Database) -> Result<(), Error> {
         let (own, until) = (self.id.to_string(), Instant::now() + ANSWER_LIMIT);
         while let Some(payload) = self.hear(database, until).await? {
@@ -107,8 +107,8 @@ impl Session {
     }
 
     pub(super) async fn end(mut self, database: &Database) -> Result<(), Error> {
-        let text = database.statements.end_registration();
-        let end = sqlx::query(&text).bind(self.id).execute(&mut self.listener).await;
+        let text = database.statements.end_registration(self.id);
+        let end = sqlx::query(&text).execute(&mut self.listener).await;
         end.map(drop).map_err(|error| database.error(&error))
     }
 
@@ -142,15 +142,16 @@ impl Session {
         }
         self.checked = Instant::now();
         let statements = &database.statements;
-        let registered = format!(" AND EXISTS (SELECT FROM {} WHERE id = {})", statements.near(), self.id);
+        let registered =
+            format!(" AND EXISTS (SELECT FROM {} WHERE {})", statements.near(), Statements::is_registration(self.id));
         let triggers: i64 = self.ask(database, &(statements.triggers(self.table) + &registered)).await?;
         if triggers != TRIGGERS.len() as i64 {
             return Err(not_told(database));
         }
         if self.registered.is_due() {
             let before = Instant::now();
-            let text = statements.renew_registration();
-            let renewed = sqlx::query(&text).bind(self.id).execute(&mut self.listener);
+            let text = statements.renew_registration(self.id);
+            let renewed = sqlx::query(&text).execute(&mut self.listener);
             let renewed = timeout(ANSWER_LIMIT, renewed).await.map_err(|_| no_answer(database))?;
             if renewed.map_err(|error| database.error(&error))?.rows_affected() == 0 {
                 return Err(not_told(database));
@@ -302,15 +303,17 @@ $near$"
         )
     }
 
-    fn renew_registration(&self) -> String {
-        let (near, relied_on) = (self.near(), RELIED_ON.as_secs());
-        format!(
-            "UPDATE {near} SET seen = statement_timestamp() \
-             WHERE id = $1 AND seen > statement_timestamp() - interval '{relied_on} seconds'"
-        )
+    /// The condition that selects the registration, unless it was not renewed in time by the server's clock.
+    fn is_registration(id: i64) -> String {
+        let relied_on = RELIED_ON.as_secs();
+        format!("id = {id} AND seen > statement_timestamp() - interval '{relied_on} seconds'")
     }
 
-    fn end_registration(&self) -> String {
-        format!("DELETE FROM {} WHERE id = $1", self.near())
+    fn renew_registration(&self, id: i64) -> String {
+        format!("UPDATE {} SET seen = statement_timestamp() WHERE {}", self.near(), Self::is_registration(id))
+    }
+
+    fn end_registration(&self, id: i64) -> String {
+        format!("DELETE FROM {} WHERE id = {id}", self.near())
     }
 }

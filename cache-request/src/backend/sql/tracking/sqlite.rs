@@ -1,8 +1,8 @@
 //! SQLite: triggers write the changed keys into a log, in the transaction of the change.
 //!
-//! A session looks at the version of the data every few milliseconds, which takes no lock, and reads the log when it has changed. There is one
-//! writer at a time, and a transaction that wants to write sees all that was committed before. So the log has every change since the
-//! registration. The log is short: a session that finds its place gone has missed changes.
+//! A session looks at the version of the data every few milliseconds, which waits for no lock, and reads the log when it has changed.
+//! There is one writer at a time, and what it writes rests on all that was committed before. So the log has every change since
+//! the registration. It is cut now and then: a session that finds its place gone has missed changes.
 
 #[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
@@ -247,17 +247,17 @@ impl Statements {
         Statement { text, arguments: vec![Argument::Number(Some(id))] }
     }
 
-    /// The entry at the place and those that follow: the key, if it is of this namespace, and the entry's number. Also, how many triggers there are
-    /// and whether the session is registered.
+    /// The entry at the place and those that follow: the key, if it is of this namespace, and the entry's number. Also, how many
+    /// triggers there are, and whether the session is registered.
     fn read_log(&self, place: i64, id: i64) -> Statement {
-        let (near, log) = (self.near(), self.log());
+        let (near, log, relied_on) = (self.near(), self.log(), RELIED_ON.as_secs());
         let text = |name: String| name.replace('"', "'");
         let (table, names) = (text(self.table.clone()), TRIGGERS.map(|suffix| text(self.named(suffix))).join(", "));
         self.statement(
             format!(
                 "SELECT CASE WHEN namespace = $1 THEN key END, NULL, NULL, seq, \
                  (SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = {table} AND name IN ({names})), \
-                 EXISTS (SELECT 1 FROM {near} WHERE id = $3) \
+                 EXISTS (SELECT 1 FROM {near} WHERE id = $3 AND seen > {NOW} - {relied_on}) \
                  FROM {log} WHERE seq >= $2 ORDER BY seq LIMIT {BATCH}"
             ),
             [Argument::Number(Some(place)), Argument::Number(Some(id))],
