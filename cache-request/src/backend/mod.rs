@@ -1,6 +1,7 @@
 //! Backends: the trait, the backends that come with the crate, and the guard around each of their operations.
 
-// `contract` has the trait, `guard` is what a call uses, `changes` leads from a backend to the near cache.
+// `contract` has the trait, `guard` is what a call uses, `changes` leads from a backend to the near cache, and
+// `telling` is what the backends share that use it.
 
 mod breaker;
 mod changes;
@@ -20,6 +21,8 @@ mod pointer;
 mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod telling;
 
 pub(crate) use self::changes::ChangeListener;
 pub use self::changes::Changes;

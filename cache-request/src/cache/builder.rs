@@ -126,8 +126,8 @@ impl CacheBuilder {
     /// which the backend is not asked again. Default: every call asks the backend; [`defaults::NEAR_TIMEOUT`] if
     /// [`near_bytes`](Self::near_bytes) or [`near_entries`](Self::near_entries) puts memory in front.
     ///
-    /// Redis and Valkey tell of changes by other processes within a round trip, over a connection of its own; while that is
-    /// lost, nothing is kept in front. In front of other backends, this process's own changes are seen at once, and those of
+    /// Redis, Valkey and PostgreSQL tell of changes by other processes within a round trip, over a connection of its own, and SQLite
+    /// within 25 ms; while that is lost, nothing is kept in front. In front of other backends, this process's own changes are seen at once, and those of
     /// other processes after `timeout` at most.
     pub fn near_timeout(mut self, timeout: Duration) -> Self {
         self.checks.check(&table::NEAR_TIMEOUT, &timeout);

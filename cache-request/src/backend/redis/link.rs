@@ -4,7 +4,6 @@
 //! grow. Callers wait for the first attempt and never for a pause.
 
 use std::{
-    hash::{BuildHasher, RandomState},
     mem,
     sync::{
         Arc,
@@ -27,10 +26,7 @@ use super::{
     live::{Live, Shared},
     server::{ANSWER_LIMIT, Connection, Connector, Greeting, Server},
 };
-use crate::Error;
-
-/// Pauses between attempts double from the first to the last of these.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+use crate::{Error, backend::telling::pause};
 
 /// A connection that is lost sooner than this counts as a failure, and the next attempt waits.
 const STEADY: Duration = Duration::from_secs(1);
@@ -206,29 +202,6 @@ async fn watch_over(connection: Connection, health: &Arc<Health>, abandoned_writ
                 }
                 Ok(false) | Err(_) => return,
             }
-        }
-    }
-}
-
-/// The pause after so many failures, shortened by up to half at random, so that processes do not connect all at once.
-pub(super) fn pause(failures: u32) -> Duration {
-    let [first, last] = PAUSES;
-    let planned = first.saturating_mul(1 << (failures - 1).min(16)).min(last);
-    let chance = RandomState::new().hash_one(failures) >> 32;
-    planned - (planned / 2).mul_f64(chance as f64 / f64::from(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_limit_and_are_not_alike() {
-        for failures in 1..100 {
-            let planned = PAUSES[0].saturating_mul(2_u32.saturating_pow(failures - 1)).min(PAUSES[1]);
-            let pauses: Vec<_> = (0..20).map(|_| pause(failures)).collect();
-            assert!(pauses.iter().all(|pause| (planned / 2..=planned).contains(pause)), "{failures}: {pauses:?}");
-            assert!(pauses.iter().any(|pause| *pause != pauses[0]));
         }
     }
 }

@@ -4,31 +4,26 @@
 //! If a connection is lost, or a check of the masters fails (see `masters`), a change may have been missed. Then the near cache is
 //! emptied and all connections are made again.
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        mpsc::{self, RecvTimeoutError},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures_lite::FutureExt;
 use redis::{PushInfo, PushKind, Value};
-use tokio::{
-    sync::oneshot,
-    task::spawn_blocking,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::{
     driver::Pushes,
     health::Health,
-    link::pause,
     masters::{Masters, Tracker},
     server::Server,
 };
-use crate::{Error, backend::Changes, base::runtime::own};
+use crate::{
+    Error,
+    backend::{
+        Changes,
+        telling::{News, Teller, pause},
+    },
+    base::runtime::own,
+};
 
 /// The time between two checks of the masters, and the most time for one answer to a check.
 const EVERY: Duration = Duration::from_secs(1);
@@ -75,51 +70,6 @@ async fn keep_tracking(server: &Server, prefix: &str, connect_limit: Duration, t
         teller.tell(News::Lost(Error::backend(why)));
         server.readers().release();
         sleep(pause(failures)).await;
-    }
-}
-
-/// An event that the near cache is told of.
-enum News {
-    Begun,
-    Changed(String),
-    AllChanged,
-    Lost(Error),
-}
-
-/// Tells the near cache of events, in order, from a thread that may be blocked: to drop its entries runs destructors of the user's values,
-/// which may wait for something that the library's own runtime drives.
-#[derive(Clone)]
-struct Teller {
-    news: mpsc::Sender<News>,
-}
-
-impl Teller {
-    /// Begins the thread, which ends with the last teller or with the near cache. The future waits for the latter.
-    fn begin(changes: Changes) -> (Self, impl Future<Output = ()>) {
-        let (news, heard) = mpsc::channel();
-        let (listens, gone) = oneshot::channel::<Infallible>();
-        drop(spawn_blocking(move || {
-            let _listens = listens;
-            while !changes.is_closed() {
-                match heard.recv_timeout(EVERY) {
-                    Ok(News::Begun) => changes.begin(),
-                    Ok(News::Changed(key)) => changes.changed(&key),
-                    Ok(News::AllChanged) => changes.all_changed(),
-                    Ok(News::Lost(why)) => changes.lost(&why),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            }
-        }));
-        let until_gone = async {
-            let _ = gone.await;
-        };
-        (Self { news }, until_gone)
-    }
-
-    fn tell(&self, news: News) {
-        // It fails if the near cache is gone.
-        let _ = self.news.send(news);
     }
 }
 

@@ -11,10 +11,11 @@ use super::{
     executor::{Executor, Operation},
     locks::KeyLocks,
     statement::{NewRow, Now, Outcome, Script, Statement, Statements, milliseconds},
+    tracking,
 };
 use crate::{
     Error, ErrorKind,
-    backend::{Backend, Claim, Claimed, Fence, Item},
+    backend::{Backend, Changes, Claim, Claimed, Fence, Item},
 };
 
 /// The longest key. An index of PostgreSQL holds up to 2,700 bytes of namespace and key.
@@ -42,6 +43,10 @@ const MAX_BATCH_BYTES: usize = 64 << 20;
 /// A row of the second table, whose name ends with `_claims`, says that a value is being made, or that none is stored for a while
 /// after an invalidation. It has the columns `fence`, `made` and `until`. A look that finds a value writes nothing.
 ///
+/// Below a near cache, the table has triggers that tell of each row that is written or removed, and there is a table of near caches, whose
+/// name ends with `_near`. A SQLite file also has a log of changes, whose name ends with `_changes`. They are made when the first
+/// near cache is put in front of the table.
+///
 /// Timeouts are exact to the millisecond. In PostgreSQL they go by the server's clock, in SQLite by the machine's. A row that was
 /// stored more than 5 seconds in the future, by a clock that was wrong, is a miss.
 ///
@@ -68,6 +73,9 @@ const MAX_BATCH_BYTES: usize = 64 << 20;
 ///     fence BIGINT, made BIGINT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (namespace, key)
 /// );
 /// ```
+///
+/// For a near cache, a user who may make tables puts one in front of the table once, which makes what it needs. The other users need the
+/// rights to `SELECT`, `INSERT`, `UPDATE` and `DELETE` for `cache_request_near`. Those who write without a near cache need none.
 #[derive(Clone)]
 pub struct SqlBackend {
     executor: Arc<Executor>,
@@ -222,6 +230,11 @@ impl Backend for SqlBackend {
     async fn invalidate(&self, key: &str, refuse: Duration) -> Result<bool, Error> {
         let outcome = self.write([key], self.statements().invalidate(key, refuse, self.now())).await?;
         Ok(outcome.rows.iter().any(|row| row.key.is_some()))
+    }
+
+    fn track(&self, changes: Changes) -> bool {
+        tracking::track(Arc::clone(&self.executor.database), changes);
+        true
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>, Error>> {

@@ -8,6 +8,7 @@
 //! - [`engine`]: the databases: how to connect to them, and how to run a statement.
 //! - [`address`]: reads the address of a PostgreSQL server.
 //! - [`pool`]: a pool of connections.
+//! - [`tracking`]: tells a near cache of changes.
 //! - [`locks`]: locks on keys.
 //! - [`executor`]: runs the operations of a backend in tasks on the library's own runtime.
 //! - [`backend`]: [`SqlBackend`], which turns each operation into statements.
@@ -26,5 +27,6 @@ mod fences;
 mod locks;
 mod pool;
 mod statement;
+mod tracking;
 
 pub use self::{backend::SqlBackend, builder::SqlBackendBuilder};

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long a statement may take. After that its connection is closed: the server may be gone without a sign.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The pause after a failed attempt to connect.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -60,12 +60,12 @@ pub(super) struct PooledConnection<'a> {
 }
 
 impl Database {
-    fn error(&self, error: &sqlx::Error) -> Error {
+    pub(super) fn error(&self, error: &sqlx::Error) -> Error {
         let kind = if engine::refuses_value(error) { ErrorKind::TooLarge } else { ErrorKind::Backend };
         Error::new(kind, format!("{}: {}", self.engine.name(), self.engine.explain(error)))
     }
 
-    async fn connect(&self) -> Result<Connection, sqlx::Error> {
+    pub(super) async fn connect(&self) -> Result<Connection, sqlx::Error> {
         let mut connection = self.engine.connect().await?;
         self.prepare(&mut connection).await?;
         Ok(connection)

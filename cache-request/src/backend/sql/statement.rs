@@ -63,14 +63,24 @@ pub(super) struct Statements {
     pub(super) table: String,
     /// The table of claims, quoted.
     pub(super) claims: String,
-    index: String,
+    /// The table's name, not quoted.
+    name: String,
     namespace: String,
 }
 
 impl Statements {
     pub(super) fn new(dialect: Dialect, table: &str, namespace: String) -> Self {
-        let named = |suffix: &str| format!("\"{table}{suffix}\"");
-        Self { dialect, table: named(""), claims: named("_claims"), index: named("_expires"), namespace }
+        let (name, quoted) = (table.to_owned(), |suffix: &str| format!("\"{table}{suffix}\""));
+        Self { dialect, table: quoted(""), claims: quoted("_claims"), name, namespace }
+    }
+
+    /// The name of something that belongs to the table, quoted.
+    pub(super) fn named(&self, suffix: &str) -> String {
+        format!("\"{}{suffix}\"", self.name)
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// The largest number of keys or items in one statement.
@@ -99,7 +109,7 @@ impl Statements {
 
     /// Makes the tables and the index if they do not exist.
     pub(super) fn create(&self) -> [String; 3] {
-        let Self { dialect: Dialect { text, bytes, .. }, table, claims, index, .. } = self;
+        let (Self { dialect: Dialect { text, bytes, .. }, table, claims, .. }, index) = (self, self.named("_expires"));
         [
             format!(
                 "CREATE TABLE IF NOT EXISTS {table} (namespace {text} NOT NULL, key {text} NOT NULL, \

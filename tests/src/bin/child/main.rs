@@ -4,6 +4,7 @@ mod file;
 mod fleet;
 mod forks;
 mod full_disk;
+mod near_cost;
 mod pages;
 mod sql;
 mod two_calls;
@@ -16,6 +17,7 @@ fn main() {
         ["fleet", arguments @ ..] => fleet::main(arguments),
         ["forks", arguments @ ..] => forks::main(arguments),
         ["full_disk", arguments @ ..] => full_disk::main(arguments),
+        ["near_cost"] => near_cost::main(),
         ["pages", arguments @ ..] => pages::main(arguments),
         ["sql", arguments @ ..] => sql::main(arguments),
         ["two_calls", arguments @ ..] => two_calls::main(arguments),

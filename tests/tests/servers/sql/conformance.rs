@@ -1,19 +1,19 @@
-//! The suite that every backend runs, by the machine's clock and by a mock clock.
+//! The suite that every backend runs: by the machine's clock, by a mock clock, and below a near cache that is told of changes.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use cache_request::{
-    Clock, MockClock,
-    backend::{SqlBackend, SqlBackendBuilder},
+    Cache, Clock, MockClock,
+    backend::{SqlBackend, SqlBackendBuilder, Tracking},
     conformance::Harness,
 };
-use cache_request_tests::servers::postgres::Postgres;
+use cache_request_tests::servers::{postgres::Postgres, wait_until};
 use tempfile::TempDir;
 
 cache_request::conformance! { name: sqlite, harness: Namespaces::of_sqlite(Clock::system()) }
@@ -22,6 +22,11 @@ cache_request::conformance! { name: postgres, harness: Namespaces::of_postgres(C
 cache_request::conformance! {
     name: postgres_to_the_millisecond,
     harness: MockTime::new(Namespaces::of_postgres)
+}
+cache_request::conformance! { name: sqlite_below_a_near_cache, harness: Told::new(Namespaces::of_sqlite(Clock::system())) }
+cache_request::conformance! {
+    name: postgres_below_a_near_cache,
+    harness: Told::new(Namespaces::of_postgres(Clock::system()))
 }
 
 /// Namespaces of one table.
@@ -95,5 +100,29 @@ impl<P: Sync> Harness for MockTime<P> {
 
     fn time_stands_still(&self) -> bool {
         true
+    }
+}
+
+/// A harness whose tables have triggers that tell near caches of each change.
+struct Told<P> {
+    namespaces: Namespaces<P>,
+    near: Mutex<Vec<Cache>>,
+}
+
+impl<P> Told<P> {
+    fn new(namespaces: Namespaces<P>) -> Self {
+        Self { namespaces, near: Mutex::default() }
+    }
+}
+
+impl<P: Send + Sync> Harness for Told<P> {
+    type Backend = SqlBackend;
+
+    async fn backend(&self) -> SqlBackend {
+        let backend = self.namespaces.build();
+        let near = Cache::builder().backend(backend.clone()).near_timeout(Duration::from_secs(60)).build().unwrap();
+        wait_until("it is told", || near.stats().backend.unwrap().near.unwrap().tracking == Tracking::Live);
+        self.near.lock().unwrap().push(near);
+        backend
     }
 }

@@ -1,7 +1,6 @@
 //! Claims: what they write, what they wait for, and what is left of them.
 
 use std::{
-    str::FromStr,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     thread,
     time::Duration,
@@ -16,11 +15,9 @@ use cache_request_tests::{
     servers::{PATIENCE, postgres::Postgres, wait_until},
 };
 use futures_lite::future::block_on;
-use sqlx::{ConnectOptions, Executor, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
-use super::Other;
+use super::{Other, Transaction};
 
 fn sqlite(directory: &TempDir) -> SqlBackendBuilder {
     SqlBackend::builder(&format!("sqlite://{}/cache.db", directory.path().display())).connect_limit(PATIENCE)
@@ -28,38 +25,6 @@ fn sqlite(directory: &TempDir) -> SqlBackendBuilder {
 
 fn on(postgres: &Postgres) -> SqlBackendBuilder {
     SqlBackend::builder(&postgres.url()).connect_limit(PATIENCE)
-}
-
-/// Another program's transaction in a PostgreSQL database.
-struct Transaction {
-    connection: PgConnection,
-    runtime: Runtime,
-}
-
-impl Transaction {
-    fn begin(postgres: &Postgres, statements: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let options = PgConnectOptions::from_str(&postgres.url()).unwrap();
-        let connection = runtime.block_on(options.connect()).unwrap();
-        let mut transaction = Self { connection, runtime };
-        transaction.run(&format!("BEGIN; {statements}"));
-        transaction
-    }
-
-    fn run(&mut self, statements: &str) {
-        self.runtime.block_on(self.connection.execute(statements)).unwrap();
-    }
-
-    /// Runs the `last` statements and commits when `action`, on another thread, waits for what this transaction has locked.
-    fn commit_beside<T: Send>(mut self, postgres: &Postgres, last: &str, action: impl FnOnce() -> T + Send) -> T {
-        thread::scope(|threads| {
-            let acting = threads.spawn(action);
-            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-            wait_until("it waits for the lock", || acting.is_finished() || postgres.ask(waiting) == "1");
-            self.run(&format!("{last}; COMMIT"));
-            acting.join().unwrap()
-        })
-    }
 }
 
 /// What `set_fenced` does, of a process that has not committed yet.

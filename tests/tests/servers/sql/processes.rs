@@ -11,7 +11,7 @@ use cache_request::backend::{Backend, SqlBackend};
 use cache_request_tests::servers::postgres::Postgres;
 use futures_lite::future::block_on;
 
-fn process(kind: &str, address: &str, command: &str, namespace: &str, count: u32) -> Command {
+pub(super) fn process(kind: &str, address: &str, command: &str, namespace: &str, count: u32) -> Command {
     let mut process = Command::new(env!("CARGO_BIN_EXE_child"));
     process.args(["sql", kind, address, command, namespace, &count.to_string()]);
     process.stdout(Stdio::piped()).stderr(Stdio::piped());
