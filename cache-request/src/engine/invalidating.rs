@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{call::Call, making::Making, near_cache::BackendWrite, policy::Codec, value::ValueOf};
+use super::{call::Call, flight::Leader, making::Making, near_cache::BackendWrite, policy::Codec, value::ValueOf};
 use crate::{
     Error,
     backend::{ClaimKind, Guarded},
@@ -35,8 +35,19 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         self.engine.refusals.prolong(self.flight_key(), (), until, now);
     }
 
-    /// Whether no value is to be stored at present.
-    pub(super) fn is_refused(&self) -> bool {
+    /// Notes whether values are refused when the body begins. A replica that lags until then may be what it reads.
+    pub(super) fn heed_refusal(&self, leader: &mut Leader<'_>) {
+        if self.values_are_refused() {
+            leader.refuse();
+        }
+    }
+
+    /// Whether this value is not to be stored.
+    pub(super) fn is_refused(&self, leader: &Leader<'_>) -> bool {
+        leader.is_refused() || self.values_are_refused()
+    }
+
+    fn values_are_refused(&self) -> bool {
         self.engine.refusals.get(self.flight_key(), || self.engine.clock.coarse()).is_some()
     }
 

@@ -212,6 +212,7 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     #[inline]
     pub(crate) fn around(&mut self) -> Around {
         let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, None) };
+        led.call.heed_refusal(&mut led.leader);
         if led.call.policy.err_sharing().is_some() {
             led.leader.begin_sharing_err();
         }

@@ -134,7 +134,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return Ok(());
         }
         let outcome = match self.decide(value, true, said) {
-            Ok(Some(_)) if self.is_refused() => Ok(StoreOutcome::Outdated),
+            Ok(Some(_)) if self.is_refused(leader) => Ok(StoreOutcome::Outdated),
             Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
             Ok(None) => Ok(StoreOutcome::Refused),
             Err(error) => Err(error),
@@ -165,7 +165,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let near = self.engine.near().filter(|near| !near.is_tracked());
         let Some(keep) = self.decide(value, near.is_some(), said)? else { return Ok(StoreOutcome::Refused) };
         let life = near.map(|near| self.near_life(near, &keep));
-        let is_refused = matches!(rights.0, Making::Refused) || self.is_refused();
+        let is_refused = matches!(rights.0, Making::Refused) || self.is_refused(leader);
         let outcome = self.store_in_backend(backend, leader, value, took, keep, rights).await;
         // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
         // of this write, and the next call reads the backend.
@@ -248,7 +248,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let text = self.text(backend);
         let (bytes, kept) = self.sealed(codec, &text, value, took, (timeout, is_err))?;
         self.engine.pass(leader.overtake()).await;
-        if self.is_refused() || !leader.begin_storing() {
+        if self.is_refused(leader) || !leader.begin_storing() {
             return Ok(StoreOutcome::Outdated);
         }
         let write = BackendWrite::begin(self.engine.near(), &text);

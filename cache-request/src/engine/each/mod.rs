@@ -106,7 +106,10 @@ impl<'a, V: Value> Each<'a, V> {
             if Felt::new(self.look(), group.pulse()).await {
                 pause = PAUSES[0];
             }
-            let leads = self.leads.take(Stage::Makes);
+            let mut leads = self.leads.take(Stage::Makes);
+            for led in &mut *leads {
+                self.calls[led.at].iter().for_each(|call| call.heed_refusal(&mut led.leader));
+            }
             if !leads.is_empty() || !self.unkeyed.is_empty() {
                 let (places, scope) = (self.begin(&leads), leads.scope());
                 let stopwatch =

@@ -114,7 +114,7 @@ impl<'a, V: Value> Each<'a, V> {
             }
             // The near cache takes the value even if the backend could not store it, unless the backend tells it of changes.
             if let (Some(near), Some(life), Some(call)) = (by_time, life, self.calls[led.at])
-                && !(call.is_refused() || matches!(led.making, Making::Refused))
+                && !(call.is_refused(&led.leader) || matches!(led.making, Making::Refused))
                 && let Some(kept) = self.values[led.at].as_ref().and_then(PanicSafe::get)
                 && let Some(reading) = near.begin(&value.text)
             {
@@ -151,7 +151,7 @@ impl<'a, V: Value> Each<'a, V> {
         for (place, value) in sent.iter_mut().enumerate() {
             let led = &mut leads[value.led];
             value.outcome = Outcome::Outdated;
-            if self.calls[led.at].is_none_or(|call| call.is_refused()) || !led.leader.begin_storing() {
+            if self.calls[led.at].is_none_or(|call| call.is_refused(&led.leader)) || !led.leader.begin_storing() {
                 continue;
             }
             led.leader.ask_to_store();

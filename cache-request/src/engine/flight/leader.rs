@@ -45,6 +45,8 @@ pub(crate) struct Leader<'a> {
     /// Its flight goes on when its value is in memory.
     #[cfg(feature = "http")]
     goes_on: bool,
+    /// Its body began while values of the key were refused, so its value is not kept.
+    is_refused: bool,
     has_left: bool,
     /// Where it stood. Known once it has left.
     queue: Option<Arc<Queue>>,
@@ -68,6 +70,7 @@ impl<'a> Leader<'a> {
             looked: AtomicU64::new(FOR_ALL),
             #[cfg(feature = "http")]
             goes_on: false,
+            is_refused: false,
             has_left: false,
             queue: None,
             is_passed_over: false,
@@ -185,6 +188,16 @@ impl<'a> Leader<'a> {
     /// What it has is as old as the last look in the backend: another process may have invalidated it since.
     pub(crate) fn is_outdated(&self) {
         self.asked.store(self.looked.load(Relaxed), Relaxed);
+    }
+
+    /// The body begins while values of the key are refused.
+    pub(crate) fn refuse(&mut self) {
+        self.is_refused = true;
+    }
+
+    /// Whether its value is refused.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     /// The body begins now, and its `Err` is for those who wait already.
