@@ -17,6 +17,7 @@ mod sharing;
 mod site;
 mod slow_backend;
 mod stack;
+mod stale;
 mod support;
 mod targets;
 mod validation;

@@ -16,12 +16,12 @@ use super::{
     },
     body::PageBody,
     entry::Page,
-    fill::{Shared, SharedBody},
+    fill::{FillKey, Inside, Shared, SharedBody},
     head::Moment,
     key::Target,
     respond::{not_modified, page_response, response},
     settings::Settings,
-    shelf::{Found, Place, Shelf},
+    shelf::{Found, Place, Shelf, Stored},
     site::Site,
     status::{Forward, Handling},
 };
@@ -35,13 +35,22 @@ pub(super) struct Ask<'a> {
     pub(super) key: Key,
     pub(super) method: Method,
     pub(super) directives: Directives,
+    /// A layer around this one asks, which shares its pages: it has the stale ones as well.
+    pub(super) is_inside: bool,
 }
 
 /// Why no stored response answers a request.
 pub(super) struct Miss {
     pub(super) forward: Forward,
     /// A stored response that may be validated.
-    pub(super) stale: Option<Arc<Page>>,
+    pub(super) stale: Option<Stored>,
+}
+
+/// A stored response that answers a request.
+pub(super) struct Reusable {
+    pub(super) stored: Stored,
+    /// It is stale, and is to be replaced in the background.
+    pub(super) is_replaced: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -49,12 +58,13 @@ impl<'a> Ask<'a> {
         let obeys = settings.obeys_clients;
         let directives = if obeys { Directives::of_request(&parts.headers) } else { Directives::default() };
         let key = target.key(&settings.name);
-        Self { settings: Arc::clone(settings), shelf, target, key, method: parts.method.clone(), directives }
+        let is_inside = Inside::is_in(parts, || FillKey::of(shelf.engine(), &key));
+        Self { settings: Arc::clone(settings), shelf, target, key, method: parts.method.clone(), directives, is_inside }
     }
 
     pub(super) fn into_owned(self) -> Ask<'static> {
-        let Self { settings, shelf, target, key, method, directives } = self;
-        Ask { settings, shelf, target: target.into_owned(), key, method, directives }
+        let Self { settings, shelf, target, key, method, directives, is_inside } = self;
+        Ask { settings, shelf, target: target.into_owned(), key, method, directives, is_inside }
     }
 
     /// Where the page is, for a request with these fields.
@@ -62,31 +72,41 @@ impl<'a> Ask<'a> {
         Place { layer: &self.settings.name, target: &self.target, key: &self.key, request }
     }
 
-    /// The answer, if memory has a response that may be reused.
-    pub(super) fn hit(&self, request: &HeaderMap) -> Option<Response<PageBody>> {
-        self.reuse(self.shelf.find_in_memory(&self.place(request)), request).ok()
+    /// What memory has that may be reused.
+    pub(super) fn find_in_memory(&self, request: &HeaderMap) -> Result<Reusable, Miss> {
+        let place = self.place(request);
+        self.reuse(self.shelf.find_in_memory(&place), &place)
     }
 
-    /// The answer, if a stored response may be reused.
-    pub(super) async fn look_up(&self, request: &HeaderMap) -> Result<Response<PageBody>, Miss> {
-        self.reuse(self.shelf.find(&self.place(request)).await, request)
+    /// What is stored that may be reused.
+    pub(super) async fn find(&self, request: &HeaderMap) -> Result<Reusable, Miss> {
+        let place = self.place(request);
+        self.reuse(self.shelf.find(&place).await, &place)
     }
 
-    fn reuse(&self, found: Found, request: &HeaderMap) -> Result<Response<PageBody>, Miss> {
-        let page = match found {
-            Found::Page(page) => page,
+    fn reuse(&self, found: Found, place: &Place<'_>) -> Result<Reusable, Miss> {
+        let stored = match found {
+            Found::Page(stored) => stored,
             Found::NoVariant => return Err(Miss { forward: Forward::VaryMiss, stale: None }),
             Found::Nothing => return Err(Miss { forward: Forward::UriMiss, stale: None }),
         };
-        let forward = match page.freshness.reuse(&self.directives, self.shelf.now()) {
-            Reuse::Validate(Reason::Stale) => Forward::Stale,
+        let reuse = stored.page.freshness.reuse(&self.directives, self.shelf.now());
+        let forward = match reuse {
             Reuse::Validate(Reason::Request) => Forward::Request,
-            Reuse::Fresh | Reuse::Stale if is_for_origin(request) => Forward::Request,
-            Reuse::Fresh | Reuse::Stale => {
-                return Ok(self.stored(&page, request, Handling { hit: true, ..Handling::default() }));
+            Reuse::WhileRevalidating if self.is_inside => Forward::Stale,
+            Reuse::Validate(Reason::Stale) if !self.is_stood_in_for(&stored, place) => Forward::Stale,
+            _ if is_for_origin(place.request) => Forward::Request,
+            _ => {
+                let is_replaced = reuse == Reuse::WhileRevalidating && !self.directives.only_if_cached;
+                return Ok(Reusable { stored, is_replaced });
             }
         };
-        Err(Miss { forward, stale: Some(page) })
+        Err(Miss { forward, stale: Some(stored) })
+    }
+
+    /// The answer from a stored response that may be reused.
+    pub(super) fn answer(&self, found: &Reusable, request: &HeaderMap) -> Response<PageBody> {
+        self.stored(&found.stored.page, request, Handling { hit: true, ..Handling::default() })
     }
 
     /// The answer from a stored response.

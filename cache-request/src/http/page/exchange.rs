@@ -11,7 +11,7 @@ use super::{
     super::rules::{
         conditions::update,
         freshness::{Control, Freshness, date_value},
-        storable::{Refusal, storable},
+        storable::storable,
         vary::Vary,
     },
     ask::Ask,
@@ -26,7 +26,7 @@ pub(super) struct Exchange<'a> {
     ask: &'a Ask<'static>,
     /// The fields of the client's request.
     request: &'a HeaderMap,
-    pub(super) requested: SystemTime,
+    requested: SystemTime,
     pub(super) received: SystemTime,
     begun: Instant,
     /// `None` if the cache is disabled.
@@ -44,6 +44,17 @@ impl<'a> Exchange<'a> {
     /// The head of the response is there.
     pub(super) fn received(&mut self) {
         self.received = self.ask.shelf.now();
+    }
+
+    /// When the request was sent, and when its response came.
+    pub(super) fn times(&self) -> [SystemTime; 2] {
+        [self.requested, self.received]
+    }
+
+    /// Whether another process makes the page.
+    pub(super) fn is_made_in_another_process(&self) -> bool {
+        let Some(making) = &self.making else { return false };
+        self.ask.shelf.is_made_in_another_process(&self.ask.key, making)
     }
 
     /// Whether the page was invalidated since it was asked for. `None` if the cache is disabled.
@@ -64,7 +75,7 @@ impl<'a> Exchange<'a> {
         let mut headers = page.received_headers();
         update(&mut headers, new, &Control::of(new, &settings.targets).directives);
         let control = Control::of(&headers, &settings.targets);
-        let freshness = Freshness::of(&control, page.status, &headers, self.requested, self.received);
+        let freshness = settings.freshness(&control, page.status, &headers, self.times());
         self.with(page, headers, freshness)
     }
 
@@ -100,7 +111,7 @@ impl<'a> Exchange<'a> {
             }
             Err(refusal) => {
                 // What the response itself now forbids is not kept for others. What concerns this request only says nothing of it.
-                if ![Refusal::Authorization, Refusal::RequestNoStore].contains(&refusal) {
+                if !refusal.is_of_request() {
                     self.remove().await;
                 }
                 Err(refusal.detail())
@@ -111,7 +122,7 @@ impl<'a> Exchange<'a> {
     /// Whether the stored response to the client's request is still `page`.
     pub(super) async fn is_stored(&self, page: &Page) -> bool {
         match self.ask.shelf.find(&self.ask.place(self.request)).await {
-            Found::Page(stored) => stored.headers == page.headers && stored.body == page.body,
+            Found::Page(stored) => stored.page.headers == page.headers && stored.page.body == page.body,
             Found::NoVariant | Found::Nothing => false,
         }
     }

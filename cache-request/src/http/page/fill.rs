@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use ::http::{HeaderMap, StatusCode};
+use ::http::{HeaderMap, StatusCode, request::Parts};
 use dashmap::{DashMap, Entry as Place};
 use tokio::sync::watch;
 
@@ -26,6 +26,7 @@ use super::{
     body::Spool,
     entry::Page,
     key::overrides,
+    stale::Failure,
 };
 use crate::{
     base::timer::with_limit,
@@ -68,6 +69,8 @@ pub(super) enum Verdict {
     Apart,
     /// It is stored by now.
     Stored,
+    /// The service has failed, and a stale response may stand in for one.
+    Failed(Failure),
     Shared(Arc<Shared>),
 }
 
@@ -105,6 +108,18 @@ impl Shared {
 pub(super) enum Join {
     Leader(Arc<Fill>),
     Waiter(Waiting),
+}
+
+/// Marks a request that fills a page.
+#[derive(Clone)]
+pub(super) struct Inside(pub(super) FillKey);
+
+impl Inside {
+    /// Whether a request is on its way to fill the page of `key`. If this layer is inside of one that shares its pages, it must not wait for
+    /// that one.
+    pub(super) fn is_in(request: &Parts, key: impl FnOnce() -> FillKey) -> bool {
+        request.extensions.get::<Self>().is_some_and(|Self(outer)| *outer == key())
+    }
 }
 
 impl FillKey {

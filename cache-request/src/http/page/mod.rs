@@ -15,6 +15,7 @@ mod respond;
 mod settings;
 mod shelf;
 mod site;
+mod stale;
 mod status;
 
 use std::{
@@ -42,10 +43,13 @@ use self::{
     settings::{Offers, Settings},
     site::Site,
 };
+use super::rules::freshness::Windows;
 use crate::{Cache, Error, ErrorKind};
 
 /// How long a stale page is kept to be validated.
 const KEEP_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long a stale page stands in for an error of the service that is no response.
+const STALE_IF_DISCONNECTED: Duration = Duration::from_secs(60);
 /// The largest body that is stored, in bytes.
 const MAX_BODY: u64 = 8 << 20;
 /// How many variants of a page are stored.
@@ -81,6 +85,8 @@ impl CachePage {
                 addressing: TargetRules::default(),
                 obeys_clients: true,
                 keep_stale: KEEP_STALE,
+                stale: Windows::default(),
+                stale_if_disconnected: STALE_IF_DISCONNECTED,
                 max_body: MAX_BODY,
                 most_variants: MOST_VARIANTS,
                 shows_key: false,
@@ -196,6 +202,28 @@ impl CachePage {
     /// How long a stale page with a validator is kept, to be validated. Default: one day.
     pub fn keep_stale(self, time: Duration) -> Self {
         self.set(|settings| settings.keep_stale = time)
+    }
+
+    /// For how long after it has become stale a page is still the answer, at once, while the wrapped service is asked for a new one in the
+    /// background. It counts for pages without a `stale-while-revalidate` of their own. Default: none.
+    ///
+    /// Pages with `must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache` or a lifetime of zero are never used so.
+    pub fn stale(self, time: Duration) -> Self {
+        self.set(|settings| settings.stale.while_revalidating = time)
+    }
+
+    /// For how long after it has become stale a page is the answer in place of a 500, 502, 503 or 504, or of an error or a panic of the wrapped
+    /// service. It counts for pages without a `stale-if-error` of their own. Default: none.
+    ///
+    /// Pages with `must-revalidate`, `proxy-revalidate`, `s-maxage` or `no-cache` are never used so.
+    pub fn stale_if_error(self, time: Duration) -> Self {
+        self.set(|settings| settings.stale.if_error = time)
+    }
+
+    /// For how long after it has become stale a page is the answer if the wrapped service returns an error in place of a response, whatever
+    /// its `stale-if-error` is. Default: one minute, as RFC 9111 allows in section 4.2.4. With [`Duration::ZERO`] errors pass.
+    pub fn stale_if_disconnected(self, time: Duration) -> Self {
+        self.set(|settings| settings.stale_if_disconnected = time)
     }
 
     /// The largest body that is stored, in bytes. Default: 8 MiB. Larger ones pass.
