@@ -26,6 +26,7 @@ use super::{
     changes::Changes,
     entry::Page,
     exchange::{Exchange, add_date},
+    failure::{Failure, call},
     fill::{FillKey, Inside, Join, Verdict},
     filling::Filling,
     future::PageFuture,
@@ -33,7 +34,6 @@ use super::{
     respond::only_if_cached,
     settings::Settings,
     shelf::Shelf,
-    stale::{Failure, call},
     status::{Forward, Handling},
 };
 use crate::base::{context, panic::PanicSafe};
@@ -292,7 +292,9 @@ where
         Join::Leader(fill) => Some(fill),
         Join::Waiter(waiting) => {
             let answer = match waiting.verdict().await {
-                Verdict::Shared(shared) if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) => {
+                Verdict::Shared(shared)
+                    if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) && ask.has_left(&shared) =>
+                {
                     ask.share(&shared, &parts.headers, miss.forward)
                 }
                 Verdict::Stored => match ask.find(&parts.headers).await {

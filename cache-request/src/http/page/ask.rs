@@ -1,6 +1,6 @@
 //! A request for a page, and its answers from what is stored.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ::http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
@@ -16,16 +16,17 @@ use super::{
     },
     body::PageBody,
     entry::Page,
+    failure::Failure,
     fill::{FillKey, Inside, Shared, SharedBody},
     head::Moment,
-    key::Target,
+    key::{Target, key_of_purges},
     respond::{not_modified, page_response, response},
     settings::Settings,
     shelf::{Found, Place, Shelf, Stored},
     site::Site,
     status::{Forward, Handling},
 };
-use crate::key::Key;
+use crate::{key::Key, stats::Count};
 
 /// A request with GET or HEAD that the cache may answer.
 pub(super) struct Ask<'a> {
@@ -33,6 +34,8 @@ pub(super) struct Ask<'a> {
     pub(super) shelf: Shelf,
     pub(super) target: Target<'a>,
     pub(super) key: Key,
+    /// The key of the layer's purges by prefix, if it has those.
+    pub(super) purges: Option<Key>,
     pub(super) method: Method,
     pub(super) directives: Directives,
     /// A layer around this one asks, which shares its pages: it has the stale ones as well.
@@ -59,17 +62,20 @@ impl<'a> Ask<'a> {
         let directives = if obeys { Directives::of_request(&parts.headers) } else { Directives::default() };
         let key = target.key(&settings.name);
         let is_inside = Inside::is_in(parts, || FillKey::of(shelf.engine(), &key));
-        Self { settings: Arc::clone(settings), shelf, target, key, method: parts.method.clone(), directives, is_inside }
+        let purges = settings.purges_by_prefix.then(|| key_of_purges(&settings.name));
+        let method = parts.method.clone();
+        Self { settings: Arc::clone(settings), shelf, target, key, purges, method, directives, is_inside }
     }
 
     pub(super) fn into_owned(self) -> Ask<'static> {
-        let Self { settings, shelf, target, key, method, directives, is_inside } = self;
-        Ask { settings, shelf, target: target.into_owned(), key, method, directives, is_inside }
+        let Self { settings, shelf, target, key, purges, method, directives, is_inside } = self;
+        Ask { settings, shelf, target: target.into_owned(), key, purges, method, directives, is_inside }
     }
 
     /// Where the page is, for a request with these fields.
     pub(super) fn place<'b>(&'b self, request: &'b HeaderMap) -> Place<'b> {
-        Place { layer: &self.settings.name, target: &self.target, key: &self.key, request }
+        let purges = self.purges.as_ref();
+        Place { layer: &self.settings.name, target: &self.target, key: &self.key, purges, request }
     }
 
     /// What memory has that may be reused.
@@ -133,6 +139,12 @@ impl<'a> Ask<'a> {
         page_response(page, &self.method, request, head)
     }
 
+    /// Whether no purge by prefix that this process knows of has taken a response since it was asked for.
+    pub(super) fn has_left(&self, shared: &Shared) -> bool {
+        let Some(key) = &self.purges else { return true };
+        self.shelf.purges_in_memory(key).is_none_or(|purges| purges.spare(shared.last_purge, &self.target))
+    }
+
     /// The answer to a request that shares the response to another one.
     ///
     /// `None` if that is too large to be read from its beginning now.
@@ -189,5 +201,43 @@ impl<'a> Ask<'a> {
             let control = Control::of(headers, &[]);
             Site::complete_vary(headers, &control);
         }
+    }
+}
+
+/// Stale responses in place of errors of the wrapped service (RFC 5861, section 4).
+impl Ask<'_> {
+    /// Whether a stored response may stand in for one that the service fails to give.
+    fn may_stand_in(&self, stored: &Stored, failure: Failure) -> bool {
+        let window = match failure {
+            Failure::Disconnected => self.settings.stale_if_disconnected,
+            Failure::Status(_) | Failure::Panicked => Duration::ZERO,
+        };
+        let page = &stored.page;
+        !page.status.is_server_error() && page.freshness.may_stand_in(&self.directives, window, self.shelf.now())
+    }
+
+    /// Whether a stored response stands in for one that the service has failed to give lately.
+    pub(super) fn is_stood_in_for(&self, stored: &Stored, place: &Place<'_>) -> bool {
+        !self.is_inside
+            && self.shelf.has_failed_lately(place, stored)
+            && self.may_stand_in(stored, Failure::Disconnected)
+    }
+
+    /// The answer from a stale response, if it may stand in for one that the service has failed to give.
+    pub(super) fn stand_in(&self, stale: &Stored, request: &HeaderMap, failure: Failure) -> Option<Response<PageBody>> {
+        if self.is_inside || is_for_origin(request) || !self.may_stand_in(stale, failure) {
+            return None;
+        }
+        self.shelf.has_failed(&self.place(request), stale);
+        let forward_status = if let Failure::Status(status) = failure { Some(status) } else { None };
+        let handling = Handling { forward_status, stands_in: true, ..Handling::forwarded(Forward::Stale) };
+        Some(self.stored(&stale.page, request, handling.because("stale-if-error")))
+    }
+
+    /// Notes that a stale response could not be replaced in the background.
+    pub(super) fn could_not_replace(&self, stale: &Stored, request: &HeaderMap) {
+        self.shelf.has_failed(&self.place(request), stale);
+        self.shelf.count(Count::RefreshesFailed);
+        tracing::debug!(target = %self.target, "a page could not be replaced: the service has failed");
     }
 }

@@ -19,7 +19,10 @@ use super::{
     head::LastHead,
     shelf::Found,
 };
-use crate::engine::{claiming::MadeElsewhere, flight::FenceCheck};
+use crate::{
+    base::both::both,
+    engine::{claiming::MadeElsewhere, flight::FenceCheck},
+};
 
 /// When a request was sent on behalf of an [`Ask`], and when its response came.
 pub(super) struct Exchange<'a> {
@@ -29,6 +32,8 @@ pub(super) struct Exchange<'a> {
     requested: SystemTime,
     pub(super) received: SystemTime,
     begun: Instant,
+    /// The newest purge by prefix from before the request was sent.
+    pub(super) last_purge: Option<u128>,
     /// `None` if the cache is disabled.
     making: Option<MadeElsewhere<'a>>,
 }
@@ -36,9 +41,15 @@ pub(super) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     /// Begins one. What is invalidated from now on is not stored.
     pub(super) async fn begin(ask: &'a Ask<'static>, request: &'a HeaderMap) -> Self {
-        let making = ask.shelf.begin(&ask.key).await;
+        let purges = async {
+            match &ask.purges {
+                Some(key) => ask.shelf.newest_purge(key).await,
+                None => None,
+            }
+        };
+        let (making, last_purge) = both(ask.shelf.begin(&ask.key), purges).await;
         let now = ask.shelf.now();
-        Self { ask, request, requested: now, received: now, begun: Instant::now(), making }
+        Self { ask, request, requested: now, received: now, begun: Instant::now(), last_purge, making }
     }
 
     /// The head of the response is there.
@@ -76,19 +87,20 @@ impl<'a> Exchange<'a> {
         update(&mut headers, new, &Control::of(new, &settings.targets).directives);
         let control = Control::of(&headers, &settings.targets);
         let freshness = settings.freshness(&control, page.status, &headers, self.times());
-        self.with(page, headers, freshness)
+        self.with(page, headers, freshness, self.last_purge)
     }
 
     /// A stored page as it was, kept anew.
     pub(super) fn unchanged(&self, page: &Page) -> Page {
-        self.with(page, page.received_headers(), page.freshness)
+        self.with(page, page.received_headers(), page.freshness, page.last_purge)
     }
 
-    fn with(&self, page: &Page, headers: HeaderMap, freshness: Freshness) -> Page {
+    fn with(&self, page: &Page, headers: HeaderMap, freshness: Freshness, last_purge: Option<u128>) -> Page {
         let kept_for = self.ask.settings.kept_for(&freshness, &headers, self.received);
         let (status, body) = (page.status, page.body.clone());
         let head = LastHead::default();
-        let renewed = Page { status, headers, body, freshness, kept_for, has_generated_etag: false, head };
+        let has_generated_etag = false;
+        let renewed = Page { status, headers, body, freshness, kept_for, has_generated_etag, last_purge, head };
         match page.generated_etag() {
             Some(tag) => renewed.with_etag(tag.clone()),
             None => renewed,

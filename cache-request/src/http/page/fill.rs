@@ -25,8 +25,8 @@ use super::{
     },
     body::Spool,
     entry::Page,
+    failure::Failure,
     key::overrides,
-    stale::Failure,
 };
 use crate::{
     base::timer::with_limit,
@@ -82,6 +82,8 @@ pub(super) struct Shared {
     pub(super) headers: HeaderMap,
     pub(super) freshness: Freshness,
     pub(super) body: SharedBody,
+    /// The newest purge by prefix from before the service was asked.
+    pub(super) last_purge: Option<u128>,
     pub(super) fence: Option<FenceCheck>,
 }
 
@@ -151,6 +153,11 @@ impl Fills {
     /// Lets no further request join.
     pub(super) fn leave(&self, key: &FillKey, fill: &Arc<Fill>) {
         self.running.remove_if(key, |_, running| Arc::ptr_eq(running, fill));
+    }
+
+    /// Lets no further request join what was asked for before a purge of many pages.
+    pub(super) fn part_all(&self) {
+        self.running.clear();
     }
 
     /// Lets no further request join what was asked for before an invalidation.

@@ -33,10 +33,10 @@ use super::{
     body::{BodyError, PageBody, Spool},
     entry::Page,
     exchange::{Exchange, add_date},
+    failure::{Failure, call},
     fill::{Fill, FillKey, Shared, SharedBody, Verdict},
     head::LastHead,
     respond::not_modified,
-    stale::{Failure, call},
     status::{Forward, Handling},
 };
 use crate::{
@@ -165,6 +165,7 @@ impl Filling {
                     headers: page.headers.clone(),
                     freshness: page.freshness,
                     body: SharedBody::Page(Arc::clone(&page)),
+                    last_purge: exchange.last_purge,
                     fence: exchange.fence_check(),
                 });
             }
@@ -262,6 +263,7 @@ impl Filling {
             headers: shared,
             freshness,
             body: SharedBody::Arriving(Arc::clone(&spool)),
+            last_purge: exchange.last_purge,
             fence: exchange.fence_check(),
         });
         let status = head.status;
@@ -279,7 +281,8 @@ impl Filling {
         if let Some(body) = body {
             let tag = gets_etag.then(|| tag.unwrap_or_else(|| generated_tag(&stored, &body)));
             let head = LastHead::default();
-            let page = Page { status, headers: stored, body, freshness, kept_for, has_generated_etag: false, head };
+            let (headers, has_generated_etag, last_purge) = (stored, false, exchange.last_purge);
+            let page = Page { status, headers, body, freshness, kept_for, has_generated_etag, last_purge, head };
             let page = tag.into_iter().fold(page, Page::with_etag);
             exchange.store(Arc::new(page)).await;
         } else if spool.has_overflown() {

@@ -6,16 +6,19 @@ mod body;
 mod changes;
 mod entry;
 mod exchange;
+mod failure;
 mod fill;
 mod filling;
 mod future;
 mod head;
 mod key;
+mod purges;
+mod purging;
+mod replacement;
 mod respond;
 mod settings;
 mod shelf;
 mod site;
-mod stale;
 mod status;
 
 use std::{
@@ -39,7 +42,8 @@ pub use self::{
     site::PageTimeout,
 };
 use self::{
-    key::{Target, TargetRules},
+    key::{Target, TargetRules, key_of_purges},
+    purges::prefix_of,
     settings::{Offers, Settings},
     site::Site,
 };
@@ -87,6 +91,7 @@ impl CachePage {
                 keep_stale: KEEP_STALE,
                 stale: Windows::default(),
                 stale_if_disconnected: STALE_IF_DISCONNECTED,
+                purges_by_prefix: false,
                 max_body: MAX_BODY,
                 most_variants: MOST_VARIANTS,
                 shows_key: false,
@@ -226,6 +231,12 @@ impl CachePage {
         self.set(|settings| settings.stale_if_disconnected = time)
     }
 
+    /// Whether [`purge_prefix`](Self::purge_prefix) works. Default: no. Then each look for a page also looks at the list of such purges,
+    /// at the same time. All layers that share the pages have to have it.
+    pub fn purge_by_prefix(self, does: bool) -> Self {
+        self.set(|settings| settings.purges_by_prefix = does)
+    }
+
     /// The largest body that is stored, in bytes. Default: 8 MiB. Larger ones pass.
     pub fn max_body(self, bytes: u64) -> Self {
         self.set(|settings| settings.max_body = bytes)
@@ -268,6 +279,30 @@ impl CachePage {
             was_there |= self.settings.invalidate(&shelf, &key).await?;
         }
         Ok(was_there)
+    }
+
+    /// Removes all pages whose URI begins with `uri`, up to its query, with all variants, by `http` and by `https`: `https://example.com/articles/`. A URI
+    /// without a host, such as `/articles/`, stands for all hosts. Pages that are being made at this moment are not stored.
+    ///
+    /// It takes one write, however many pages there are. The last 256 of these purges are remembered: pages from before are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without [`purge_by_prefix`](Self::purge_by_prefix). Else if the backend fails.
+    pub async fn purge_prefix(&self, uri: &Uri) -> Result<(), Error> {
+        if !self.settings.purges_by_prefix {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "pages are purged by prefix only with `purge_by_prefix(true)`",
+            ));
+        }
+        let shelf = self.settings.shelf();
+        self.settings.fills.part_all();
+        let prefix = prefix_of(uri, &self.settings.addressing);
+        let purged = shelf.purge(&key_of_purges(&self.settings.name), prefix).await;
+        // A fill that began meanwhile may have asked before.
+        self.settings.fills.part_all();
+        purged
     }
 }
 

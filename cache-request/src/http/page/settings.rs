@@ -38,6 +38,7 @@ pub(super) struct Settings {
     pub(super) stale: Windows,
     /// For how long stale pages stand in for errors of the service that are no responses.
     pub(super) stale_if_disconnected: Duration,
+    pub(super) purges_by_prefix: bool,
     pub(super) max_body: u64,
     pub(super) most_variants: usize,
     pub(super) shows_key: bool,

@@ -16,10 +16,12 @@ use super::super::rules::vary::{Vary, pieces};
 use super::{
     entry::{Digest, Entry, Page, Variants},
     key::{Target, has_overrides, overrides},
+    purges::Purges,
     status::Handling,
 };
 use crate::{
     Cache, Error,
+    base::both::both,
     engine::{
         Engine,
         call::Call,
@@ -68,6 +70,8 @@ pub(super) struct Place<'a> {
     pub(super) layer: &'a str,
     pub(super) target: &'a Target<'a>,
     pub(super) key: &'a Key,
+    /// The key of the layer's purges by prefix, if it has those.
+    pub(super) purges: Option<&'a Key>,
     pub(super) request: &'a HeaderMap,
 }
 
@@ -77,6 +81,17 @@ impl Place<'_> {
         let own: SmallVec<[_; 1]> = variants.fields.iter().map(|fields| variant_of(self.request, fields)).collect();
         let newest = variants.stored.iter().find(|(variant, _)| own.contains(variant));
         newest.map(|(_, number)| *number)
+    }
+
+    /// What was found, unless a purge by prefix has taken it. Without the list of purges, all pages are gone.
+    fn left(&self, found: Found, purges: Option<Entry>) -> Found {
+        match (found, purges) {
+            (Found::Page(stored), Some(Entry::Purges(purges))) if purges.spare(stored.page.last_purge, self.target) => {
+                Found::Page(stored)
+            }
+            (Found::Page(_), _) => Found::Nothing,
+            (found, _) => found,
+        }
     }
 
     /// The key of a stored response.
@@ -135,12 +150,36 @@ impl Shelf {
     }
 
     /// A call for `key`, unless the cache is disabled.
-    fn call<'a>(&'a self, key: &'a Key) -> Option<Call<'a, Entry, Entry>> {
+    pub(super) fn call<'a>(&'a self, key: &'a Key) -> Option<Call<'a, Entry, Entry>> {
         Call::of(self.engine(), self.function()?, &POLICY, key, false)
     }
 
     /// The stored response for a request, fresh or stale.
     pub(super) async fn find(&self, place: &Place<'_>) -> Found {
+        let Some(key) = place.purges else { return self.find_any(place).await };
+        let (found, purges) = both(self.find_any(place), self.look_up(key)).await;
+        place.left(found, purges)
+    }
+
+    /// [`find`](Self::find) in this process's memory only.
+    pub(super) fn find_in_memory(&self, place: &Place<'_>) -> Found {
+        let found = self.find_any_in_memory(place);
+        match place.purges {
+            Some(key) => place.left(found, self.look_up_in_memory(key)),
+            None => found,
+        }
+    }
+
+    /// The purges by prefix that memory has.
+    pub(super) fn purges_in_memory(&self, key: &Key) -> Option<Arc<Purges>> {
+        match self.look_up_in_memory(key)? {
+            Entry::Purges(purges) => Some(purges),
+            Entry::Page(_) | Entry::Variants(_) => None,
+        }
+    }
+
+    /// What is stored for a request, purged by prefix or not.
+    async fn find_any(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up(place.key).await {
             None => return Found::Nothing,
             Some(Entry::Page(page)) if !has_overrides(place.request) => {
@@ -148,6 +187,7 @@ impl Shelf {
             }
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
+            Some(Entry::Purges(_)) => return Found::Nothing,
         };
         let Some(number) = place.newest(&variants) else { return Found::NoVariant };
         match self.look_up(&place.variant(number)).await {
@@ -156,8 +196,7 @@ impl Shelf {
         }
     }
 
-    /// [`find`](Self::find) in this process's memory only.
-    pub(super) fn find_in_memory(&self, place: &Place<'_>) -> Found {
+    fn find_any_in_memory(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up_in_memory(place.key) {
             None => return Found::Nothing,
             Some(Entry::Page(page)) if !has_overrides(place.request) => {
@@ -165,6 +204,7 @@ impl Shelf {
             }
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
+            Some(Entry::Purges(_)) => return Found::Nothing,
         };
         let Some(number) = place.newest(&variants) else { return Found::NoVariant };
         match self.look_up_in_memory(&place.variant(number)) {
@@ -298,7 +338,7 @@ fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
 }
 
 /// A number that no other process has made.
-fn new_number() -> u128 {
+pub(super) fn new_number() -> u128 {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut hasher = blake3::Hasher::new();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
