@@ -9,6 +9,7 @@ mod lengths;
 mod model;
 mod negotiation;
 mod parts;
+mod prefixes;
 mod processes;
 mod public_suite;
 mod rfc;
