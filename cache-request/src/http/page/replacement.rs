@@ -1,10 +1,6 @@
 //! Stale pages that are replaced in the background (RFC 5861, section 3).
 
-use ::http::{
-    Method, Request, Response,
-    header::{IF_RANGE, RANGE},
-    request::Parts,
-};
+use ::http::{Method, Request, Response, request::Parts};
 use bytes::Bytes;
 use http_body::Body;
 use tower_service::Service;
@@ -53,9 +49,6 @@ where
     let fill_key = FillKey::of(ask.shelf.engine(), &ask.key);
     let Join::Leader(fill) = ask.settings.fills.join(fill_key.clone(), ask.shelf.engine().wait_limit) else { return };
     parts.method = Method::GET;
-    for name in [RANGE, IF_RANGE] {
-        parts.headers.remove(name);
-    }
     parts.extensions.insert(Inside(fill_key.clone()));
     let miss = Miss { forward: Forward::Stale, stale: Some(stale) };
     Filling::new(ask, parts.headers.clone(), miss, Some((fill_key, fill))).run(service, parts, body, None).await;

@@ -326,8 +326,9 @@ fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
     for name in fields {
         part(name.as_str().as_bytes());
         part(if request.contains_key(name) { b"is" } else { b"is not" });
-        part(&(pieces(request, name).count() as u64).to_le_bytes());
-        pieces(request, name).for_each(&mut part);
+        let pieces = pieces(request, name);
+        part(&(pieces.len() as u64).to_le_bytes());
+        pieces.iter().for_each(|piece| part(piece));
     }
     part(b"");
     for (name, value) in overrides(request) {
