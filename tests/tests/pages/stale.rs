@@ -183,6 +183,27 @@ async fn an_error_of_the_service_was_not_hidden_by_a_stale_page_for_a_minute() {
     }
 }
 
+/// Nothing says that it is for others, or they would have to validate it.
+#[tokio::test]
+async fn a_page_that_was_never_fresh_was_kept_for_errors() {
+    for fields in [&[][..], &[("cache-control", "max-age=0")], &[("etag", "\"a\"")], &[("expires", "0")]] {
+        let layer = CachePage::new().stale(SECONDS(60)).stale_if_error(SECONDS(60));
+        let bench = Bench::with(
+            layer,
+            Origin::later(move |_, number| async move {
+                match number {
+                    0 => Ok(ok(fields, "page")),
+                    _ => Err(Failed),
+                }
+            }),
+        );
+        let answer = bench.get("/").await;
+        let is_kept = answer.cache_status().contains("stored");
+        assert_eq!(is_kept, fields.iter().any(|(name, _)| *name == "etag"), "{fields:?}: only to be validated");
+        assert_eq!(bench.open(get(&[])).await.err(), Some(Failed), "{fields:?}");
+    }
+}
+
 /// The page that an error would be hidden by is one itself.
 #[tokio::test]
 async fn a_stored_error_stood_in_for_another() {

@@ -212,7 +212,7 @@ impl CachePage {
     /// For how long after it has become stale a page is still the answer, at once, while the wrapped service is asked for a new one in the
     /// background. It counts for pages without a `stale-while-revalidate` of their own. Default: none.
     ///
-    /// Pages with `must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache` or a lifetime of zero are never used so.
+    /// Pages with `must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache` or without a lifetime are never used so.
     pub fn stale(self, time: Duration) -> Self {
         self.set(|settings| settings.stale.while_revalidating = time)
     }
@@ -220,7 +220,7 @@ impl CachePage {
     /// For how long after it has become stale a page is the answer in place of a 500, 502, 503 or 504, or of an error or a panic of the wrapped
     /// service. It counts for pages without a `stale-if-error` of their own. Default: none.
     ///
-    /// Pages with `must-revalidate`, `proxy-revalidate`, `s-maxage` or `no-cache` are never used so.
+    /// Pages with `must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache` or without a lifetime are never used so.
     pub fn stale_if_error(self, time: Duration) -> Self {
         self.set(|settings| settings.stale.if_error = time)
     }

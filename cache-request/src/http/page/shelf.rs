@@ -181,13 +181,12 @@ impl Shelf {
     /// What is stored for a request, purged by prefix or not.
     async fn find_any(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up(place.key).await {
-            None => return Found::Nothing,
+            None | Some(Entry::Purges(_)) => return Found::Nothing,
             Some(Entry::Page(page)) if !has_overrides(place.request) => {
                 return Found::Page(Stored { page, variant: None });
             }
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
-            Some(Entry::Purges(_)) => return Found::Nothing,
         };
         let Some(number) = place.newest(&variants) else { return Found::NoVariant };
         match self.look_up(&place.variant(number)).await {
@@ -198,13 +197,12 @@ impl Shelf {
 
     fn find_any_in_memory(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up_in_memory(place.key) {
-            None => return Found::Nothing,
+            None | Some(Entry::Purges(_)) => return Found::Nothing,
             Some(Entry::Page(page)) if !has_overrides(place.request) => {
                 return Found::Page(Stored { page, variant: None });
             }
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
-            Some(Entry::Purges(_)) => return Found::Nothing,
         };
         let Some(number) = place.newest(&variants) else { return Found::NoVariant };
         match self.look_up_in_memory(&place.variant(number)) {

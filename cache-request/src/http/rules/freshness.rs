@@ -133,10 +133,13 @@ impl Freshness {
         }
     }
 
-    /// With the windows of a cache, where the response does not name its own. One that is never fresh says that it is to be validated each
-    /// time.
+    /// With the windows of a cache, where the response does not name its own. One that is never fresh gets none: it is to be validated each
+    /// time, or nothing says that it is for other requests.
     pub(crate) fn with_windows(mut self, control: &Control, windows: Windows) -> Self {
-        if control.directives.stale_while_revalidate.is_none() && !self.lifetime.is_zero() {
+        if self.lifetime.is_zero() {
+            return self;
+        }
+        if control.directives.stale_while_revalidate.is_none() {
             self.stale_while_revalidate = windows.while_revalidating;
         }
         if control.directives.stale_if_error.is_none() {
@@ -179,7 +182,7 @@ impl Freshness {
         let stale = if self.forbids_stale() {
             Duration::ZERO
         } else {
-            self.stale_while_revalidate.max(self.stale_if_error).max(window)
+            self.stale_while_revalidate.max(self.window_on_error(window))
         };
         self.lifetime.saturating_add(stale).saturating_sub(self.age(now))
     }
@@ -244,7 +247,12 @@ impl Freshness {
         let is_too_old = request.max_age.is_some_and(|most| most.map_or(true, |most| self.age(now) > most))
             || request.min_fresh.is_some()
             || matches!(request.max_stale, Some(MaxStale::AtMost(most)) if staleness > most);
-        !is_too_old && is_within(staleness, self.stale_if_error.max(window))
+        !is_too_old && is_within(staleness, self.window_on_error(window))
+    }
+
+    /// For how long it stands in for an error, by its own words or within the `window` of a cache. One that is never fresh has only its own.
+    fn window_on_error(&self, window: Duration) -> Duration {
+        if self.lifetime.is_zero() { self.stale_if_error } else { self.stale_if_error.max(window) }
     }
 }
 

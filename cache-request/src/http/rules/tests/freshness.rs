@@ -128,7 +128,8 @@ fn the_windows_of_a_cache_replaced_those_of_a_response() {
     assert_eq!(useful("max-age=10, stale-if-error=1"), (true, false));
     assert_eq!(useful("max-age=10, stale-while-revalidate=x, stale-if-error=x"), (false, false));
     assert_eq!(useful("max-age=10, must-revalidate"), (false, false));
-    assert_eq!(useful("max-age=0"), (false, true), "it is to be validated each time");
+    assert_eq!(useful("max-age=0"), (false, false), "it is to be validated each time");
+    assert_eq!(useful("public"), (false, false), "it is never fresh");
 }
 
 /// Sections 1.2.2 and 5.1.
