@@ -101,7 +101,7 @@ async fn a_purge_by_prefix_left_pages_or_took_others() {
     }
 }
 
-/// It was asked for before the purge, and nobody gets it after that.
+/// It was asked for before the purge, and no client gets it after that.
 #[tokio::test]
 async fn a_page_from_before_a_purge_by_prefix_was_kept_or_shared() {
     let gate = Gate::closed();

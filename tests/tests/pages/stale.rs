@@ -20,8 +20,10 @@ fn saying(fields: &'static [(&'static str, &'static str)]) -> Origin {
     Origin::new(move |_, number| ok(fields, format!("response {number}")))
 }
 
+type Error = fn() -> Result<Response<Script>, Failed>;
+
 /// A page, and then only errors of one kind.
-fn failing(control: &'static str, error: fn() -> Result<Response<Script>, Failed>) -> Origin {
+fn failing(control: &'static str, error: Error) -> Origin {
     Origin::later(move |_, number| async move {
         match number {
             0 => Ok(ok(&[("cache-control", control), ("etag", "\"a\"")], "page")),
@@ -107,13 +109,13 @@ async fn a_page_that_says_nothing_was_not_used_within_the_windows_of_the_layer()
 /// RFC 9111, sections 4.2.4 and 5.2.2.2.
 #[tokio::test]
 async fn an_error_reached_a_client_in_place_of_a_stale_page() {
-    let error: [fn() -> Result<Response<Script>, Failed>; 4] = [
+    let errors: [Error; 4] = [
         || Ok(response(500, &[], Script::text("error"))),
         || Ok(response(504, &[], Script::text("error"))),
         || Err(Failed),
         || panic!("the service panics"),
     ];
-    for (kind, error) in error.into_iter().enumerate() {
+    for (kind, error) in errors.into_iter().enumerate() {
         let layer = CachePage::new().stale_if_disconnected(Duration::ZERO);
         let bench = Bench::with(layer, failing("max-age=10, stale-if-error=40", error));
         bench.get("/").await;
@@ -293,7 +295,7 @@ async fn what_the_service_says_in_the_background_was_not_heard() {
     assert_eq!((stats.refreshes, stats.refreshes_failed, stats.stale, stats.stale_on_error), (2, 1, 3, 0));
 }
 
-/// It is stale, and the service has another answer, which nobody may keep.
+/// It is stale, and the service has another answer, which no cache may keep.
 #[tokio::test]
 async fn a_page_that_is_gone_was_used_for_the_rest_of_its_window() {
     for (status, control) in [(404, "no-store"), (410, "private"), (200, "no-store")] {
