@@ -12,6 +12,8 @@ pub(crate) mod call;
 pub(crate) mod claiming;
 pub(crate) mod description;
 pub(crate) mod each;
+#[cfg(feature = "http")]
+mod elsewhere;
 pub(crate) mod flight;
 mod found;
 pub(crate) mod function;

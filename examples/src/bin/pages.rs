@@ -1,4 +1,5 @@
-//! Whole pages: a cache by RFC 9111 around a web site, and pages that say nothing about caching kept for a minute.
+//! Whole pages: a cache by RFC 9111 around a web site, and pages that say nothing about caching kept for a minute, and for five more while
+//! they are made anew.
 //!
 //! ```text
 //! cargo run -p cache-request-examples --bin pages
@@ -33,10 +34,10 @@ async fn raise() -> &'static str {
     "raised"
 }
 
-/// It says itself how it is to be cached. When it is stale, its `ETag` saves the body.
+/// It says itself how it is to be cached, and that it is not to be used when it is stale. Then its `ETag` saves the body.
 async fn logo(request: Request<Body>) -> impl IntoResponse {
     println!("  asked for /logo");
-    let fields = [(header::CACHE_CONTROL, "max-age=10"), (header::ETAG, "\"v1\"")];
+    let fields = [(header::CACHE_CONTROL, "max-age=10, must-revalidate"), (header::ETAG, "\"v1\"")];
     let is_known = request.headers().get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "\"v1\"");
     if is_known {
         (axum::http::StatusCode::NOT_MODIFIED, fields, "")
@@ -54,12 +55,17 @@ async fn account() -> &'static str {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clock = Clock::mock();
     let cache = Cache::builder().clock(&clock).build()?;
-    let pages = CachePage::new().cache(&cache).timeout(Duration::from_secs(60)).session_cookies(["session"]);
+    let pages = CachePage::new()
+        .cache(&cache)
+        .timeout(Duration::from_secs(60))
+        .stale(Duration::from_secs(300))
+        .session_cookies(["session"])
+        .purge_by_prefix(true);
     let site = Router::new()
         .route("/offers", get(offers).post(raise))
         .route("/logo", get(logo))
         .route("/account", get(account))
-        .layer(pages);
+        .layer(pages.clone());
 
     ask(&site, Method::GET, "/offers", None).await?;
     ask(&site, Method::GET, "/offers", None).await?;
@@ -70,6 +76,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     clock.advance(Duration::from_secs(11));
     ask(&site, Method::GET, "/logo", None).await?;
     ask(&site, Method::GET, "/logo", None).await?;
+
+    // The page is stale, so it is returned at once, and made anew in the background.
+    clock.advance(Duration::from_secs(61));
+    ask(&site, Method::GET, "/offers", None).await?;
+    ask(&site, Method::GET, "/offers", None).await?;
+    pages.purge_prefix(&"http://shop.example/off".parse()?).await?;
+    ask(&site, Method::GET, "/offers", None).await?;
 
     ask(&site, Method::GET, "/account", Some("session=ann")).await?;
     ask(&site, Method::GET, "/account", Some("session=bob")).await?;

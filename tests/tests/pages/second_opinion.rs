@@ -266,7 +266,13 @@ const UNSAFE: [Difference; 14] = [
 ];
 
 /// Where it validates what may be reused.
-const STRICTER: [Difference; 12] = [
+const STRICTER: [Difference; 13] = [
+    Difference {
+        section: "RFC 5861, section 3",
+        why: "a stale response is validated before it is used",
+        may_apply: |case| case.has("stale-while-revalidate"),
+        shown_by: || Case::of(&["max-age=10", "stale-while-revalidate=60"], 50),
+    },
     Difference {
         section: "1.2.2",
         why: "too many seconds are none",

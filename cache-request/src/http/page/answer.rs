@@ -21,12 +21,13 @@ use super::{
         conditions::{Told, told_by_head},
         invalidation::{further_targets, invalidates, is_safe},
     },
-    ask::Ask,
+    ask::{Ask, Miss},
     body::{BodyError, PageBody},
     changes::Changes,
     entry::Page,
     exchange::{Exchange, add_date},
-    fill::{FillKey, Join, Verdict},
+    failure::{Failure, call},
+    fill::{FillKey, Inside, Join, Verdict},
     filling::Filling,
     future::PageFuture,
     key::Target,
@@ -35,7 +36,7 @@ use super::{
     shelf::Shelf,
     status::{Forward, Handling},
 };
-use crate::base::context;
+use crate::base::{context, panic::PanicSafe};
 
 /// What the cache does with a request.
 enum Plan<'a> {
@@ -114,9 +115,15 @@ where
         }
         Plan::Ask(target) => {
             let ask = Ask::new(settings, shelf, target, &parts);
-            match ask.hit(&parts.headers) {
-                Some(response) => PageFuture::now(response),
-                None => PageFuture::later(make(ask.into_owned(), service(), parts, body)),
+            match ask.find_in_memory(&parts.headers) {
+                Ok(found) => {
+                    let response = ask.answer(&found, &parts.headers);
+                    if found.is_replaced {
+                        ask.into_owned().replace(found, service, parts, body);
+                    }
+                    PageFuture::now(response)
+                }
+                Err(_) => PageFuture::later(make(ask.into_owned(), service(), parts, body)),
             }
         }
     }
@@ -216,13 +223,45 @@ async fn learn_from_head(stale: &Page, mut head: HeaderMap, mut exchange: Exchan
     }
 }
 
-/// Answers a request for a page that memory does not have.
-async fn make<S, B, R>(
+/// Answers a request whose response is not stored. That to a HEAD may tell of what is.
+async fn ask_for_itself<S, B, R>(
     ask: Ask<'static>,
+    miss: Miss,
     mut service: S,
-    mut parts: Parts,
-    body: B,
+    request: Request<B>,
+    is_for_itself: bool,
 ) -> Result<Response<PageBody>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BodyError>,
+{
+    let headers = request.headers().clone();
+    // Only the response to a HEAD tells of a stored page, and only of one that there is.
+    let exchange = match &miss.stale {
+        Some(_) if !is_for_itself => Some(Exchange::begin(&ask, &headers).await),
+        _ => None,
+    };
+    let called = call(&mut service, request, miss.stale.is_some()).await;
+    if let Some((failure, stale)) = Failure::of(&called).zip(miss.stale.as_ref())
+        && let Some(answer) = ask.stand_in(stale, &headers, failure)
+    {
+        drop(PanicSafe::new(called));
+        return Ok(answer);
+    }
+    let (mut head, body) = called.unwrap_or_else(|panic| resume_unwind(panic))?.into_parts();
+    if let Some(site) = ask.settings.site() {
+        site.complete(ask.target.path(), false, &mut head, ask.shelf.now());
+    }
+    if let Some((exchange, stale)) = exchange.zip(miss.stale.as_ref()).filter(|_| head.status == StatusCode::OK) {
+        learn_from_head(&stale.page, head.headers.clone(), exchange).await;
+    }
+    let response = Response::from_parts(head, PageBody::inner(body));
+    Ok(ask.finish(response, Handling::forwarded(miss.forward)))
+}
+
+/// Answers a request for a page that memory does not have.
+async fn make<S, B, R>(ask: Ask<'static>, service: S, mut parts: Parts, body: B) -> Result<Response<PageBody>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
@@ -231,8 +270,12 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BodyError>,
 {
-    let miss = match ask.look_up(&parts.headers).await {
-        Ok(response) => return Ok(response),
+    let miss = match ask.find(&parts.headers).await {
+        Ok(found) => {
+            let response = ask.answer(&found, &parts.headers);
+            ask.replace(found, || service, parts, body);
+            return Ok(response);
+        }
         Err(miss) => miss,
     };
     if ask.directives.only_if_cached {
@@ -240,47 +283,39 @@ where
     }
     let is_for_itself = is_for_itself(&ask, &parts.headers);
     if is_for_itself || ask.method == Method::HEAD {
-        // Only the response to a HEAD tells of a stored page, and only of one that there is.
-        let stale = miss.stale.filter(|_| !is_for_itself).map(|page| (page, parts.headers.clone()));
-        let exchange = match &stale {
-            Some((page, request)) => Some((page, Exchange::begin(&ask, request).await)),
-            None => None,
-        };
-        let (mut head, body) = service.call(Request::from_parts(parts, body)).await?.into_parts();
-        if let Some(site) = ask.settings.site() {
-            site.complete(ask.target.path(), false, &mut head, ask.shelf.now());
-        }
-        if let Some((page, exchange)) = exchange.filter(|_| head.status == StatusCode::OK) {
-            learn_from_head(page, head.headers.clone(), exchange).await;
-        }
-        let response = Response::from_parts(head, PageBody::inner(body));
-        return Ok(ask.finish(response, Handling::forwarded(miss.forward)));
+        return ask_for_itself(ask, miss, service, Request::from_parts(parts, body), is_for_itself).await;
     }
     let fill_key = FillKey::of(ask.shelf.engine(), &ask.key);
     let limit = ask.shelf.engine().wait_limit;
-    // A layer inside of this one that shares its pages would wait for this one.
-    let is_inside = parts.extensions.get::<Inside>().is_some_and(|Inside(outer)| *outer == fill_key);
     let fill = match ask.settings.fills.join(fill_key.clone(), limit) {
-        _ if is_inside => None,
+        _ if ask.is_inside => None,
         Join::Leader(fill) => Some(fill),
-        Join::Waiter(waiting) => match waiting.verdict().await {
-            Verdict::Shared(shared) if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) => {
-                match ask.share(&shared, &parts.headers, miss.forward) {
-                    Some(response) => return Ok(response),
-                    None => None,
+        Join::Waiter(waiting) => {
+            let answer = match waiting.verdict().await {
+                Verdict::Shared(shared)
+                    if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) && ask.has_left(&shared) =>
+                {
+                    ask.share(&shared, &parts.headers, miss.forward)
                 }
+                Verdict::Stored => match ask.find(&parts.headers).await {
+                    Ok(found) => Some(ask.answer(&found, &parts.headers)),
+                    Err(_) => None,
+                },
+                Verdict::Failed(failure) => {
+                    miss.stale.as_ref().and_then(|stale| ask.stand_in(stale, &parts.headers, failure))
+                }
+                Verdict::Shared(_) | Verdict::Apart => None,
+            };
+            if let Some(answer) = answer {
+                return Ok(answer);
             }
-            Verdict::Stored => match ask.look_up(&parts.headers).await {
-                Ok(response) => return Ok(response),
-                Err(_) => None,
-            },
-            Verdict::Shared(_) | Verdict::Apart => None,
-        },
+            None
+        }
     };
     parts.extensions.insert(Inside(fill_key.clone()));
     let (reply, answer) = oneshot::channel();
     let filling = Filling::new(ask, parts.headers.clone(), miss, fill.map(|fill| (fill_key, fill)));
-    let run = filling.run(service, parts, body, reply);
+    let run = filling.run(service, parts, body, Some(reply));
     // The fill goes on if this client leaves: other requests or the store may wait for it.
     let task = match Handle::try_current() {
         Ok(runtime) => Some(runtime.spawn(context::carry(run).in_current_span())),
@@ -299,7 +334,3 @@ where
         (Err(_), None) => unreachable!("it has run to its end"),
     }
 }
-
-/// Marks a request that fills a page.
-#[derive(Clone)]
-struct Inside(FillKey);

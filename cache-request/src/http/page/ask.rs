@@ -1,6 +1,6 @@
 //! A request for a page, and its answers from what is stored.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ::http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
@@ -16,16 +16,17 @@ use super::{
     },
     body::PageBody,
     entry::Page,
-    fill::{Shared, SharedBody},
+    failure::Failure,
+    fill::{FillKey, Inside, Shared, SharedBody},
     head::Moment,
-    key::Target,
+    key::{Target, key_of_purges},
     respond::{not_modified, page_response, response},
     settings::Settings,
-    shelf::{Found, Place, Shelf},
+    shelf::{Found, Place, Shelf, Stored},
     site::Site,
     status::{Forward, Handling},
 };
-use crate::key::Key;
+use crate::{key::Key, stats::Count};
 
 /// A request with GET or HEAD that the cache may answer.
 pub(super) struct Ask<'a> {
@@ -33,15 +34,26 @@ pub(super) struct Ask<'a> {
     pub(super) shelf: Shelf,
     pub(super) target: Target<'a>,
     pub(super) key: Key,
+    /// The key of the layer's purges by prefix, if it has those.
+    pub(super) purges: Option<Key>,
     pub(super) method: Method,
     pub(super) directives: Directives,
+    /// A layer around this one asks, which shares its pages: it has the stale ones as well.
+    pub(super) is_inside: bool,
 }
 
 /// Why no stored response answers a request.
 pub(super) struct Miss {
     pub(super) forward: Forward,
     /// A stored response that may be validated.
-    pub(super) stale: Option<Arc<Page>>,
+    pub(super) stale: Option<Stored>,
+}
+
+/// A stored response that answers a request.
+pub(super) struct Reusable {
+    pub(super) stored: Stored,
+    /// It is stale, and is to be replaced in the background.
+    pub(super) is_replaced: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -49,44 +61,58 @@ impl<'a> Ask<'a> {
         let obeys = settings.obeys_clients;
         let directives = if obeys { Directives::of_request(&parts.headers) } else { Directives::default() };
         let key = target.key(&settings.name);
-        Self { settings: Arc::clone(settings), shelf, target, key, method: parts.method.clone(), directives }
+        let is_inside = Inside::is_in(parts, || FillKey::of(shelf.engine(), &key));
+        let purges = settings.purges_by_prefix.then(|| key_of_purges(&settings.name));
+        let method = parts.method.clone();
+        Self { settings: Arc::clone(settings), shelf, target, key, purges, method, directives, is_inside }
     }
 
     pub(super) fn into_owned(self) -> Ask<'static> {
-        let Self { settings, shelf, target, key, method, directives } = self;
-        Ask { settings, shelf, target: target.into_owned(), key, method, directives }
+        let Self { settings, shelf, target, key, purges, method, directives, is_inside } = self;
+        Ask { settings, shelf, target: target.into_owned(), key, purges, method, directives, is_inside }
     }
 
     /// Where the page is, for a request with these fields.
     pub(super) fn place<'b>(&'b self, request: &'b HeaderMap) -> Place<'b> {
-        Place { layer: &self.settings.name, target: &self.target, key: &self.key, request }
+        let purges = self.purges.as_ref();
+        Place { layer: &self.settings.name, target: &self.target, key: &self.key, purges, request }
     }
 
-    /// The answer, if memory has a response that may be reused.
-    pub(super) fn hit(&self, request: &HeaderMap) -> Option<Response<PageBody>> {
-        self.reuse(self.shelf.find_in_memory(&self.place(request)), request).ok()
+    /// What memory has that may be reused.
+    pub(super) fn find_in_memory(&self, request: &HeaderMap) -> Result<Reusable, Miss> {
+        let place = self.place(request);
+        self.reuse(self.shelf.find_in_memory(&place), &place)
     }
 
-    /// The answer, if a stored response may be reused.
-    pub(super) async fn look_up(&self, request: &HeaderMap) -> Result<Response<PageBody>, Miss> {
-        self.reuse(self.shelf.find(&self.place(request)).await, request)
+    /// What is stored that may be reused.
+    pub(super) async fn find(&self, request: &HeaderMap) -> Result<Reusable, Miss> {
+        let place = self.place(request);
+        self.reuse(self.shelf.find(&place).await, &place)
     }
 
-    fn reuse(&self, found: Found, request: &HeaderMap) -> Result<Response<PageBody>, Miss> {
-        let page = match found {
-            Found::Page(page) => page,
+    fn reuse(&self, found: Found, place: &Place<'_>) -> Result<Reusable, Miss> {
+        let stored = match found {
+            Found::Page(stored) => stored,
             Found::NoVariant => return Err(Miss { forward: Forward::VaryMiss, stale: None }),
             Found::Nothing => return Err(Miss { forward: Forward::UriMiss, stale: None }),
         };
-        let forward = match page.freshness.reuse(&self.directives, self.shelf.now()) {
-            Reuse::Validate(Reason::Stale) => Forward::Stale,
+        let reuse = stored.page.freshness.reuse(&self.directives, self.shelf.now());
+        let forward = match reuse {
             Reuse::Validate(Reason::Request) => Forward::Request,
-            Reuse::Fresh | Reuse::Stale if is_for_origin(request) => Forward::Request,
-            Reuse::Fresh | Reuse::Stale => {
-                return Ok(self.stored(&page, request, Handling { hit: true, ..Handling::default() }));
+            Reuse::WhileRevalidating if self.is_inside => Forward::Stale,
+            Reuse::Validate(Reason::Stale) if !self.is_stood_in_for(&stored, place) => Forward::Stale,
+            _ if is_for_origin(place.request) => Forward::Request,
+            _ => {
+                let is_replaced = reuse == Reuse::WhileRevalidating && !self.directives.only_if_cached;
+                return Ok(Reusable { stored, is_replaced });
             }
         };
-        Err(Miss { forward, stale: Some(page) })
+        Err(Miss { forward, stale: Some(stored) })
+    }
+
+    /// The answer from a stored response that may be reused.
+    pub(super) fn answer(&self, found: &Reusable, request: &HeaderMap) -> Response<PageBody> {
+        self.stored(&found.stored.page, request, Handling { hit: true, ..Handling::default() })
     }
 
     /// The answer from a stored response.
@@ -111,6 +137,12 @@ impl<'a> Ask<'a> {
         };
         let head = if handling.is_plain_hit() { page.head.at(moment, make) } else { make() };
         page_response(page, &self.method, request, head)
+    }
+
+    /// Whether no purge by prefix that this process knows of has taken a response since it was asked for.
+    pub(super) fn has_left(&self, shared: &Shared) -> bool {
+        let Some(key) = &self.purges else { return true };
+        self.shelf.purges_in_memory(key).is_none_or(|purges| purges.spare(shared.last_purge, &self.target))
     }
 
     /// The answer to a request that shares the response to another one.
@@ -169,5 +201,43 @@ impl<'a> Ask<'a> {
             let control = Control::of(headers, &[]);
             Site::complete_vary(headers, &control);
         }
+    }
+}
+
+/// Stale responses in place of errors of the wrapped service (RFC 5861, section 4).
+impl Ask<'_> {
+    /// Whether a stored response may stand in for one that the service fails to give.
+    fn may_stand_in(&self, stored: &Stored, failure: Failure) -> bool {
+        let window = match failure {
+            Failure::Disconnected => self.settings.stale_if_disconnected,
+            Failure::Status(_) | Failure::Panicked => Duration::ZERO,
+        };
+        let page = &stored.page;
+        !page.status.is_server_error() && page.freshness.may_stand_in(&self.directives, window, self.shelf.now())
+    }
+
+    /// Whether a stored response stands in for one that the service has failed to give lately.
+    pub(super) fn is_stood_in_for(&self, stored: &Stored, place: &Place<'_>) -> bool {
+        !self.is_inside
+            && self.shelf.has_failed_lately(place, stored)
+            && self.may_stand_in(stored, Failure::Disconnected)
+    }
+
+    /// The answer from a stale response, if it may stand in for one that the service has failed to give.
+    pub(super) fn stand_in(&self, stale: &Stored, request: &HeaderMap, failure: Failure) -> Option<Response<PageBody>> {
+        if self.is_inside || is_for_origin(request) || !self.may_stand_in(stale, failure) {
+            return None;
+        }
+        self.shelf.has_failed(&self.place(request), stale);
+        let forward_status = if let Failure::Status(status) = failure { Some(status) } else { None };
+        let handling = Handling { forward_status, stands_in: true, ..Handling::forwarded(Forward::Stale) };
+        Some(self.stored(&stale.page, request, handling.because("stale-if-error")))
+    }
+
+    /// Notes that a stale response could not be replaced in the background.
+    pub(super) fn could_not_replace(&self, stale: &Stored, request: &HeaderMap) {
+        self.shelf.has_failed(&self.place(request), stale);
+        self.shelf.count(Count::RefreshesFailed);
+        tracing::debug!(target = %self.target, "a page could not be replaced: the service has failed");
     }
 }

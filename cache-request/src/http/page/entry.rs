@@ -15,6 +15,7 @@ use super::{
         wire::{self, Blob, Fields, Octets},
     },
     head::LastHead,
+    purges::{Prefix, Purge, Purges},
 };
 
 /// What is stored under a key.
@@ -24,6 +25,8 @@ pub(super) enum Entry {
     Page(Arc<Page>),
     /// The responses differ by fields of the request, and have keys of their own.
     Variants(Arc<Variants>),
+    /// The purges by prefix of a layer.
+    Purges(Arc<Purges>),
 }
 
 /// A stored response.
@@ -36,6 +39,8 @@ pub(super) struct Page {
     pub(super) kept_for: Duration,
     /// Whether its `ETag` is made here, so that the wrapped service does not know it.
     pub(super) has_generated_etag: bool,
+    /// The newest purge by prefix from before it was asked for, if the layer looks at them.
+    pub(super) last_purge: Option<u128>,
     /// Of its last hit.
     pub(super) head: LastHead,
 }
@@ -108,6 +113,7 @@ impl Entry {
         match self {
             Self::Page(page) => page.kept_for,
             Self::Variants(variants) => variants.kept_for,
+            Self::Purges(_) => Duration::MAX,
         }
     }
 
@@ -124,11 +130,15 @@ impl Entry {
                     variants.stored.len() * size_of::<Variant>()
                         + variants.fields.iter().map(Vec::len).sum::<usize>() * 64
                 }
+                Self::Purges(purges) => {
+                    let text = |prefix: &Prefix| prefix.0.as_ref().map_or(0, String::len) + prefix.1.len();
+                    purges.0.iter().map(|(_, prefix)| size_of::<Purge>() + prefix.as_ref().map_or(0, text)).sum()
+                }
             }
     }
 }
 
-type Stored = (u16, Fields, Blob, [u64; 6], u8, bool);
+type Stored = (u16, Fields, Blob, [u64; 6], u8, bool, Option<u128>);
 type Listed = (Vec<Vec<String>>, Vec<Variant>, u64);
 
 impl Serialize for Entry {
@@ -139,23 +149,24 @@ impl Serialize for Entry {
                 let [received, age, lifetime, revalidate, error] = times;
                 let times = [received, age, lifetime, revalidate, error, millis(page.kept_for)];
                 let (status, fields, body) = (page.status.as_u16(), wire::fields(&page.headers), Octets(&page.body));
-                let stored = (status, fields, body, times, flags, page.has_generated_etag);
-                (Some(stored), None::<Listed>).serialize(serializer)
+                let stored = (status, fields, body, times, flags, page.has_generated_etag, page.last_purge);
+                (Some(stored), None::<Listed>, None::<Vec<Purge>>).serialize(serializer)
             }
             Self::Variants(variants) => {
                 let fields: Vec<Vec<_>> =
                     variants.fields.iter().map(|names| names.iter().map(HeaderName::as_str).collect()).collect();
                 let listed = (fields, &variants.stored, millis(variants.kept_for));
-                (None::<Stored>, Some(listed)).serialize(serializer)
+                (None::<Stored>, Some(listed), None::<Vec<Purge>>).serialize(serializer)
             }
+            Self::Purges(purges) => (None::<Stored>, None::<Listed>, Some(&purges.0)).serialize(serializer),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match <(Option<Stored>, Option<Listed>)>::deserialize(deserializer)? {
-            (Some((status, fields, body, times, flags, has_generated_etag)), None) => {
+        match <(Option<Stored>, Option<Listed>, Option<Vec<Purge>>)>::deserialize(deserializer)? {
+            (Some((status, fields, body, times, flags, has_generated_etag, last_purge)), None, None) => {
                 let headers = wire::read_fields(fields)?;
                 let [received, age, lifetime, revalidate, error, kept_for] = times;
                 Ok(Self::Page(Arc::new(Page {
@@ -165,10 +176,12 @@ impl<'de> Deserialize<'de> for Entry {
                     freshness: Freshness::from_numbers([received, age, lifetime, revalidate, error], flags),
                     kept_for: Duration::from_millis(kept_for),
                     has_generated_etag,
+                    last_purge,
                     head: LastHead::default(),
                 })))
             }
-            (None, Some((fields, stored, kept_for))) => {
+            (None, None, Some(purges)) => Ok(Self::Purges(Arc::new(Purges(purges)))),
+            (None, Some((fields, stored, kept_for)), None) => {
                 let names = |names: Vec<String>| {
                     names.iter().map(|name| HeaderName::from_bytes(name.as_bytes())).collect::<Result<Vec<_>, _>>()
                 };
@@ -178,7 +191,7 @@ impl<'de> Deserialize<'de> for Entry {
                     kept_for: Duration::from_millis(kept_for),
                 })))
             }
-            _ => Err(D::Error::custom("neither a page nor variants")),
+            _ => Err(D::Error::custom("neither a page nor variants nor purges")),
         }
     }
 }

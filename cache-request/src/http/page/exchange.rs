@@ -11,7 +11,7 @@ use super::{
     super::rules::{
         conditions::update,
         freshness::{Control, Freshness, date_value},
-        storable::{Refusal, storable},
+        storable::storable,
         vary::Vary,
     },
     ask::Ask,
@@ -19,16 +19,21 @@ use super::{
     head::LastHead,
     shelf::Found,
 };
-use crate::engine::{claiming::MadeElsewhere, flight::FenceCheck};
+use crate::{
+    base::both::both,
+    engine::{claiming::MadeElsewhere, flight::FenceCheck},
+};
 
 /// When a request was sent on behalf of an [`Ask`], and when its response came.
 pub(super) struct Exchange<'a> {
     ask: &'a Ask<'static>,
     /// The fields of the client's request.
     request: &'a HeaderMap,
-    pub(super) requested: SystemTime,
+    requested: SystemTime,
     pub(super) received: SystemTime,
     begun: Instant,
+    /// The newest purge by prefix from before the request was sent.
+    pub(super) last_purge: Option<u128>,
     /// `None` if the cache is disabled.
     making: Option<MadeElsewhere<'a>>,
 }
@@ -36,14 +41,31 @@ pub(super) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     /// Begins one. What is invalidated from now on is not stored.
     pub(super) async fn begin(ask: &'a Ask<'static>, request: &'a HeaderMap) -> Self {
-        let making = ask.shelf.begin(&ask.key).await;
+        let purges = async {
+            match &ask.purges {
+                Some(key) => ask.shelf.newest_purge(key).await,
+                None => None,
+            }
+        };
+        let (making, last_purge) = both(ask.shelf.begin(&ask.key), purges).await;
         let now = ask.shelf.now();
-        Self { ask, request, requested: now, received: now, begun: Instant::now(), making }
+        Self { ask, request, requested: now, received: now, begun: Instant::now(), last_purge, making }
     }
 
     /// The head of the response is there.
     pub(super) fn received(&mut self) {
         self.received = self.ask.shelf.now();
+    }
+
+    /// When the request was sent, and when its response came.
+    pub(super) fn times(&self) -> [SystemTime; 2] {
+        [self.requested, self.received]
+    }
+
+    /// Whether another process makes the page.
+    pub(super) fn is_made_in_another_process(&self) -> bool {
+        let Some(making) = &self.making else { return false };
+        self.ask.shelf.is_made_in_another_process(&self.ask.key, making)
     }
 
     /// Whether the page was invalidated since it was asked for. `None` if the cache is disabled.
@@ -64,20 +86,21 @@ impl<'a> Exchange<'a> {
         let mut headers = page.received_headers();
         update(&mut headers, new, &Control::of(new, &settings.targets).directives);
         let control = Control::of(&headers, &settings.targets);
-        let freshness = Freshness::of(&control, page.status, &headers, self.requested, self.received);
-        self.with(page, headers, freshness)
+        let freshness = settings.freshness(&control, page.status, &headers, self.times());
+        self.with(page, headers, freshness, self.last_purge)
     }
 
     /// A stored page as it was, kept anew.
     pub(super) fn unchanged(&self, page: &Page) -> Page {
-        self.with(page, page.received_headers(), page.freshness)
+        self.with(page, page.received_headers(), page.freshness, page.last_purge)
     }
 
-    fn with(&self, page: &Page, headers: HeaderMap, freshness: Freshness) -> Page {
+    fn with(&self, page: &Page, headers: HeaderMap, freshness: Freshness, last_purge: Option<u128>) -> Page {
         let kept_for = self.ask.settings.kept_for(&freshness, &headers, self.received);
         let (status, body) = (page.status, page.body.clone());
         let head = LastHead::default();
-        let renewed = Page { status, headers, body, freshness, kept_for, has_generated_etag: false, head };
+        let has_generated_etag = false;
+        let renewed = Page { status, headers, body, freshness, kept_for, has_generated_etag, last_purge, head };
         match page.generated_etag() {
             Some(tag) => renewed.with_etag(tag.clone()),
             None => renewed,
@@ -100,7 +123,7 @@ impl<'a> Exchange<'a> {
             }
             Err(refusal) => {
                 // What the response itself now forbids is not kept for others. What concerns this request only says nothing of it.
-                if ![Refusal::Authorization, Refusal::RequestNoStore].contains(&refusal) {
+                if !refusal.is_of_request() {
                     self.remove().await;
                 }
                 Err(refusal.detail())
@@ -111,7 +134,7 @@ impl<'a> Exchange<'a> {
     /// Whether the stored response to the client's request is still `page`.
     pub(super) async fn is_stored(&self, page: &Page) -> bool {
         match self.ask.shelf.find(&self.ask.place(self.request)).await {
-            Found::Page(stored) => stored.headers == page.headers && stored.body == page.body,
+            Found::Page(stored) => stored.page.headers == page.headers && stored.page.body == page.body,
             Found::NoVariant | Found::Nothing => false,
         }
     }

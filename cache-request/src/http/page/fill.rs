@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use ::http::{HeaderMap, StatusCode};
+use ::http::{HeaderMap, StatusCode, request::Parts};
 use dashmap::{DashMap, Entry as Place};
 use tokio::sync::watch;
 
@@ -25,6 +25,7 @@ use super::{
     },
     body::Spool,
     entry::Page,
+    failure::Failure,
     key::overrides,
 };
 use crate::{
@@ -68,6 +69,8 @@ pub(super) enum Verdict {
     Apart,
     /// It is stored by now.
     Stored,
+    /// The service has failed, and a stale response may stand in for one.
+    Failed(Failure),
     Shared(Arc<Shared>),
 }
 
@@ -79,6 +82,8 @@ pub(super) struct Shared {
     pub(super) headers: HeaderMap,
     pub(super) freshness: Freshness,
     pub(super) body: SharedBody,
+    /// The newest purge by prefix from before the service was asked.
+    pub(super) last_purge: Option<u128>,
     pub(super) fence: Option<FenceCheck>,
 }
 
@@ -105,6 +110,18 @@ impl Shared {
 pub(super) enum Join {
     Leader(Arc<Fill>),
     Waiter(Waiting),
+}
+
+/// Marks a request that fills a page.
+#[derive(Clone)]
+pub(super) struct Inside(pub(super) FillKey);
+
+impl Inside {
+    /// Whether a request is on its way to fill the page of `key`. If this layer is inside of one that shares its pages, it must not wait for
+    /// that one.
+    pub(super) fn is_in(request: &Parts, key: impl FnOnce() -> FillKey) -> bool {
+        request.extensions.get::<Self>().is_some_and(|Self(outer)| *outer == key())
+    }
 }
 
 impl FillKey {
@@ -136,6 +153,11 @@ impl Fills {
     /// Lets no further request join.
     pub(super) fn leave(&self, key: &FillKey, fill: &Arc<Fill>) {
         self.running.remove_if(key, |_, running| Arc::ptr_eq(running, fill));
+    }
+
+    /// Lets no further request join what was asked for before a purge of many pages.
+    pub(super) fn part_all(&self) {
+        self.running.clear();
     }
 
     /// Lets no further request join what was asked for before an invalidation.

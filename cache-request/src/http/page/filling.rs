@@ -3,6 +3,7 @@
 
 use std::{
     future::{pending, poll_fn},
+    panic::resume_unwind,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -25,20 +26,24 @@ use super::{
     super::rules::{
         conditions::{Condition, evaluate, is_about, make_conditional, validators},
         fields::remove_unstored,
-        freshness::{Control, Freshness},
+        freshness::Control,
         storable::{Refusal, storable},
     },
     ask::{Ask, Miss},
     body::{BodyError, PageBody, Spool},
     entry::Page,
     exchange::{Exchange, add_date},
+    failure::{Failure, call},
     fill::{Fill, FillKey, Shared, SharedBody, Verdict},
     head::LastHead,
     respond::not_modified,
     status::{Forward, Handling},
 };
 use crate::{
-    base::timer::{before, with_limit},
+    base::{
+        panic::PanicSafe,
+        timer::{before, with_limit},
+    },
     stats::Count,
 };
 
@@ -63,13 +68,13 @@ impl Filling {
         Self { ask, request, miss, leads }
     }
 
-    /// Asks the wrapped service, replies, and stores the response.
+    /// Asks the wrapped service, replies if a client waits, and stores the response. Without one, it replaces a stale response.
     pub(super) async fn run<S, B, R>(
         mut self,
         mut service: S,
         mut parts: request::Parts,
         body: B,
-        reply: Reply<S::Error>,
+        reply: Option<Reply<S::Error>>,
     ) where
         S: Service<Request<B>, Response = Response<R>>,
         R: Body<Data = Bytes> + Send + 'static,
@@ -77,40 +82,74 @@ impl Filling {
     {
         if self.leads.is_some() {
             // Another fill may have ended between the look-up and now.
-            match self.ask.look_up(&self.request).await {
-                Ok(response) => {
+            match self.ask.find(&self.request).await {
+                Ok(found) if reply.is_none() && found.is_replaced => self.miss.stale = Some(found.stored),
+                Ok(found) => {
                     self.decide(Verdict::Stored);
-                    _ = reply.send(Ok(response));
+                    respond(reply, || Ok(self.ask.answer(&found, &self.request)));
                     return;
                 }
                 Err(miss) => self.miss = miss,
             }
         }
         let mut exchange = Exchange::begin(&self.ask, &self.request).await;
-        let validators = |page: &Page| validators(&page.received_headers());
-        let stale = self.miss.stale.take().map(|page| (validators(&page), page));
-        let (validators, stale) = stale.filter(|(validators, _)| !validators.is_empty()).unzip();
-        make_conditional(&mut parts.headers, validators.unwrap_or_default());
-        let response = match service.call(Request::from_parts(parts, body)).await {
-            Ok(response) => response,
-            Err(error) => {
-                _ = reply.send(Err(error));
+        if reply.is_none() {
+            if exchange.is_made_in_another_process() {
                 return;
             }
-        };
+            self.ask.shelf.count(Count::Refreshes);
+        }
+        let stale = self.miss.stale.as_ref();
+        let validators = stale.map(|stale| validators(&stale.page.received_headers())).unwrap_or_default();
+        let is_conditional = !validators.is_empty();
+        make_conditional(&mut parts.headers, validators);
+        let called = call(&mut service, Request::from_parts(parts, body), stale.is_some()).await;
         exchange.received();
-        self.ask.shelf.count(Count::Bodies);
-        let (mut head, body) = response.into_parts();
+        if matches!(called, Ok(Ok(_))) {
+            self.ask.shelf.count(Count::Bodies);
+        }
+        let reply = match (Failure::of(&called).zip(stale), reply) {
+            (Some((failure, stale)), None) => {
+                self.ask.could_not_replace(stale, &self.request);
+                self.decide(Verdict::Failed(failure));
+                drop(PanicSafe::new(called));
+                return;
+            }
+            (Some((failure, stale)), Some(reply)) => match self.ask.stand_in(stale, &self.request, failure) {
+                Some(answer) => {
+                    self.decide(Verdict::Failed(failure));
+                    _ = reply.send(Ok(answer));
+                    drop(PanicSafe::new(called));
+                    return;
+                }
+                None => Some(reply),
+            },
+            (None, reply) => reply,
+        };
+        let (mut head, body) = match called {
+            Ok(Ok(response)) => response.into_parts(),
+            Ok(Err(error)) => {
+                respond(reply, || Err(error));
+                return;
+            }
+            Err(panic) => resume_unwind(panic),
+        };
         match stale {
-            Some(page) if head.status == StatusCode::NOT_MODIFIED => {
-                self.validated(&page, &mut head.headers, exchange, reply).await;
+            Some(stale) if is_conditional && head.status == StatusCode::NOT_MODIFIED => {
+                self.validated(&stale.page, &mut head.headers, exchange, reply).await;
             }
             _ => self.made(head, body, exchange, reply).await,
         }
     }
 
     /// The stored response is valid (RFC 9111, section 4.3.4).
-    async fn validated<E>(&self, stale: &Page, new: &mut HeaderMap, mut exchange: Exchange<'_>, reply: Reply<E>) {
+    async fn validated<E>(
+        &self,
+        stale: &Page,
+        new: &mut HeaderMap,
+        mut exchange: Exchange<'_>,
+        reply: Option<Reply<E>>,
+    ) {
         add_date(new, exchange.received);
         // A 304 about another response makes this one no fresher.
         let is_about = is_about(new, &stale.headers);
@@ -126,6 +165,7 @@ impl Filling {
                     headers: page.headers.clone(),
                     freshness: page.freshness,
                     body: SharedBody::Page(Arc::clone(&page)),
+                    last_purge: exchange.last_purge,
                     fence: exchange.fence_check(),
                 });
             }
@@ -134,19 +174,21 @@ impl Filling {
                 handling.detail = Some(detail);
             }
         }
-        let mut response = self.ask.stored(&page, &self.request, handling);
-        if let Some(site) = self.ask.settings.site().filter(|_| new.contains_key(SET_COOKIE)) {
-            site.make_private(response.headers_mut());
-        }
-        // They are for this client, as all that a 304 sets.
-        for cookie in new.get_all(SET_COOKIE) {
-            response.headers_mut().append(SET_COOKIE, cookie.clone());
-        }
-        _ = reply.send(Ok(response));
+        respond(reply, || {
+            let mut response = self.ask.stored(&page, &self.request, handling);
+            if let Some(site) = self.ask.settings.site().filter(|_| new.contains_key(SET_COOKIE)) {
+                site.make_private(response.headers_mut());
+            }
+            // They are for this client, as all that a 304 sets.
+            for cookie in new.get_all(SET_COOKIE) {
+                response.headers_mut().append(SET_COOKIE, cookie.clone());
+            }
+            Ok(response)
+        });
     }
 
     /// There is a new response.
-    async fn made<R, E>(&self, mut head: response::Parts, body: R, mut exchange: Exchange<'_>, reply: Reply<E>)
+    async fn made<R, E>(&self, mut head: response::Parts, body: R, mut exchange: Exchange<'_>, reply: Option<Reply<E>>)
     where
         R: Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BodyError>,
@@ -160,39 +202,43 @@ impl Filling {
         let mut stored = head.headers.clone();
         remove_unstored(&mut stored, &control.directives);
         add_date(&mut stored, exchange.received);
-        let freshness = Freshness::of(&control, head.status, &stored, exchange.requested, exchange.received);
+        let freshness = settings.freshness(&control, head.status, &stored, exchange.times());
         let kept_for = settings.kept_for(&freshness, &stored, exchange.received);
         let (received, hint) = (exchange.received, body.size_hint());
-        let refusal =
-            match storable(&self.ask.method, &self.request, &self.ask.directives, head.status, &head.headers, &control)
-            {
-                Err(refusal) => Some(refusal.detail()),
-                Ok(()) if sets_cookie && settings.site().is_some() => Some("set-cookie"),
-                Ok(()) if is_event_stream(&head.headers) => Some("event-stream"),
-                Ok(()) if head.extensions.get::<OfClient>().is_some() => Some("client"),
-                // Without a runtime no task fills the body while the client reads it, so all of it must fit.
-                Ok(())
-                    if Handle::try_current().is_err() && hint.upper().is_none_or(|most| most > settings.max_body) =>
-                {
-                    Some(TOO_LARGE)
-                }
-                Ok(()) if hint.lower() > settings.max_body => Some(TOO_LARGE),
-                Ok(()) if kept_for.is_zero() => Some(Refusal::NotCacheable.detail()),
-                Ok(()) => None,
-            };
+        let allowed =
+            storable(&self.ask.method, &self.request, &self.ask.directives, head.status, &head.headers, &control);
+        let refusal = match allowed {
+            Err(refusal) => Some(refusal.detail()),
+            Ok(()) if sets_cookie && settings.site().is_some() => Some("set-cookie"),
+            Ok(()) if is_event_stream(&head.headers) => Some("event-stream"),
+            Ok(()) if head.extensions.get::<OfClient>().is_some() => Some("client"),
+            // Without a runtime no task fills the body while the client reads it, so all of it must fit.
+            Ok(()) if Handle::try_current().is_err() && hint.upper().is_none_or(|most| most > settings.max_body) => {
+                Some(TOO_LARGE)
+            }
+            Ok(()) if hint.lower() > settings.max_body => Some(TOO_LARGE),
+            Ok(()) if kept_for.is_zero() => Some(Refusal::NotCacheable.detail()),
+            Ok(()) => None,
+        };
         if let Some(detail) = refusal {
             self.end();
-            let handling = Handling::forwarded(self.miss.forward).because(detail);
-            // The service was asked without the client's condition, as its response might have been stored.
-            let condition = evaluate(&self.request, head.status, &head.headers, exchange.received);
-            let response = if condition == Condition::NotModified {
-                not_modified(head.headers)
-            } else {
-                Response::from_parts(head, PageBody::inner(body))
-            };
-            _ = reply.send(Ok(self.ask.finish(response, handling)));
+            let ends_older = !head.status.is_server_error() && !allowed.is_err_and(Refusal::is_of_request);
+            respond(reply, || {
+                let handling = Handling::forwarded(self.miss.forward).because(detail);
+                // The service was asked without the client's condition, as its response might have been stored.
+                let condition = evaluate(&self.request, head.status, &head.headers, exchange.received);
+                let response = if condition == Condition::NotModified {
+                    not_modified(head.headers)
+                } else {
+                    Response::from_parts(head, PageBody::inner(body))
+                };
+                Ok(self.ask.finish(response, handling))
+            });
             if detail == TOO_LARGE {
                 self.remove_older(&exchange).await;
+            } else if ends_older && self.miss.forward == Forward::Stale {
+                // The older one is no answer any more, while it is validated or in place of an error.
+                exchange.remove().await;
             }
             return;
         }
@@ -217,10 +263,11 @@ impl Filling {
             headers: shared,
             freshness,
             body: SharedBody::Arriving(Arc::clone(&spool)),
+            last_purge: exchange.last_purge,
             fence: exchange.fence_check(),
         });
         let status = head.status;
-        if let Some(reader) = reader {
+        if let Some((reply, reader)) = reply.zip(reader) {
             let handling = Handling { stored: true, ..Handling::forwarded(self.miss.forward) };
             let mut own = self.ask.arriving(&self.request, status, &head.headers, freshness, reader, handling);
             // They are for layers around this one.
@@ -234,7 +281,8 @@ impl Filling {
         if let Some(body) = body {
             let tag = gets_etag.then(|| tag.unwrap_or_else(|| generated_tag(&stored, &body)));
             let head = LastHead::default();
-            let page = Page { status, headers: stored, body, freshness, kept_for, has_generated_etag: false, head };
+            let (headers, has_generated_etag, last_purge) = (stored, false, exchange.last_purge);
+            let page = Page { status, headers, body, freshness, kept_for, has_generated_etag, last_purge, head };
             let page = tag.into_iter().fold(page, Page::with_etag);
             exchange.store(Arc::new(page)).await;
         } else if spool.has_overflown() {
@@ -273,6 +321,13 @@ impl Drop for Filling {
     /// However it ends, also by a panic of the service, no request waits for it any more.
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Makes the answer for the client, if one waits for it.
+fn respond<E>(reply: Option<Reply<E>>, answer: impl FnOnce() -> Result<Response<PageBody>, E>) {
+    if let Some(reply) = reply {
+        _ = reply.send(answer());
     }
 }
 

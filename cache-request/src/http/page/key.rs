@@ -136,7 +136,7 @@ impl<'a> Target<'a> {
     /// The keys of its page with each scheme, to invalidate. Of one server, requests with HTTP/2 tell `https` and those with HTTP/1.1 tell
     /// nothing, or the port of it. So a change that comes by one changes the pages of the others.
     pub(super) fn keys_of_all_schemes(&self, layer: &str) -> Vec<Key> {
-        let host = SCHEMES.iter().fold(&*self.authority, |host, scheme| without_default_port(scheme, host));
+        let Host(host) = self.host();
         let is_default = host != self.authority || !has_port(host);
         let mut keys = Vec::new();
         for scheme in SCHEMES {
@@ -152,6 +152,11 @@ impl<'a> Target<'a> {
             }
         }
         keys
+    }
+
+    /// Its host, whichever scheme and default port it is asked for by.
+    pub(super) fn host(&self) -> Host<'_> {
+        Host::of(&self.authority)
     }
 
     pub(super) fn into_owned(self) -> Target<'static> {
@@ -186,6 +191,22 @@ impl<'a> Target<'a> {
             key.part(&self.path_and_query);
             key.part(variant);
         })
+    }
+}
+
+/// The key of a layer's purges by prefix. No page has an empty scheme.
+pub(super) fn key_of_purges(layer: &str) -> Key {
+    Target { scheme: "".into(), authority: "".into(), path_and_query: "".into() }.key_with(layer, &"purges")
+}
+
+/// A host, with its port if that is the default of no scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Host<'a>(&'a str);
+
+impl<'a> Host<'a> {
+    /// The host of an authority in lower case.
+    pub(super) fn of(authority: &'a str) -> Self {
+        Self(SCHEMES.iter().fold(authority, |host, scheme| without_default_port(scheme, host)))
     }
 }
 
@@ -293,7 +314,7 @@ impl fmt::Display for Target<'_> {
 
 impl QueryRules {
     /// A path with its query, in normal form and without the parameters that do not count.
-    fn normalised<'a>(&self, path_and_query: &'a str) -> Cow<'a, str> {
+    pub(super) fn normalised<'a>(&self, path_and_query: &'a str) -> Cow<'a, str> {
         match path_and_query.split_once('?') {
             // An empty path is `/` (RFC 9110, section 4.2.3).
             Some(("", _)) => Cow::Owned(self.normalised(&format!("/{path_and_query}")).into_owned()),

@@ -6,11 +6,15 @@ mod body;
 mod changes;
 mod entry;
 mod exchange;
+mod failure;
 mod fill;
 mod filling;
 mod future;
 mod head;
 mod key;
+mod purges;
+mod purging;
+mod replacement;
 mod respond;
 mod settings;
 mod shelf;
@@ -38,14 +42,18 @@ pub use self::{
     site::PageTimeout,
 };
 use self::{
-    key::{Target, TargetRules},
+    key::{Target, TargetRules, key_of_purges},
+    purges::prefix_of,
     settings::{Offers, Settings},
     site::Site,
 };
+use super::rules::freshness::Windows;
 use crate::{Cache, Error, ErrorKind};
 
 /// How long a stale page is kept to be validated.
 const KEEP_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long a stale page stands in for an error of the service that is no response.
+const STALE_IF_DISCONNECTED: Duration = Duration::from_secs(60);
 /// The largest body that is stored, in bytes.
 const MAX_BODY: u64 = 8 << 20;
 /// How many variants of a page are stored.
@@ -81,6 +89,9 @@ impl CachePage {
                 addressing: TargetRules::default(),
                 obeys_clients: true,
                 keep_stale: KEEP_STALE,
+                stale: Windows::default(),
+                stale_if_disconnected: STALE_IF_DISCONNECTED,
+                purges_by_prefix: false,
                 max_body: MAX_BODY,
                 most_variants: MOST_VARIANTS,
                 shows_key: false,
@@ -198,6 +209,34 @@ impl CachePage {
         self.set(|settings| settings.keep_stale = time)
     }
 
+    /// For how long after it has become stale a page is still the answer, at once, while the wrapped service is asked for a new one in the
+    /// background. It counts for pages without a `stale-while-revalidate` of their own. Default: none.
+    ///
+    /// Pages with `must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache` or without a lifetime are never used so.
+    pub fn stale(self, time: Duration) -> Self {
+        self.set(|settings| settings.stale.while_revalidating = time)
+    }
+
+    /// For how long after it has become stale a page is the answer in place of a 500, 502, 503 or 504, or of an error or a panic of the wrapped
+    /// service. It counts for pages without a `stale-if-error` of their own. Default: none.
+    ///
+    /// Pages with `must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache` or without a lifetime are never used so.
+    pub fn stale_if_error(self, time: Duration) -> Self {
+        self.set(|settings| settings.stale.if_error = time)
+    }
+
+    /// For how long after it has become stale a page is the answer if the wrapped service returns an error in place of a response, whatever
+    /// its `stale-if-error` is. Default: one minute, as RFC 9111 allows in section 4.2.4. With [`Duration::ZERO`] errors pass.
+    pub fn stale_if_disconnected(self, time: Duration) -> Self {
+        self.set(|settings| settings.stale_if_disconnected = time)
+    }
+
+    /// Whether [`purge_prefix`](Self::purge_prefix) works. Default: no. Then each look for a page also looks at the list of such purges,
+    /// at the same time. All layers that share the pages have to have it.
+    pub fn purge_by_prefix(self, does: bool) -> Self {
+        self.set(|settings| settings.purges_by_prefix = does)
+    }
+
     /// The largest body that is stored, in bytes. Default: 8 MiB. Larger ones pass.
     pub fn max_body(self, bytes: u64) -> Self {
         self.set(|settings| settings.max_body = bytes)
@@ -240,6 +279,30 @@ impl CachePage {
             was_there |= self.settings.invalidate(&shelf, &key).await?;
         }
         Ok(was_there)
+    }
+
+    /// Removes all pages whose URI begins with `uri`, up to its query, with all variants, by `http` and by `https`: `https://example.com/articles/`. A URI
+    /// without a host, such as `/articles/`, stands for all hosts. Pages that are being made at this moment are not stored.
+    ///
+    /// It takes one write, however many pages there are. The last 256 of these purges are remembered: pages from before are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without [`purge_by_prefix`](Self::purge_by_prefix). Else if the backend fails.
+    pub async fn purge_prefix(&self, uri: &Uri) -> Result<(), Error> {
+        if !self.settings.purges_by_prefix {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "pages are purged by prefix only with `purge_by_prefix(true)`",
+            ));
+        }
+        let shelf = self.settings.shelf();
+        self.settings.fills.part_all();
+        let prefix = prefix_of(uri, &self.settings.addressing);
+        let purged = shelf.purge(&key_of_purges(&self.settings.name), prefix).await;
+        // A fill that began meanwhile may have asked before.
+        self.settings.fills.part_all();
+        purged
     }
 }
 

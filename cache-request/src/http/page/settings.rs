@@ -5,12 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ::http::{HeaderMap, HeaderName};
+use ::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::{
     super::rules::{
         conditions::validators,
-        freshness::Freshness,
+        freshness::{Control, Freshness, Windows},
         negotiation::{reduce_encodings, reduce_languages},
     },
     fill::{FillKey, Fills},
@@ -34,6 +34,11 @@ pub(super) struct Settings {
     pub(super) addressing: TargetRules,
     pub(super) obeys_clients: bool,
     pub(super) keep_stale: Duration,
+    /// For how long stale pages are used that do not say so themselves.
+    pub(super) stale: Windows,
+    /// For how long stale pages stand in for errors of the service that are no responses.
+    pub(super) stale_if_disconnected: Duration,
+    pub(super) purges_by_prefix: bool,
     pub(super) max_body: u64,
     pub(super) most_variants: usize,
     pub(super) shows_key: bool,
@@ -79,9 +84,20 @@ impl Settings {
         }
     }
 
+    /// The freshness of a response to a request that was sent at the first of these times, and whose header was received at the second.
+    pub(super) fn freshness(
+        &self,
+        control: &Control,
+        status: StatusCode,
+        headers: &HeaderMap,
+        [requested, received]: [SystemTime; 2],
+    ) -> Freshness {
+        Freshness::of(control, status, headers, requested, received).with_windows(control, self.stale)
+    }
+
     /// How long a page is kept: while it may be reused, and longer if it can be validated.
     pub(super) fn kept_for(&self, freshness: &Freshness, headers: &HeaderMap, now: SystemTime) -> Duration {
-        let useful = freshness.useful_for(now);
+        let useful = freshness.useful_for(now, self.stale_if_disconnected);
         if validators(headers).is_empty() { useful } else { useful.saturating_add(self.keep_stale) }
     }
 

@@ -16,10 +16,12 @@ use super::super::rules::vary::{Vary, pieces};
 use super::{
     entry::{Digest, Entry, Page, Variants},
     key::{Target, has_overrides, overrides},
+    purges::Purges,
     status::Handling,
 };
 use crate::{
     Cache, Error,
+    base::both::both,
     engine::{
         Engine,
         call::Call,
@@ -53,6 +55,9 @@ static DESCRIPTION: Description = Description {
 static POLICY: LazyLock<Policy<Entry, Entry>> =
     LazyLock::new(|| Policy::whole().serialised().timeout_with(Entry::kept_for).weight(Entry::weight));
 
+/// The shortest time between two attempts to replace one stored response.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// The pages of one cache.
 #[derive(Clone)]
 pub(super) struct Shelf {
@@ -65,15 +70,33 @@ pub(super) struct Place<'a> {
     pub(super) layer: &'a str,
     pub(super) target: &'a Target<'a>,
     pub(super) key: &'a Key,
+    /// The key of the layer's purges by prefix, if it has those.
+    pub(super) purges: Option<&'a Key>,
     pub(super) request: &'a HeaderMap,
 }
 
 impl Place<'_> {
-    /// The key of the newest variant that may answer the request. An older one does not stand in for it.
-    fn newest(&self, variants: &Variants) -> Option<Key> {
+    /// The number of the newest variant that may answer the request. An older one does not stand in for it.
+    fn newest(&self, variants: &Variants) -> Option<u128> {
         let own: SmallVec<[_; 1]> = variants.fields.iter().map(|fields| variant_of(self.request, fields)).collect();
         let newest = variants.stored.iter().find(|(variant, _)| own.contains(variant));
-        newest.map(|(_, number)| self.variant(*number))
+        newest.map(|(_, number)| *number)
+    }
+
+    /// What was found, unless a purge by prefix has taken it. Without the list of purges, all pages are gone.
+    fn left(&self, found: Found, purges: Option<Entry>) -> Found {
+        match (found, purges) {
+            (Found::Page(stored), Some(Entry::Purges(purges))) if purges.spare(stored.page.last_purge, self.target) => {
+                Found::Page(stored)
+            }
+            (Found::Page(_), _) => Found::Nothing,
+            (found, _) => found,
+        }
+    }
+
+    /// The key of a stored response.
+    fn key_of(&self, stored: &Stored) -> Key {
+        stored.variant.map_or_else(|| self.key.clone(), |number| self.variant(number))
     }
 
     fn variant(&self, number: u128) -> Key {
@@ -81,9 +104,15 @@ impl Place<'_> {
     }
 }
 
+/// A stored response, and the number of its variant if it is one.
+pub(super) struct Stored {
+    pub(super) page: Arc<Page>,
+    variant: Option<u128>,
+}
+
 /// What was found for a request.
 pub(super) enum Found {
-    Page(Arc<Page>),
+    Page(Stored),
     /// There are variants of the page, but none for this request.
     NoVariant,
     Nothing,
@@ -112,9 +141,7 @@ impl Shelf {
 
     /// Counts and traces how a request was handled.
     pub(super) fn record(&self, handling: &Handling) {
-        if let Some(count) = handling.count() {
-            self.count(count);
-        }
+        handling.counts().for_each(|count| self.count(count));
         tracing::trace!(hit = handling.hit, forward = ?handling.forward, detail = handling.detail, "a page was asked for");
     }
 
@@ -123,35 +150,63 @@ impl Shelf {
     }
 
     /// A call for `key`, unless the cache is disabled.
-    fn call<'a>(&'a self, key: &'a Key) -> Option<Call<'a, Entry, Entry>> {
+    pub(super) fn call<'a>(&'a self, key: &'a Key) -> Option<Call<'a, Entry, Entry>> {
         Call::of(self.engine(), self.function()?, &POLICY, key, false)
     }
 
     /// The stored response for a request, fresh or stale.
     pub(super) async fn find(&self, place: &Place<'_>) -> Found {
-        let variants = match self.look_up(place.key).await {
-            None => return Found::Nothing,
-            Some(Entry::Page(page)) if !has_overrides(place.request) => return Found::Page(page),
-            Some(Entry::Page(_)) => return Found::NoVariant,
-            Some(Entry::Variants(variants)) => variants,
-        };
-        let Some(key) = place.newest(&variants) else { return Found::NoVariant };
-        match self.look_up(&key).await {
-            Some(Entry::Page(page)) => Found::Page(page),
-            _ => Found::NoVariant,
-        }
+        let Some(key) = place.purges else { return self.find_any(place).await };
+        let (found, purges) = both(self.find_any(place), self.look_up(key)).await;
+        place.left(found, purges)
     }
 
     /// [`find`](Self::find) in this process's memory only.
     pub(super) fn find_in_memory(&self, place: &Place<'_>) -> Found {
-        let variants = match self.look_up_in_memory(place.key) {
-            None => return Found::Nothing,
-            Some(Entry::Page(page)) if !has_overrides(place.request) => return Found::Page(page),
+        let found = self.find_any_in_memory(place);
+        match place.purges {
+            Some(key) => place.left(found, self.look_up_in_memory(key)),
+            None => found,
+        }
+    }
+
+    /// The purges by prefix that memory has.
+    pub(super) fn purges_in_memory(&self, key: &Key) -> Option<Arc<Purges>> {
+        match self.look_up_in_memory(key)? {
+            Entry::Purges(purges) => Some(purges),
+            Entry::Page(_) | Entry::Variants(_) => None,
+        }
+    }
+
+    /// What is stored for a request, purged by prefix or not.
+    async fn find_any(&self, place: &Place<'_>) -> Found {
+        let variants = match self.look_up(place.key).await {
+            None | Some(Entry::Purges(_)) => return Found::Nothing,
+            Some(Entry::Page(page)) if !has_overrides(place.request) => {
+                return Found::Page(Stored { page, variant: None });
+            }
             Some(Entry::Page(_)) => return Found::NoVariant,
             Some(Entry::Variants(variants)) => variants,
         };
-        match place.newest(&variants).and_then(|key| self.look_up_in_memory(&key)) {
-            Some(Entry::Page(page)) => Found::Page(page),
+        let Some(number) = place.newest(&variants) else { return Found::NoVariant };
+        match self.look_up(&place.variant(number)).await {
+            Some(Entry::Page(page)) => Found::Page(Stored { page, variant: Some(number) }),
+            _ => Found::NoVariant,
+        }
+    }
+
+    fn find_any_in_memory(&self, place: &Place<'_>) -> Found {
+        let variants = match self.look_up_in_memory(place.key) {
+            None | Some(Entry::Purges(_)) => return Found::Nothing,
+            Some(Entry::Page(page)) if !has_overrides(place.request) => {
+                return Found::Page(Stored { page, variant: None });
+            }
+            Some(Entry::Page(_)) => return Found::NoVariant,
+            Some(Entry::Variants(variants)) => variants,
+        };
+        let Some(number) = place.newest(&variants) else { return Found::NoVariant };
+        match self.look_up_in_memory(&place.variant(number)) {
+            Some(Entry::Page(page)) => Found::Page(Stored { page, variant: Some(number) }),
             _ => Found::NoVariant,
         }
     }
@@ -162,6 +217,28 @@ impl Shelf {
 
     fn look_up_in_memory(&self, key: &Key) -> Option<Entry> {
         self.call(key)?.peek_in_memory()
+    }
+
+    /// Whether it is for this request to have a stale response replaced. The next one may after [`RETRY`].
+    pub(super) fn takes_replacement(&self, place: &Place<'_>, stored: &Stored) -> bool {
+        self.call(&place.key_of(stored)).is_some_and(|call| call.takes_replacement(RETRY))
+    }
+
+    /// Notes that a stored response could not be replaced. For the time of [`RETRY`], the service is not asked again.
+    pub(super) fn has_failed(&self, place: &Place<'_>, stored: &Stored) {
+        if let Some(call) = self.call(&place.key_of(stored)) {
+            call.has_failed(RETRY);
+        }
+    }
+
+    /// Whether a stored response could not be replaced lately.
+    pub(super) fn has_failed_lately(&self, place: &Place<'_>, stored: &Stored) -> bool {
+        self.call(&place.key_of(stored)).is_some_and(|call| call.has_failed_lately())
+    }
+
+    /// Whether another process makes the page.
+    pub(super) fn is_made_in_another_process(&self, key: &Key, making: &MadeElsewhere<'_>) -> bool {
+        self.call(key).is_some_and(|call| call.is_made_in_another_process(making))
     }
 
     /// Begins to make a page. What is invalidated from now on is not stored. `None` if the cache is disabled.
@@ -247,8 +324,9 @@ fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
     for name in fields {
         part(name.as_str().as_bytes());
         part(if request.contains_key(name) { b"is" } else { b"is not" });
-        part(&(pieces(request, name).count() as u64).to_le_bytes());
-        pieces(request, name).for_each(&mut part);
+        let pieces = pieces(request, name);
+        part(&(pieces.len() as u64).to_le_bytes());
+        pieces.iter().for_each(|piece| part(piece));
     }
     part(b"");
     for (name, value) in overrides(request) {
@@ -259,7 +337,7 @@ fn variant_of(request: &HeaderMap, fields: &[HeaderName]) -> Digest {
 }
 
 /// A number that no other process has made.
-fn new_number() -> u128 {
+pub(super) fn new_number() -> u128 {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut hasher = blake3::Hasher::new();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

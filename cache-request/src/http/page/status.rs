@@ -50,10 +50,13 @@ pub(super) struct Handling {
     pub(super) forward_status: Option<StatusCode>,
     /// Seconds that the response stays fresh; negative if it is stale.
     pub(super) ttl: Option<i64>,
+    pub(super) is_stale: bool,
     /// Whether the response is being stored.
     pub(super) stored: bool,
     /// Whether it shares the request of another one.
     pub(super) collapsed: bool,
+    /// Whether a stale response stands in for an error.
+    pub(super) stands_in: bool,
     pub(super) detail: Option<&'static str>,
     pub(super) key: Option<String>,
 }
@@ -71,6 +74,7 @@ impl Handling {
     /// The time for which a response is fresh, or since when it is stale.
     pub(super) fn with_ttl(mut self, left: Result<Duration, Duration>) -> Self {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        self.is_stale = left.is_err();
         self.ttl = Some(left.map_or_else(|staleness| -seconds(staleness), seconds));
         self
     }
@@ -81,15 +85,18 @@ impl Handling {
     }
 
     /// What the statistics count.
-    pub(super) fn count(&self) -> Option<Count> {
-        match self.forward {
+    pub(super) fn counts(&self) -> impl Iterator<Item = Count> {
+        let call = match self.forward {
             _ if self.hit => Some(Count::Hit),
             _ if self.collapsed => Some(Count::Coalesced),
             Some(Forward::UriMiss | Forward::VaryMiss) => Some(Count::NeverSeen),
             Some(Forward::Stale | Forward::Request) => Some(Count::Expired),
             Some(Forward::Bypass) => Some(Count::Uncached),
             Some(Forward::Method) | None => None,
-        }
+        };
+        let stale = (self.hit && self.is_stale).then_some(Count::Stale);
+        let stands_in = self.stands_in.then_some(Count::StaleOnError);
+        call.into_iter().chain(stale).chain(stands_in)
     }
 
     /// Appends the field. Members of caches nearer to the origin come first.

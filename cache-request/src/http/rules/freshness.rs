@@ -79,12 +79,21 @@ pub(crate) struct Freshness {
     stale_if_error: Duration,
 }
 
+/// For how long stale responses may be reused that do not say so themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Windows {
+    pub(crate) while_revalidating: Duration,
+    pub(crate) if_error: Duration,
+}
+
 /// Whether a stored response may answer a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reuse {
     Fresh,
     /// It is stale, and the request allows that.
     Stale,
+    /// It is stale, and it may be reused while it is validated in the background (RFC 5861, section 3).
+    WhileRevalidating,
     /// It must be validated first.
     Validate(Reason),
 }
@@ -124,6 +133,21 @@ impl Freshness {
         }
     }
 
+    /// With the windows of a cache, where the response does not name its own. One that is never fresh gets none: it is to be validated each
+    /// time, or nothing says that it is for other requests.
+    pub(crate) fn with_windows(mut self, control: &Control, windows: Windows) -> Self {
+        if self.lifetime.is_zero() {
+            return self;
+        }
+        if control.directives.stale_while_revalidate.is_none() {
+            self.stale_while_revalidate = windows.while_revalidating;
+        }
+        if control.directives.stale_if_error.is_none() {
+            self.stale_if_error = windows.if_error;
+        }
+        self
+    }
+
     /// Its times in milliseconds, and its flags, as they are stored.
     pub(crate) fn to_numbers(self) -> ([u64; 5], u8) {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -148,12 +172,17 @@ impl Freshness {
         }
     }
 
-    /// The longest time for which it may be reused from `now` on, fresh or stale.
-    pub(crate) fn useful_for(&self, now: SystemTime) -> Duration {
-        let stale = if self.must_revalidate || self.no_cache {
+    /// Whether it is never reused when it is stale.
+    fn forbids_stale(&self) -> bool {
+        self.must_revalidate || self.no_cache
+    }
+
+    /// The longest time for which it may be reused from `now` on: while it is fresh, and then by its windows or by that of the cache.
+    pub(crate) fn useful_for(&self, now: SystemTime, window: Duration) -> Duration {
+        let stale = if self.forbids_stale() {
             Duration::ZERO
         } else {
-            self.stale_while_revalidate.max(self.stale_if_error)
+            self.stale_while_revalidate.max(self.window_on_error(window))
         };
         self.lifetime.saturating_add(stale).saturating_sub(self.age(now))
     }
@@ -193,39 +222,43 @@ impl Freshness {
                 Some(least) if least.map_or(true, |least| left < least) => Reuse::Validate(Reason::Request),
                 _ => Reuse::Fresh,
             },
-            Err(staleness) => {
-                let allowed = match request.max_stale {
-                    Some(MaxStale::Any) => true,
-                    Some(MaxStale::AtMost(most)) => staleness <= most,
-                    None => false,
-                };
-                if allowed && !self.must_revalidate && request.min_fresh.is_none() {
-                    Reuse::Stale
-                } else {
-                    Reuse::Validate(Reason::Stale)
-                }
-            }
+            Err(_) if self.forbids_stale() || request.min_fresh.is_some() => Reuse::Validate(Reason::Stale),
+            Err(staleness) => match request.max_stale {
+                Some(MaxStale::AtMost(most)) if staleness > most => Reuse::Validate(Reason::Stale),
+                _ if is_within(staleness, self.stale_while_revalidate) => Reuse::WhileRevalidating,
+                Some(_) => Reuse::Stale,
+                None => Reuse::Validate(Reason::Stale),
+            },
         }
+    }
+
+    /// Whether it may answer a request at `now` because the origin has failed: by its own words, by those of the request (RFC 5861, section 4),
+    /// or within `window`, for what the cache knows of the failure.
+    pub(crate) fn may_stand_in(&self, request: &Directives, window: Duration, now: SystemTime) -> bool {
+        if self.forbids_stale() || request.no_cache.is_some() || request.is_malformed {
+            return false;
+        }
+        let staleness = self.left(now).err().unwrap_or_default();
+        if let Some(Ok(asked)) = request.stale_if_error
+            && is_within(staleness, asked)
+        {
+            return true;
+        }
+        let is_too_old = request.max_age.is_some_and(|most| most.map_or(true, |most| self.age(now) > most))
+            || request.min_fresh.is_some()
+            || matches!(request.max_stale, Some(MaxStale::AtMost(most)) if staleness > most);
+        !is_too_old && is_within(staleness, self.window_on_error(window))
+    }
+
+    /// For how long it stands in for an error, by its own words or within the `window` of a cache. One that is never fresh has only its own.
+    fn window_on_error(&self, window: Duration) -> Duration {
+        if self.lifetime.is_zero() { self.stale_if_error } else { self.stale_if_error.max(window) }
     }
 }
 
-/// Stale answers (RFC 5861). The layer does not give them yet: the rules are here for the tests of the whole.
-#[cfg(test)]
-impl Freshness {
-    /// Whether it may be reused at `now` while it is validated in the background (section 3).
-    pub(crate) fn may_be_stale_while_revalidating(&self, now: SystemTime) -> bool {
-        self.may_be_stale(now, self.stale_while_revalidate)
-    }
-
-    /// Whether it may be reused at `now` because validation has failed, by its own words or by those of the request (section 4).
-    pub(crate) fn may_be_stale_on_error(&self, request: &Directives, now: SystemTime) -> bool {
-        let asked = request.stale_if_error.and_then(Result::ok).unwrap_or_default();
-        self.may_be_stale(now, self.stale_if_error.max(asked))
-    }
-
-    fn may_be_stale(&self, now: SystemTime, window: Duration) -> bool {
-        !self.must_revalidate && !self.no_cache && self.left(now).map_or_else(|staleness| staleness <= window, |_| true)
-    }
+/// Whether a response that is stale since then may be reused. Without a window, none may.
+fn is_within(staleness: Duration, window: Duration) -> bool {
+    !window.is_zero() && staleness <= window
 }
 
 /// The `Age` of a response, by its first member, if that is a number (section 5.1).

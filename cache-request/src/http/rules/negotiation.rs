@@ -64,6 +64,14 @@ pub(crate) fn reduce_encodings(request: &mut HeaderMap, on_offer: &[String]) {
     replace(request, ACCEPT_ENCODING, wanted);
 }
 
+/// The languages that a request prefers, in a form that is equal for equal preferences: tags are in lower case, as case means nothing in them, and
+/// sorted, the heaviest first. Of one weight, their order means nothing (section 12.5.4). `None` if they cannot be read.
+pub(crate) fn languages(request: &HeaderMap) -> Option<Vec<Vec<u8>>> {
+    let mut wanted = preferences(request, &ACCEPT_LANGUAGE)?;
+    wanted.sort_by(|(one, weight), (other, other_weight)| (Reverse(weight), one).cmp(&(Reverse(other_weight), other)));
+    Some(wanted.into_iter().map(|(range, weight)| format!("{range};q={weight}").into_bytes()).collect())
+}
+
 /// What a field prefers. `None` if it is not there or cannot be read.
 fn preferences(request: &HeaderMap, field: &HeaderName) -> Option<Vec<Preference>> {
     request.contains_key(field).then(|| members(request, field).map(preference).collect()).flatten()

@@ -23,6 +23,11 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it concerns one request, and says nothing of what is stored for others.
+    pub(crate) fn is_of_request(self) -> bool {
+        matches!(self, Self::Authorization | Self::RequestNoStore)
+    }
+
     pub(crate) fn detail(self) -> &'static str {
         match self {
             Self::Method => "method",

@@ -7,7 +7,7 @@ use ::http::StatusCode;
 use super::{
     super::{
         directives::Directives,
-        freshness::{Control, Freshness, Reuse, age, date, http_date},
+        freshness::{Control, Freshness, Reuse, Windows, age, date, http_date},
     },
     after, freshness, headers, now, reuse,
 };
@@ -53,21 +53,83 @@ fn a_client_got_stale_what_the_response_forbids() {
         let lines = [("cache-control", &*value)];
         assert!(matches!(reuse(&lines, &stale, 60), Reuse::Validate(_)), "{forbids}");
         let with_windows = format!("{value}, stale-while-revalidate=600, stale-if-error=600");
-        let freshness = freshness(&[("cache-control", &with_windows)]);
-        assert!(!freshness.may_be_stale_while_revalidating(after(60)), "{forbids}");
-        assert!(!freshness.may_be_stale_on_error(&Directives::default(), after(60)), "{forbids}");
+        let lines = [("cache-control", &*with_windows)];
+        assert!(matches!(reuse(&lines, &[], 60), Reuse::Validate(_)), "{forbids}");
+        let hour = Duration::from_secs(3600);
+        assert!(!freshness(&lines).may_stand_in(&Directives::default(), hour, after(60)), "{forbids}");
+        assert!(freshness(&lines).useful_for(now(), hour) <= Duration::from_secs(10), "{forbids}");
     }
 }
 
 /// RFC 5861, sections 3 and 4.
 #[test]
 fn a_stale_window_ends() {
-    let freshness = freshness(&[("cache-control", "max-age=10, stale-while-revalidate=5, stale-if-error=20")]);
-    assert!(
-        freshness.may_be_stale_while_revalidating(after(15)) && !freshness.may_be_stale_while_revalidating(after(16))
-    );
-    let on_error = |seconds| freshness.may_be_stale_on_error(&Directives::default(), after(seconds));
-    assert!(on_error(30) && !on_error(31));
+    let lines = [("cache-control", "max-age=10, stale-while-revalidate=5, stale-if-error=20")];
+    assert_eq!(reuse(&lines, &[], 15), Reuse::WhileRevalidating);
+    assert!(matches!(reuse(&lines, &[], 16), Reuse::Validate(_)));
+    let stands_in = |window, seconds| {
+        freshness(&lines).may_stand_in(&Directives::default(), Duration::from_secs(window), after(seconds))
+    };
+    assert!(stands_in(0, 30) && !stands_in(0, 31));
+    assert!(stands_in(60, 70) && !stands_in(60, 71), "what the cache allows");
+}
+
+/// RFC 5861. No window is no leave, also in the second in which the response becomes stale.
+#[test]
+fn a_response_without_a_window_was_reused_in_its_first_stale_second() {
+    for value in
+        ["max-age=10", "max-age=10, stale-while-revalidate=0, stale-if-error=0", "max-age=10, stale-if-error=x"]
+    {
+        let lines = [("cache-control", value)];
+        assert!(matches!(reuse(&lines, &[], 10), Reuse::Validate(_)), "{value}");
+        assert!(!freshness(&lines).may_stand_in(&Directives::default(), Duration::ZERO, after(10)), "{value}");
+    }
+}
+
+/// RFC 9111, section 5.2.1: what a request asks for counts for stale responses as well.
+#[test]
+fn a_client_got_a_staler_response_than_it_accepts() {
+    let lines = [("cache-control", "max-age=10, stale-while-revalidate=60, stale-if-error=60")];
+    for (wish, accepts) in [
+        ("ext", true),
+        ("max-stale", true),
+        ("max-stale=20", true),
+        ("max-stale=19", false),
+        ("max-age=30", true),
+        ("max-age=29", false),
+        ("min-fresh=1", false),
+        ("no-cache", false),
+        ("max-age", false),
+        ("ext=\"", false),
+    ] {
+        let request = [("cache-control", wish)];
+        assert_eq!(reuse(&lines, &request, 30) == Reuse::WhileRevalidating, accepts, "{wish}");
+        let directives = Directives::of_request(&headers(&request));
+        assert_eq!(freshness(&lines).may_stand_in(&directives, Duration::ZERO, after(30)), accepts, "{wish}");
+    }
+    let directives = Directives::of_request(&headers(&[("cache-control", "max-age=0, stale-if-error=30")]));
+    let stands_in = |seconds| freshness(&lines).may_stand_in(&directives, Duration::ZERO, after(seconds));
+    assert!(stands_in(40) && !stands_in(41), "it says itself how old a response may be if there is no other");
+}
+
+#[test]
+fn the_windows_of_a_cache_replaced_those_of_a_response() {
+    let seconds = Duration::from_secs;
+    let windows = Windows { while_revalidating: seconds(60), if_error: seconds(60) };
+    let useful = |value| {
+        let headers = headers(&[("cache-control", value)]);
+        let control = Control::of(&headers, &[]);
+        let own = Freshness::of(&control, StatusCode::OK, &headers, now(), now()).with_windows(&control, windows);
+        let stale = own.reuse(&Directives::default(), after(15)) == Reuse::WhileRevalidating;
+        (stale, own.may_stand_in(&Directives::default(), Duration::ZERO, after(15)))
+    };
+    assert_eq!(useful("max-age=10"), (true, true));
+    assert_eq!(useful("max-age=10, stale-while-revalidate=1"), (false, true));
+    assert_eq!(useful("max-age=10, stale-if-error=1"), (true, false));
+    assert_eq!(useful("max-age=10, stale-while-revalidate=x, stale-if-error=x"), (false, false));
+    assert_eq!(useful("max-age=10, must-revalidate"), (false, false));
+    assert_eq!(useful("max-age=0"), (false, false), "it is to be validated each time");
+    assert_eq!(useful("public"), (false, false), "it is never fresh");
 }
 
 /// Sections 1.2.2 and 5.1.
@@ -168,7 +230,7 @@ fn the_window_of_a_request_made_the_one_of_the_response_smaller() {
     let windows = |response, request| {
         let freshness = freshness(&[("cache-control", response)]);
         let request = Directives::of_request(&headers(&[("cache-control", request)]));
-        [15, 30, 31].map(|seconds| freshness.may_be_stale_on_error(&request, after(seconds)))
+        [15, 30, 31].map(|seconds| freshness.may_stand_in(&request, Duration::ZERO, after(seconds)))
     };
     assert_eq!(windows("max-age=10, stale-if-error=5", "ext"), [true, false, false]);
     assert_eq!(windows("max-age=10, stale-if-error=20", "stale-if-error=1"), [true, true, false]);

@@ -36,7 +36,7 @@ fn any_field() -> impl Strategy<Value = HeaderMap> {
             prop_oneof![Just(b','), Just(b'"'), Just(b'='), Just(b'\\'), Just(b'-'), 32..=126_u8, 128..=255_u8],
             0..40
         ),
-        "(no-cache|private|max-age=[0-9]{1,22}|s-maxage|\"[a-z, ]{0,5}\"?|bytes=[0-9]{0,3}-[0-9]{0,21}|, ?){0,5}"
+        "(no-cache|private|max-age=[0-9]{1,22}|stale-while-revalidate=[0-9]{1,9}|stale-if-error=[0-9]{1,9}|max-stale|s-maxage|\"[a-z, ]{0,5}\"?|bytes=[0-9]{0,3}-[0-9]{0,21}|, ?){0,5}"
             .prop_map(String::into_bytes),
     ];
     let line = (proptest::sample::select(&NAMES[..]), value).prop_filter_map("no value", |(name, value)| {
@@ -57,6 +57,12 @@ proptest! {
         let directives = Directives::of_request(&request);
         let reused = |seconds| !matches!(freshness.reuse(&directives, after(seconds)), Reuse::Validate(_));
         prop_assert!(!reused(early + later) || reused(early));
+        let stands_in = |seconds| freshness.may_stand_in(&directives, Duration::from_secs(later), after(seconds));
+        prop_assert!(!stands_in(early + later) || stands_in(early));
+        let most = freshness.useful_for(now(), Duration::from_secs(later));
+        let is_useful = freshness.reuse(&Directives::default(), after(early)) == Reuse::WhileRevalidating
+            || freshness.may_stand_in(&Directives::default(), Duration::from_secs(later), after(early));
+        prop_assert!(!is_useful || most >= Duration::from_secs(early), "it is kept for as long as it is of use");
         if let Wanted::Parts(parts) = wanted(&Method::GET, &request, StatusCode::OK, &response, 100) {
             prop_assert!(parts.iter().all(|part| part.start < part.end && part.end <= 100));
         }
@@ -70,7 +76,7 @@ proptest! {
 
     /// A restrictive directive never makes anything storable or reusable.
     #[test]
-    fn a_restriction_restricts(response in any_field(), restriction in proptest::sample::select(&["no-store", "private", "no-cache", "max-age=0"][..])) {
+    fn a_restriction_restricts(response in any_field(), restriction in proptest::sample::select(&["no-store", "private", "no-cache", "max-age=0", "must-revalidate"][..]), seconds in 0_u64..1 << 20) {
         let mut restricted = response.clone();
         restricted.append("cache-control", HeaderValue::from_static(restriction));
         let stores = |response: &HeaderMap| storable(&Method::GET, &HeaderMap::new(), &Directives::default(), StatusCode::OK, response, &Control::of(response, &[])).is_ok();
@@ -78,9 +84,15 @@ proptest! {
             let freshness = Freshness::of(&Control::of(response, &[]), StatusCode::OK, response, now(), now());
             freshness.reuse(&Directives::default(), now()) == Reuse::Fresh
         };
-        // Only `max-age` says something of storing: that the response may be.
-        prop_assert!(stores(&response) || !stores(&restricted) || restriction == "max-age=0");
+        // The others do not forbid to store, but `max-age` says that the response may be stored, and `must-revalidate` that it may be shared.
+        prop_assert!(stores(&response) || !stores(&restricted) || ["max-age=0", "must-revalidate"].contains(&restriction));
         prop_assert!(reuses(&response) || !reuses(&restricted));
+        if ["no-cache", "must-revalidate"].contains(&restriction) {
+            let freshness = Freshness::of(&Control::of(&restricted, &[]), StatusCode::OK, &restricted, now(), now());
+            let reused = freshness.reuse(&Directives::default(), after(seconds));
+            prop_assert!(matches!(reused, Reuse::Fresh | Reuse::Validate(_)));
+            prop_assert!(!freshness.may_stand_in(&Directives::default(), Duration::MAX, after(seconds)));
+        }
         if restriction == "no-cache" {
             prop_assert!(About::is_all(Directives::of_response(&restricted).no_cache.as_ref()));
         }

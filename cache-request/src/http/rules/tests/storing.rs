@@ -164,6 +164,29 @@ fn what_a_comma_separates_was_taken_for_a_list() {
     }
 }
 
+/// RFC 9111, section 4.1; RFC 9110, section 12.5.4.
+#[test]
+fn equal_preferences_of_languages_had_variants_of_their_own_or_different_ones_shared_one() {
+    let name = HeaderName::from_static("accept-language");
+    let selecting = |value| selecting(&headers(&[("accept-language", value)]), &name);
+    for (one, other, is_equal) in [
+        ("en, de", "eN, De", true),
+        ("en, de", "de, en", true),
+        ("de, en;q=0.5", "en;q=0.50,DE;q=1", true),
+        ("de, en;q=0.5", "en, de;q=0.5", false),
+        ("de", "de-AT", false),
+        ("de, en;q=0", "de", false),
+        ("de", "de, de;q=0.5", false),
+        // What cannot be read is compared as it is.
+        ("en, de;x", "de;x, en", false),
+        ("en, de;x", "EN, de;x", false),
+        ("en, de;x", "en ,de;x", true),
+    ] {
+        assert_eq!(selecting(one) == selecting(other), is_equal, "{one} and {other}");
+    }
+    assert_ne!(selecting(""), super::super::vary::selecting(&headers(&[]), &name), "none is not an empty one");
+}
+
 /// RFC 9110, sections 5.6.1 and 12.5.5.
 #[test]
 fn a_vary_that_cannot_be_read_was_none() {
