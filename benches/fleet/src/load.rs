@@ -15,7 +15,7 @@ pub(crate) struct Load {
     pub(crate) hot: f64,
     /// Calls of one process in a second.
     pub(crate) rate: f64,
-    /// The share of the calls that invalidate their key instead.
+    /// For each call, so many invalidations of any key, popular or not.
     pub(crate) writes: f64,
     pub(crate) body: Nanos,
     pub(crate) round_trip: Nanos,

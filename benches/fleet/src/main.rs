@@ -1,35 +1,26 @@
-//! Simulates what a fleet of processes does to its servers. See `benches/README.md`.
+//! Simulates what a fleet of processes does to its servers, and checks that by a real run. See `benches/README.md`.
 
 mod load;
 mod model;
 mod near;
 mod outcome;
 mod random;
+mod real;
+#[cfg(test)]
+mod tests;
+
+use std::{env, error::Error};
 
 /// Simulated time.
 type Nanos = u64;
 
 const SECOND: Nanos = 1_000_000_000;
 
-fn main() {
-    for processes in [1, 10, 100, 1000] {
-        let began = std::time::Instant::now();
-        let out = model::run(&load::Load {
-            processes,
-            until: 60 * SECOND,
-            warm: true,
-            from: 30 * SECOND,
-            ..load::Load::default()
-        });
-        println!(
-            "{processes} {:.0} {:.0} {:.3} {:.0} {:.0} {:.0} {:?}",
-            out.commands(),
-            out.busiest(),
-            out.hits(),
-            out.mean(|s| s.told),
-            out.mean(|s| s.bodies),
-            out.mean(|s| s.extra),
-            began.elapsed()
-        );
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["check"] => real::check(),
+        ["child", url, seed] => real::process(url, seed.parse()?),
+        _ => Err("fleet check".into()),
     }
 }

@@ -164,26 +164,32 @@ impl Fleet<'_> {
         if let Some((from, _)) = load.lost {
             self.at(from, Event::Lost);
         }
-        let mut next = 0.0;
+        // Of the keys that are simulated.
+        let writes = load.writes * load.rate * load.processes as f64 * self.keys.len() as f64 / load.keys as f64;
+        let moment = |time: f64| (time * SECOND as f64) as Nanos;
+        let (mut call, mut write) = (self.random.pause(rate), self.random.pause(writes));
         loop {
-            next += self.random.pause(rate);
-            let call = (next * SECOND as f64) as Nanos;
+            let next = moment(call.min(write));
             while let Some(Reverse((at, _, event))) = self.events.peek().copied()
-                && at <= call.min(load.until)
+                && at <= next.min(load.until)
             {
                 self.events.pop();
                 self.now = at;
                 self.happen(event);
             }
-            if call >= load.until {
+            if next >= load.until {
                 break;
             }
-            self.now = call;
-            let (process, key) = (self.random.below(load.processes) as u32, self.keys.draw(&mut self.random));
-            if load.writes > 0.0 && self.random.unit() < load.writes {
+            self.now = next;
+            let process = self.random.below(load.processes) as u32;
+            if write < call {
+                let key = self.random.below(self.keys.len()) as u32;
                 self.after_half_trip(Event::Invalidates(process, key));
+                write += self.random.pause(writes);
             } else {
+                let key = self.keys.draw(&mut self.random);
                 self.call(process, key);
+                call += self.random.pause(rate);
             }
         }
         self.out.near_entries = self.near.iter().map(Near::len).sum::<usize>() as f64 / load.processes as f64;

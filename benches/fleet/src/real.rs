@@ -1,0 +1,213 @@
+//! The same load for real: processes of this program on one Redis, whose commands, bodies and messages are counted.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use cache_request::{Cache, cache_request, install};
+
+use super::{
+    SECOND,
+    load::{Load, MILLISECOND},
+    model,
+    random::{Keys, Random},
+};
+
+const PROCESSES: usize = 8;
+const TIMEOUT: u64 = 6;
+
+/// Large enough for values to be evicted, to expire, to be replaced early and to be invalidated.
+fn load() -> Load {
+    Load {
+        processes: PROCESSES,
+        servers: 1,
+        keys: 20_000,
+        most: 1,
+        rate: 500.0,
+        writes: 0.02,
+        body: 20 * MILLISECOND,
+        round_trip: MILLISECOND,
+        timeout: TIMEOUT * SECOND,
+        early: 0.9,
+        near: Some(2000.0),
+        until: 20 * SECOND,
+        ..Load::default()
+    }
+}
+
+/// What was counted.
+const COUNTED: [&str; 5] = ["scripts", "GETs, also by scripts", "bodies", "messages to each process", "near hits"];
+
+#[cache_request(name = "fleet.answer", timeout = 6, early = 0.9, skip(bodies, took))]
+async fn answer(key: u32, bodies: &Arc<AtomicU64>, took: Duration) -> u32 {
+    bodies.fetch_add(1, SeqCst);
+    tokio::time::sleep(took).await;
+    key
+}
+
+/// Runs both, and prints what they have counted.
+pub(crate) fn check() -> Result<(), Box<dyn Error>> {
+    let real = real()?;
+    let out = model::run(&load());
+    let simulated = [
+        out.sum(|second| second.scripts),
+        out.sum(|second| second.gets),
+        out.sum(|second| second.bodies),
+        out.sum(|second| second.told),
+        out.sum(|second| second.near_hits),
+    ];
+    println!(
+        "| {PROCESSES} processes, {} s | real | simulated | ratio |\n| --- | ---: | ---: | ---: |",
+        load().until / SECOND
+    );
+    let mut is_near = true;
+    for ((what, real), simulated) in COUNTED.iter().zip(real).zip(simulated) {
+        println!("| {what} | {real:.0} | {simulated:.0} | {:.2} |", simulated / real);
+        is_near &= (0.8..=1.2).contains(&(simulated / real));
+    }
+    if is_near { Ok(()) } else { Err("the simulation is more than a fifth off".into()) }
+}
+
+/// A process that is ended when this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn real() -> Result<[f64; 5], Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let socket = directory.path().join("redis.sock");
+    let server = Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+        .arg(&socket)
+        .current_dir(&directory)
+        .stdout(Stdio::null())
+        .spawn()?;
+    let _server = Running(server);
+    let client = redis::Client::open(format!("redis+unix://{}", socket.display()))?;
+    let mut connection = connected(&client)?;
+    let mut children = (0..PROCESSES).map(|seed| child(&socket, seed)).collect::<Result<Vec<_>, _>>()?;
+    redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut connection)?;
+    for (child, _) in &mut children {
+        child.0.stdin.as_mut().ok_or("no input")?.write_all(b"\n")?;
+    }
+    let (mut bodies, mut told, mut hits) = (0.0, 0.0, 0.0);
+    for (_, output) in &mut children {
+        let counts = line(output)?;
+        let counts = counts.split(' ').map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+        let [of_bodies, of_told, of_hits, faults] = counts[..] else { return Err("four counts".into()) };
+        if faults > 0.0 {
+            return Err(format!("{faults} faults").into());
+        }
+        (bodies, told, hits) = (bodies + of_bodies, told + of_told / PROCESSES as f64, hits + of_hits);
+    }
+    let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut connection)?;
+    let calls = |command: &str| {
+        let start = format!("cmdstat_{command}:calls=");
+        let count = stats.lines().find_map(|line| line.strip_prefix(&start)?.split(',').next()?.parse().ok());
+        count.unwrap_or(0.0)
+    };
+    println!("{stats}");
+    Ok([calls("evalsha"), calls("get"), bodies, told, hits])
+}
+
+fn connected(client: &redis::Client) -> Result<redis::Connection, Box<dyn Error>> {
+    let begun = Instant::now();
+    loop {
+        match client.get_connection() {
+            Ok(connection) => return Ok(connection),
+            Err(error) if begun.elapsed() > Duration::from_secs(20) => return Err(error.into()),
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+type Output = BufReader<std::process::ChildStdout>;
+
+fn child(socket: &Path, seed: usize) -> Result<(Running, Output), Box<dyn Error>> {
+    let options = "near_timeout=1h&near_entries=2000&soft_limit=20s&connect_limit=20s";
+    let url = format!("tiered+redis+unix://{}?{options}", socket.display());
+    let mut child = Command::new(env::current_exe()?)
+        .args(["child", &url, &seed.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
+    let running = Running(child);
+    if line(&mut output)? != "ready" {
+        return Err("a process does not start".into());
+    }
+    Ok((running, output))
+}
+
+fn line(output: &mut Output) -> io::Result<String> {
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    Ok(line.trim().to_owned())
+}
+
+/// One of the processes. It makes its calls when they are due, however long others take.
+pub(crate) fn process(url: &str, seed: u64) -> Result<(), Box<dyn Error>> {
+    let cache = Cache::from_url(url)?;
+    install(cache.clone())?;
+    let near = || cache.stats().backend.and_then(|backend| backend.near);
+    while near().is_none_or(|near| format!("{:?}", near.tracking) != "Live") {
+        thread::sleep(Duration::from_millis(10));
+    }
+    println!("ready");
+    io::stdin().read_line(&mut String::new())?;
+    let bodies = Arc::new(AtomicU64::new(0));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(calls(&load(), Random(seed + 1), &bodies));
+    let stats = cache.stats();
+    let told = near().map_or(0, |near| near.changed);
+    println!("{} {told} {} {}", bodies.load(SeqCst), NEAR_HITS.load(SeqCst), stats.faults());
+    Ok(())
+}
+
+/// Calls that the near cache has answered.
+static NEAR_HITS: AtomicU64 = AtomicU64::new(0);
+
+async fn calls(load: &Load, mut random: Random, bodies: &Arc<AtomicU64>) {
+    let keys = Keys::sampled(load.keys, load.hot, load.most);
+    let (begun, mut at, mut tasks) = (Instant::now(), 0.0, Vec::new());
+    let until = load.until as f64 / SECOND as f64;
+    loop {
+        at += random.pause(load.rate * (1.0 + load.writes));
+        if at >= until {
+            break;
+        }
+        tokio::time::sleep_until((begun + Duration::from_secs_f64(at)).into()).await;
+        let bodies = Arc::clone(bodies);
+        let took = Duration::from_nanos(load.body).mul_f64(0.5 + random.unit());
+        tasks.push(if random.unit() < load.writes / (1.0 + load.writes) {
+            let key = random.below(keys.len()) as u32;
+            tokio::spawn(async move {
+                let _counted = answer_cache(key, &bodies, took).invalidate().await;
+            })
+        } else {
+            let key = keys.draw(&mut random);
+            tokio::spawn(async move {
+                let (_, source) = answer_cache(key, &bodies, took).call_traced().await;
+                NEAR_HITS.fetch_add(u64::from(source == cache_request::Source::Memory), SeqCst);
+            })
+        });
+    }
+    for task in tasks {
+        task.await.expect("no call panics");
+    }
+}
