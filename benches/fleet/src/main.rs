@@ -4,8 +4,10 @@ mod load;
 mod model;
 mod near;
 mod outcome;
+mod plot;
 mod random;
 mod real;
+mod scenarios;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +21,9 @@ const SECOND: Nanos = 1_000_000_000;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => scenarios::all(),
         ["check"] => real::check(),
         ["child", url, seed] => real::process(url, seed.parse()?),
-        _ => Err("fleet check".into()),
+        _ => Err("fleet [check]".into()),
     }
 }

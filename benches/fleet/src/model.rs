@@ -192,7 +192,6 @@ impl Fleet<'_> {
                 call += self.random.pause(rate);
             }
         }
-        self.out.near_entries = self.near.iter().map(Near::len).sum::<usize>() as f64 / load.processes as f64;
         for (record, weight) in self.records.iter().zip(&self.keys.weights) {
             let readers: u32 = record.readers.iter().map(|word| word.count_ones()).sum();
             self.out.pairs += f64::from(readers) * weight;
@@ -401,7 +400,11 @@ impl Fleet<'_> {
             (Step::Get | Step::ClaimMissing, Some(value)) => Answer::Value(value),
             (Step::Get, None) => Answer::Nothing,
             (Step::ClaimMissing | Step::ClaimAny, _) => match claim {
-                Some(claim) => Answer::Held(claim),
+                Some(claim) => {
+                    let weight = self.weight(key);
+                    self.out.second(self.now).held += weight;
+                    Answer::Held(claim)
+                }
                 None => {
                     let token = self.random.next();
                     let claim = Claim { token, process, until: self.now + self.load.lease };
@@ -502,7 +505,6 @@ impl Fleet<'_> {
         // A change of another key in the same shard of the index also keeps it out.
         let others = self.told - told.1;
         if self.random.unit() > (1.0 - 1.0 / SHARDS).powf(others) {
-            self.out.kept_out += 1;
             return;
         }
         let ends = value.fresh_until + self.load.stale;
@@ -514,6 +516,7 @@ impl Fleet<'_> {
     fn begin_body(&mut self, place: usize, fence: Option<u64>) {
         let (now, spread) = (self.now, 0.5 + self.random.unit());
         let ends = now + (self.load.body as f64 * spread) as Nanos;
+        self.out.bodies_took = self.out.bodies_took.max(ends - now);
         let flight = &mut self.flights[place];
         (flight.made, flight.fence, flight.body_ends) = (now, fence, ends);
         let (key, replaces) = (flight.key, flight.replaces);

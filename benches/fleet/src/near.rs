@@ -59,10 +59,6 @@ impl Near {
         Some(entry)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Removes an entry. Its place in the queue stays behind.
     pub(crate) fn remove(&mut self, key: u32, weights: &[f64]) {
         if let Some(entry) = self.entries.remove(&key) {

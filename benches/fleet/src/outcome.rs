@@ -20,6 +20,8 @@ pub(crate) struct Second {
     pub(crate) bodies: f64,
     /// Bodies that began beside another one of their key, or though there was a fresh value.
     pub(crate) extra: f64,
+    /// Claims that another claim stands against.
+    pub(crate) held: f64,
     /// Looks of callers that wait for a lease.
     pub(crate) polls: f64,
 }
@@ -33,9 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) late: Nanos,
     /// The longest wait for the body of another process.
     pub(crate) longest_wait: Nanos,
-    pub(crate) near_entries: f64,
-    /// Values that were not kept near because another key of their shard changed.
-    pub(crate) kept_out: u64,
+    /// The longest body.
+    pub(crate) bodies_took: Nanos,
     /// What servers would remember if they tracked keys: keys, and pairs of a key and a process.
     pub(crate) tracked: f64,
     pub(crate) pairs: f64,
@@ -50,8 +51,7 @@ impl Outcome {
             oldest: 0,
             late: 0,
             longest_wait: 0,
-            near_entries: 0.0,
-            kept_out: 0,
+            bodies_took: 0,
             tracked: 0.0,
             pairs: 0.0,
         }
@@ -101,6 +101,10 @@ impl Outcome {
     /// The most commands of one server in one second.
     pub(crate) fn peak(&self) -> f64 {
         self.counted().iter().flat_map(|second| &second.commands).copied().fold(0.0, f64::max)
+    }
+
+    pub(crate) fn most(&self, of: impl Fn(&Second) -> f64) -> f64 {
+        self.counted().iter().map(of).fold(0.0, f64::max)
     }
 
     /// The share of the calls that the near cache answers.
