@@ -10,6 +10,7 @@ mod real;
 mod scenarios;
 #[cfg(test)]
 mod tests;
+mod tracking;
 
 use std::{env, error::Error};
 
@@ -23,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => scenarios::all(),
         ["check"] => real::check(),
+        ["tracking"] => tracking::measure(),
         ["child", name, url, seed] => real::process(name, url, seed.parse()?),
-        _ => Err("fleet [check]".into()),
+        _ => Err("fleet [check | tracking]".into()),
     }
 }

@@ -1,5 +1,7 @@
 //! What came of a simulated load.
 
+use std::ops::Range;
+
 use super::{Nanos, SECOND, load::Load};
 
 /// One second of the fleet. Each count is of all its keys.
@@ -29,6 +31,8 @@ pub(crate) struct Second {
 pub(crate) struct Outcome {
     pub(crate) seconds: Vec<Second>,
     from: Nanos,
+    /// The last one is not whole.
+    counted: Range<usize>,
     /// The largest age of an answer that was in a cache.
     pub(crate) oldest: Nanos,
     /// The longest time after an invalidation at which a value from before was returned.
@@ -48,6 +52,7 @@ impl Outcome {
         Self {
             seconds: vec![Second { commands: vec![0.0; load.servers], ..Second::default() }; seconds],
             from: load.from,
+            counted: (load.from / SECOND) as usize..seconds - 1,
             oldest: 0,
             late: 0,
             longest_wait: 0,
@@ -74,9 +79,13 @@ impl Outcome {
         }
     }
 
-    /// The seconds that count. The last one is not whole.
     fn counted(&self) -> &[Second] {
-        &self.seconds[(self.from / SECOND) as usize..self.seconds.len() - 1]
+        &self.seconds[self.counted.clone()]
+    }
+
+    /// From now on these seconds count, and no others.
+    pub(crate) fn count(&mut self, from: usize, until: usize) {
+        self.counted = from..until;
     }
 
     pub(crate) fn sum(&self, of: impl Fn(&Second) -> f64) -> f64 {

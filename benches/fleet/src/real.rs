@@ -4,7 +4,7 @@ use std::{
     env,
     error::Error,
     io::{self, BufRead, BufReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -86,18 +86,43 @@ impl Drop for Running {
     }
 }
 
+/// A Redis for as long as it is needed.
+pub(crate) struct Server {
+    _running: Running,
+    directory: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) fn start() -> Result<Self, Box<dyn Error>> {
+        let directory = tempfile::tempdir()?;
+        let server = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", "redis.sock"])
+            .current_dir(&directory)
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self { _running: Running(server), directory })
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
+
+    pub(crate) fn connection(&self) -> Result<redis::Connection, Box<dyn Error>> {
+        let client = redis::Client::open(format!("redis+unix://{}?protocol=resp3", self.socket().display()))?;
+        connected(&client)
+    }
+
+    /// A connection that is told of changes of what it has read.
+    pub(crate) fn tracking(&self) -> Result<redis::Connection, Box<dyn Error>> {
+        let mut connection = self.connection()?;
+        redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec(&mut connection)?;
+        Ok(connection)
+    }
+}
+
 fn real(name: &str) -> Result<[f64; 6], Box<dyn Error>> {
-    let directory = tempfile::tempdir()?;
-    let socket = directory.path().join("redis.sock");
-    let server = Command::new("redis-server")
-        .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-        .arg(&socket)
-        .current_dir(&directory)
-        .stdout(Stdio::null())
-        .spawn()?;
-    let _server = Running(server);
-    let client = redis::Client::open(format!("redis+unix://{}", socket.display()))?;
-    let mut connection = connected(&client)?;
+    let server = Server::start()?;
+    let (socket, mut connection) = (server.socket(), server.connection()?);
     let mut children = (0..PROCESSES).map(|seed| child(&socket, name, seed)).collect::<Result<Vec<_>, _>>()?;
     redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut connection)?;
     for (child, _) in &mut children {

@@ -276,9 +276,13 @@ fn lost_servers() -> Done {
     let mut lines = Vec::new();
     for processes in [10, 100, 1000] {
         let lost = (60 * SECOND, 75 * SECOND);
-        for (when, from, until) in [("before", 50, 60), ("while it is lost", 60, 75), ("the next 15 s", 76, 91)] {
-            let load = Load { lost: Some(lost), from: from * SECOND, until: until * SECOND, ..steady(processes) };
-            let out = model::run(&load);
+        let load = Load { lost: Some(lost), from: 0, until: 95 * SECOND, ..steady(processes) };
+        let mut out = model::run(&load);
+        let calls = load.rate * processes as f64;
+        let of = |second: &Second| second.commands.iter().sum::<f64>() / calls * 100.0;
+        lines.push(of_time(&format!("{} processes", grouped(processes as f64)), &out, of));
+        for (when, from, until) in [("before", 50, 60), ("while it is lost", 60, 75), ("the next 15 s", 75, 90)] {
+            out.count(from, until);
             let servers = load.servers as f64 - if from == 60 { 1.0 } else { 0.0 };
             row(&[
                 grouped(processes as f64),
@@ -288,11 +292,6 @@ fn lost_servers() -> Done {
                 grouped(out.mean(|second| second.bodies)),
                 grouped(out.mean(|second| second.extra)),
             ]);
-            if from == 76 {
-                let calls = load.rate * processes as f64;
-                let of = |second: &Second| second.commands.iter().sum::<f64>() / calls * 100.0;
-                lines.push(of_time(&format!("{} processes", grouped(processes as f64)), &out, of));
-            }
         }
     }
     write(
