@@ -1,6 +1,6 @@
 //! Random numbers from a seed, the same with any version of any crate, and keys whose popularity follows Zipf's law.
 
-/// SplitMix64.
+/// `SplitMix64`.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

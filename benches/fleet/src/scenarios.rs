@@ -54,7 +54,7 @@ fn percent(share: f64) -> String {
 fn steady(processes: usize) -> Load {
     let most = match processes {
         ..=10 => 1,
-        ..=100 => 10,
+        11..=100 => 10,
         _ => 100,
     };
     Load { processes, most, warm: true, from: 240 * SECOND, until: 300 * SECOND, ..Load::default() }
