@@ -8,6 +8,7 @@ mod plot;
 mod random;
 mod real;
 mod scenarios;
+mod state;
 #[cfg(test)]
 mod tests;
 mod tracking;

@@ -13,6 +13,7 @@ use super::{
     near::{Entry, Near},
     outcome::Outcome,
     random::{Keys, Random},
+    state::{Answer, Claim, Event, Flight, Record, Script, Step, Value},
 };
 
 /// `IN_A_ROW` in `engine/function/looks.rs`.
@@ -26,88 +27,6 @@ const RETRY: Nanos = SECOND;
 /// `SHARDS` in `engine/near_cache.rs`.
 const SHARDS: f64 = 64.0;
 const LOST_SERVER: usize = 1;
-
-#[derive(Clone, Copy)]
-struct Value {
-    made: Nanos,
-    stored: Nanos,
-    fresh_until: Nanos,
-}
-
-/// The right to make a value.
-#[derive(Clone, Copy)]
-struct Claim {
-    token: u64,
-    process: u32,
-    until: Nanos,
-}
-
-/// What the servers have of one key.
-#[derive(Clone, Default)]
-struct Record {
-    value: Option<Value>,
-    claim: Option<Claim>,
-    /// Counts the values.
-    version: u64,
-    /// Bodies that run for it.
-    running: u32,
-    /// Changes that the near caches were told of.
-    told: u32,
-    invalidated: Nanos,
-    /// The processes that have read it since it changed: whom a server would tell that remembers them.
-    readers: Vec<u64>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Step {
-    Get,
-    ClaimMissing,
-    ClaimAny,
-    Store,
-}
-
-#[derive(Clone, Copy)]
-enum Answer {
-    Value(Value),
-    Nothing,
-    Leased(u64),
-    Held(Claim),
-    Stored,
-    Failed,
-}
-
-/// One call that goes to the servers, and those that wait for it.
-struct Flight {
-    process: u32,
-    key: u32,
-    replaces: bool,
-    begun: Nanos,
-    step: Step,
-    answer: Answer,
-    pause: Nanos,
-    fences: u8,
-    fence: Option<u64>,
-    /// When its body began.
-    made: Nanos,
-    body_ends: Nanos,
-    /// What was told before it looked: of its key, and of all.
-    told: (u32, f64),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
-    Sent(usize),
-    Heard(usize),
-    Looks(usize),
-    BodyEnds(usize),
-    Renews(usize),
-    Told(u32),
-    Expires(u32, u64),
-    Invalidates(u32, u32),
-    Invalidated(u32, u32),
-    Lost,
-    Opens(u32),
-}
 
 pub(crate) struct Fleet<'a> {
     load: &'a Load,
@@ -557,10 +476,4 @@ impl Fleet<'_> {
             self.at(next, Event::Renews(place));
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Script {
-    Yes,
-    No,
 }
