@@ -9,6 +9,7 @@ macro_rules! page {
     ($name:ident) => {
         /// [addresses]: crate#where-values-are-kept
         /// [arguments]: ../../attr.cache_request.html
+        /// [at scale]: crate::docs::at_scale
         /// [attribute]: crate::docs::attribute
         /// [`Backend`]: trait@crate::Backend
         /// [`Backend::track`]: crate::Backend::track
@@ -23,6 +24,7 @@ macro_rules! page {
         /// [`CacheValue`]: crate::bounds::CacheValue
         /// [`client_scope`]: crate::client_scope
         /// [`Config`]: crate::Config
+        /// [deploy chart]: https://raw.githubusercontent.com/cache-request/cache-request/main/cache-request/docs/at_scale_deploy.svg
         /// [`Error`]: crate::Error
         /// [`ErrorKind`]: crate::ErrorKind
         /// [`Faults`]: crate::Faults
@@ -38,9 +40,12 @@ macro_rules! page {
         /// [keys]: crate::docs::keys
         /// [`keys::rest`]: crate::keys::rest
         /// [`keys::rpc`]: crate::keys::rpc
+        /// [fleet]: https://github.com/cache-request/cache-request/tree/main/benches/fleet
         /// [limits]: crate::docs::limits
         /// [limits of values]: crate::docs::limits#values
         /// [`MemcachedBackend`]: ../../backend/struct.MemcachedBackend.html
+        /// [lost chart]: https://raw.githubusercontent.com/cache-request/cache-request/main/cache-request/docs/at_scale_lost.svg
+        /// [near chart]: https://raw.githubusercontent.com/cache-request/cache-request/main/cache-request/docs/at_scale_near.svg
         /// [near cache]: crate::docs::near_cache
         /// [options]: crate::docs::options
         /// [own backend]: crate::docs::backends#a-backend-of-your-own
@@ -57,6 +62,7 @@ macro_rules! page {
         /// [`SqlBackend`]: ../../backend/struct.SqlBackend.html
         /// [statistics]: crate::docs::statistics
         /// [`Stats`]: crate::Stats
+        /// [size chart]: https://raw.githubusercontent.com/cache-request/cache-request/main/cache-request/docs/at_scale_size.svg
         /// [`stats()`]: crate::stats()
         /// [`SyncHandle`]: crate::SyncHandle
         /// [`tests/data/http-cache-tests.known`]: https://github.com/cache-request/cache-request/blob/main/tests/data/http-cache-tests.known
@@ -73,6 +79,7 @@ macro_rules! page {
     };
 }
 
+page!(at_scale);
 page!(attribute);
 page!(backends);
 page!(batches);

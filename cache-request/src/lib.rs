@@ -2,6 +2,7 @@
 // to the same pages here.
 //! [`cached`]: https://docs.rs/cached/4.1.0
 //! [architecture]: https://github.com/cache-request/cache-request/blob/main/ARCHITECTURE.md
+//! [at scale]: docs::at_scale
 //! [attribute]: docs::attribute
 //! [backend of your own]: docs::backends#a-backend-of-your-own
 //! [backends]: docs::backends

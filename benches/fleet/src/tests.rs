@@ -1,0 +1,47 @@
+//! Loads whose outcome is known.
+
+use super::{SECOND, load::Load, model};
+
+/// All calls are for one key, which nothing has.
+fn one_cold_key(leases: bool) -> Load {
+    Load { processes: 16, keys: 1, hot: 1.0, writes: 0.0, leases, until: 2 * SECOND, ..Load::default() }
+}
+
+#[test]
+fn a_fleet_with_leases_ran_more_than_one_body() {
+    let out = model::run(&one_cold_key(true));
+    assert_eq!((out.sum(|second| second.bodies), out.sum(|second| second.extra)), (1.0, 0.0));
+    assert!(out.sum(|second| second.polls) >= 15.0);
+}
+
+#[test]
+fn a_fleet_without_leases_ran_no_body_in_each_process() {
+    let out = model::run(&one_cold_key(false));
+    assert_eq!((out.sum(|second| second.bodies), out.sum(|second| second.extra)), (16.0, 15.0));
+}
+
+#[test]
+fn near_caches_did_not_keep_what_they_had_read() {
+    let out = model::run(&Load { warm: true, timeout: 1_000_000 * SECOND, ..one_cold_key(true) });
+    // Each process reads the value once.
+    assert_eq!(out.sum(|second| second.commands[0]), 16.0);
+    let with_writes = model::run(&Load { warm: true, writes: 0.0001, until: 20 * SECOND, ..one_cold_key(true) });
+    let (told, invalidations) = (with_writes.sum(|second| second.told), 16.0 * 1000.0 * 20.0 * 0.0001);
+    // One message for the end of a value, one for the next value.
+    assert!((told / (2.0 * invalidations) - 1.0).abs() < 0.5, "{told} messages");
+}
+
+#[test]
+fn a_key_did_not_stand_for_its_neighbours() {
+    let whole = Load { processes: 4, keys: 100_000, most: 1, near: Some(5000.0), warm: true, ..Load::default() };
+    let whole = Load { from: 20 * SECOND, until: 40 * SECOND, ..whole };
+    let (all, some) = (model::run(&whole), model::run(&Load { most: 20, ..whole }));
+    for (what, all, some) in [
+        ("hits", all.hits(), some.hits()),
+        ("commands", all.commands(), some.commands()),
+        ("messages", all.mean(|second| second.told), some.mean(|second| second.told)),
+        ("bodies", all.mean(|second| second.bodies), some.mean(|second| second.bodies)),
+    ] {
+        assert!((some / all - 1.0).abs() < 0.07, "{what}: {all} of all keys, {some} of some");
+    }
+}
