@@ -11,9 +11,9 @@ use crate::{
     engine::{
         Engine, Place,
         attempts::Attempts,
-        awaiting::Endings,
         background::Background,
         by_key::ByKey,
+        endings::Endings,
         flight::{FlightLimits, Flights, Memory},
         making::Leases,
         near_cache::NearCache,

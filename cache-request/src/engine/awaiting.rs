@@ -2,61 +2,17 @@
 //!
 //! The body runs in the background, so it goes on when they have stopped waiting.
 
-use std::{future::poll_fn, sync::Arc};
-
 use super::{
-    by_key::ByKey,
     call::Call,
-    flight::{
-        FlightKey,
-        watched::{WakerSlot, Watch, Watched},
-    },
     found::{Found, Want},
     making::Asks,
     run::Answered,
     value::ValueOf,
 };
 use crate::{
-    base::{
-        clock::{Nanos, nanos},
-        panic::PanicSafe,
-        timer::with_limit,
-    },
+    base::{clock::nanos, panic::PanicSafe},
     stats::Count,
 };
-
-/// The keys whose values are being replaced while callers may wait.
-#[derive(Default)]
-pub(crate) struct Endings(ByKey<Arc<Ending>>);
-
-/// The end of one body.
-struct Ending(Watched<bool>);
-
-impl Watch for Ending {
-    type State = bool;
-
-    fn watched(&self) -> &Watched<bool> {
-        &self.0
-    }
-}
-
-impl Endings {
-    /// A body is about to begin, for which callers may wait until a moment.
-    fn announce(&self, key: FlightKey<'_>, until: Nanos, now: Nanos) {
-        self.0.put_if_none(key, Arc::new(Ending(Watched::new(false))), until, now);
-    }
-
-    /// The body has ended.
-    fn end(&self, key: FlightKey<'_>) {
-        if let Some(ending) = self.0.take(key) {
-            ending.0.change(|has_ended| *has_ended = true);
-        }
-    }
-
-    fn of(&self, key: FlightKey<'_>, now: Nanos) -> Option<Arc<Ending>> {
-        self.0.get(key, || now).map(|(ending, _)| ending)
-    }
-}
 
 impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// What a caller takes that has its body run in the background.
@@ -98,15 +54,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let older = PanicSafe::new(older);
         let limit = self.policy.spans().stale_after.unwrap_or_default().min(self.engine.wait_limit);
 
-        let has_ended = match self.engine.endings.of(self.flight_key(), self.engine.clock.coarse()) {
-            Some(ending) => {
-                let mut slot = WakerSlot::at(ending);
-                let ended = poll_fn(|context| slot.poll(context, |_, has_ended| has_ended.then_some(())));
-                with_limit(limit, ended).await.is_some()
-            }
-            // It may have ended before this caller could wait.
-            None => true,
-        };
+        let now = self.engine.clock.coarse();
+        let has_ended = self.engine.endings.wait(self.flight_key(), limit, now).await;
         if has_ended && let Ok(found) = self.look_up(Want::Usable, Asks::Value, &mut self.budget()).await {
             if found.verdict.is_stale {
                 found.count(self.function);

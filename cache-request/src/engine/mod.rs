@@ -4,7 +4,7 @@
 //! and asks the [`policy`] what becomes of a value.
 
 pub(crate) mod attempts;
-pub(crate) mod awaiting;
+mod awaiting;
 pub(crate) mod background;
 pub(crate) mod body;
 pub(crate) mod by_key;
@@ -14,6 +14,7 @@ pub(crate) mod description;
 pub(crate) mod each;
 #[cfg(feature = "http")]
 mod elsewhere;
+pub(crate) mod endings;
 pub(crate) mod flight;
 mod found;
 pub(crate) mod function;
@@ -37,9 +38,9 @@ use std::{sync::Arc, time::Duration};
 
 use self::{
     attempts::Attempts,
-    awaiting::Endings,
     background::Background,
     by_key::ByKey,
+    endings::Endings,
     flight::{Fence, Flights, Memory},
     making::Leases,
     near_cache::{BackendWrite, NearCache},
