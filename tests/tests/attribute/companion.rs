@@ -36,6 +36,7 @@ static RUNS: Count = Count::new();
 mod apart;
 mod kept;
 mod methods;
+mod refusing;
 mod sources;
 mod texts;
 mod traced;
