@@ -43,12 +43,11 @@ struct Axis {
 impl Axis {
     fn of(numbers: impl Iterator<Item = f64> + Clone, from: f64, to: f64, is_logarithmic: bool) -> Self {
         let high = numbers.clone().fold(0.0, f64::max);
-        let step = 10_f64.powf(high.log10().floor());
         let (low, high) = if is_logarithmic {
             let low = numbers.filter(|number| *number > 0.0).fold(f64::MAX, f64::min);
             (10_f64.powf(low.log10().floor()), 10_f64.powf(high.log10().ceil()))
         } else {
-            (0.0, (high / step * 2.0).ceil() / 2.0 * step)
+            (0.0, high)
         };
         Self { low, high, from, to, is_logarithmic }
     }
@@ -67,8 +66,15 @@ impl Axis {
             let powers = (self.high / self.low).log10().round() as i32;
             return (0..=powers).map(|power| self.low * 10_f64.powi(power)).collect();
         }
-        (0..=5).map(|tick| self.high / 5.0 * f64::from(tick)).collect()
+        let step = step(self.high);
+        (0..).map(|tick| step * f64::from(tick)).take_while(|tick| *tick <= self.high).collect()
     }
+}
+
+/// A round number, four to nine of which make up `high`.
+fn step(high: f64) -> f64 {
+    let power = 10_f64.powf(high.log10().floor());
+    [0.1, 0.2, 0.5, 1.0].map(|part| part * power).into_iter().find(|step| high / step < 10.0).unwrap_or(power)
 }
 
 /// `1234567` as `1,234,567`.

@@ -45,3 +45,23 @@ fn a_key_did_not_stand_for_its_neighbours() {
         assert!((some / all - 1.0).abs() < 0.07, "{what}: {all} of all keys, {some} of some");
     }
 }
+
+#[test]
+fn a_constant_of_the_library_had_changed() {
+    let library = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache-request");
+    for (file, text) in [
+        ("src/engine/claiming.rs", "const MOST_FENCES: usize = 2;"),
+        ("src/engine/claiming.rs", "PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];"),
+        ("src/engine/function/looks.rs", "const IN_A_ROW: u8 = 32;"),
+        ("src/engine/keeper.rs", "const RENEWALS: u32 = 3;"),
+        ("src/engine/near_cache.rs", "const SHARDS: usize = 64;"),
+        ("src/engine/spans.rs", "const SPREAD: f64 = 0.25;"),
+        ("src/store/shard.rs", "const SMALL_SHARE: usize = 20;"),
+        ("src/store/table.rs", "MOST_VISITS: u8 = 3;"),
+        ("docs/options.md", "| `lease` | duration | `3s` |"),
+        ("docs/options.md", "| `wait_limit` | duration | `10s` |"),
+    ] {
+        let holds = std::fs::read_to_string(library.join(file)).expect("the library's text");
+        assert!(holds.contains(text), "{file} has no `{text}`: the simulation follows what it has now");
+    }
+}
