@@ -386,6 +386,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             if self.stand_in.is_some() && policy.has_failed(&answer) {
                 self.call.put_off();
                 if let Some(older) = self.stand_in() {
+                    drop(PanicSafe::new(answer));
                     return Ok(older);
                 }
             }

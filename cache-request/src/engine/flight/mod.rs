@@ -131,6 +131,8 @@ impl Flights {
     /// A caller leads a flight of its own, beside the running one, if it is inside that body itself, or if its waiting would close
     /// a cycle of bodies that wait for one another.
     pub(crate) fn join(&self, caller: &Caller<'_>) -> Join<'_> {
+        // Destructors of values, which are the user's code, run when the shard's lock is given back.
+        let _deferred = self.memory.defer_drops();
         let mut shard = self.shard(caller.hash());
         if shard.beside.of(caller.key).is_none_or(|entry| !entry.is_open()) {
             return self.read_or_lead(shard, caller, None, Further::MayWait);
@@ -143,6 +145,7 @@ impl Flights {
 
     /// Joins again as a waiter that was told of room: others may have been faster.
     pub(crate) fn join_again<'a>(&'a self, caller: &Caller<'_>, wait: Waiter<'a>) -> Join<'a> {
+        let _deferred = self.memory.defer_drops();
         match self.take_turn(self.shard(caller.hash()), caller, Some(&wait)) {
             Turn::Waits(place) if wait.stands_in(&place.queue) => Join::Waiter(wait.beside(place.pulses)),
             Turn::Waits(place) => self.wait_at(place, caller),
@@ -254,6 +257,7 @@ impl Flights {
 
     /// Starts a flight that no caller waits for, unless there is a value by now.
     pub(crate) fn alone(&self, caller: &Caller<'_>) -> Join<'_> {
+        let _deferred = self.memory.defer_drops();
         self.read_or_lead(self.shard(caller.hash()), caller, None, Further::GoElsewhere)
     }
 

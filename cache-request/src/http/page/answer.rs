@@ -287,10 +287,12 @@ where
     }
     let fill_key = FillKey::of(ask.shelf.engine(), &ask.key);
     let limit = ask.shelf.engine().wait_limit;
-    let fill = match ask.settings.fills.join(fill_key.clone(), limit) {
-        _ if ask.is_inside => None,
-        Join::Leader(fill) => Some(fill),
-        Join::Waiter(waiting) => {
+    // Inside the fill itself, none is joined: it would be one that no response ends.
+    let joined = (!ask.is_inside).then(|| ask.settings.fills.join(fill_key.clone(), limit));
+    let fill = match joined {
+        None => None,
+        Some(Join::Leader(fill)) => Some(fill),
+        Some(Join::Waiter(waiting)) => {
             let answer = match waiting.verdict().await {
                 Verdict::Shared(shared)
                     if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) && ask.has_left(&shared) =>

