@@ -30,6 +30,7 @@ pub(super) fn pause(failures: u32) -> Duration {
 pub(super) enum News {
     Begun,
     Changed(String),
+    #[cfg(any(feature = "redis", feature = "postgres"))]
     AllChanged,
     Lost(Error),
 }
@@ -52,6 +53,7 @@ impl Teller {
                 match heard.recv_timeout(EVERY) {
                     Ok(News::Begun) => changes.begin(),
                     Ok(News::Changed(key)) => changes.changed(&key),
+                    #[cfg(any(feature = "redis", feature = "postgres"))]
                     Ok(News::AllChanged) => changes.all_changed(),
                     Ok(News::Lost(why)) => changes.lost(&why),
                     Err(RecvTimeoutError::Timeout) => {}

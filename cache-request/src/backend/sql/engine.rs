@@ -213,6 +213,16 @@ macro_rules! one_by_one {
 }
 
 impl Connection {
+    /// A number that changes when another connection has written to the SQLite file.
+    #[cfg(feature = "sqlite")]
+    pub(super) async fn data_version(&mut self) -> Result<i64, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Err(sqlx::Error::Protocol("not a SQLite file".to_owned())),
+        }
+    }
+
     pub(super) async fn run(&mut self, statement: Statement) -> Result<Outcome, sqlx::Error> {
         match self {
             #[cfg(feature = "sqlite")]

@@ -79,6 +79,7 @@ impl Statements {
         format!("\"{}{suffix}\"", self.name)
     }
 
+    #[cfg(feature = "postgres")]
     pub(super) fn namespace(&self) -> &str {
         &self.namespace
     }

@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     engine::Engine,
     pool::{Database, STATEMENT_LIMIT},
-    statement::{Row, Script, Statement, Statements},
+    statement::{Statement, Statements},
 };
 use crate::{
     Error,
@@ -136,9 +136,10 @@ impl Session {
     /// Waits until no change can be missed any more.
     async fn opens(&mut self, database: &Database, teller: &Teller) -> Result<(), Error> {
         match self {
-            // There is one writer at a time, and this session was the last one.
+            // There is one writer at a time, and this session was one: no older transaction is left. What it reads first shows that the
+            // triggers are there.
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => Ok(()),
+            Self::Sqlite(session) => session.tell(database, teller).await,
             #[cfg(feature = "postgres")]
             Self::Postgres(session) => session.opens(database, teller).await,
         }

@@ -10,13 +10,13 @@ use sqlx::{
 };
 
 use super::{
-    ANSWER_LIMIT, Database, Duration, Error, Instant, NOTED, News, RELIED_ON, Registration, Row, Teller, no_answer,
+    ANSWER_LIMIT, Database, Duration, Error, Instant, NOTED, News, RELIED_ON, Registration, Teller, no_answer,
     not_told, plain, timeout,
 };
 use crate::{
     backend::sql::{
         engine::Connection,
-        statement::{Argument, Statement, Statements},
+        statement::{Argument, Row, Statement, Statements},
     },
     base::random,
 };

@@ -9,13 +9,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{
-    ANSWER_LIMIT, Database, Duration, Error, Instant, NOTED, News, RELIED_ON, Registration, Row, Script, Teller,
-    no_answer, not_told, plain, sleep, timeout,
+    ANSWER_LIMIT, Database, Duration, Error, Instant, NOTED, News, RELIED_ON, Registration, Teller, no_answer,
+    not_told, plain, sleep, timeout,
 };
 use crate::{
     backend::sql::{
         engine::Connection,
-        statement::{Argument, Outcome, Statement, Statements},
+        statement::{Argument, Outcome, Row, Script, Statement, Statements},
     },
     base::random,
 };
@@ -113,13 +113,7 @@ impl Session {
     }
 
     async fn data_version(&mut self, database: &Database) -> Result<i64, Error> {
-        let connection = match &mut self.connection {
-            Connection::Sqlite(connection) => connection,
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(_) => return Err(no_answer(database)),
-        };
-        let asked = sqlx::query_scalar("PRAGMA data_version").fetch_one(connection);
-        let answer = timeout(ANSWER_LIMIT, asked).await.map_err(|_| no_answer(database))?;
+        let answer = timeout(ANSWER_LIMIT, self.connection.data_version()).await.map_err(|_| no_answer(database))?;
         answer.map_err(|error| database.error(&error))
     }
 
