@@ -124,7 +124,7 @@ fn a_transaction_from_before_was_missed() {
     put(&another, 0, 1);
     put(&another, 1, 1);
     drop(filled(&postgres.url()));
-    wait_until("nobody is told", || postgres.ask("SELECT count(*) FROM cache_request_near") == "0");
+    wait_until("no near cache is told", || postgres.ask("SELECT count(*) FROM cache_request_near") == "0");
     let mut writer =
         Transaction::begin(&postgres, &format!("DELETE FROM cache_request WHERE key = '{}'", stored(&another, 0)));
     let cache = tiered(&postgres.url());
@@ -145,7 +145,7 @@ fn a_transaction_with_a_snapshot_from_before_was_missed() {
     let postgres = Postgres::start(&[]);
     let another = other(&postgres.url());
     drop(filled(&postgres.url()));
-    wait_until("nobody is told", || postgres.ask("SELECT count(*) FROM cache_request_near") == "0");
+    wait_until("no near cache is told", || postgres.ask("SELECT count(*) FROM cache_request_near") == "0");
     let mut writer = Transaction::begin(&postgres, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1");
     let cache = filled(&postgres.url());
     SOURCE.set(2);
