@@ -247,16 +247,7 @@ async fn a_client_that_goes_away_leaves_a_cut_body() {
 #[tokio::test]
 async fn a_client_that_goes_away_before_the_head_leaves_an_empty_body() {
     let gate = Gate::closed();
-    let bench = Bench::new(Origin::later({
-        let gate = gate.clone();
-        move |_, _| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                Ok(ok(&[FRESH], "whole"))
-            }
-        }
-    }));
+    let bench = Bench::new(Origin::gated(&gate, |_| true, |_, _| Ok(ok(&[FRESH], "whole"))));
     let client = bench.begin(request(Method::GET, "/", &[]));
     settle().await;
     client.abort();

@@ -105,18 +105,7 @@ async fn a_purge_by_prefix_left_pages_or_took_others() {
 #[tokio::test]
 async fn a_page_from_before_a_purge_by_prefix_was_kept_or_shared() {
     let gate = Gate::closed();
-    let origin = Origin::later({
-        let gate = gate.clone();
-        move |_, number| {
-            let gate = gate.clone();
-            async move {
-                if number == 0 {
-                    gate.pass().await;
-                }
-                Ok(ok(&[FRESH], format!("response {number}")))
-            }
-        }
-    });
+    let origin = Origin::gated(&gate, |number| number == 0, |_, number| Ok(ok(&[FRESH], format!("response {number}"))));
     let (layer, bench) = in_memory(origin);
     let first = bench.begin(request(Method::GET, "/a", &[]));
     settle().await;

@@ -22,18 +22,8 @@ use super::support::{
 const CLIENTS: usize = 10;
 
 /// An origin whose responses wait at a gate.
-fn gated(
-    gate: &Gate,
-    respond: impl Fn(usize) -> Result<Response<Script>, Failed> + Clone + Send + Sync + 'static,
-) -> Origin {
-    let gate = gate.clone();
-    Origin::later(move |_, number| {
-        let (gate, respond) = (gate.clone(), respond.clone());
-        async move {
-            gate.pass().await;
-            respond(number)
-        }
-    })
+fn gated(gate: &Gate, respond: impl Fn(usize) -> Result<Response<Script>, Failed> + Send + Sync + 'static) -> Origin {
+    Origin::gated(gate, |_| true, move |_, number| respond(number))
 }
 
 fn get(fields: &[(&str, &str)]) -> http::Request<String> {
@@ -70,18 +60,7 @@ async fn a_cold_page_is_asked_for_once() {
 #[tokio::test]
 async fn a_request_waited_for_ever_for_a_page_that_is_not_made() {
     let gate = Gate::closed();
-    let origin = Origin::later({
-        let gate = gate.clone();
-        move |_, number| {
-            let gate = gate.clone();
-            async move {
-                if number == 0 {
-                    gate.pass().await;
-                }
-                Ok(ok(&[FRESH], number.to_string()))
-            }
-        }
-    });
+    let origin = Origin::gated(&gate, |number| number == 0, |_, number| Ok(ok(&[FRESH], number.to_string())));
     let cache = Cache::builder().wait_limit(Duration::from_millis(20)).build().unwrap();
     let pages = CachePage::new().cache(&cache).layer(origin);
     let ask = || {

@@ -39,18 +39,7 @@ fn get(fields: &[(&str, &str)]) -> http::Request<String> {
 #[tokio::test]
 async fn a_client_waited_although_a_stale_page_may_be_used() {
     let gate = Gate::closed();
-    let origin = Origin::later({
-        let gate = gate.clone();
-        move |_, number| {
-            let gate = gate.clone();
-            async move {
-                if number > 0 {
-                    gate.pass().await;
-                }
-                Ok(ok(&[WINDOW], format!("response {number}")))
-            }
-        }
-    });
+    let origin = Origin::gated(&gate, |number| number > 0, |_, number| Ok(ok(&[WINDOW], format!("response {number}"))));
     let bench = Bench::new(origin);
     bench.get("/").await;
     bench.advance(15);
@@ -338,19 +327,14 @@ async fn a_variant_that_was_replaced_kept_the_others_stale() {
 #[tokio::test]
 async fn a_page_from_before_a_change_replaced_the_stale_one() {
     let gate = Gate::closed();
-    let origin = Origin::later({
-        let gate = gate.clone();
-        move |parts, number| {
-            let gate = gate.clone();
-            async move {
-                if number == 1 {
-                    gate.pass().await;
-                }
-                let fields = if parts.method == Method::GET { &[WINDOW][..] } else { &[] };
-                Ok(ok(fields, format!("response {number}")))
-            }
-        }
-    });
+    let origin = Origin::gated(
+        &gate,
+        |number| number == 1,
+        |parts, number| {
+            let fields = if parts.method == Method::GET { &[WINDOW][..] } else { &[] };
+            Ok(ok(fields, format!("response {number}")))
+        },
+    );
     let bench = Bench::new(origin);
     bench.get("/").await;
     bench.advance(15);
@@ -365,19 +349,14 @@ async fn a_page_from_before_a_change_replaced_the_stale_one() {
 #[tokio::test]
 async fn those_that_wait_got_the_error_or_asked_again() {
     let gate = Gate::closed();
-    let origin = Origin::later({
-        let gate = gate.clone();
-        move |_, number| {
-            let gate = gate.clone();
-            async move {
-                if number == 0 {
-                    return Ok(ok(&[("cache-control", "max-age=10, stale-if-error=40")], "page"));
-                }
-                gate.pass().await;
-                Err(Failed)
-            }
-        }
-    });
+    let origin = Origin::gated(
+        &gate,
+        |number| number > 0,
+        |_, number| match number {
+            0 => Ok(ok(&[("cache-control", "max-age=10, stale-if-error=40")], "page")),
+            _ => Err(Failed),
+        },
+    );
     let bench = Bench::new(origin);
     bench.get("/").await;
     bench.advance(15);
@@ -393,18 +372,8 @@ async fn those_that_wait_got_the_error_or_asked_again() {
 #[tokio::test]
 async fn a_shutdown_left_a_page_that_is_being_replaced() {
     let gate = Gate::closed();
-    let origin = Origin::later({
-        let gate = gate.clone();
-        move |_, number| {
-            let gate = gate.clone();
-            async move {
-                if number == 1 {
-                    gate.pass().await;
-                }
-                Ok(ok(&[WINDOW], format!("response {number}")))
-            }
-        }
-    });
+    let origin =
+        Origin::gated(&gate, |number| number == 1, |_, number| Ok(ok(&[WINDOW], format!("response {number}"))));
     let bench = Bench::new(origin);
     bench.get("/").await;
     bench.advance(15);

@@ -133,6 +133,24 @@ impl Origin {
         Self { respond: Arc::new(move |parts, number| Box::pin(respond(parts, number))), seen: Arc::default() }
     }
 
+    /// One where the requests that `waits` is true of, by their number, pass a gate before they are answered.
+    pub(super) fn gated(
+        gate: &Gate,
+        waits: impl Fn(usize) -> bool + Send + Sync + 'static,
+        respond: impl Fn(&Parts, usize) -> Result<Response<Script>, Failed> + Send + Sync + 'static,
+    ) -> Self {
+        let (gate, respond) = (gate.clone(), Arc::new(respond));
+        Self::later(move |parts, number| {
+            let (gate, respond, waits) = (gate.clone(), Arc::clone(&respond), waits(number));
+            async move {
+                if waits {
+                    gate.pass().await;
+                }
+                respond(&parts, number)
+            }
+        })
+    }
+
     /// How many requests have reached it.
     pub(super) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
