@@ -42,6 +42,8 @@ pub(super) struct Session {
     prefix: String,
     /// The table's number, by which it is told from one that has the same name later.
     table: i64,
+    /// The triggers as they were when the session began.
+    triggers: String,
     id: i64,
     registered: Registration,
     checked: Instant,
@@ -52,7 +54,7 @@ impl Session {
         let explain = |error| database.error(&error);
         let statements = &database.statements;
         let mut plain = database.connect().await.map_err(explain)?;
-        let table = prepare(database, &mut plain).await?;
+        let (table, triggers) = prepare(database, &mut plain).await?;
         let channel = channel(table);
         let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let pool = pool.connect_with(options.clone().application_name(NAME)).await.map_err(explain)?;
@@ -71,6 +73,7 @@ impl Session {
             listener,
             prefix: format!("{} ", statements.namespace()),
             table,
+            triggers,
             id,
             registered: Registration::at(before),
             checked: before,
@@ -134,7 +137,7 @@ impl Session {
         }
     }
 
-    /// Fails if the connection is lost, the triggers are gone, or the registration cannot be renewed.
+    /// Fails if the connection is lost, the triggers are gone or were gone for a while, or the registration cannot be renewed.
     async fn check(&mut self, database: &Database) -> Result<(), Error> {
         self.registered.check()?;
         if self.checked.elapsed() < EVERY {
@@ -144,8 +147,8 @@ impl Session {
         let statements = &database.statements;
         let registered =
             format!(" AND EXISTS (SELECT FROM {} WHERE {})", statements.near(), Statements::is_registration(self.id));
-        let triggers: i64 = self.ask(database, &(statements.triggers(self.table) + &registered)).await?;
-        if triggers != TRIGGERS.len() as i64 {
+        let triggers: Option<String> = self.ask(database, &(statements.triggers(self.table) + &registered)).await?;
+        if triggers.as_ref() != Some(&self.triggers) {
             return Err(not_told(database));
         }
         if self.registered.is_due() {
@@ -182,30 +185,36 @@ impl Session {
     }
 }
 
-/// Makes the triggers and what they need, unless they are there. Returns the table's number.
-async fn prepare(database: &Database, connection: &mut Connection) -> Result<i64, Error> {
+/// Makes the triggers and what they need, unless they are there. Returns the table's number, and what tells these triggers from later ones.
+async fn prepare(database: &Database, connection: &mut Connection) -> Result<(i64, String), Error> {
     let explain = |error| database.error(&error);
     let statements = &database.statements;
     let found = connection.run(statements.place()).await.map_err(explain)?.rows.pop();
     let Some(Row { key: Some(schema), numbers, .. }) = found else { return Err(not_told(database)) };
-    let table = numbers.first().copied().flatten().unwrap_or_default();
-    if !has_triggers(database, connection, table).await? {
-        let mut made = Ok(());
-        for text in statements.create_triggers(&schema) {
-            // Another process may do so at the same time.
-            made = made.and(connection.run(plain(text)).await.map(drop));
-        }
-        if !has_triggers(database, connection, table).await? {
-            return Err(made.err().map_or_else(|| not_told(database), explain));
-        }
+    let [Some(table), Some(parts)] = numbers[..] else { return Err(not_told(database)) };
+    if parts > 0 {
+        return Err(Error::backend(
+            "postgres: a table with partitions, or with others that inherit it, does not tell of all changes",
+        ));
     }
-    Ok(table)
+    if let Some(triggers) = find_triggers(database, connection, table).await? {
+        return Ok((table, triggers));
+    }
+    let mut made = Ok(());
+    for text in statements.create_triggers(&schema) {
+        // Another process may do so at the same time.
+        made = made.and(connection.run(plain(text)).await.map(drop));
+    }
+    match find_triggers(database, connection, table).await? {
+        Some(triggers) => Ok((table, triggers)),
+        None => Err(made.err().map_or_else(|| not_told(database), explain)),
+    }
 }
 
-async fn has_triggers(database: &Database, connection: &mut Connection, table: i64) -> Result<bool, Error> {
-    let count = format!("SELECT NULL::text, NULL::bytea, NULL::bigint, ({})", database.statements.triggers(table));
-    let outcome = connection.run(plain(count)).await.map_err(|error| database.error(&error))?;
-    Ok(outcome.rows.iter().any(|row| row.numbers == [Some(TRIGGERS.len() as i64)]))
+async fn find_triggers(database: &Database, connection: &mut Connection, table: i64) -> Result<Option<String>, Error> {
+    let text = format!("SELECT ({}), NULL::bytea, NULL::bigint", database.statements.triggers(table));
+    let outcome = connection.run(plain(text)).await.map_err(|error| database.error(&error))?;
+    Ok(outcome.rows.into_iter().next().and_then(|row| row.key))
 }
 
 /// The channel of a table's notices, which the database distinguishes from those of its other tables.
@@ -220,22 +229,28 @@ const ECHO: &str = "SELECT NULL::text, NULL::bytea, NULL::bigint FROM pg_catalog
 const TRIGGERS: [&str; 2] = ["_near", "_near_t"];
 
 impl Statements {
-    /// The schema of the table, quoted, and the table's number.
+    /// The schema of the table, quoted, and the table's number, and whether it has or is a part.
     fn place(&self) -> Statement {
         plain(format!(
-            "SELECT quote_ident(nspname)::text, NULL::bytea, NULL::bigint, pg_class.oid::bigint FROM pg_catalog.pg_class \
+            "SELECT quote_ident(nspname)::text, NULL::bytea, NULL::bigint, pg_class.oid::bigint, \
+             (relkind <> 'r' OR relispartition OR relhassubclass)::int::bigint FROM pg_catalog.pg_class \
              JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = to_regclass('{}')",
             self.table
         ))
     }
 
-    /// Counts the triggers that the table has, if it still has this number.
+    /// The triggers that the table has, with the transactions that changed them last. NULL if one is missing or disabled, if what they read is,
+    /// or if the table has another number by now or has parts.
     fn triggers(&self, table: i64) -> String {
         let [rows, all] = TRIGGERS.map(|suffix| self.named(suffix).replace('"', "'"));
         format!(
-            "SELECT count(*) FROM pg_catalog.pg_trigger WHERE tgrelid = {table} AND tgrelid = to_regclass('{}') \
+            "SELECT CASE WHEN count(*) = {} THEN string_agg(t.oid::text || ' ' || t.xmin::text, ',' ORDER BY tgname) END \
+             FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = tgrelid \
+             WHERE tgrelid = {table} AND tgrelid = to_regclass('{}') AND NOT relhassubclass AND to_regclass('{}') IS NOT NULL \
              AND tgname IN ({rows}, {all}) AND tgenabled IN ('O', 'A')",
-            self.table
+            TRIGGERS.len(),
+            self.table,
+            self.near()
         )
     }
 

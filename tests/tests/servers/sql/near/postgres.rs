@@ -197,7 +197,7 @@ impl Drop for Notices {
 }
 
 #[test]
-fn notices_were_sent_to_nobody() {
+fn notices_were_sent_where_no_near_cache_is() {
     let postgres = Postgres::start(&[]);
     let another = other(&postgres.url());
     let writes = || {
@@ -242,6 +242,13 @@ fn a_table_without_triggers_was_relied_on() {
             "ALTER TABLE cache_request DISABLE TRIGGER cache_request_near",
             "ALTER TABLE cache_request ENABLE TRIGGER cache_request_near",
         ),
+        // Between two looks.
+        (
+            "ALTER TABLE cache_request DISABLE TRIGGER cache_request_near; \
+             ALTER TABLE cache_request ENABLE TRIGGER cache_request_near",
+            "",
+        ),
+        ("DROP TABLE cache_request_near", ""),
     ];
     for (statement, repair) in missing {
         let before = front(&cache).lost;
@@ -329,4 +336,23 @@ fn a_connection_that_no_notices_come_over_was_relied_on() {
     assert_eq!(front(&cache).tracking, Tracking::Suspended);
     SOURCE.set(1);
     assert_eq!((ask(&cache, 0), cache.stats().faults()), (1, 0), "calls go on without it");
+}
+
+/// Each partition has triggers of its own, which send their notices elsewhere.
+#[test]
+fn a_partitioned_table_was_relied_on() {
+    let postgres = Postgres::start(&[]);
+    let plain = other(&postgres.url());
+    put(&plain, 0, 1);
+    let shape = "CREATE TABLE parts (LIKE cache_request INCLUDING DEFAULTS) PARTITION BY LIST (namespace); \
+                 CREATE TABLE part PARTITION OF parts DEFAULT; DROP TABLE cache_request; \
+                 CREATE UNIQUE INDEX ON parts (namespace, key); ALTER TABLE parts RENAME TO cache_request";
+    assert_eq!(postgres.ask(shape), "");
+    let cache = tiered(&postgres.url());
+    wait_until("its session has failed", || front(&cache).lost > 0);
+    assert_ne!(front(&cache).tracking, Tracking::Live);
+    put(&other(&postgres.url()), 0, 2);
+    assert_eq!(ask(&cache, 0), 2, "it reads the database");
+    put(&other(&postgres.url()), 0, 3);
+    assert_eq!(ask(&cache, 0), 3);
 }
