@@ -221,12 +221,11 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
             Ok(Err(_elsewhere)) => false,
             Err(_panic) => true,
         };
-        if let Some(call) = self.call()
-            && !matches!(ended, Ok(Err(Elsewhere::UnderWay)))
-        {
+        let Some(call) = self.call() else { return };
+        if !matches!(ended, Ok(Err(Elsewhere::UnderWay))) {
             call.announced_has_ended();
         }
-        if let Some(call) = self.call().filter(|_| has_failed) {
+        if has_failed {
             call.refresh_has_failed();
         }
     }

@@ -26,12 +26,12 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return None;
         }
         let found = self.read_memory(self.want_in_background())?;
-        self.announce(&found);
+        self.count_or_announce(&found);
         Some(found.map(V::into_answer).into())
     }
 
-    /// Callers may wait for the replacement of what this one has found, if it is for this one to replace it. Anything else is a hit.
-    pub(super) fn announce(&self, found: &Found<V>) {
+    /// Counts a hit. A value that is awaited is none yet: if it is for this caller to replace it, others may wait for that from now on.
+    pub(super) fn count_or_announce(&self, found: &Found<V>) {
         if !found.verdict.is_awaited {
             found.count(self.function);
         } else if found.verdict.is_due {
@@ -53,7 +53,6 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         // A caller that is cancelled drops it.
         let older = PanicSafe::new(older);
         let limit = self.policy.spans().stale_after.unwrap_or_default().min(self.engine.wait_limit);
-
         let now = self.engine.clock.coarse();
         let has_ended = self.engine.endings.wait(self.flight_key(), limit, now).await;
         if has_ended && let Ok(found) = self.look_up(Want::Usable, Asks::Value, &mut self.budget()).await {

@@ -211,7 +211,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 && self.backend().is_some()
                 && let Ok(found) = self.look_up(want, Asks::Value, budget).await
             {
-                self.announce(&found);
+                self.count_or_announce(&found);
                 return Waited::Answered(found.map(V::into_answer));
             }
             let left = self.engine.wait_limit.saturating_sub(begun.elapsed());

@@ -166,7 +166,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
             },
             Join::Reader => match call.read_memory(want) {
                 Some(found) => {
-                    call.announce(&found);
+                    call.count_or_announce(&found);
                     return replace_or_answer(call, found, here).await;
                 }
                 // It has gone since, or its `Clone` panics.
@@ -179,7 +179,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
     }
     match call.look_inside(&leader, want, &mut budget).await {
         Ok(found) => {
-            call.announce(&found);
+            call.count_or_announce(&found);
             leader.scope().around_sync(|| call.complete_with(&mut leader, &found));
             drop(leader);
             replace_or_answer(call, found, here).await
