@@ -166,7 +166,7 @@ fn caller(plan: &Plan, first: &TokenStream, handle: &TokenStream, holds_body: bo
 /// site; key; hit;
 /// let later = …;
 /// let (answer, is_due) = __f_cache_body::<T>(a, b, site, key).answer_now();
-/// policy.begin(site, Instance::of(&__f_cache_body), move || if let Some(later) = later.filter(|_| is_due) { later() });
+/// policy.begin(site, Instance::of(&__f_cache_body), move || match later.filter(|_| is_due) { Some(later) => later(), None => false });
 /// answer
 /// ```
 fn answered_now(plan: &Plan, first: &TokenStream, answered: &TokenStream) -> TokenStream {
@@ -202,10 +202,9 @@ fn later_if_due(plan: &Plan) -> (TokenStream, Option<TokenStream>) {
     let later = replacing::later(plan);
     // It is dropped there in any case, as destructors of arguments are the user's code, too.
     let begin = quote! {
-        move || {
-            if let ::core::option::Option::Some(#later_) = #later_.filter(|_| #is_due_) {
-                #later_();
-            }
+        move || match #later_.filter(|_| #is_due_) {
+            ::core::option::Option::Some(#later_) => #later_(),
+            ::core::option::Option::None => false,
         }
     };
     (quote!(let #later_ = #later;), replacing::guarded(plan, "begin", &begin))

@@ -95,10 +95,10 @@ pub(super) fn guarded(plan: &Plan, how: &str, code: &TokenStream) -> Option<Toke
     Some(quote!(#policy.#how(#site_, #private::Instance::of(&#hidden), #code)))
 }
 
-/// The function that owns the arguments and begins the body. Nothing for a function whose body never runs in the background.
+/// The function that owns the arguments, and tells whether the body has begun. Nothing for a function whose body never runs in the background.
 ///
 /// ```text
-/// fn __f_cache_replace<T: Load>(a: <str as Ownable>::Owned, b: B, site: &'static Site, key: Key) {
+/// fn __f_cache_replace<T: Load>(a: <str as Ownable>::Owned, b: B, site: &'static Site, key: Key) -> bool {
 ///     policy.in_background(site, Instance::of(&__f_cache_body), async move {
 ///         __f_cache_body::<T>(Borrow::<str>::borrow(&a), b, site, key).replace_in_background().await
 ///     })
@@ -125,7 +125,7 @@ pub(super) fn function(plan: &Plan) -> Option<TokenStream> {
     let mut sig = function.sig.clone();
     sig.ident = name(&plan.signature);
     sig.asyncness = None;
-    sig.output = syn::ReturnType::Default;
+    sig.output = syn::parse_quote!(-> bool);
     sig.inputs = syn::parse_quote!(#(#owned,)* #site_: &'static #private::Site, #key_: #private::Key);
     let carried = function.attrs.iter().filter_map(signature::carried);
     let lints = lints();
@@ -135,6 +135,6 @@ pub(super) fn function(plan: &Plan) -> Option<TokenStream> {
         #[inline(never)]
         #lints
         #(#carried)*
-        #sig { #policy.#begin; }
+        #sig { #policy.#begin }
     })
 }

@@ -78,15 +78,18 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
         (answered.answer, answered.is_due)
     }
 
-    /// Like `answer_now`, for `stale_after`: `begin` is told whether a value is due to be replaced, and the call may wait for that.
+    /// Like `answer_now`, for `stale_after`: `begin` is told whether a value is due to be replaced, and tells
+    /// whether that has begun. The call may wait for it.
     #[doc(hidden)]
     #[cold]
-    pub fn answer_after(mut self, begin: impl FnOnce(bool)) -> R {
+    pub fn answer_after(mut self, begin: impl FnOnce(bool) -> bool) -> R {
         let found = match self.prepared.find_awaited() {
             Some(found) => found,
             None => self.prepared.answer_on_this_thread(Wanted::AnswerNow, &mut self.body),
         };
-        begin(found.is_due);
+        if !begin(found.is_due) {
+            self.prepared.has_not_begun(&found);
+        }
         block_on(pin!(self.prepared.newer_than(found)))
     }
 
@@ -276,15 +279,18 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
         this.prepared.answer(Wanted::AnswerNow, InPlace(this.body))
     }
 
-    /// Like `answer_now`, for `stale_after`: `begin` is told whether a value is due to be replaced, and the call may wait for that.
+    /// Like `answer_now`, for `stale_after`: `begin` is told whether a value is due to be replaced, and tells
+    /// whether that has begun. The call may wait for it.
     #[doc(hidden)]
-    pub async fn answer_after(self: Pin<&mut Self>, begin: impl FnOnce(bool)) -> R {
+    pub async fn answer_after(self: Pin<&mut Self>, begin: impl FnOnce(bool) -> bool) -> R {
         let this = self.project();
         let found = match this.prepared.find_awaited() {
             Some(found) => found,
             None => either(this.prepared.answer(Wanted::AnswerNow, InPlace(this.body)).await),
         };
-        begin(found.is_due);
+        if !begin(found.is_due) {
+            this.prepared.has_not_begun(&found);
+        }
         this.prepared.newer_than(found).await
     }
 

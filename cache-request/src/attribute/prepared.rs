@@ -189,6 +189,13 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         self.call()?.find_awaited()
     }
 
+    /// No body has begun to replace what was found, so no caller is to wait for it.
+    pub(super) fn has_not_begun(&self, found: &Answered<R>) {
+        if let Some(call) = self.call().filter(|_| found.is_due && found.is_awaited) {
+            call.announced_has_ended();
+        }
+    }
+
     /// The answer that is found, or a newer one if that is awaited.
     pub(super) async fn newer_than(&self, found: Answered<R>) -> R {
         let Answered { answer, is_awaited, .. } = found;

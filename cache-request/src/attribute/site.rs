@@ -220,7 +220,12 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
     }
 
     /// What begins a body in the background. The closure clones the arguments for it, which is the user's code.
-    pub fn own<B: FnOnce()>(self, site: &'static Site, instance: Instance, own: impl FnOnce() -> B) -> Option<B> {
+    pub fn own<B: FnOnce() -> bool>(
+        self,
+        site: &'static Site,
+        instance: Instance,
+        own: impl FnOnce() -> B,
+    ) -> Option<B> {
         let begin = catch_panic(own);
         if begin.is_none() {
             Self::argument_panicked(site, instance);
@@ -228,11 +233,12 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
         begin
     }
 
-    /// Begins a body in the background. The closure may clone arguments and drop them.
-    pub fn begin(self, site: &'static Site, instance: Instance, begin: impl FnOnce()) {
-        if catch_panic(begin).is_none() {
+    /// Begins a body in the background. The closure may clone arguments and drop them. Returns whether the body has begun.
+    pub fn begin(self, site: &'static Site, instance: Instance, begin: impl FnOnce() -> bool) -> bool {
+        catch_panic(begin).unwrap_or_else(|| {
             Self::argument_panicked(site, instance);
-        }
+            false
+        })
     }
 
     #[cold]
@@ -245,15 +251,15 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
         }
     }
 
-    /// Replaces a value in the background.
+    /// Replaces a value in the background. Returns whether there is room for that.
     #[cold]
     pub fn in_background(
         self,
         site: &'static Site,
         instance: Instance,
         replacement: impl Future<Output = ()> + Send + 'static,
-    ) {
-        Self::refresh(site, instance, |background| background.spawn(replacement));
+    ) -> bool {
+        Self::refresh(site, instance, |background| background.spawn(replacement))
     }
 
     /// The same, for a plain function.
@@ -263,17 +269,17 @@ impl<R, V: ValueOf<R>> Policy<R, V> {
         site: &'static Site,
         instance: Instance,
         replacement: impl FnOnce() + Send + 'static,
-    ) {
-        Self::refresh(site, instance, |background| background.spawn_plain(replacement));
+    ) -> bool {
+        Self::refresh(site, instance, |background| background.spawn_plain(replacement))
     }
 
-    fn refresh(site: &'static Site, instance: Instance, begin: impl FnOnce(&Background) -> bool) {
-        let Some(target) = site.target::<V>(instance) else { return };
-        if !begin(&target.cache.engine().background)
-            && let Some(function) = target.function::<V>()
-        {
+    fn refresh(site: &'static Site, instance: Instance, begin: impl FnOnce(&Background) -> bool) -> bool {
+        let Some(target) = site.target::<V>(instance) else { return false };
+        let has_begun = begin(&target.cache.engine().background);
+        if !has_begun && let Some(function) = target.function::<V>() {
             function.counters.increment(Count::RefreshesRefused);
         }
+        has_begun
     }
 
     /// The answer, if memory holds it.

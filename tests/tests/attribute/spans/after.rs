@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Source, cache_request, scoped, scoped_sync};
+use cache_request::{Cache, Clock, Source, cache_request, scoped, scoped_sync};
 use futures_lite::future::block_on;
 
 use super::{caches, seconds};
@@ -160,6 +160,40 @@ fn an_invalidation_ends_the_value_that_could_be_returned() {
             assert_eq!(cache.stats().functions[0].refreshes, 0, "{name}");
         });
     }
+}
+
+/// There is no room for it, or an argument cannot be cloned.
+#[test]
+fn callers_waited_for_a_body_that_had_not_begun() {
+    #[derive(serde::Serialize)]
+    struct Fragile(bool);
+
+    impl Clone for Fragile {
+        fn clone(&self) -> Self {
+            assert!(!self.0, "it cannot be cloned");
+            Self(self.0)
+        }
+    }
+
+    #[cache_request(timeout = 10, stale_if_error = "3h", stale_after = "2h")]
+    fn version(of: u32, fragile: &Fragile) -> u32 {
+        let _ = fragile;
+        of
+    }
+
+    let clock = Clock::mock();
+    let cache = Cache::builder().clock(&clock).wait_limit(Duration::MAX).build().unwrap();
+    scoped_sync(&cache, || {
+        assert_eq!(version(1, &Fragile(true)), 1);
+        assert_eq!(version(2, &Fragile(false)), 2);
+        clock.advance(seconds(10));
+        assert_eq!(version(1, &Fragile(true)), 1, "for an argument");
+        cache.shutdown_sync();
+        assert_eq!(version(2, &Fragile(false)), 2, "for room");
+        let stats = cache.stats();
+        let stats = &stats.functions[0];
+        assert_eq!((stats.stale, stats.bodies, stats.refreshes_refused), (2, 2, 1), "{stats:?}");
+    });
 }
 
 /// The companion has a body of its own, and waits for that.
