@@ -18,6 +18,7 @@ pub use crate::{
     engine::{
         description::{Instance, NamedType, PartType, id_of, name_of},
         policy::Policy,
+        tagging::TagList,
         value::{Value, ValueOf},
     },
     key::Key,

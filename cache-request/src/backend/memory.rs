@@ -52,8 +52,9 @@ impl MemoryBackend {
     }
 
     fn find(&self, key: &Key) -> Option<Arc<[u8]>> {
-        let fresh =
-            |value: &Arc<_>, freshness: Freshness<'_>| matches!(freshness, Freshness::Fresh).then(|| Arc::clone(value));
+        let fresh = |value: &Arc<_>, freshness: Freshness<'_>, _: Option<&_>| {
+            matches!(freshness, Freshness::Fresh).then(|| Arc::clone(value))
+        };
         self.table.read(&key.lookup(), || self.clock.coarse(), fresh)?
     }
 

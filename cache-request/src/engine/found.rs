@@ -9,7 +9,7 @@ use crate::{
     base::{clock::Nanos, panic::PanicSafe, sync::interleave},
     key::Key,
     stats::Count,
-    store::Freshness,
+    store::{Freshness, tags::Stamps},
 };
 
 /// What a reader takes for an answer.
@@ -110,8 +110,8 @@ pub(super) fn read_fresh<V: Value, T>(
     interleave();
     let mut answer = Err(NotFresh::Absent);
     // The closure writes the answer in place: returning it through the closures would copy it once more.
-    let look = |value: Option<&V>| match value {
-        Some(value) => _ = function.guard("the value's `Clone`", || answer = Ok(map(value.clone()))),
+    let look = |value: Option<(&V, Option<&Stamps>)>| match value {
+        Some((value, _)) => _ = function.guard("the value's `Clone`", || answer = Ok(map(value.clone()))),
         None => answer = Err(NotFresh::Due),
     };
     function.table.read_fresh(&key.lookup(), || engine.clock.coarse(), look);
@@ -130,7 +130,7 @@ pub(super) fn read<V: Value, T>(
     interleave();
     let mut answer = None;
     // The closure writes the answer in place: returning it through the closures would copy it once more.
-    let look = |value: &V, freshness: Freshness<'_>| {
+    let look = |value: &V, freshness: Freshness<'_>, _: Option<&Stamps>| {
         if let Some(verdict) = want.judge(freshness) {
             let clone = || answer = Some(Found { value: map(value.clone()), source: Source::Memory, verdict });
             function.guard("the value's `Clone`", clone);
@@ -139,7 +139,7 @@ pub(super) fn read<V: Value, T>(
     match want {
         Want::Fresh => function
             .table
-            .look_closely(&key.lookup(), engine.clock.coarse(), |value, freshness, _| look(value, freshness)),
+            .look_closely(&key.lookup(), engine.clock.coarse(), |value, freshness, _| look(value, freshness, None)),
         _ => function.table.read(&key.lookup(), || engine.clock.coarse(), look),
     };
     answer

@@ -31,6 +31,7 @@ pub(crate) mod run;
 pub(crate) mod source;
 mod spans;
 pub(crate) mod storing;
+pub(crate) mod tagging;
 pub(crate) mod this_call;
 pub(crate) mod value;
 

@@ -32,7 +32,7 @@ use crate::{
     },
     key::Lookup,
     stats::{NearCacheStats, Tracking},
-    store::{Lifetime, Put, RemovalCause, Slot, Table},
+    store::{Lifetime, Put, RemovalCause, Slot, Table, tags::Stamps},
 };
 
 /// The near cache of one cache's backend.
@@ -206,7 +206,7 @@ impl NearCache {
         }
         shard.note(reading.digest, Slot { table: table.id, hash: key.hash }, &self.store);
         let may = |running: &mut Running| may(running).then(|| key.words.into());
-        self.store.put_if(table, key, value, life, weight.saturating_add(RECORD), may)
+        self.store.put_if(table, key, value, (life, Stamps::default()), weight.saturating_add(RECORD), may)
     }
 
     /// The value under a key has changed, or may have. Returns whether the near cache held it.

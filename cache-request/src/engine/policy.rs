@@ -4,6 +4,7 @@ use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     spans::Spans,
+    tagging::TagList,
     this_call::Said,
     value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf},
 };
@@ -32,6 +33,8 @@ pub struct Policy<R, V> {
     err_sharing: Option<ErrSharing<R>>,
     /// None for a timeout alone.
     spans: Option<Box<Spans>>,
+    /// None for a function that names no tags, and inherits those of what its bodies use.
+    tagging: Option<Box<Tagging<V>>>,
     err_timeout: Option<ErrTimeout<V>>,
     answer: PhantomData<fn() -> R>,
 }
@@ -50,6 +53,13 @@ struct ResponseRule<V> {
     fields: &'static [&'static str],
     /// The status codes that are cached. None for those below 400.
     statuses: &'static [u16],
+}
+
+/// `tags` and `inherit_tags`.
+struct Tagging<V> {
+    of_arguments: TagList,
+    of_value: Option<fn(&V, &mut TagList)>,
+    inherits: bool,
 }
 
 /// `timeout_err`: an `Err` is a value for so long.
@@ -284,6 +294,7 @@ impl<R, V> Policy<R, V> {
             codec: None,
             err_sharing: None,
             spans: None,
+            tagging: None,
             err_timeout: None,
             answer: PhantomData,
         }
@@ -431,6 +442,33 @@ impl<R, V> Policy<R, V> {
     #[must_use]
     pub fn retry(mut self, span: Duration) -> Self {
         self.spans_mut().retry = span;
+        self
+    }
+
+    fn tagging_mut(&mut self) -> &mut Tagging<V> {
+        self.tagging.get_or_insert_with(|| {
+            Box::new(Tagging { of_arguments: TagList::default(), of_value: None, inherits: true })
+        })
+    }
+
+    /// `tags(…)`: those that the call's arguments tell.
+    #[must_use]
+    pub fn tags(mut self, tags: TagList) -> Self {
+        self.tagging_mut().of_arguments = tags;
+        self
+    }
+
+    /// `tags(…)`: those that only the value tells.
+    #[must_use]
+    pub fn tags_of_value(mut self, add: fn(&V, &mut TagList)) -> Self {
+        self.tagging_mut().of_value = Some(add);
+        self
+    }
+
+    /// `inherit_tags = …`: whether values have the tags of the cached values that their bodies use.
+    #[must_use]
+    pub fn inherit_tags(mut self, inherits: bool) -> Self {
+        self.tagging_mut().inherits = inherits;
         self
     }
 

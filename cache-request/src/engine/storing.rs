@@ -19,7 +19,7 @@ use crate::{
     base::{clock::unix_millis, panic::PanicSafe},
     codec::{FOREVER, Facts, Writer},
     stats::Count,
-    store::{Lifetime, Put, UNKNOWN},
+    store::{Lifetime, Put, UNKNOWN, tags::Stamps},
 };
 
 /// What a new value does to the cached one.
@@ -195,7 +195,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let life = self.policy.life(&keep, self.engine.clock.expiry(Duration::ZERO));
         let store = &self.engine.store;
         let land = |running: &mut Running| leader.land(running, self.lookup().words);
-        match store.put_if(&self.function.table, &self.lookup(), value, life, weight, land) {
+        match store.put_if(&self.function.table, &self.lookup(), value, (life, Stamps::default()), weight, land) {
             Put::Stored => Ok(StoreOutcome::Kept),
             Put::Refused(_value) => Ok(StoreOutcome::Outdated),
             Put::TooLarge(_value) if weight == UNKNOWN => Err(Error::new(

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::tags::{Stamps, Tagged};
 use crate::base::clock::{Clock, NEVER, Nanos};
 
 /// The moments of a value's life. Each is at or after the one before it, except `refresh_from`, which may be anywhere up to `fresh_until`.
@@ -134,6 +135,7 @@ pub(super) struct Care {
     attempt_from: AtomicU64,
     failing_until: AtomicU64,
     idle_until: AtomicU64,
+    stamps: Stamps,
 }
 
 /// An idle time is measured in so many steps: a read of a hot entry writes it once in each.
@@ -141,11 +143,17 @@ const IDLE_STEPS: u64 = 16;
 
 impl Care {
     /// Bytes on the heap, with the allocator's header.
-    pub(super) const BYTES: usize = size_of::<Self>() + 8;
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + 8 + self.stamps.bytes()
+    }
+
+    pub(super) fn stamps(&self) -> Option<&Stamps> {
+        Some(&self.stamps).filter(|stamps| !stamps.is_empty())
+    }
 
     /// When a read has to look at it first. It is `None` for a plain timeout.
-    pub(super) fn of(life: Lifetime, clock: &Clock) -> (Nanos, Option<Box<Self>>) {
-        if life.is_plain() {
+    pub(super) fn of(life: Lifetime, stamps: Stamps, clock: &Clock) -> (Nanos, Option<Box<Self>>) {
+        if life.is_plain() && stamps.is_empty() {
             return (life.fresh_until, None);
         }
         let now = clock.coarse();
@@ -156,6 +164,7 @@ impl Care {
             idle_until: now.saturating_add(life.idle).into(),
             stored: now,
             life,
+            stamps,
         };
         (care.due(now), Some(Box::new(care)))
     }
@@ -166,6 +175,9 @@ impl Care {
 
     /// When the value is gone.
     pub(super) fn end(&self) -> Nanos {
+        if self.stamps.are_invalid() {
+            return 0;
+        }
         self.error_until(self.fresh_until.load(Relaxed)).min(self.idle_until.load(Relaxed))
     }
 
@@ -178,8 +190,12 @@ impl Care {
         fresh_until.saturating_add(self.life.error_until - self.life.fresh_until)
     }
 
-    /// From then on, a read has to look here.
+    /// From then on, a read has to look here. Tags may change at any time.
     pub(super) fn due(&self, now: Nanos) -> Nanos {
+        if self.stamps.is_empty() { self.due_by_time(now) } else { 0 }
+    }
+
+    fn due_by_time(&self, now: Nanos) -> Nanos {
         let life = &self.life;
         let fresh_until = self.fresh_until.load(Relaxed);
         let early = if life.refresh_from < life.fresh_until {
@@ -194,16 +210,33 @@ impl Care {
     /// Whether the moment from which reads look here may be another one after a read. All reads of a stale value look here.
     #[inline]
     pub(super) fn moves_due(&self, freshness: Freshness<'_>) -> bool {
-        matches!(freshness, Freshness::Fresh | Freshness::Early(_)) || self.life.idle != NEVER
+        self.stamps.is_empty()
+            && (matches!(freshness, Freshness::Fresh | Freshness::Early(_)) || self.life.idle != NEVER)
+    }
+
+    /// Whether a value with tags is fresh, and a read has nothing else to do.
+    #[inline]
+    pub(super) fn is_fresh_by_tags(&self, now: Nanos) -> bool {
+        !self.stamps.is_empty() && self.life.idle == NEVER && now < self.due_by_time(now) && self.stamps.are_fresh()
     }
 
     /// How fresh the value is. It was read `now`.
     pub(super) fn freshness(&self, now: Nanos) -> Freshness<'_> {
-        if now >= self.idle_until.load(Relaxed) {
+        let idle_until = self.idle_until.load(Relaxed);
+        if now >= idle_until {
             return Freshness::Expired;
         }
+        match self.stamps.standing() {
+            Tagged::Valid => {}
+            Tagged::Invalid => return Freshness::Expired,
+            Tagged::Stale(since) => self.ends_at(since),
+        }
         if self.life.idle != NEVER {
-            self.idle_until.store(now.saturating_add(self.life.idle), Relaxed);
+            let later = now.saturating_add(self.life.idle);
+            // A hot entry is written once in each step.
+            if later - idle_until >= self.life.idle / IDLE_STEPS {
+                self.idle_until.store(later, Relaxed);
+            }
         }
         let replacement = Replacement { care: self, now };
         let fresh_until = self.fresh_until.load(Relaxed);
@@ -220,10 +253,27 @@ impl Care {
 
     /// Whether the value may be returned `now`.
     pub(super) fn is_usable(&self, now: Nanos) -> bool {
+        match self.stamps.standing() {
+            Tagged::Valid => {}
+            Tagged::Invalid => return false,
+            Tagged::Stale(since) => self.ends_at(since),
+        }
         let fresh_until = self.fresh_until.load(Relaxed);
         let has_failed = now < self.failing_until.load(Relaxed);
         let end = if has_failed { self.error_until(fresh_until) } else { self.stale_until(fresh_until) };
         now < self.idle_until.load(Relaxed) && (now < fresh_until || now < end)
+    }
+
+    /// The timeout has ended at that moment, if not before. A new attempt to replace the value may begin at once.
+    fn ends_at(&self, moment: Nanos) {
+        if self.fresh_until.fetch_min(moment, Relaxed) > moment {
+            self.attempt_from.store(0, Relaxed);
+        }
+    }
+
+    /// Whether the value is gone because one of its tags was invalidated.
+    pub(super) fn is_invalidated(&self) -> bool {
+        self.stamps.are_invalid()
     }
 
     /// Ends the timeout, if it is not over. Returns whether the value may still be returned.

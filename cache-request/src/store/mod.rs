@@ -15,6 +15,7 @@ mod own_queue;
 mod shard;
 mod table;
 mod tables;
+pub(crate) mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,7 @@ use std::{
 
 use seize::{Collector, LocalGuard};
 
-use self::{lifetime::Care, shard::Shard, table::Look, tables::Tables};
+use self::{lifetime::Care, shard::Shard, table::Look, tables::Tables, tags::Stamps};
 pub(crate) use self::{
     lifetime::{Freshness, Lifetime, Moments},
     memory_of::{UNKNOWN, memory_of},
@@ -100,6 +101,7 @@ impl<X> Guarded<X> {
     pub(crate) fn why_absent(&self, id: u32, table: &dyn AnyTable, key: &Lookup<'_>, clock: &Clock) -> Option<Absent> {
         match table.is_usable(key, clock) {
             Some(true) => None,
+            Some(false) if table.is_invalidated(key) => Some(Absent::Invalidated),
             Some(false) => Some(Absent::Expired),
             None => Some(match self.shard.removal_cause(Slot { hash: key.hash, table: id }) {
                 Some(RemovalCause::Evicted) => Absent::Evicted,
@@ -155,7 +157,7 @@ impl<X: Default> Store<X> {
         life: Lifetime,
         payload: usize,
     ) -> Result<(), PanicSafe<V>> {
-        match self.put_if(table, key, value, life, payload, |_| Some(key.words.into())) {
+        match self.put_if(table, key, value, (life, Stamps::default()), payload, |_| Some(key.words.into())) {
             Put::Stored => Ok(()),
             Put::TooLarge(value) | Put::Refused(value) => Err(value),
         }
@@ -168,12 +170,12 @@ impl<X: Default> Store<X> {
         table: &Table<V>,
         key: &Lookup<'_>,
         value: PanicSafe<V>,
-        life: Lifetime,
+        (life, stamps): (Lifetime, Stamps),
         payload: usize,
         may: impl FnOnce(&mut X) -> Option<OwnedKey>,
     ) -> Put<V> {
-        let (due, care) = Care::of(life, &self.clock);
-        let overhead = Table::<V>::OVERHEAD + care.as_ref().map_or(0, |_| Care::BYTES);
+        let (due, care) = Care::of(life, stamps, &self.clock);
+        let overhead = Table::<V>::OVERHEAD + care.as_ref().map_or(0, |care| care.bytes());
         let weight = payload.saturating_add(OwnedKey::heap_bytes(key.words)).saturating_add(overhead);
         let weight = u32::try_from(weight).ok().filter(|_| weight <= self.limits.bytes);
         let slot = Slot { hash: key.hash, table: table.id };

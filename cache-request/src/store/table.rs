@@ -11,7 +11,10 @@ use std::{
 use papaya::Guard;
 use seize::{Collector, LocalGuard};
 
-use super::lifetime::{Care, Freshness, Moments};
+use super::{
+    lifetime::{Care, Freshness, Moments},
+    tags::Stamps,
+};
 use crate::{
     base::{
         clock::{Clock, Nanos},
@@ -86,6 +89,17 @@ impl<V> Entry<V> {
         read
     }
 
+    fn stamps(&self) -> Option<&Stamps> {
+        self.care.as_ref()?.stamps()
+    }
+
+    /// The tags of a value that is fresh, if it has any.
+    #[inline(never)]
+    fn fresh_tags(&self, now: Nanos) -> Option<&Stamps> {
+        let care = self.care.as_ref()?;
+        if care.is_fresh_by_tags(now) { care.stamps() } else { None }
+    }
+
     fn end(&self) -> Nanos {
         self.care.as_ref().map_or_else(|| self.due.load(Ordering::Relaxed), |care| care.end())
     }
@@ -149,16 +163,27 @@ impl<V: Send + Sync + 'static> Table<V> {
         }
     }
 
-    /// Calls `read` with a fresh value, or with nothing if there is more to do with the value than to look at its timeout.
+    /// Calls `read` with a fresh value and its tags, or with nothing if there is more to do with the value than to look at its timeout and
+    /// its tags.
     #[inline]
-    pub(crate) fn read_fresh(&self, key: &Lookup<'_>, now: impl FnOnce() -> Nanos, read: impl FnOnce(Option<&V>)) {
+    pub(crate) fn read_fresh(
+        &self,
+        key: &Lookup<'_>,
+        now: impl FnOnce() -> Nanos,
+        read: impl FnOnce(Option<(&V, Option<&Stamps>)>),
+    ) {
         let guard = self.map.guard();
         let Some(entry) = self.map.get(key, &guard) else { return };
-        if now() >= entry.due.load(Ordering::Relaxed) {
-            return read(None);
+        let now = now();
+        let mut stamps = None;
+        if now >= entry.due.load(Ordering::Relaxed) {
+            stamps = entry.fresh_tags(now);
+            if stamps.is_none() {
+                return read(None);
+            }
         }
         entry.visit();
-        read(entry.value.get());
+        read(entry.value.get().map(|value| (value, stamps)));
     }
 
     /// Calls `read` with the value and how fresh it is `now`. `None` if there is no value.
@@ -167,17 +192,17 @@ impl<V: Send + Sync + 'static> Table<V> {
         &self,
         key: &Lookup<'_>,
         now: impl FnOnce() -> Nanos,
-        read: impl FnOnce(&V, Freshness<'_>) -> T,
+        read: impl FnOnce(&V, Freshness<'_>, Option<&Stamps>) -> T,
     ) -> Option<T> {
         let guard = self.map.guard();
         let entry = self.map.get(key, &guard)?;
         let value = entry.value.get()?;
         let now = now();
         if now >= entry.due.load(Ordering::Relaxed) {
-            return Some(entry.read_closely(value, now, read));
+            return Some(entry.read_closely(value, now, |value, freshness| read(value, freshness, entry.stamps())));
         }
         entry.visit();
-        Some(read(value, Freshness::Fresh))
+        Some(read(value, Freshness::Fresh, None))
     }
 
     /// Like [`read`](Self::read), for a reader that would replace the value: one whose replacement is due is not called fresh, even if
@@ -272,6 +297,8 @@ impl<V: Send + Sync + 'static> Table<V> {
 pub(crate) trait AnyTable: Send + Sync {
     /// Whether the value may be returned now. None if there is none.
     fn is_usable(&self, key: &Lookup<'_>, clock: &Clock) -> Option<bool>;
+    /// Whether the value is gone because one of its tags was invalidated.
+    fn is_invalidated(&self, key: &Lookup<'_>) -> bool;
     fn look(&self, hash: u64) -> Option<Look>;
     /// Moves an entry to `queue` and sets its visits.
     fn requeue(&self, hash: u64, queue: Queue, visits: u8);
@@ -286,6 +313,11 @@ impl<V: Send + Sync + 'static> AnyTable for Table<V> {
         let now = clock.coarse();
         let closely = || entry.care.as_ref().is_some_and(|care| care.is_usable(now));
         Some(now < entry.due.load(Ordering::Relaxed) || closely())
+    }
+
+    fn is_invalidated(&self, key: &Lookup<'_>) -> bool {
+        let guard = self.map.guard();
+        self.map.get(key, &guard).and_then(|entry| entry.care.as_ref()).is_some_and(|care| care.is_invalidated())
     }
 
     fn look(&self, hash: u64) -> Option<Look> {

@@ -19,6 +19,7 @@ use crate::{
         each::{Each, keys::Keys},
         function::{Function, Placement},
         policy::Policy,
+        tagging::TagList,
         this_call::uncached,
         value::Value,
     },
@@ -63,26 +64,28 @@ impl<V: Value> EachCall<V> {
         self,
         list: &[K],
         key: impl Fn(&K) -> Key,
+        tag: impl Fn(&K, &mut TagList),
         run: impl Fn(Option<Vec<K>>) -> R,
     ) -> R {
         let run = &run;
-        block_on(pin!(self.answer_in(list, key, move |part| async move { run(part) }, true)))
+        block_on(pin!(self.answer_in(list, (key, tag), move |part| async move { run(part) }, true)))
     }
 
-    /// The answer for `list`. `key` makes the key of one element, and `run` begins the body for a part of the list, or for all of it.
+    /// The answer for `list`. `key` makes the key of one element, `tag` adds its tags, and `run` begins the body for a part of the list, or for all of it.
     pub async fn answer<K: Element, R: EachAnswerOf<K, Value = V>, B: Future<Output = R>>(
         self,
         list: &[K],
         key: impl Fn(&K) -> Key,
+        tag: impl Fn(&K, &mut TagList),
         run: impl Fn(Option<Vec<K>>) -> B,
     ) -> R {
-        self.answer_in(list, key, run, false).await
+        self.answer_in(list, (key, tag), run, false).await
     }
 
     async fn answer_in<K: Element, R: EachAnswerOf<K, Value = V>, B: Future<Output = R>>(
         self,
         list: &[K],
-        key: impl Fn(&K) -> Key,
+        (key, tag): (impl Fn(&K) -> Key, impl Fn(&K, &mut TagList)),
         run: impl Fn(Option<Vec<K>>) -> B,
         blocks: bool,
     ) -> R {
