@@ -104,7 +104,7 @@ pub use crate::{
     engine::{
         looked::Looked,
         source::Source,
-        this_call::{Reason, ThisCall, this_call},
+        this_call::{Reason, ThisCall, tag, this_call},
     },
     error::{Error, ErrorKind},
     key::keys,

@@ -20,7 +20,7 @@ use crate::{
         removals::Removals,
     },
     options::{checks::Checks, defaults, saturating, table},
-    store::Limits,
+    store::{Limits, tags::Tags},
 };
 
 impl Cache {
@@ -368,6 +368,7 @@ impl CacheBuilder {
             place,
             flights: Flights::new(limits, self.clock.clone(), Arc::clone(&store)),
             store,
+            tags: Tags::default(),
             removals: Removals::new(),
             attempts: Attempts::default(),
             endings: Endings::default(),

@@ -88,6 +88,45 @@ impl Cache {
         block_on(self.clear())
     }
 
+    /// Invalidates all values that have this tag, of all functions: by the attribute's `tags(…)`, by [`tag`](crate::tag) in their bodies, or
+    /// because they were made of values that have it. An answer that is being computed is returned to its callers, and is not kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Key`](crate::ErrorKind::Key) if it is no tag: one has 1 to 256 bytes, without spaces and control characters. Also if the
+    /// backend could not be told. It may go on returning older values then.
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
+        self.0.engine.invalidate_tag(tag).await
+    }
+
+    /// [`invalidate_tag`](Self::invalidate_tag) for code that is not async. It blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As of [`invalidate_tag`](Self::invalidate_tag).
+    pub fn invalidate_tag_sync(&self, tag: &str) -> Result<(), Error> {
+        block_on(self.invalidate_tag(tag))
+    }
+
+    /// Declares all values stale that have this tag: they are returned while new ones are made, where the function's `stale` allows that, and
+    /// are gone otherwise. A backend without fences removes them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`invalidate_tag`](Self::invalidate_tag).
+    pub async fn invalidate_tag_soft(&self, tag: &str) -> Result<(), Error> {
+        self.0.engine.invalidate_tag_soft(tag).await
+    }
+
+    /// [`invalidate_tag_soft`](Self::invalidate_tag_soft) for code that is not async. It blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As of [`invalidate_tag`](Self::invalidate_tag).
+    pub fn invalidate_tag_soft_sync(&self, tag: &str) -> Result<(), Error> {
+        block_on(self.invalidate_tag_soft(tag))
+    }
+
     /// Lets no more bodies begin in the background, and waits until those that run there have ended, so that a program can end in order.
     /// Calls go on; values that are due to be replaced stay as they are.
     pub async fn shutdown(&self) {

@@ -14,7 +14,8 @@ use super::{
     function::{Function, Placement},
     making::Asks,
     policy::Policy,
-    source::Source,
+    tagging::TagList,
+    this_call::inherit,
     value::ValueOf,
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     },
     key::{Key, Lookup, PooledText},
     stats::Count,
-    store::AnyTable,
+    store::{AnyTable, tags::Stamps},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -39,6 +40,8 @@ pub(crate) struct Call<'a, R, V> {
     blocks: bool,
     /// It is one of several that one caller makes at once.
     group: Option<&'a Group>,
+    /// The tags that its arguments tell, if those are not the policy's.
+    tags: Option<&'a TagList>,
 }
 
 impl<R, V> Clone for Call<'_, R, V> {
@@ -93,8 +96,13 @@ pub(super) enum Waited<'a, R> {
     Joins(Join<'a>),
 }
 
-/// A value for those who wait, that is to be replaced while they wait on.
-struct Awaited<V>(PanicSafe<V>);
+/// A value for those who wait.
+struct Passed<V> {
+    value: PanicSafe<V>,
+    stamps: Stamps,
+    /// It is to be replaced while they wait on.
+    is_awaited: bool,
+}
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// A call of `function`, or `None` if the call must run its body without the cache.
@@ -107,12 +115,17 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         blocks: bool,
     ) -> Option<Self> {
         let cached = function.placement != Placement::Nowhere && key.error().is_none();
-        cached.then_some(Self { engine, function, policy, key, blocks, group: None })
+        cached.then_some(Self { engine, function, policy, key, blocks, group: None, tags: None })
     }
 
     /// The same, as one of several that one caller makes at once.
-    pub(super) fn within(self, group: &'a Group) -> Self {
-        Self { group: Some(group), ..self }
+    pub(super) fn within(self, group: &'a Group, tags: &'a TagList) -> Self {
+        Self { group: Some(group), tags: Some(tags), ..self }
+    }
+
+    /// The tags that its arguments tell.
+    pub(super) fn argument_tags(&self) -> &'a TagList {
+        self.tags.unwrap_or_else(|| self.policy.argument_tags())
     }
 
     /// The answer, if memory or the backend has it. Counts only faults.
@@ -205,6 +218,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         budget: &mut TimeBudget,
     ) -> Waited<'a, R> {
         let (flights, caller) = (&self.engine.flights, self.caller());
+        let joined_at = self.engine.tags.newest();
         loop {
             // The caller has looked in memory. During a refresh, the backend's value is still valid.
             if wait.is_for_newer()
@@ -217,13 +231,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             let left = self.engine.wait_limit.saturating_sub(begun.elapsed());
             let joined = match with_limit(left.min(flights.poll_limit()), &mut wait).await {
                 Some(Outcome::Value(shared)) => {
-                    if let Some(older) = shared.downcast_ref::<Awaited<V>>().and_then(|Awaited(older)| older.get()) {
-                        let Some(older) = self.clone_of(older) else { return self.shared(None) };
-                        let (value, source) = (older.into_answer(), Source::Coalesced);
-                        return Waited::Answered(Found { value, source, verdict: Verdict::AWAITED });
+                    let Some(passed) = shared.downcast_ref::<Passed<V>>() else { return self.shared(None) };
+                    // It has joined after one of the tags was invalidated, and the body began before.
+                    if passed.stamps.were_invalidated_before(joined_at) {
+                        return Waited::Joins(self.join());
                     }
-                    let value = shared.downcast_ref().and_then(PanicSafe::get).and_then(|value| self.clone_of(value));
-                    return self.shared(value.map(V::into_answer));
+                    return self.passed(passed);
                 }
                 Some(Outcome::Err(shared)) => return self.shared(self.err_of(&shared)),
                 Some(Outcome::Nothing) => return self.shared(None),
@@ -250,19 +263,33 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         Waited::Answered(Found::coalesced(answer))
     }
 
-    /// Completes the flight with a value for those who wait, if they may have it.
-    pub(super) fn complete(&self, leader: &mut Leader<'_>, value: &V) {
-        let value = Some(value).filter(|value| self.policy.may_be_shared(value));
-        leader.complete(|| Some(Arc::new(PanicSafe::new(self.clone_of(value?)?)) as Shared));
+    /// The same with a value that another caller passes on.
+    fn passed(&self, Passed { value, stamps, is_awaited }: &Passed<V>) -> Waited<'a, R> {
+        let Some(value) = value.get().and_then(|value| self.clone_of(value)) else { return self.shared(None) };
+        inherit(self.cache_id(), stamps, *is_awaited);
+        let answer = value.into_answer();
+        if !is_awaited {
+            return self.shared(Some(answer));
+        }
+        Waited::Answered(Found { verdict: Verdict::AWAITED, ..Found::coalesced(answer) })
+    }
+
+    /// Completes the flight with a value that has these tags, for those who wait, if they may have it.
+    pub(super) fn complete(&self, leader: &mut Leader<'_>, value: &V, stamps: &Stamps) {
+        self.pass(leader, value, stamps, false);
     }
 
     /// The same with what was found, which may be a value that they replace by a new one in a while.
     pub(super) fn complete_with(&self, leader: &mut Leader<'_>, found: &Found<V>) {
-        if !found.verdict.is_awaited {
-            return self.complete(leader, &found.value);
-        }
-        let value = Some(&found.value).filter(|value| self.policy.may_be_shared(value));
-        leader.complete(|| Some(Arc::new(Awaited(PanicSafe::new(self.clone_of(value?)?))) as Shared));
+        self.pass(leader, &found.value, &found.stamps, found.verdict.is_awaited);
+    }
+
+    fn pass(&self, leader: &mut Leader<'_>, value: &V, stamps: &Stamps, is_awaited: bool) {
+        let value = Some(value).filter(|value| self.policy.may_be_shared(value));
+        leader.complete(|| {
+            let value = PanicSafe::new(self.clone_of(value?)?);
+            Some(Arc::new(Passed { value, stamps: stamps.clone(), is_awaited }) as Shared)
+        });
     }
 
     pub(super) fn share_err(&self, answer: &R) -> Option<Shared> {
@@ -282,7 +309,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Waits until the values of older flights have arrived at the backend.
-    pub(super) async fn pass(&self, fence: Fence, leader: &Leader<'_>) {
+    pub(super) async fn pass_older(&self, fence: Fence, leader: &Leader<'_>) {
         if self.backend().is_some() {
             Felt::new(self.engine.pass(fence), leader.pulse()).await;
         }

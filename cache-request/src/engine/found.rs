@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Engine, function::Function, making::Making, source::Source, spans::Standing, this_call::Older, value::Value,
+    Engine, function::Function, making::Making, source::Source, spans::Standing,
+    tagging::CacheId,
+    this_call::{Older, inherit},
+    value::Value,
 };
 use crate::{
     base::{clock::Nanos, panic::PanicSafe, sync::interleave},
@@ -46,6 +49,8 @@ pub(super) struct Found<T> {
     pub(super) value: T,
     pub(super) source: Source,
     pub(super) verdict: Verdict,
+    /// Its tags.
+    pub(super) stamps: Stamps,
 }
 
 /// What a caller without an answer knows.
@@ -62,18 +67,19 @@ pub(super) struct Miss<V> {
 /// An older value that may be returned if the body fails.
 pub(super) struct StandIn<V> {
     pub(super) value: Arc<PanicSafe<V>>,
+    pub(super) stamps: Stamps,
     /// The body may take longer than that.
     pub(super) until: Nanos,
 }
 
 impl<T> Found<T> {
     pub(super) fn coalesced(value: T) -> Self {
-        Self { value, source: Source::Coalesced, verdict: Verdict::FRESH }
+        Self { value, source: Source::Coalesced, verdict: Verdict::FRESH, stamps: Stamps::default() }
     }
 
     pub(super) fn map<U>(self, map: impl FnOnce(T) -> U) -> Found<U> {
-        let Self { value, source, verdict } = self;
-        Found { value: map(value), source, verdict }
+        let Self { value, source, verdict, stamps } = self;
+        Found { value: map(value), source, verdict, stamps }
     }
 
     /// Counts a hit.
@@ -111,7 +117,12 @@ pub(super) fn read_fresh<V: Value, T>(
     let mut answer = Err(NotFresh::Absent);
     // The closure writes the answer in place: returning it through the closures would copy it once more.
     let look = |value: Option<(&V, Option<&Stamps>)>| match value {
-        Some((value, _)) => _ = function.guard("the value's `Clone`", || answer = Ok(map(value.clone()))),
+        Some((value, stamps)) => {
+            if let Some(stamps) = stamps {
+                inherit(CacheId::of(engine), stamps, false);
+            }
+            function.guard("the value's `Clone`", || answer = Ok(map(value.clone())));
+        }
         None => answer = Err(NotFresh::Due),
     };
     function.table.read_fresh(&key.lookup(), || engine.clock.coarse(), look);
@@ -130,16 +141,18 @@ pub(super) fn read<V: Value, T>(
     interleave();
     let mut answer = None;
     // The closure writes the answer in place: returning it through the closures would copy it once more.
-    let look = |value: &V, freshness: Freshness<'_>, _: Option<&Stamps>| {
+    let look = |value: &V, freshness: Freshness<'_>, stamps: Option<&Stamps>| {
         if let Some(verdict) = want.judge(freshness) {
-            let clone = || answer = Some(Found { value: map(value.clone()), source: Source::Memory, verdict });
+            let stamps = stamps.cloned().unwrap_or_default();
+            inherit(CacheId::of(engine), &stamps, verdict.is_stale);
+            let clone = || answer = Some(Found { value: map(value.clone()), source: Source::Memory, verdict, stamps });
             function.guard("the value's `Clone`", clone);
         }
     };
     match want {
         Want::Fresh => function
             .table
-            .look_closely(&key.lookup(), engine.clock.coarse(), |value, freshness, _| look(value, freshness, None)),
+            .look_closely(&key.lookup(), engine.clock.coarse(), |value, freshness, seen| look(value, freshness, seen.stamps)),
         _ => function.table.read(&key.lookup(), || engine.clock.coarse(), look),
     };
     answer

@@ -7,7 +7,7 @@ use crate::{
     backend::Guarded,
     base::clock::{NEVER, Nanos, unix_millis},
     codec::{FOREVER, Opened},
-    store::{Freshness, Moments},
+    store::{Freshness, Seen},
 };
 
 /// A cached answer, with its times: what a handle's `lookup` returns.
@@ -40,7 +40,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     fn inspect_memory(&self) -> Option<Looked<R>> {
         let now = self.engine.clock.coarse();
         let between = |from: Nanos, to: Nanos| Duration::from_nanos(to.saturating_sub(from));
-        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
+        let look = |value: &V, freshness: Freshness<'_>, Seen { moments, .. }: Seen<'_>| {
             let is_stale = Want::Usable.judge(freshness)?.is_stale;
             Some((self.clone_of(value)?, is_stale, moments))
         };

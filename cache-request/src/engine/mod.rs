@@ -53,13 +53,14 @@ use crate::{
     base::{clock::Clock, sync::interleave, timer::with_limit},
     codec::EnvelopeOptions,
     stats::BackendStats,
-    store::Table,
+    store::{Table, tags::Tags},
 };
 
 /// What the calls of one cache share.
 pub(crate) struct Engine {
     pub(crate) place: Place,
     pub(crate) store: Arc<Memory>,
+    pub(crate) tags: Tags,
     pub(crate) flights: Flights,
     pub(crate) removals: Removals,
     pub(crate) attempts: Attempts,

@@ -18,7 +18,7 @@ use crate::{
     },
     codec::Opened,
     stats::Count,
-    store::{Freshness, Moments},
+    store::{Freshness, Seen},
 };
 
 impl<R, V: ValueOf<R>> Call<'_, R, V> {
@@ -38,7 +38,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// The older value in memory, which is read only if the body asks for it.
     pub(super) fn older_in_memory(&self) -> Option<Box<Older>> {
         interleave();
-        let is_fresh = |_: &V, freshness: Freshness<'_>, _| match freshness {
+        let is_fresh = |_: &V, freshness: Freshness<'_>, _: Seen<'_>| match freshness {
             Freshness::Fresh | Freshness::Early(_) => Some(true),
             Freshness::Stale(_) | Freshness::StandIn(_) => Some(false),
             Freshness::Expired => None,
@@ -66,12 +66,13 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return None;
         }
         interleave();
-        let look = |value: &V, freshness: Freshness<'_>, moments: Moments| {
+        let look = |value: &V, freshness: Freshness<'_>, Seen { moments, stamps }: Seen<'_>| {
             let until = match freshness {
                 Freshness::Fresh => moments.fresh_until,
                 older => older.error_until()?,
             };
-            Some(Box::new(StandIn { value: Arc::new(PanicSafe::new(self.clone_of(value)?)), until }))
+            let value = Arc::new(PanicSafe::new(self.clone_of(value)?));
+            Some(Box::new(StandIn { value, stamps: stamps.cloned().unwrap_or_default(), until }))
         };
         self.function.table.look_closely(&self.lookup(), self.engine.clock.coarse(), look)?
     }

@@ -182,6 +182,23 @@ impl<R, V> Policy<R, V> {
         }
     }
 
+    /// The tags that the arguments of the call tell.
+    pub(crate) fn argument_tags(&self) -> &TagList {
+        static NONE: TagList = TagList::NONE;
+        self.tagging.as_ref().map_or(&NONE, |tagging| &tagging.of_arguments)
+    }
+
+    /// The tags that only `value` tells.
+    pub(crate) fn value_tags(&self, value: &V) -> Option<TagList> {
+        let add = self.tagging.as_ref()?.of_value?;
+        Some(TagList::of(|list| add(value, list)))
+    }
+
+    /// Whether values have the tags of what their bodies use.
+    pub(crate) fn inherits_tags(&self) -> bool {
+        self.tagging.as_ref().is_none_or(|tagging| tagging.inherits)
+    }
+
     /// Whether a value is replaced while it may still be returned.
     pub(crate) fn replaces(&self) -> bool {
         self.spans().replace()

@@ -24,7 +24,7 @@ use crate::{
     codec::{Facts, Opened, Refused},
     error::Blame,
     stats::Count,
-    store::Lifetime,
+    store::{Lifetime, tags::Stamps},
 };
 
 /// Whether the value was stored before now. If not, the writer's clock is ahead, so the value would be fresh for too long.
@@ -159,7 +159,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             let until = || self.engine.clock.coarse().saturating_add(spans.left(&facts, now));
             let value = Arc::new(PanicSafe::new(value));
             let older = Some(Older::of(matches!(standing, Standing::Fresh | Standing::Early), Arc::clone(&value)));
-            let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, until: until() }));
+            let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, stamps: Stamps::default(), until: until() }));
             return Err(Miss { stand_in, older, ..Count::Expired.into() });
         };
         // A value that is due to be replaced would be so again there.
@@ -171,7 +171,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                 Err(error) => self.function.fault("a value could not be kept near", &error),
             }
         }
-        Ok(Found { value, source: Source::Backend, verdict })
+        Ok(Found { value, source: Source::Backend, verdict, stamps: Stamps::default() })
     }
 
     /// The bytes that the backend has under a key's text.

@@ -21,7 +21,7 @@ use super::{
     making::Making,
     source::Source,
     storing::{Kept, Replaced},
-    this_call::{Frame, Reason, Said},
+    this_call::{Frame, Reason, Said, inherit},
     value::ValueOf,
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
         panic::PanicSafe,
     },
     stats::Count,
-    store::Absent,
+    store::{Absent, tags::Stamps},
 };
 
 /// Begins a call that found nothing in memory: joins the flight of its key. Its body runs at once if it leads and there is no backend.
@@ -59,7 +59,7 @@ pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) ->
     let mut budget = call.budget();
     match call.look_inside(&leader, Want::Fresh, &mut budget).await {
         Ok(found) => {
-            call.complete_inside(&mut leader, &found.value);
+            call.complete_inside(&mut leader, &found.value, &found.stamps);
             drop(PanicSafe::new(found.value));
             Err(Elsewhere::Done)
         }
@@ -114,7 +114,7 @@ impl<R> Answered<R> {
 
 impl<R> From<Found<R>> for Answered<R> {
     fn from(found: Found<R>) -> Self {
-        let Found { value: answer, source, verdict } = found;
+        let Found { value: answer, source, verdict, .. } = found;
         Self { answer, source, is_due: verdict.is_due, is_awaited: verdict.is_awaited }
     }
 }
@@ -132,7 +132,7 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
         match self {
             Self::Joined(call, joined, here) => joined_over(call, joined, here).await,
             Self::Superseded(call, fence, leader) => {
-                call.pass(fence, &leader).await;
+                call.pass_older(fence, &leader).await;
                 let mut budget = call.budget();
                 let (scope, pulse) = (leader.scope(), leader.pulse());
                 let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
@@ -213,6 +213,7 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
     pub(crate) fn around(&mut self) -> Around {
         let Some(led) = &mut self.0 else { return Around::new(Change::Nothing, None) };
         led.call.heed_refusal(&mut led.leader);
+        led.since = led.call.engine.tags.newest();
         if led.call.policy.err_sharing().is_some() {
             led.leader.begin_sharing_err();
         }
@@ -235,7 +236,12 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
         let Self(led, frame) = self;
         around.poll(frame, context, body, |answer, said| match led {
             Some(led) => led.ran(answer, said),
-            None => Ok(answer),
+            None => {
+                if let Some(said) = said {
+                    said.pass_on();
+                }
+                Ok(answer)
+            }
         })
     }
 
@@ -296,6 +302,8 @@ struct Led<'a, R, V> {
     leader: Leader<'a>,
     replaced: Replaced,
     began: Stopwatch,
+    /// The number of the newest invalidation of any tag, before the body began.
+    since: u64,
     /// An older value, which is the answer if the body fails.
     stand_in: Option<Box<StandIn<V>>>,
     stood_in: bool,
@@ -324,8 +332,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Shares a value with the flight's waiters, inside the flight.
-    fn complete_inside(&self, leader: &mut Leader<'_>, value: &V) {
-        leader.scope().around_sync(|| self.complete(leader, value));
+    fn complete_inside(&self, leader: &mut Leader<'_>, value: &V, stamps: &Stamps) {
+        leader.scope().around_sync(|| self.complete(leader, value, stamps));
     }
 
     /// Runs the body after a miss.
@@ -348,7 +356,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     #[inline]
     fn new(call: Call<'a, R, V>, leader: Leader<'a>, replaced: Replaced) -> Self {
         let began = Stopwatch::Coarse(0);
-        Self { call, sending: None, leader, replaced, began, stand_in: None, stood_in: false }
+        Self { call, sending: None, leader, replaced, began, since: 0, stand_in: None, stood_in: false }
     }
 
     /// Runs the body, as memory has no value.
@@ -362,7 +370,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         call.function.counters.increment(miss);
         let Miss { stand_in, older, .. } = call.missed_in_memory(miss);
         let (began, replaced) = (Stopwatch::Coarse(0), Replaced::IfKept);
-        let led = Self { call, sending: None, leader, replaced, began, stand_in, stood_in: false };
+        let led = Self { call, sending: None, leader, replaced, began, since: 0, stand_in, stood_in: false };
         Run(Some(led), Frame::new(reason, older))
     }
 
@@ -393,6 +401,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             match V::from_answer(answer) {
                 Ok(value) => value,
                 Err(answer) => {
+                    self.call.pass_on_tags(said, self.since);
                     self.end_without_value(&answer);
                     return Ok(answer);
                 }
@@ -408,8 +417,8 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
 
     /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
     fn stand_in(&mut self) -> Option<R> {
-        let StandIn { value, until } = *self.stand_in.take()?;
-        if self.call.engine.clock.coarse() >= until || self.leader.is_fenced() {
+        let StandIn { value, stamps, until } = *self.stand_in.take()?;
+        if self.call.engine.clock.coarse() >= until || self.leader.is_fenced() || stamps.are_invalid() {
             return None;
         }
         let older = match Arc::try_unwrap(value) {
@@ -419,7 +428,8 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.stood_in = true;
         self.leader.is_outdated();
         self.call.function.counters.increment(Count::StaleOnError);
-        self.call.complete_inside(&mut self.leader, &older);
+        inherit(self.call.cache_id(), &stamps, true);
+        self.call.complete_inside(&mut self.leader, &older, &stamps);
         Some(older.into_answer())
     }
 
@@ -432,21 +442,26 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     }
 
     fn store_in_memory(&mut self, value: &V, said: Option<&Said>) {
-        let Self { call, leader, replaced, .. } = self;
-        if let Err(error) = call.try_store_in_memory(leader, value, Kept { replaced: *replaced, said }) {
+        let Self { call, leader, replaced, since, .. } = self;
+        let stamps = call.stamps_of(value, said, *since);
+        let kept = Kept { replaced: *replaced, said, stamps: &stamps };
+        if let Err(error) = call.try_store_in_memory(leader, value, kept) {
             call.function.fault("a value could not be kept", &error);
         }
-        call.complete(leader, value);
+        call.complete(leader, value, &stamps);
+        inherit(call.cache_id(), &stamps, false);
     }
 
     async fn store(&mut self, value: &V, said: Option<&Said>) {
-        let Self { call, leader, sending, replaced, .. } = self;
-        let kept = Kept { replaced: *replaced, said };
+        let Self { call, leader, sending, replaced, since, .. } = self;
+        let stamps = call.stamps_of(value, said, *since);
+        let kept = Kept { replaced: *replaced, said, stamps: &stamps };
         if let Some(Sending { making, budget, took }) = sending.as_deref_mut()
             && let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await
         {
             call.function.fault("a value could not be kept", &error);
         }
-        call.complete(leader, value);
+        call.complete(leader, value, &stamps);
+        inherit(call.cache_id(), &stamps, false);
     }
 }

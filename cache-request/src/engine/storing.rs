@@ -46,12 +46,7 @@ pub(super) struct Kept<'s> {
     pub(super) replaced: Replaced,
     /// By its body.
     pub(super) said: Option<&'s Said>,
-}
-
-impl From<Replaced> for Kept<'_> {
-    fn from(replaced: Replaced) -> Self {
-        Self { replaced, said: None }
-    }
+    pub(super) stamps: &'s Stamps,
 }
 
 /// Whether a body's value was kept.
@@ -68,10 +63,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// Stores `value` as if a body had just returned it.
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
         let (fence, mut leader) = self.engine.flights.supersede(&self.caller());
-        self.pass(fence, &leader).await;
+        let since = self.engine.tags.newest();
+        self.pass_older(fence, &leader).await;
         let (scope, pulse) = (leader.scope(), leader.pulse().filter(|_| self.backend().is_some()));
         let put = async {
-            let (kept, mut budget) = (Replaced::ByAnyValue.into(), self.budget());
+            let mut budget = self.budget();
             let mut making = match self.claim_or_fail(ClaimKind::Anew, &mut budget).await {
                 Ok((_, making)) => making,
                 Err(error) => {
@@ -80,8 +76,10 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                     return Err(error);
                 }
             };
+            let stamps = self.stamps_of(value, None, since);
+            let kept = Kept { replaced: Replaced::ByAnyValue, said: None, stamps: &stamps };
             let stored = self.try_store(&mut leader, value, Duration::ZERO, kept, (&mut making, &mut budget)).await;
-            self.complete(&mut leader, value);
+            self.complete(&mut leader, value, &stamps);
             stored
         };
         Felt::new(scope.around(put), pulse).await
@@ -95,7 +93,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         value: &V,
         took: Duration,
     ) -> Result<(), Error> {
-        self.try_store(leader, value, took, Replaced::ByAnyValue.into(), (making, &mut self.budget())).await
+        let kept = Kept { replaced: Replaced::ByAnyValue, said: None, stamps: &Stamps::default() };
+        self.try_store(leader, value, took, kept, (making, &mut self.budget())).await
     }
 
     /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.
@@ -110,7 +109,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
             return self.try_store_in_memory(leader, value, kept);
         };
-        let Kept { replaced, said } = kept;
+        let Kept { replaced, said, .. } = kept;
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
@@ -128,14 +127,15 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         &self,
         leader: &mut Leader<'_>,
         value: &V,
-        Kept { replaced, said }: Kept<'_>,
+        Kept { replaced, said, stamps }: Kept<'_>,
     ) -> Result<(), Error> {
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
         let outcome = match self.decide(value, true, said) {
             Ok(Some(_)) if self.is_refused(leader) => Ok(StoreOutcome::Outdated),
-            Ok(Some(keep)) => self.store_in_memory(leader, value, keep),
+            Ok(Some(_)) if stamps.are_invalid() => Ok(self.is_outdated_by_tags(replaced)),
+            Ok(Some(keep)) => self.store_in_memory(leader, value, keep, stamps),
             Ok(None) => Ok(StoreOutcome::Refused),
             Err(error) => Err(error),
         };
@@ -143,6 +143,13 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             self.forget_in_memory();
         }
         outcome.map(drop)
+    }
+
+    /// One of its tags was invalidated since the body began, or cannot be one.
+    fn is_outdated_by_tags(&self, replaced: Replaced) -> StoreOutcome {
+        self.function.counters.increment(Count::Outdated);
+        // The older value may have other tags.
+        if replaced == Replaced::ByAnyValue { StoreOutcome::Refused } else { StoreOutcome::Outdated }
     }
 
     pub(super) fn decide(&self, value: &V, weigh: bool, said: Option<&Said>) -> Result<Option<Keep>, Error> {
@@ -189,13 +196,19 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             .no_later_than(clock.after(near.timeout()))
     }
 
-    fn store_in_memory(&self, leader: &mut Leader<'_>, value: &V, keep: Keep) -> Result<StoreOutcome, Error> {
+    fn store_in_memory(
+        &self,
+        leader: &mut Leader<'_>,
+        value: &V,
+        keep: Keep,
+        stamps: &Stamps,
+    ) -> Result<StoreOutcome, Error> {
         let weight = keep.weight;
         let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
         let life = self.policy.life(&keep, self.engine.clock.expiry(Duration::ZERO));
         let store = &self.engine.store;
         let land = |running: &mut Running| leader.land(running, self.lookup().words);
-        match store.put_if(&self.function.table, &self.lookup(), value, (life, Stamps::default()), weight, land) {
+        match store.put_if(&self.function.table, &self.lookup(), value, (life, stamps.clone()), weight, land) {
             Put::Stored => Ok(StoreOutcome::Kept),
             Put::Refused(_value) => Ok(StoreOutcome::Outdated),
             Put::TooLarge(_value) if weight == UNKNOWN => Err(Error::new(

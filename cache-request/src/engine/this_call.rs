@@ -16,7 +16,10 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::flight::Shared;
+use super::{
+    flight::Shared,
+    tagging::{CacheId, Used},
+};
 use crate::{
     base::{
         clock::Clock,
@@ -24,7 +27,7 @@ use crate::{
         sync::{Mutex, lock, thread_local},
     },
     key::{Lookup, OwnedKey},
-    store::{Freshness, Table},
+    store::{Freshness, Seen, Table, tags::Stamps},
 };
 
 /// Why a body runs.
@@ -96,7 +99,7 @@ impl Older {
         let (hash, key) = (key.hash, OwnedKey::from(key.words));
         let read = move || {
             let key = Lookup { hash, words: key.words() };
-            let clone = |value: &V, freshness: Freshness<'_>, _| {
+            let clone = |value: &V, freshness: Freshness<'_>, _: Seen<'_>| {
                 let is_there = !matches!(freshness, Freshness::Expired);
                 is_there.then(|| Arc::new(PanicSafe::new(value.clone())) as Shared)
             };
@@ -112,16 +115,29 @@ pub(crate) struct Said {
     /// It stays the same for one body.
     read: OnceLock<Option<Shared>>,
     wish: Mutex<Wish>,
+    /// The tags of what the body has used.
+    used: Mutex<Used>,
 }
 
 impl Said {
     fn new(older: Option<Box<Older>>) -> Self {
-        Self { older, read: OnceLock::new(), wish: Mutex::new(Wish { timeout: None, keep: true, keep_stale: false }) }
+        let wish = Mutex::new(Wish { timeout: None, keep: true, keep_stale: false });
+        Self { older, read: OnceLock::new(), wish, used: Mutex::default() }
     }
 
     fn older(&self) -> Option<&Shared> {
         let older = self.older.as_ref()?;
         self.read.get_or_init(|| (older.read)()).as_ref()
+    }
+
+    /// Looks at the tags of what the body has used.
+    pub(super) fn used<T>(&self, look: impl FnOnce(&Used) -> T) -> T {
+        look(&lock(&self.used))
+    }
+
+    /// The body has run without a cache. What it has used, the body around it has used as well.
+    pub(super) fn pass_on(&self) {
+        use_in_body(|used| used.append(&lock(&self.used)));
     }
 
     fn wish(&self, change: impl FnOnce(&mut Wish)) -> bool {
@@ -177,11 +193,14 @@ impl Frame {
     /// The call, which a body asks for.
     fn call(&mut self) -> ThisCall {
         let is_cached = !matches!(self.reason, Reason::NotCalled | Reason::Uncached);
-        if is_cached && self.said.is_none() {
-            self.said = Some(Arc::new(Said::new(None)));
-        }
-        ThisCall { reason: self.reason, said: self.said.clone() }
+        let said = is_cached.then(|| Arc::clone(self.said_or_new()));
+        ThisCall { reason: self.reason, said }
     }
+
+    fn said_or_new(&mut self) -> &Arc<Said> {
+        self.said.get_or_insert_with(|| Arc::new(Said::new(None)))
+    }
+
 }
 
 impl Said {
@@ -253,7 +272,28 @@ impl<F: Future> Future for Framed<'_, F> {
 /// Runs a body without a cache.
 pub(crate) async fn uncached<F: Future>(body: F) -> F::Output {
     let mut frame = Frame::UNCACHED;
-    Framed::new(&mut frame, body).await
+    let answer = Framed::new(&mut frame, body).await;
+    if let Some(said) = frame.said() {
+        said.pass_on();
+    }
+    answer
+}
+
+/// The body that runs here, if one does, has got a cached value with these tags.
+#[inline]
+pub(super) fn inherit(cache: CacheId, stamps: &Stamps, is_stale: bool) {
+    if !stamps.is_empty() {
+        use_in_body(|used| used.inherit(cache, stamps, is_stale));
+    }
+}
+
+#[inline(never)]
+fn use_in_body(change: impl FnOnce(&mut Used)) {
+    let mut frame = swap(Frame::NOT_CALLED);
+    if frame.reason != Reason::NotCalled {
+        change(&mut lock(&frame.said_or_new().used));
+    }
+    swap(frame);
 }
 
 /// The call whose body runs here.
@@ -287,6 +327,24 @@ pub fn this_call() -> ThisCall {
     call
 }
 
+/// Gives the answer of the body that runs here a tag: [`ThisCall::tag`]. Returns whether there is such a body, with a cache that may keep its
+/// answer.
+///
+/// ```
+/// use cache_request::{cache_request, tag};
+///
+/// #[cache_request(timeout = 300)]
+/// fn article(slug: &str) -> String {
+///     let id = slug.len();
+///     tag(format!("article:{id}"));
+///     format!("The article {slug}")
+/// }
+/// # article("first");
+/// ```
+pub fn tag(tag: impl AsRef<str>) -> bool {
+    this_call().tag(tag)
+}
+
 /// The call of an annotated function, for its body: what [`this_call`] returns.
 #[derive(Clone)]
 #[must_use = "it does nothing until one of its methods is called"]
@@ -318,6 +376,16 @@ impl ThisCall {
     /// [`is_cached`](Self::is_cached).
     pub fn do_not_keep(&self) -> bool {
         self.said.as_ref().is_some_and(|said| said.wish(|wish| wish.keep = false))
+    }
+
+    /// Gives the answer a tag: it is gone when the tag is invalidated, as by [`Cache::invalidate_tag`](crate::Cache::invalidate_tag). Returns
+    /// [`is_cached`](Self::is_cached).
+    ///
+    /// A tag has 1 to 256 bytes, without spaces and control characters. With another one, the answer is not kept, and a fault is counted.
+    pub fn tag(&self, tag: impl AsRef<str>) -> bool {
+        let Some(said) = &self.said else { return false };
+        lock(&said.used).name(tag.as_ref());
+        true
     }
 
     /// The older value, as the cache keeps it: the whole answer, or what is in its `Ok`.

@@ -31,10 +31,10 @@ use seize::{Collector, LocalGuard};
 
 use self::{lifetime::Care, shard::Shard, table::Look, tables::Tables, tags::Stamps};
 pub(crate) use self::{
-    lifetime::{Freshness, Lifetime, Moments},
+    lifetime::{Freshness, Lifetime},
     memory_of::{UNKNOWN, memory_of},
     shard::{RemovalCause, Slot},
-    table::{AnyTable, Entry, Table},
+    table::{AnyTable, Entry, Seen, Table},
 };
 use crate::{
     base::{

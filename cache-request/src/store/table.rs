@@ -51,6 +51,13 @@ pub(crate) struct Entry<V> {
     value: PanicSafe<V>,
 }
 
+/// What a close look at a value sees beside how fresh it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) moments: Moments,
+    pub(crate) stamps: Option<&'a Stamps>,
+}
+
 /// The queue of S3-FIFO that holds an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -211,7 +218,7 @@ impl<V: Send + Sync + 'static> Table<V> {
         &self,
         key: &Lookup<'_>,
         now: Nanos,
-        read: impl FnOnce(&V, Freshness<'_>, Moments) -> T,
+        read: impl FnOnce(&V, Freshness<'_>, Seen<'_>) -> T,
     ) -> Option<T> {
         let guard = self.map.guard();
         let entry = self.map.get(key, &guard)?;
@@ -220,10 +227,11 @@ impl<V: Send + Sync + 'static> Table<V> {
             Some(care) => care.moments(),
             None => Moments { stored: None, fresh_until: entry.due.load(Ordering::Relaxed) },
         };
+        let seen = Seen { moments, stamps: entry.stamps() };
         if entry.care.is_none() && now < moments.fresh_until {
-            return Some(read(value, Freshness::Fresh, moments));
+            return Some(read(value, Freshness::Fresh, seen));
         }
-        Some(entry.read_closely(value, now, |value, freshness| read(value, freshness, moments)))
+        Some(entry.read_closely(value, now, |value, freshness| read(value, freshness, seen)))
     }
 
     /// Declares a value stale. Returns whether there is one that may still be returned then.

@@ -27,9 +27,18 @@ pub(crate) struct Tag {
     pub(crate) id: TagId,
     /// The number of its latest invalidation.
     invalidated: AtomicU64,
+    /// That of the latest one by this process. The backend may tell of others, and of changes that are none.
+    called: AtomicU64,
     /// That of its latest invalidation by which values become stale.
     softened: AtomicU64,
     softened_at: AtomicU64,
+}
+
+impl Tag {
+    fn new(id: TagId) -> Self {
+        let [invalidated, called, softened, softened_at] = [(); 4].map(|()| AtomicU64::new(0));
+        Self { id, invalidated, called, softened, softened_at }
+    }
 }
 
 /// All tags of a cache.
@@ -63,17 +72,28 @@ impl Tags {
 
     fn unknown(&self, id: TagId) -> Arc<Tag> {
         let forgotten = self.forgotten.load(Ordering::Acquire);
-        Arc::new(Tag { id, invalidated: forgotten.into(), softened: 0.into(), softened_at: 0.into() })
+        Arc::new(Tag { invalidated: forgotten.into(), ..Tag::new(id) })
     }
 
     /// Invalidates the values that have this tag.
     pub(crate) fn invalidate(&self, id: TagId) {
         let tag = self.get(id);
+        let number = self.changed(&tag);
+        tag.called.fetch_max(number, Ordering::AcqRel);
+    }
+
+    /// The tag has changed in a backend. Values that were read from there before may not be returned any more.
+    pub(crate) fn has_changed(&self, id: TagId) {
+        self.changed(&self.get(id));
+    }
+
+    fn changed(&self, tag: &Tag) -> u64 {
         interleave();
         // Before the tag's own, so that a body which begins in between comes after it.
         let number = self.newest.fetch_add(1, Ordering::AcqRel) + 1;
         interleave();
         tag.invalidated.fetch_max(number, Ordering::AcqRel);
+        number
     }
 
     /// Declares the values stale that have this tag.
@@ -82,12 +102,6 @@ impl Tags {
         let number = self.newest.fetch_add(1, Ordering::AcqRel) + 1;
         tag.softened_at.store(now, Ordering::Release);
         tag.softened.fetch_max(number, Ordering::AcqRel);
-    }
-
-    /// Invalidates the values of all tags.
-    #[cfg_attr(not(test), expect(dead_code))]
-    pub(crate) fn known(&self) -> usize {
-        self.tags.len()
     }
 
     /// Forgets the tags that no value has, if there are many.
@@ -107,6 +121,9 @@ impl Tags {
     }
 }
 
+/// The number of an invalidation that comes after all others.
+const NEVER_VALID: u64 = u64::MAX;
+
 /// One tag of a value.
 #[derive(Debug, Clone)]
 pub(crate) struct Stamp {
@@ -118,7 +135,8 @@ pub(crate) struct Stamp {
 /// The tags of a value.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stamps {
-    stamps: Box<[Stamp]>,
+    // None for no tags.
+    stamps: Option<Arc<[Stamp]>>,
     /// The number of the newest invalidation from before its body began.
     since: u64,
 }
@@ -133,17 +151,34 @@ pub(super) enum Tagged {
 }
 
 impl Stamps {
-    pub(crate) fn new(stamps: impl Into<Box<[Stamp]>>, since: u64) -> Self {
-        Self { stamps: stamps.into(), since }
+    pub(crate) fn new(stamps: Vec<Stamp>, since: u64) -> Self {
+        Self { stamps: (!stamps.is_empty()).then(|| stamps.into()), since }
+    }
+
+    /// Those of a value whose tags cannot be made: it is never valid, and neither is one that is built of it.
+    pub(crate) fn wrong() -> Self {
+        let tag = Tag { invalidated: NEVER_VALID.into(), ..Tag::new(TagId(0)) };
+        Self::new(vec![Stamp { tag: Arc::new(tag), generation: None }], 0)
+    }
+
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.as_slice().iter().any(|stamp| stamp.tag.invalidated.load(Ordering::Relaxed) == NEVER_VALID)
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.stamps.is_empty()
+        self.stamps.is_none()
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[Stamp] {
-        &self.stamps
+        self.stamps.as_deref().unwrap_or_default()
+    }
+
+    /// Whether one was invalidated after the value's body began, by an invalidation that has not a higher number than this one.
+    pub(crate) fn were_invalidated_before(&self, number: u64) -> bool {
+        let outdated = |latest: u64| latest > self.since && latest <= number;
+        self.as_slice().iter().any(|stamp| outdated(stamp.tag.called.load(Ordering::Acquire)))
     }
 
     pub(crate) fn since(&self) -> u64 {
@@ -153,7 +188,7 @@ impl Stamps {
     /// Whether none was invalidated, in either way.
     #[inline]
     pub(super) fn are_fresh(&self) -> bool {
-        self.stamps.iter().all(|Stamp { tag, .. }| {
+        self.as_slice().iter().all(|Stamp { tag, .. }| {
             tag.invalidated.load(Ordering::Acquire) <= self.since && tag.softened.load(Ordering::Acquire) <= self.since
         })
     }
@@ -165,7 +200,7 @@ impl Stamps {
 
     pub(super) fn standing(&self) -> Tagged {
         let mut standing = Tagged::Valid;
-        for Stamp { tag, .. } in &self.stamps {
+        for Stamp { tag, .. } in self.as_slice() {
             if tag.invalidated.load(Ordering::Acquire) > self.since {
                 return Tagged::Invalid;
             }
@@ -183,6 +218,6 @@ impl Stamps {
     /// Bytes on the heap, with each tag's own as if no other value had it.
     pub(super) fn bytes(&self) -> usize {
         const OF_TAG: usize = size_of::<Tag>() + 16 + 2 * (size_of::<(u64, Arc<Tag>)>() + 1);
-        self.stamps.len() * (size_of::<Stamp>() + OF_TAG)
+        self.as_slice().len() * (size_of::<Stamp>() + OF_TAG)
     }
 }

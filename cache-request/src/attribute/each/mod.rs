@@ -101,12 +101,17 @@ impl<V: Value> EachCall<V> {
             function.counters.increment(Count::Uncached);
             return uncached(run(None)).await;
         }
-        let mut list_of_slots = Slots::default();
+        let (mut list_of_slots, mut tags) = (Slots::default(), Vec::new());
         for element in list {
             let key = key(element);
             match target.hit::<V, V>(&key) {
                 Some(value) => list_of_slots.slots.push(Slot::Found(value)),
-                None => list_of_slots.missed(key, function),
+                None => {
+                    let place = list_of_slots.missed(key, function);
+                    if place == tags.len() {
+                        tags.push(TagList::of(|list| tag(element, list)));
+                    }
+                }
             }
         }
         let Slots { slots, keys, firsts } = list_of_slots;
@@ -116,7 +121,7 @@ impl<V: Value> EachCall<V> {
         } else {
             let engine = target.cache.engine();
             let group = engine.flights.group(blocks);
-            let each = Each::new(engine, function, &self.policy, &keys, (&group, blocks));
+            let each = Each::new(engine, function, &self.policy, &keys, &tags, (&group, blocks));
             let body = |places: &[usize]| {
                 let elements: Vec<&K> = places.iter().map(|place| &list[firsts[*place]]).collect();
                 // In the order of the list, so it is the list if there are as many.
@@ -162,7 +167,8 @@ impl<V> Default for Slots<V> {
 }
 
 impl<V> Slots<V> {
-    fn missed(&mut self, key: Key, function: &Function<V>) {
+    /// Notes an element that memory has not. Returns the place of its key.
+    fn missed(&mut self, key: Key, function: &Function<V>) -> usize {
         if let Some(cause) = key.error().filter(|_| !key.is_bypassed()) {
             function.fault("no key could be made of the arguments", &Error::new(ErrorKind::Key, cause));
         }
@@ -171,6 +177,7 @@ impl<V> Slots<V> {
             self.firsts.push(self.slots.len());
         }
         self.slots.push(Slot::Of(place));
+        place
     }
 }
 

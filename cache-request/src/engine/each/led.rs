@@ -10,6 +10,7 @@ use crate::{
     base::context::Change,
     engine::{claiming::LeaseWait, flight::Leader, making::Making},
     stats::Count,
+    store::tags::Stamps,
 };
 
 /// A flight of one key, which this call leads.
@@ -25,6 +26,10 @@ pub(super) struct Led<'a> {
     pub(super) wait: LeaseWait,
     /// Why there is no value.
     pub(super) cause: Count,
+    /// The number of the newest invalidation of any tag, before the body began.
+    pub(super) since: u64,
+    /// The tags of the value that it has.
+    pub(super) stamps: Stamps,
 }
 
 /// What becomes of a flight.
@@ -43,7 +48,8 @@ pub(super) enum Stage {
 impl<'a> Led<'a> {
     pub(super) fn new(at: usize, leader: Leader<'a>) -> Self {
         let (stage, wait) = (Stage::Asks, LeaseWait::default());
-        Self { at, leader, making: Making::Unfenced, stage, is_lost: false, wait, cause: Count::NeverSeen }
+        let (making, cause, stamps) = (Making::Unfenced, Count::NeverSeen, Stamps::default());
+        Self { at, leader, making, stage, is_lost: false, wait, cause, since: 0, stamps }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     },
     key::PooledText,
     stats::Count,
-    store::Absent,
+    store::{Absent, tags::Stamps},
 };
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl<'a, V: Value> Each<'a, V> {
             if let (Some(call), Some(value)) =
                 (self.calls[led.at], self.values[led.at].as_ref().and_then(PanicSafe::get))
             {
-                Self::in_flight(&scope, || call.complete(&mut led.leader, value));
+                Self::in_flight(&scope, || call.complete(&mut led.leader, value, &led.stamps));
             }
         }
         self.leads.append(asks);
@@ -91,7 +91,7 @@ impl<'a, V: Value> Each<'a, V> {
                 // know of.
                 led.leader.ask();
                 if let Some(found) = self.calls[led.at].and_then(|call| call.read_memory(Want::Usable)) {
-                    self.found(led.at, found);
+                    led.stamps = self.found(led.at, found);
                     led.stage = Stage::Has;
                 }
             }
@@ -142,7 +142,7 @@ impl<'a, V: Value> Each<'a, V> {
                         match call.answer_in(&bytes, codec, Want::Usable, one.text, reading) {
                             Ok(found) => {
                                 self.function.looks.found();
-                                self.found(at, found);
+                                led.stamps = self.found(at, found);
                                 led.stage = Stage::Has;
                                 continue;
                             }
@@ -198,9 +198,11 @@ impl<'a, V: Value> Each<'a, V> {
         self.calls.iter().flatten().next().map_or(Count::BackendFault, |call: &Call<'_, V, V>| call.not_read(error))
     }
 
-    fn found(&mut self, at: usize, found: Found<V>) {
+    /// Notes what was found. Returns its tags.
+    fn found(&mut self, at: usize, found: Found<V>) -> Stamps {
         found.count(self.function);
         self.values[at] = Some(PanicSafe::new(found.value));
+        found.stamps
     }
 }
 

@@ -29,6 +29,7 @@ use super::{
     function::Function,
     policy::Policy,
     run::reason_of,
+    tagging::TagList,
     this_call::{Frame, Framed},
     value::Value,
 };
@@ -66,16 +67,17 @@ pub(crate) struct Each<'a, V> {
 type Wait<'a, V> = Pin<Box<dyn Future<Output = Waited<'a, V>> + Send + 'a>>;
 
 impl<'a, V: Value> Each<'a, V> {
-    /// `blocks` says that the caller is a thread that waits for the answer and does nothing else.
+    /// A call for `keys`, each of which has its `tags`. `blocks` says that the caller is a thread that waits for the answer and does nothing else.
     pub(crate) fn new(
         engine: &'a Engine,
         function: &'a Function<V>,
         policy: &'a Policy<V, V>,
         keys: &'a Keys,
+        tags: &'a [TagList],
         (group, blocks): (&'a Group, bool),
     ) -> Self {
-        let call = |key| Some(Call::of(engine, function, policy, key, blocks)?.within(group));
-        let calls: Vec<Option<Call<'_, V, V>>> = keys.as_slice().iter().map(call).collect();
+        let call = |(key, tags)| Some(Call::of(engine, function, policy, key, blocks)?.within(group, tags));
+        let calls: Vec<Option<Call<'_, V, V>>> = keys.as_slice().iter().zip(tags).map(call).collect();
         Self {
             engine,
             function,
@@ -109,6 +111,7 @@ impl<'a, V: Value> Each<'a, V> {
             let mut leads = self.leads.take(Stage::Makes);
             for led in &mut *leads {
                 self.calls[led.at].iter().for_each(|call| call.heed_refusal(&mut led.leader));
+                led.since = self.engine.tags.newest();
             }
             if !leads.is_empty() || !self.unkeyed.is_empty() {
                 let (places, scope) = (self.begin(&leads), leads.scope());

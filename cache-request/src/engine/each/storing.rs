@@ -16,7 +16,7 @@ use crate::{
         near_cache::BackendWrite,
         policy::{Codec, Keep},
         storing::{Kept, Replaced},
-        this_call::Said,
+        this_call::{Said, inherit},
         value::Value,
     },
     key::PooledText,
@@ -61,18 +61,19 @@ impl<'a, V: Value> Each<'a, V> {
                 if let (Some(call), Some(value)) =
                     (self.calls[led.at], self.values[led.at].as_ref().and_then(PanicSafe::get))
                 {
-                    call.complete(&mut led.leader, value);
+                    call.complete(&mut led.leader, value, &led.stamps);
+                    inherit(call.cache_id(), &led.stamps, false);
                 }
             }
         });
     }
 
     fn store_in_memory(&self, led: &mut Led<'_>, said: Option<&Said>) {
-        let kept = Kept { replaced: Replaced::IfKept, said };
         let value = self.values[led.at].as_ref().and_then(PanicSafe::get);
-        if let (Some(call), Some(value)) = (self.calls[led.at], value)
-            && let Err(error) = call.try_store_in_memory(&mut led.leader, value, kept)
-        {
+        let (Some(call), Some(value)) = (self.calls[led.at], value) else { return };
+        led.stamps = call.stamps_of(value, said, led.since);
+        let kept = Kept { replaced: Replaced::IfKept, said, stamps: &led.stamps };
+        if let Err(error) = call.try_store_in_memory(&mut led.leader, value, kept) {
             self.not_kept(&error);
         }
     }

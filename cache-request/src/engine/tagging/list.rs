@@ -14,12 +14,14 @@ pub(crate) const MOST_TAGS: usize = 1000;
 /// The tags of one value.
 #[derive(Debug, Clone, Default)]
 pub struct TagList {
-    ids: SmallVec<[TagId; 4]>,
+    ids: SmallVec<[TagId; 2]>,
     /// The first thing that is wrong with them.
     wrong: Option<String>,
 }
 
 impl TagList {
+    pub(crate) const NONE: Self = Self { ids: SmallVec::new_const(), wrong: None };
+
     /// The tags that `add` adds, which is the user's code.
     pub fn of(add: impl FnOnce(&mut Self)) -> Self {
         let mut list = Self::default();
@@ -48,6 +50,13 @@ impl TagList {
         match id_of(name) {
             Ok(id) => self.add_id(id),
             Err(wrong) => self.is_wrong(|| wrong),
+        }
+    }
+
+    pub(super) fn append(&mut self, other: &Self) {
+        other.ids.iter().for_each(|id| self.add_id(*id));
+        if let Some(wrong) = &other.wrong {
+            self.is_wrong(|| wrong.clone());
         }
     }
 
