@@ -36,6 +36,7 @@ pub(crate) trait DynBackend: Send + Sync {
     /// `blocks` is the limit of a caller whose thread may be blocked.
     fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
+    fn add<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, bool>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
     fn has_fences(&self) -> bool;
     fn claim<'a>(&'a self, key: &'a str, claim: Claim) -> Operation<'a, Claimed>;
@@ -78,6 +79,10 @@ impl<B: Backend> DynBackend for B {
 
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()> {
         Box::pin(async move { Backend::set(self, key, value, timeout).await })
+    }
+
+    fn add<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, bool> {
+        Box::pin(async move { Backend::add(self, key, value, timeout).await })
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool> {

@@ -107,6 +107,17 @@ impl TimeBudget {
         self.is_over
     }
 
+    /// The same for an operation beside another one.
+    pub(crate) fn beside(&self) -> Self {
+        Self { ..*self }
+    }
+
+    /// What was left for an operation beside has become this.
+    pub(crate) fn and(&mut self, other: &Self) {
+        self.left = self.left.min(other.left);
+        self.is_over |= other.is_over;
+    }
+
     /// Whether an operation that took so long counts as a fault although it succeeded: it needed more than three quarters of all
     /// the time that a call has.
     fn is_slow(&self, taken: Duration) -> bool {
@@ -213,6 +224,16 @@ impl Guarded {
         budget: &mut TimeBudget,
     ) -> Result<(), Error> {
         self.write(self.backend.set(key, value, timeout), budget).await
+    }
+
+    pub(crate) async fn add(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        budget: &mut TimeBudget,
+    ) -> Result<bool, Error> {
+        self.write(self.backend.add(key, value, timeout), budget).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {

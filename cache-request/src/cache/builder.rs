@@ -18,6 +18,7 @@ use crate::{
         making::Leases,
         near_cache::NearCache,
         removals::Removals,
+        tagging::keys::TagKeys,
     },
     options::{checks::Checks, defaults, saturating, table},
     store::{Limits, tags::Tags},
@@ -344,14 +345,17 @@ impl CacheBuilder {
             Some(near) => self.store(near.max_bytes.unwrap_or(defaults::NEAR_BYTES), near.max_entries),
             None => self.store(self.max_bytes.unwrap_or(defaults::MAX_BYTES), self.max_entries),
         };
-        let near =
-            self.near.map(|near| NearCache::of(&backend, near.timeout.unwrap_or(defaults::NEAR_TIMEOUT), &store));
-        Ok(self.cache(Place::Backend(backend, near), store))
+        let (tags, keys) = (Arc::default(), TagKeys::new(self.prefix.as_deref()));
+        let near = self.near.map(|near| {
+            let timeout = near.timeout.unwrap_or(defaults::NEAR_TIMEOUT);
+            NearCache::of(&backend, timeout, &store, (&tags, keys))
+        });
+        Ok(self.cache(Place::Backend(backend, near), store, tags))
     }
 
     fn in_memory(self, place: Place) -> Cache {
         let store = self.store(self.max_bytes.unwrap_or(defaults::MAX_BYTES), self.max_entries);
-        self.cache(place, store)
+        self.cache(place, store, Arc::default())
     }
 
     fn store(&self, max_bytes: u64, max_entries: Option<u64>) -> Arc<Memory> {
@@ -359,7 +363,7 @@ impl CacheBuilder {
         Arc::new(Memory::new(limits, self.clock.clone()))
     }
 
-    fn cache(self, place: Place, store: Arc<Memory>) -> Cache {
+    fn cache(self, place: Place, store: Arc<Memory>, tags: Arc<Tags>) -> Cache {
         let limits = FlightLimits {
             max_leaders: saturating(self.max_leaders.unwrap_or(defaults::MAX_LEADERS)),
             poll_limit: self.poll_limit.unwrap_or(defaults::POLL_LIMIT),
@@ -368,7 +372,8 @@ impl CacheBuilder {
             place,
             flights: Flights::new(limits, self.clock.clone(), Arc::clone(&store)),
             store,
-            tags: Tags::default(),
+            tags,
+            tag_keys: TagKeys::new(self.prefix.as_deref()),
             removals: Removals::new(),
             attempts: Attempts::default(),
             endings: Endings::default(),

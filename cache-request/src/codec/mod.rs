@@ -62,7 +62,7 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 use self::{digest::Texts, message_pack::Fault};
 pub(crate) use self::{
     envelope_options::EnvelopeOptions,
-    header::{FOREVER, Facts, Writer},
+    header::{FOREVER, Facts, Tag, Writer},
 };
 use crate::{Error, ErrorKind, base::panic::catch_panic};
 
@@ -257,6 +257,18 @@ fn authentic<'a>(bytes: &'a [u8], key: &str, options: &EnvelopeOptions) -> Resul
         }
     }
     Ok((start[CODEC], rest))
+}
+
+/// The tags of the value in these bytes, which are not checked.
+pub(crate) fn tags_in(bytes: &[u8]) -> Vec<Tag> {
+    let read = || {
+        let (start, rest) =
+            bytes.split_at_checked(START).filter(|(start, _)| start[..3] == [MAGIC[0], MAGIC[1], FORMAT])?;
+        let checksum = if start[CODEC] & AUTHENTICATED != 0 { MAC } else { CHECKSUM };
+        let mut rest = rest.get(checksum + IDENTITY..)?;
+        Facts::read(&mut rest).ok()
+    };
+    read().map_or_else(Vec::new, |facts| facts.tags)
 }
 
 fn corrupt(what: &str) -> Error {

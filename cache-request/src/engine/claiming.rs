@@ -79,13 +79,14 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     ) -> Result<Found<V>, Miss<V>> {
         let (mut wait, mut pause) = (LeaseWait::default(), PAUSES[0]);
         loop {
-            let miss = match self.look_up(want, Asks::Making(leader), budget).await {
+            let mut miss = match self.look_up(want, Asks::Making(leader), budget).await {
                 Ok(found) => return Ok(found),
                 Err(miss) => miss,
             };
             let is_new = wait.is_new();
             let waits = want != Want::Fresh && self.waits_for(&miss.making);
             if !waits || !wait.goes_on(&miss.making, self.engine.wait_limit) {
+                self.begin_tags(&mut miss.noted, budget).await;
                 return Err(miss);
             }
             if is_new {

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    Engine, function::Function, making::Making, source::Source, spans::Standing,
-    tagging::CacheId,
+    Engine,
+    function::Function,
+    making::Making,
+    source::Source,
+    spans::Standing,
+    tagging::{CacheId, noted::Noted},
     this_call::{Older, inherit},
     value::Value,
 };
@@ -62,6 +66,8 @@ pub(super) struct Miss<V> {
     pub(super) older: Option<Box<Older>>,
     /// What becomes of the value that it makes.
     pub(super) making: Making,
+    /// What it has read of tags.
+    pub(super) noted: Noted,
 }
 
 /// An older value that may be returned if the body fails.
@@ -94,7 +100,7 @@ impl<T> Found<T> {
 
 impl<V> From<Count> for Miss<V> {
     fn from(cause: Count) -> Self {
-        Self { cause, stand_in: None, older: None, making: Making::Unfenced }
+        Self { cause, stand_in: None, older: None, making: Making::Unfenced, noted: Noted::default() }
     }
 }
 
@@ -150,9 +156,9 @@ pub(super) fn read<V: Value, T>(
         }
     };
     match want {
-        Want::Fresh => function
-            .table
-            .look_closely(&key.lookup(), engine.clock.coarse(), |value, freshness, seen| look(value, freshness, seen.stamps)),
+        Want::Fresh => function.table.look_closely(&key.lookup(), engine.clock.coarse(), |value, freshness, seen| {
+            look(value, freshness, seen.stamps)
+        }),
         _ => function.table.read(&key.lookup(), || engine.clock.coarse(), look),
     };
     answer

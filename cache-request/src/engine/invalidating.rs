@@ -106,20 +106,16 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     async fn make_stale(&self, backend: &Guarded, codec: &Codec<V>) -> Result<bool, Error> {
         let (text, mut budget) = (self.text(backend), self.budget());
         let (bytes, mut making) = self.claim(ClaimKind::Anew, &text, &mut budget).await?;
-        let stale = self.policy.spans().stale;
         let wall = self.engine.clock.wall();
         let now = unix_millis(wall);
         let opened = bytes.as_deref().and_then(|bytes| self.open(codec, bytes, &text, now).ok());
-        let (Some(Opened { value, mut facts }), Making::Fenced(fence, _), false) = (opened, &making, stale.is_zero())
+        let (Some(Opened { value, mut facts }), Making::Fenced(fence, _), false) =
+            (opened, &making, self.policy.spans().stale.is_zero())
         else {
             return self.forget_in(backend, &text, Duration::ZERO).await;
         };
         let was_usable = now < facts.fresh_until.max(facts.stale_until);
-        let ends = now.saturating_add(stale.as_millis().try_into().unwrap_or(u64::MAX));
-        // What may only stand in for an error is older than the invalidation, too.
-        facts.fresh_until = facts.fresh_until.min(now);
-        facts.stale_until = facts.stale_until.min(ends);
-        facts.stale_on_error_until = facts.stale_until;
+        self.policy.spans().end(&mut facts, now);
         let left = Duration::from_millis(facts.end().saturating_sub(now));
         let sealed = self.seal(codec, &value, &text, &facts)?;
         let write = BackendWrite::begin(self.engine.near(), &text);

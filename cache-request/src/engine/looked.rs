@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use super::{call::Call, found::Want, policy::Codec, source::Source, value::ValueOf};
+use super::{
+    call::Call,
+    found::Want,
+    policy::Codec,
+    source::Source,
+    tagging::noted::{Noted, Tagged},
+    value::ValueOf,
+};
 use crate::{
     backend::Guarded,
     base::clock::{NEVER, Nanos, unix_millis},
@@ -58,10 +65,18 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let mut budget = self.budget();
         let here = backend.ready_to_read(&mut budget).map_err(|error| self.not_read(&error)).ok()?;
         let text = self.text(backend);
-        let bytes = self.fetch((backend, here), &text, &mut budget).await.ok()?;
+        let mut noted = Noted::default();
+        let bytes = self.get_with_tags((backend, here), &text, &mut noted, &mut budget).await;
+        let bytes = bytes.map_err(|error| self.not_read(&error)).ok()??;
+        self.note_those_of([&*bytes], &mut noted, &mut budget).await;
         let now = unix_millis(self.engine.clock.wall());
-        let Opened { value, facts } = self.open(codec, &bytes, &text, now).ok()?;
+        let Opened { value, mut facts } = self.open(codec, &bytes, &text, now).ok()?;
         let spans = self.policy.spans();
+        match noted.standing(&facts.tags) {
+            Tagged::Valid => {}
+            Tagged::StaleSince(moment) => spans.end(&mut facts, moment),
+            Tagged::Invalid => return None,
+        }
         let is_stale = self.judge(Want::Usable, spans.standing(&facts, now)?, spans.left(&facts, now))?.is_stale;
         let between = |from: u64, to: u64| Duration::from_millis(to.saturating_sub(from));
         let left = (facts.fresh_until != FOREVER).then(|| between(now, facts.fresh_until));

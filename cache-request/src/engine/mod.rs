@@ -46,6 +46,7 @@ use self::{
     making::Leases,
     near_cache::{BackendWrite, NearCache},
     removals::Removals,
+    tagging::keys::TagKeys,
 };
 use crate::{
     Error,
@@ -60,7 +61,8 @@ use crate::{
 pub(crate) struct Engine {
     pub(crate) place: Place,
     pub(crate) store: Arc<Memory>,
-    pub(crate) tags: Tags,
+    pub(crate) tags: Arc<Tags>,
+    pub(crate) tag_keys: TagKeys,
     pub(crate) flights: Flights,
     pub(crate) removals: Removals,
     pub(crate) attempts: Attempts,

@@ -23,7 +23,10 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use super::flight::{Memory, Running};
+use super::{
+    flight::{Memory, Running},
+    tagging::keys::TagKeys,
+};
 use crate::{
     backend::{ChangeListener, Guarded},
     base::{
@@ -32,13 +35,18 @@ use crate::{
     },
     key::Lookup,
     stats::{NearCacheStats, Tracking},
-    store::{Lifetime, Put, RemovalCause, Slot, Table, tags::Stamps},
+    store::{
+        Lifetime, Put, RemovalCause, Slot, Table,
+        tags::{Stamps, Tags},
+    },
 };
 
 /// The near cache of one cache's backend.
 pub(crate) struct NearCache {
     timeout: Duration,
     store: Arc<Memory>,
+    tags: Arc<Tags>,
+    tag_keys: TagKeys,
     shards: Box<[Mutex<Shard>]>,
     tracking: Mutex<Tracking>,
     /// The process that the backend tells of changes.
@@ -123,29 +131,38 @@ pub(crate) struct NearValue<V> {
     pub(crate) life: Lifetime,
     /// Bytes that it holds.
     pub(crate) weight: usize,
+    pub(crate) stamps: Stamps,
 }
 
 impl NearCache {
     /// The near cache of `backend`: tracked if the backend tells of changes, else by time.
-    pub(crate) fn of(backend: &Guarded, timeout: Duration, store: &Arc<Memory>) -> Arc<Self> {
-        let tracked = Self::closed(timeout, store);
+    pub(crate) fn of(
+        backend: &Guarded,
+        timeout: Duration,
+        store: &Arc<Memory>,
+        (tags, tag_keys): (&Arc<Tags>, TagKeys),
+    ) -> Arc<Self> {
+        let closed = || Self::closed(timeout, Arc::clone(store), Arc::clone(tags), tag_keys.clone());
+        let tracked = closed();
         // An untracked backend may tell of changes all the same. They reach only the first near cache, which is dropped here.
         let listener = Arc::downgrade(&tracked);
         match backend.track(listener) {
             Some(true) => tracked,
-            Some(false) => Self::by_time(timeout, store),
+            Some(false) => Self::by_time(closed()),
             None => {
                 tracing::error!(backend = backend.name(), "the near cache stays empty: the backend's `track` panicked");
-                Self::closed(timeout, store)
+                closed()
             }
         }
     }
 
     /// A near cache that stays empty until the backend begins to tell of changes.
-    fn closed(timeout: Duration, store: &Arc<Memory>) -> Arc<Self> {
+    fn closed(timeout: Duration, store: Arc<Memory>, tags: Arc<Tags>, tag_keys: TagKeys) -> Arc<Self> {
         Arc::new(Self {
             timeout,
-            store: Arc::clone(store),
+            store,
+            tags,
+            tag_keys,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             tracking: Mutex::new(Tracking::Suspended),
             process: AtomicU32::new(process::id()),
@@ -155,8 +172,7 @@ impl NearCache {
     }
 
     /// A near cache whose entries last until their timeout, whatever changes in the backend.
-    fn by_time(timeout: Duration, store: &Arc<Memory>) -> Arc<Self> {
-        let near = Self::closed(timeout, store);
+    fn by_time(near: Arc<Self>) -> Arc<Self> {
         *lock(&near.tracking) = Tracking::ByTime;
         near.open();
         near
@@ -197,7 +213,7 @@ impl NearCache {
         reading: &Reading,
         table: &Table<V>,
         key: &Lookup<'_>,
-        NearValue { value, life, weight }: NearValue<V>,
+        NearValue { value, life, weight, stamps }: NearValue<V>,
         may: impl FnOnce(&mut Running) -> bool,
     ) -> Put<V> {
         let mut shard = self.shard(reading.digest);
@@ -206,7 +222,7 @@ impl NearCache {
         }
         shard.note(reading.digest, Slot { table: table.id, hash: key.hash }, &self.store);
         let may = |running: &mut Running| may(running).then(|| key.words.into());
-        self.store.put_if(table, key, value, (life, Stamps::default()), weight.saturating_add(RECORD), may)
+        self.store.put_if(table, key, value, (life, stamps), weight.saturating_add(RECORD), may)
     }
 
     /// The value under a key has changed, or may have. Returns whether the near cache held it.
@@ -289,7 +305,10 @@ impl ChangeListener for NearCache {
 
     fn changed(&self, key: &str) {
         self.told.fetch_add(1, Ordering::Relaxed);
-        self.invalidate(key);
+        match self.tag_keys.tag_of(key) {
+            Some(tag) => self.tags.has_changed(tag),
+            None => _ = self.invalidate(key),
+        }
     }
 
     fn all_changed(&self) {

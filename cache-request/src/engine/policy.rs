@@ -194,6 +194,11 @@ impl<R, V> Policy<R, V> {
         Some(TagList::of(|list| add(value, list)))
     }
 
+    /// Whether there are tags that only values tell.
+    pub(crate) fn has_value_tags(&self) -> bool {
+        self.tagging.as_ref().is_some_and(|tagging| tagging.of_value.is_some())
+    }
+
     /// Whether values have the tags of what their bodies use.
     pub(crate) fn inherits_tags(&self) -> bool {
         self.tagging.as_ref().is_none_or(|tagging| tagging.inherits)

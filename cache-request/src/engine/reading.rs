@@ -11,7 +11,8 @@ use super::{
     policy::Codec,
     source::Source,
     spans::Standing,
-    this_call::Older,
+    tagging::noted::{Noted, Tagged},
+    this_call::{Older, inherit},
     value::ValueOf,
 };
 use crate::{
@@ -24,7 +25,10 @@ use crate::{
     codec::{Facts, Opened, Refused},
     error::Blame,
     stats::Count,
-    store::{Lifetime, tags::Stamps},
+    store::{
+        Lifetime,
+        tags::{Stamps, TagId},
+    },
 };
 
 /// Whether the value was stored before now. If not, the writer's clock is ahead, so the value would be fresh for too long.
@@ -62,7 +66,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             let more = self.missed_in_memory(miss.cause);
             // What is in front may be from before an invalidation by another process, which the claim comes after.
             let older = more.older.filter(|_| !matches!(miss.making, Making::Fenced(..)));
-            Miss { making: miss.making, older, ..more }
+            Miss { making: miss.making, noted: miss.noted, older, ..more }
         })
     }
 
@@ -92,15 +96,17 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let claims = asks.claims() && backend.has_fences() && backend.takes_writes();
         let mut kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
         let (mut miss, mut unusable, mut is_unreadable) = (Miss::from(Count::NeverSeen), None, false);
+        let mut noted = Noted::default();
         loop {
             let near = self.engine.near().zip(asks.leader());
             let reading = near.and_then(|(near, leader)| Some((&**near, leader, near.begin(&text)?)));
             if let Some(leader) = asks.leader() {
                 leader.ask();
             }
+            let since = self.engine.tags.newest();
             let (bytes, making) = match kind {
-                None => (backend.get(here, &text, budget).await, Making::Unfenced),
-                Some(kind) => match self.claim(kind, &text, budget).await {
+                None => (self.get_with_tags((backend, here), &text, &mut noted, budget).await, Making::Unfenced),
+                Some(kind) => match self.claim_with_tags(kind, &text, &mut noted, budget).await {
                     Ok((bytes, making)) => (Ok(bytes), making),
                     // What cannot be read is replaced.
                     Err(error) if error.kind().blame() == Blame::Key && !is_unreadable => {
@@ -118,13 +124,16 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                 Ok(None) => miss = Count::NeverSeen.into(),
                 // It was no answer before.
                 Ok(Some(bytes)) if unusable.as_ref() == Some(&bytes) => {}
-                Ok(Some(bytes)) => match self.answer_in(&bytes, codec, want, &text, reading) {
-                    Ok(found) => {
-                        self.function.looks.found();
-                        return Ok(found);
+                Ok(Some(bytes)) => {
+                    self.note_those_of([&*bytes], &mut noted, budget).await;
+                    match self.answer_in(&bytes, codec, want, &text, reading, (&noted, since)) {
+                        Ok(found) => {
+                            self.function.looks.found();
+                            return Ok(found);
+                        }
+                        Err(no_answer) => (miss, unusable) = (no_answer, Some(bytes)),
                     }
-                    Err(no_answer) => (miss, unusable) = (no_answer, Some(bytes)),
-                },
+                }
             }
             kind = match making {
                 Making::Unfenced if claims && !budget.is_over() => Some(match &unusable {
@@ -134,7 +143,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                 }),
                 making => {
                     self.function.looks.missed();
-                    return Err(Miss { making, ..miss });
+                    return Err(Miss { making, noted, ..miss });
                 }
             }
         }
@@ -148,18 +157,27 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         want: Want,
         text: &str,
         reading: Option<(&NearCache, &Leader<'_>, Reading)>,
+        (noted, since): (&Noted, u64),
     ) -> Result<Found<V>, Miss<V>> {
         // Read before the wall clock, so that the near cache never holds a value for longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
-        let Opened { value, facts } = self.open(codec, bytes, text, now)?;
+        let Opened { value, mut facts } = self.open(codec, bytes, text, now)?;
         let spans = self.policy.spans();
+        match noted.standing(&facts.tags) {
+            Tagged::Valid => {}
+            Tagged::StaleSince(moment) => spans.end(&mut facts, moment),
+            Tagged::Invalid => return Err(Count::Invalidated.into()),
+        }
         let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
+        let tags = facts.tags.iter().map(|tag| (TagId(tag.name), Some(tag.generation)));
+        let stamps = self.stamps(tags, since);
         let Some(verdict) = self.judge(want, standing, spans.left(&facts, now)) else {
             let until = || self.engine.clock.coarse().saturating_add(spans.left(&facts, now));
             let value = Arc::new(PanicSafe::new(value));
             let older = Some(Older::of(matches!(standing, Standing::Fresh | Standing::Early), Arc::clone(&value)));
-            let stand_in = self.has_stand_ins().then(|| Box::new(StandIn { value, stamps: Stamps::default(), until: until() }));
+            let stand_in =
+                self.has_stand_ins().then(|| Box::new(StandIn { value, stamps: stamps.clone(), until: until() }));
             return Err(Miss { stand_in, older, ..Count::Expired.into() });
         };
         // A value that is due to be replaced would be so again there.
@@ -167,22 +185,14 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             let latest = self.engine.clock.after(near.timeout());
             let life = spans.near_life(&facts, now, asked, latest);
             match catching("the value's weight", || self.policy.weight_of(&value)) {
-                Ok(weight) => self.keep_near(near, &reading, leader, &value, weight, life),
+                Ok(weight) => {
+                    self.keep_near(near, &reading, leader, &value, weight, (life, stamps.clone()));
+                }
                 Err(error) => self.function.fault("a value could not be kept near", &error),
             }
         }
-        Ok(Found { value, source: Source::Backend, verdict, stamps: Stamps::default() })
-    }
-
-    /// The bytes that the backend has under a key's text.
-    pub(super) async fn fetch(
-        &self,
-        (backend, here): (&Guarded, Here<'_>),
-        text: &str,
-        budget: &mut TimeBudget,
-    ) -> Result<Vec<u8>, Count> {
-        let read = backend.get(here, text, budget).await.map_err(|error| self.not_read(&error))?;
-        read.ok_or(Count::NeverSeen)
+        inherit(self.cache_id(), &stamps, verdict.is_stale);
+        Ok(Found { value, source: Source::Backend, verdict, stamps })
     }
 
     pub(super) fn not_read(&self, error: &Error) -> Count {
@@ -232,7 +242,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         leader: &Leader<'_>,
         value: &V,
         weight: usize,
-        life: Lifetime,
+        (life, stamps): (Lifetime, Stamps),
     ) {
         let value = match catching("the value's `Clone`", || PanicSafe::new(value.clone())) {
             Ok(value) => value,
@@ -241,6 +251,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let _deferred = self.engine.store.defer_drops();
         // A value that is too large for the near cache is no fault: the backend has it.
         let may = |running: &mut Running| leader.may_keep(running);
-        let _refused = near.fill(reading, &self.function.table, &self.lookup(), NearValue { value, life, weight }, may);
+        let _refused =
+            near.fill(reading, &self.function.table, &self.lookup(), NearValue { value, life, weight, stamps }, may);
     }
 }

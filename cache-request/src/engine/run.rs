@@ -21,6 +21,7 @@ use super::{
     making::Making,
     source::Source,
     storing::{Kept, Replaced},
+    tagging::noted::Noted,
     this_call::{Frame, Reason, Said, inherit},
     value::ValueOf,
 };
@@ -137,13 +138,15 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
                 let (scope, pulse) = (leader.scope(), leader.pulse());
                 let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
                 let (bytes, making) = Felt::new(scope.around(claimed), pulse).await;
+                let note = call.note_to_refresh(bytes.as_deref(), &mut budget);
+                let (noted, may_build_on_it) = Felt::new(leader.scope().around(note), leader.pulse()).await;
                 // A near cache may have a value from before an invalidation by another process.
                 let older = match call.backend() {
                     None => call.older_in_memory(),
-                    Some(_) => bytes.and_then(|bytes| call.older_in_backend(bytes)),
+                    Some(_) => bytes.filter(|_| may_build_on_it).and_then(|bytes| call.older_in_backend(bytes)),
                 };
                 let frame = Frame::new(Reason::Refresh, older);
-                let sending = Sending::of(&call, making, budget);
+                let sending = Sending::of(&call, making, noted, budget);
                 Ok(Run(Some(Led { sending, ..Led::new(call, leader, Replaced::ByAnyValue) }), frame))
             }
         }
@@ -312,6 +315,7 @@ struct Led<'a, R, V> {
 /// What it takes to send a value to a backend. It is in a box, as a run is moved.
 struct Sending {
     making: Making,
+    noted: Noted,
     budget: TimeBudget,
     /// The time that the body took.
     took: Duration,
@@ -319,8 +323,13 @@ struct Sending {
 
 impl Sending {
     /// None without a backend.
-    fn of<R, V: ValueOf<R>>(call: &Call<'_, R, V>, making: Making, budget: TimeBudget) -> Option<Box<Self>> {
-        call.backend().map(|_| Box::new(Self { making, budget, took: Duration::ZERO }))
+    fn of<R, V: ValueOf<R>>(
+        call: &Call<'_, R, V>,
+        making: Making,
+        noted: Noted,
+        budget: TimeBudget,
+    ) -> Option<Box<Self>> {
+        call.backend().map(|_| Box::new(Self { making, noted, budget, took: Duration::ZERO }))
     }
 }
 
@@ -342,12 +351,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         leader: Leader<'a>,
         replaced: Replaced,
         reason: Reason,
-        Miss { cause, stand_in, older, making }: Miss<V>,
+        Miss { cause, stand_in, older, making, noted }: Miss<V>,
         budget: TimeBudget,
     ) -> Run<'a, R, V> {
         self.function.counters.increment(cause);
         leader.ask_no_more();
-        let sending = Sending::of(&self, making, budget);
+        let sending = Sending::of(&self, making, noted, budget);
         Run(Some(Led { stand_in, sending, ..Led::new(self, leader, replaced) }), Frame::new(reason, older))
     }
 }
@@ -443,25 +452,24 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
 
     fn store_in_memory(&mut self, value: &V, said: Option<&Said>) {
         let Self { call, leader, replaced, since, .. } = self;
-        let stamps = call.stamps_of(value, said, *since);
-        let kept = Kept { replaced: *replaced, said, stamps: &stamps };
+        let tags = call.tags_in_memory(value, said, *since);
+        let kept = Kept { replaced: *replaced, said, tags: &tags, noted: &Noted::default() };
         if let Err(error) = call.try_store_in_memory(leader, value, kept) {
             call.function.fault("a value could not be kept", &error);
         }
-        call.complete(leader, value, &stamps);
-        inherit(call.cache_id(), &stamps, false);
+        call.complete(leader, value, &tags.stamps);
+        inherit(call.cache_id(), &tags.stamps, false);
     }
 
     async fn store(&mut self, value: &V, said: Option<&Said>) {
         let Self { call, leader, sending, replaced, since, .. } = self;
-        let stamps = call.stamps_of(value, said, *since);
-        let kept = Kept { replaced: *replaced, said, stamps: &stamps };
-        if let Some(Sending { making, budget, took }) = sending.as_deref_mut()
-            && let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await
-        {
+        let Some(Sending { making, noted, budget, took }) = sending.as_deref_mut() else { return };
+        let tags = call.tags_of(value, said, *since, noted, budget).await;
+        let kept = Kept { replaced: *replaced, said, tags: &tags, noted };
+        if let Err(error) = call.try_store(leader, value, *took, kept, (making, budget)).await {
             call.function.fault("a value could not be kept", &error);
         }
-        call.complete(leader, value, &stamps);
-        inherit(call.cache_id(), &stamps, false);
+        call.complete(leader, value, &tags.stamps);
+        inherit(call.cache_id(), &tags.stamps, false);
     }
 }

@@ -137,6 +137,15 @@ impl Spans {
         })
     }
 
+    /// Ends the timeout of a value in the backend at a moment, if not before. What may only stand in for an error is gone then, too: it is older
+    /// than an invalidation.
+    pub(super) fn end(&self, facts: &mut Facts<'_>, moment: u64) {
+        let stale_until = moment.saturating_add(self.stale.as_millis().try_into().unwrap_or(FOREVER));
+        facts.fresh_until = facts.fresh_until.min(moment);
+        facts.stale_until = facts.stale_until.min(stale_until);
+        facts.stale_on_error_until = facts.stale_until;
+    }
+
     /// How long such a value may still stand in.
     pub(super) fn left(&self, facts: &Facts<'_>, now: u64) -> Nanos {
         let (_, error_until) = self.ends(facts);

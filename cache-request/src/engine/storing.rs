@@ -10,6 +10,7 @@ use super::{
     making::Making,
     near_cache::{BackendWrite, NearCache},
     policy::{Codec, Keep},
+    tagging::{collected::ValueTags, noted::Noted},
     this_call::Said,
     value::ValueOf,
 };
@@ -17,7 +18,7 @@ use crate::{
     Error, ErrorKind,
     backend::{ClaimKind, Guarded, TimeBudget},
     base::{clock::unix_millis, panic::PanicSafe},
-    codec::{FOREVER, Facts, Writer},
+    codec::{self, FOREVER, Facts, Writer},
     stats::Count,
     store::{Lifetime, Put, UNKNOWN, tags::Stamps},
 };
@@ -46,7 +47,9 @@ pub(super) struct Kept<'s> {
     pub(super) replaced: Replaced,
     /// By its body.
     pub(super) said: Option<&'s Said>,
-    pub(super) stamps: &'s Stamps,
+    pub(super) tags: &'s ValueTags,
+    /// What is known of tags in the backend.
+    pub(super) noted: &'s Noted,
 }
 
 /// Whether a body's value was kept.
@@ -76,10 +79,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                     return Err(error);
                 }
             };
-            let stamps = self.stamps_of(value, None, since);
-            let kept = Kept { replaced: Replaced::ByAnyValue, said: None, stamps: &stamps };
+            let mut noted = self.note_to_make(&mut budget).await;
+            let tags = self.tags_of(value, None, since, &mut noted, &mut budget).await;
+            let kept = Kept { replaced: Replaced::ByAnyValue, said: None, tags: &tags, noted: &noted };
             let stored = self.try_store(&mut leader, value, Duration::ZERO, kept, (&mut making, &mut budget)).await;
-            self.complete(&mut leader, value, &stamps);
+            self.complete(&mut leader, value, &tags.stamps);
             stored
         };
         Felt::new(scope.around(put), pulse).await
@@ -93,7 +97,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         value: &V,
         took: Duration,
     ) -> Result<(), Error> {
-        let kept = Kept { replaced: Replaced::ByAnyValue, said: None, stamps: &Stamps::default() };
+        let kept =
+            Kept { replaced: Replaced::ByAnyValue, said: None, tags: &ValueTags::NONE, noted: &Noted::default() };
         self.try_store(leader, value, took, kept, (making, &mut self.budget())).await
     }
 
@@ -109,11 +114,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let Some((backend, codec)) = self.backend().zip(self.policy.codec()) else {
             return self.try_store_in_memory(leader, value, kept);
         };
-        let Kept { replaced, said, .. } = kept;
+        let replaced = kept.replaced;
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
-        let outcome = self.keep_in_backend((backend, codec), leader, value, (took, said), (making, budget)).await;
+        let outcome = self.keep_in_backend((backend, codec), leader, value, (took, kept), (making, budget)).await;
         if replaced.falls(&outcome) {
             let forgotten = Box::pin(self.forget()).await;
             // If both fail, the caller gets the first error.
@@ -127,15 +132,15 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         &self,
         leader: &mut Leader<'_>,
         value: &V,
-        Kept { replaced, said, stamps }: Kept<'_>,
+        Kept { replaced, said, tags, .. }: Kept<'_>,
     ) -> Result<(), Error> {
         if self.is_refused_err(value, replaced) {
             return Ok(());
         }
         let outcome = match self.decide(value, true, said) {
             Ok(Some(_)) if self.is_refused(leader) => Ok(StoreOutcome::Outdated),
-            Ok(Some(_)) if stamps.are_invalid() => Ok(self.is_outdated_by_tags(replaced)),
-            Ok(Some(keep)) => self.store_in_memory(leader, value, keep, stamps),
+            Ok(Some(_)) if !tags.may_be_kept() => Ok(self.is_outdated_by_tags(leader, replaced)),
+            Ok(Some(keep)) => self.store_in_memory(leader, value, keep, &tags.stamps),
             Ok(None) => Ok(StoreOutcome::Refused),
             Err(error) => Err(error),
         };
@@ -146,8 +151,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     }
 
     /// One of its tags was invalidated since the body began, or cannot be one.
-    fn is_outdated_by_tags(&self, replaced: Replaced) -> StoreOutcome {
+    fn is_outdated_by_tags(&self, leader: &Leader<'_>, replaced: Replaced) -> StoreOutcome {
         self.function.counters.increment(Count::Outdated);
+        leader.is_outdated();
         // The older value may have other tags.
         if replaced == Replaced::ByAnyValue { StoreOutcome::Refused } else { StoreOutcome::Outdated }
     }
@@ -166,14 +172,19 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         backend: (&Guarded, &Codec<V>),
         leader: &mut Leader<'_>,
         value: &V,
-        (took, said): (Duration, Option<&Said>),
+        (took, kept): (Duration, Kept<'_>),
         rights: (&mut Making, &mut TimeBudget),
     ) -> Result<StoreOutcome, Error> {
         let near = self.engine.near().filter(|near| !near.is_tracked());
-        let Some(keep) = self.decide(value, near.is_some(), said)? else { return Ok(StoreOutcome::Refused) };
+        let Some(keep) = self.decide(value, near.is_some(), kept.said)? else { return Ok(StoreOutcome::Refused) };
+        if !kept.tags.may_be_kept() {
+            // Its lease is given back.
+            *rights.0 = Making::Refused;
+            return Ok(self.is_outdated_by_tags(leader, kept.replaced));
+        }
         let life = near.map(|near| self.near_life(near, &keep));
         let is_refused = matches!(rights.0, Making::Refused) || self.is_refused(leader);
-        let outcome = self.store_in_backend(backend, leader, value, took, keep, rights).await;
+        let outcome = self.store_in_backend(backend, leader, value, (took, keep, kept), rights).await;
         // The near cache takes the value even if the backend could not store it. A tracked near cache does not: the backend tells it
         // of this write, and the next call reads the backend.
         let is_outdated = is_refused || matches!(outcome, Ok(StoreOutcome::Outdated));
@@ -181,7 +192,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             // `store_in_backend` may have returned before it fenced the older flights.
             drop(leader.overtake());
             if let Some(reading) = near.begin(&self.text(backend.0)) {
-                self.keep_near(near, &reading, leader, value, keep.weight, life);
+                self.keep_near(near, &reading, leader, value, keep.weight, (life, kept.tags.stamps.clone()));
             }
         }
         outcome
@@ -225,7 +236,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         codec: &Codec<V>,
         text: &str,
         value: &V,
-        took: Duration,
+        (took, stamps): (Duration, &Stamps),
         (timeout, is_err): (Duration, bool),
     ) -> Result<(Vec<u8>, Option<Duration>), Error> {
         let spans = self.policy.spans_of(is_err);
@@ -237,7 +248,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             stale_on_error_until: FOREVER,
             body: took,
             generation: 0,
-            tags: Vec::new(),
+            tags: tags_of(stamps),
             writer: Writer::here(),
         };
         spans.put_in(timeout, now, &mut facts);
@@ -250,8 +261,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         (backend, codec): (&Guarded, &Codec<V>),
         leader: &mut Leader<'_>,
         value: &V,
-        took: Duration,
-        Keep { timeout, is_err, .. }: Keep,
+        (took, Keep { timeout, is_err, .. }, of_body): (Duration, Keep, Kept<'_>),
         (making, budget): (&mut Making, &mut TimeBudget),
     ) -> Result<StoreOutcome, Error> {
         if budget.is_over() {
@@ -259,7 +269,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
         backend.ready_to_write(budget)?;
         let text = self.text(backend);
-        let (bytes, kept) = self.sealed(codec, &text, value, took, (timeout, is_err))?;
+        let Kept { tags: ValueTags { stamps, .. }, noted, .. } = of_body;
+        let (bytes, kept) = self.sealed(codec, &text, value, (took, stamps), (timeout, is_err))?;
+        self.prolong_tags(stamps, kept, noted, budget).await;
         self.engine.pass(leader.overtake()).await;
         if self.is_refused(leader) || !leader.begin_storing() {
             return Ok(StoreOutcome::Outdated);
@@ -290,4 +302,10 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
         Ok(StoreOutcome::Kept)
     }
+}
+
+/// The tags of a value as its envelope has them.
+fn tags_of(stamps: &Stamps) -> Vec<codec::Tag> {
+    let tags = stamps.as_slice().iter();
+    tags.filter_map(|stamp| Some(codec::Tag { name: stamp.tag.id.0, generation: stamp.generation? })).collect()
 }

@@ -200,7 +200,6 @@ impl Frame {
     fn said_or_new(&mut self) -> &Arc<Said> {
         self.said.get_or_insert_with(|| Arc::new(Said::new(None)))
     }
-
 }
 
 impl Said {

@@ -151,6 +151,8 @@ pub(super) enum Tagged {
 }
 
 impl Stamps {
+    pub(crate) const NONE: Self = Self { stamps: None, since: 0 };
+
     pub(crate) fn new(stamps: Vec<Stamp>, since: u64) -> Self {
         Self { stamps: (!stamps.is_empty()).then(|| stamps.into()), since }
     }

@@ -8,9 +8,8 @@ use std::{
 
 use crate::{
     base::context::Change,
-    engine::{claiming::LeaseWait, flight::Leader, making::Making},
+    engine::{claiming::LeaseWait, flight::Leader, making::Making, tagging::collected::ValueTags},
     stats::Count,
-    store::tags::Stamps,
 };
 
 /// A flight of one key, which this call leads.
@@ -29,7 +28,7 @@ pub(super) struct Led<'a> {
     /// The number of the newest invalidation of any tag, before the body began.
     pub(super) since: u64,
     /// The tags of the value that it has.
-    pub(super) stamps: Stamps,
+    pub(super) tags: ValueTags,
 }
 
 /// What becomes of a flight.
@@ -48,8 +47,8 @@ pub(super) enum Stage {
 impl<'a> Led<'a> {
     pub(super) fn new(at: usize, leader: Leader<'a>) -> Self {
         let (stage, wait) = (Stage::Asks, LeaseWait::default());
-        let (making, cause, stamps) = (Making::Unfenced, Count::NeverSeen, Stamps::default());
-        Self { at, leader, making, stage, is_lost: false, wait, cause, since: 0, stamps }
+        let (making, cause, tags) = (Making::Unfenced, Count::NeverSeen, ValueTags::NONE);
+        Self { at, leader, making, stage, is_lost: false, wait, cause, since: 0, tags }
     }
 }
 

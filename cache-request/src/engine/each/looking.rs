@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Error,
     backend::{Claim, ClaimKind, Guarded, TimeBudget},
-    base::{panic::PanicSafe, random},
+    base::{both::both, panic::PanicSafe, random},
     engine::{
         call::Call,
         claiming::{was_not_sent, what_came_of},
@@ -15,11 +15,12 @@ use crate::{
         keeper::Sent,
         making::Making,
         policy::Codec,
+        tagging::{collected::ValueTags, noted::Noted},
         value::Value,
     },
     key::PooledText,
     stats::Count,
-    store::{Absent, tags::Stamps},
+    store::{Absent, tags::TagId},
 };
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ impl<'a, V: Value> Each<'a, V> {
             if let (Some(call), Some(value)) =
                 (self.calls[led.at], self.values[led.at].as_ref().and_then(PanicSafe::get))
             {
-                Self::in_flight(&scope, || call.complete(&mut led.leader, value, &led.stamps));
+                Self::in_flight(&scope, || call.complete(&mut led.leader, value, &led.tags.stamps));
             }
         }
         self.leads.append(asks);
@@ -91,11 +92,13 @@ impl<'a, V: Value> Each<'a, V> {
                 // know of.
                 led.leader.ask();
                 if let Some(found) = self.calls[led.at].and_then(|call| call.read_memory(Want::Usable)) {
-                    led.stamps = self.found(led.at, found);
+                    led.tags = self.found(led.at, found);
                     led.stage = Stage::Has;
                 }
             }
         }
+        // Another process may have made new ones meanwhile.
+        self.noted = Noted::default();
         if let Err(error) = backend.ready_to_read(&mut self.budget) {
             let cause = self.not_read(&error);
             asks.iter_mut().for_each(|led| (led.cause, led.making) = (cause, Making::Refused));
@@ -111,12 +114,12 @@ impl<'a, V: Value> Each<'a, V> {
             })
             .collect();
         while let Some(first) = asked.first() {
-            let kind = first.kind;
+            let (kind, since) = (first.kind, self.engine.tags.newest());
             let (now, later): (Vec<_>, Vec<_>) = asked.into_iter().partition(|one| one.kind == kind);
             asked = later;
             let readings: Vec<_> = now.iter().map(|one| near.and_then(|near| near.begin(one.text))).collect();
             now.iter().for_each(|one| asks[one.led].leader.ask());
-            let outcomes = self.outcomes(backend, kind, &now).await;
+            let outcomes = self.outcomes(backend, kind, &now, asks).await;
             for ((mut one, reading), outcome) in now.into_iter().zip(readings).zip(outcomes) {
                 let led = &mut asks[one.led];
                 let at = led.at;
@@ -139,10 +142,10 @@ impl<'a, V: Value> Each<'a, V> {
                     Ok(Some(bytes)) if one.unusable.as_ref() == Some(&bytes) => {}
                     Ok(Some(bytes)) => {
                         let reading = near.zip(reading).map(|(near, reading)| (&**near, &led.leader, reading));
-                        match call.answer_in(&bytes, codec, Want::Usable, one.text, reading) {
+                        match call.answer_in(&bytes, codec, Want::Usable, one.text, reading, (&self.noted, since)) {
                             Ok(found) => {
                                 self.function.looks.found();
-                                led.stamps = self.found(at, found);
+                                led.tags = self.found(at, found);
                                 led.stage = Stage::Has;
                                 continue;
                             }
@@ -174,15 +177,32 @@ impl<'a, V: Value> Each<'a, V> {
         backend: &'a Arc<Guarded>,
         kind: Option<ClaimKind>,
         asked: &[Asked<'_>],
+        leads: &Leads<'a>,
     ) -> Vec<Result<(Option<Vec<u8>>, Making), Count>> {
         let texts: Vec<&str> = asked.iter().map(|one| &**one.text).collect();
         let lease = self.engine.leases.time;
-        let outcomes = match kind {
-            None => look(backend, &texts, &mut self.budget).await,
-            Some(kind) => {
-                claim(backend, &texts, Claim { kind, token: random::number(), lease }, &mut self.budget).await
+        let mut beside = self.budget.beside();
+        let ids = self.unread_tags(asked.iter().filter_map(|one| self.calls[leads[one.led].at]));
+        let first = self.calls.iter().flatten().next().copied();
+        let note = async {
+            if let Some(call) = first {
+                call.note_all(&ids, &mut self.noted, &mut beside).await;
             }
         };
+        let look = async {
+            match kind {
+                None => look(backend, &texts, &mut self.budget).await,
+                Some(kind) => {
+                    claim(backend, &texts, Claim { kind, token: random::number(), lease }, &mut self.budget).await
+                }
+            }
+        };
+        let (outcomes, ()) = both(look, note).await;
+        self.budget.and(&beside);
+        if let (Some(call), Ok(outcomes)) = (first, &outcomes) {
+            let found = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()?.0.as_deref());
+            call.note_those_of(found, &mut self.noted, &mut self.budget).await;
+        }
         match outcomes {
             Ok(outcomes) => {
                 outcomes.into_iter().map(|outcome| outcome.map_err(|error| self.not_read(&error))).collect()
@@ -194,15 +214,23 @@ impl<'a, V: Value> Each<'a, V> {
         }
     }
 
+    /// The tags that these calls' arguments tell, and that are not read.
+    fn unread_tags(&self, calls: impl Iterator<Item = Call<'a, V, V>>) -> Vec<TagId> {
+        let mut ids: Vec<TagId> = calls.flat_map(|call| call.unread(&self.noted)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     fn not_read(&self, error: &Error) -> Count {
         self.calls.iter().flatten().next().map_or(Count::BackendFault, |call: &Call<'_, V, V>| call.not_read(error))
     }
 
     /// Notes what was found. Returns its tags.
-    fn found(&mut self, at: usize, found: Found<V>) -> Stamps {
+    fn found(&mut self, at: usize, found: Found<V>) -> ValueTags {
         found.count(self.function);
         self.values[at] = Some(PanicSafe::new(found.value));
-        found.stamps
+        ValueTags::in_memory(found.stamps)
     }
 }
 

@@ -29,7 +29,7 @@ use super::{
     function::Function,
     policy::Policy,
     run::reason_of,
-    tagging::TagList,
+    tagging::{TagList, noted::Noted},
     this_call::{Frame, Framed},
     value::Value,
 };
@@ -42,6 +42,7 @@ use crate::{
         random, timer,
     },
     stats::Count,
+    store::tags::TagId,
 };
 
 /// A call for several keys, which memory did not have.
@@ -60,6 +61,8 @@ pub(crate) struct Each<'a, V> {
     waits: Vec<(usize, Wait<'a, V>)>,
     /// Keys that no other call knows of.
     unkeyed: Vec<usize>,
+    /// What is known of tags in the backend.
+    noted: Noted,
     budget: TimeBudget,
 }
 
@@ -87,6 +90,7 @@ impl<'a, V: Value> Each<'a, V> {
             leads: Leads::default(),
             waiters: Vec::new(),
             waits: Vec::new(),
+            noted: Noted::default(),
             unkeyed: (0..calls.len()).filter(|at| calls[*at].is_none()).collect(),
             budget: calls.iter().flatten().next().map_or_else(TimeBudget::default, Call::budget),
             calls,
@@ -115,6 +119,7 @@ impl<'a, V: Value> Each<'a, V> {
             }
             if !leads.is_empty() || !self.unkeyed.is_empty() {
                 let (places, scope) = (self.begin(&leads), leads.scope());
+                Felt::new(self.begin_tags(&leads), group.pulse()).await;
                 let stopwatch =
                     if self.engine.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
                 let mut frame = frame(&leads);
@@ -183,6 +188,18 @@ impl<'a, V: Value> Each<'a, V> {
         let mut places: Vec<usize> = leads.iter().map(|led| led.at).chain(unkeyed).collect();
         places.sort_unstable();
         places
+    }
+
+    /// Makes the records of the tags that the body's values need.
+    async fn begin_tags(&mut self, leads: &Leads<'_>) {
+        let calls = leads.iter().filter_map(|led| self.calls[led.at]);
+        let mut ids: Vec<TagId> =
+            calls.flat_map(|call| call.argument_tags().ids().unwrap_or_default().to_vec()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if let Some(call) = self.calls.iter().flatten().next() {
+            call.make_records(&ids, &mut self.noted, &mut self.budget).await;
+        }
     }
 
     /// Counts a body.

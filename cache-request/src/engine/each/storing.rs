@@ -11,17 +11,22 @@ use crate::{
     backend::{Fence as BackendFence, Guarded, Item, Outcomes},
     base::panic::PanicSafe,
     engine::{
+        call::Call,
         flight::Fence,
         making::Making,
         near_cache::BackendWrite,
         policy::{Codec, Keep},
         storing::{Kept, Replaced},
+        tagging::{
+            collected::{Collected, ValueTags},
+            noted::Noted,
+        },
         this_call::{Said, inherit},
         value::Value,
     },
     key::PooledText,
     stats::Count,
-    store::Lifetime,
+    store::{Lifetime, tags::TagId},
 };
 
 /// A value on its way to the backend.
@@ -61,8 +66,8 @@ impl<'a, V: Value> Each<'a, V> {
                 if let (Some(call), Some(value)) =
                     (self.calls[led.at], self.values[led.at].as_ref().and_then(PanicSafe::get))
                 {
-                    call.complete(&mut led.leader, value, &led.stamps);
-                    inherit(call.cache_id(), &led.stamps, false);
+                    call.complete(&mut led.leader, value, &led.tags.stamps);
+                    inherit(call.cache_id(), &led.tags.stamps, false);
                 }
             }
         });
@@ -71,8 +76,8 @@ impl<'a, V: Value> Each<'a, V> {
     fn store_in_memory(&self, led: &mut Led<'_>, said: Option<&Said>) {
         let value = self.values[led.at].as_ref().and_then(PanicSafe::get);
         let (Some(call), Some(value)) = (self.calls[led.at], value) else { return };
-        led.stamps = call.stamps_of(value, said, led.since);
-        let kept = Kept { replaced: Replaced::IfKept, said, stamps: &led.stamps };
+        led.tags = call.tags_in_memory(value, said, led.since);
+        let kept = Kept { replaced: Replaced::IfKept, said, tags: &led.tags, noted: &Noted::default() };
         if let Err(error) = call.try_store_in_memory(&mut led.leader, value, kept) {
             self.not_kept(&error);
         }
@@ -85,12 +90,18 @@ impl<'a, V: Value> Each<'a, V> {
         codec: &Codec<V>,
         of_body: (Duration, Option<&Said>),
     ) {
+        self.resolve_tags(leads, of_body.1).await;
         let by_time = self.engine.near().filter(|near| !near.is_tracked());
         let mut sent = Vec::with_capacity(leads.len());
         let is_ready = !self.budget.is_over() && self.ready_to_write(backend);
         for (place, led) in leads.iter().enumerate().filter(|(_, led)| !led.is_lost) {
             match self.sealed(led, place, backend, codec, of_body, by_time.is_some()) {
-                Ok(Some(value)) => sent.push(value),
+                Ok(Some(value)) => {
+                    if let Some(call) = self.calls[led.at] {
+                        call.prolong_tags(&led.tags.stamps, value.kept, &self.noted, &mut self.budget).await;
+                    }
+                    sent.push(value);
+                }
                 Ok(None) => {}
                 Err(error) => self.not_kept(&error),
             }
@@ -119,9 +130,44 @@ impl<'a, V: Value> Each<'a, V> {
                 && let Some(kept) = self.values[led.at].as_ref().and_then(PanicSafe::get)
                 && let Some(reading) = near.begin(&value.text)
             {
-                call.keep_near(near, &reading, &led.leader, kept, value.keep.weight, life);
+                call.keep_near(near, &reading, &led.leader, kept, value.keep.weight, (life, led.tags.stamps.clone()));
             }
         }
+    }
+
+    /// Finds out the tags of all values, and their generations.
+    async fn resolve_tags(&mut self, leads: &mut Leads<'a>, said: Option<&Said>) {
+        let collected: Vec<_> = leads.iter().map(|led| self.collected(led, said)).collect();
+        let mut after: Vec<TagId> = collected
+            .iter()
+            .flatten()
+            .flat_map(|(_, collected)| collected.as_ref().ok())
+            .flat_map(Collected::after)
+            .collect();
+        after.sort_unstable();
+        after.dedup();
+        let Some(first) = self.calls.iter().flatten().next().copied() else { return };
+        let is_known = first.note_after(&after, &mut self.noted, &mut self.budget).await;
+        for (led, collected) in leads.iter_mut().zip(collected) {
+            led.tags = match collected {
+                None => ValueTags::NONE,
+                Some((call, Ok(collected))) => {
+                    call.tags_in_backend(&collected, call.since(said, led.since), &self.noted, is_known)
+                }
+                Some((call, Err(error))) => call.wrong_tags(&error),
+            };
+            if !led.tags.may_be_kept() {
+                self.function.counters.increment(Count::Outdated);
+                led.leader.is_outdated();
+                // Its lease is given back.
+                led.making = Making::Refused;
+            }
+        }
+    }
+
+    fn collected(&self, led: &Led<'_>, said: Option<&Said>) -> Option<(Call<'a, V, V>, Result<Collected, Error>)> {
+        let (call, value) = self.calls[led.at].zip(self.values[led.at].as_ref()?.get())?;
+        Some((call, call.collect_tags(Some(value), said)))
     }
 
     fn ready_to_write(&mut self, backend: &Guarded) -> bool {
@@ -141,8 +187,12 @@ impl<'a, V: Value> Each<'a, V> {
         let value = self.values[led.at].as_ref().and_then(PanicSafe::get);
         let Some((call, value)) = self.calls[led.at].zip(value) else { return Ok(None) };
         let Some(keep) = call.decide(value, weigh, said)? else { return Ok(None) };
+        if !led.tags.may_be_kept() {
+            return Ok(None);
+        }
         let text = call.text(backend);
-        let (bytes, kept) = call.sealed(codec, &text, value, took, (keep.timeout, keep.is_err))?;
+        let of_body = (took, &led.tags.stamps);
+        let (bytes, kept) = call.sealed(codec, &text, value, of_body, (keep.timeout, keep.is_err))?;
         Ok(Some(Sent { led: place, text, bytes, kept, keep, outcome: Outcome::NotSent }))
     }
 

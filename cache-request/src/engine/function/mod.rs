@@ -1,6 +1,7 @@
 //! One annotated function in one cache: its table, its name, its counters.
 
 mod looks;
+mod naming;
 mod nested;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     },
 };
 
-use self::looks::Looks;
+use self::{looks::Looks, naming::NamesTags};
 use super::{
     description::{Description, Instance, Share},
     flight::Memory,
@@ -39,6 +40,7 @@ pub(crate) struct Function<V> {
     pub(crate) coalesce: bool,
     /// How looks in a backend have ended lately.
     pub(super) looks: Looks,
+    pub(super) names_tags: NamesTags,
     parts: Parts,
     type_info: OnceLock<TypeInfo>,
     /// It was logged that another program has stored values of this function.
@@ -65,6 +67,7 @@ impl<V: Send + Sync + 'static> Function<V> {
             counters: Counters::default(),
             coalesce: description.coalesce,
             looks: Looks::default(),
+            names_tags: NamesTags::default(),
             parts: description.parts,
             type_info: OnceLock::new(),
             told_of_foreign: AtomicBool::new(false),

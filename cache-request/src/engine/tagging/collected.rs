@@ -8,7 +8,11 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    engine::{call::Call, this_call::{Said, inherit}, value::ValueOf},
+    engine::{
+        call::Call,
+        this_call::{Said, inherit},
+        value::ValueOf,
+    },
     store::tags::{Stamp, Stamps, TagId},
 };
 
@@ -27,11 +31,36 @@ pub(super) enum Known {
 
 /// The tags of one value.
 #[derive(Default)]
-pub(super) struct Collected(SmallVec<[(TagId, Known); 4]>);
+pub(in crate::engine) struct Collected(SmallVec<[(TagId, Known); 4]>);
+
+/// The tags of a value that is to be stored.
+#[derive(Debug)]
+pub(in crate::engine) struct ValueTags {
+    pub(in crate::engine) stamps: Stamps,
+    /// Not if one of them was invalidated since the body began, or may have been.
+    pub(super) may_be_kept: bool,
+}
+
+impl ValueTags {
+    pub(in crate::engine) const NONE: Self = Self::in_memory(Stamps::NONE);
+
+    pub(in crate::engine) const fn in_memory(stamps: Stamps) -> Self {
+        Self { stamps, may_be_kept: true }
+    }
+
+    pub(in crate::engine) fn may_be_kept(&self) -> bool {
+        self.may_be_kept && !self.stamps.are_invalid()
+    }
+}
 
 impl Collected {
     pub(super) fn as_slice(&self) -> &[(TagId, Known)] {
         &self.0
+    }
+
+    /// Those that only the value, or the body, has told.
+    pub(in crate::engine) fn after(&self) -> impl Iterator<Item = TagId> {
+        self.0.iter().filter(|(_, known)| *known == Known::After).map(|(id, _)| *id)
     }
 
     fn add(&mut self, id: TagId, known: Known) -> Result<(), Error> {
@@ -52,7 +81,7 @@ impl Collected {
 
 impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// The tags of a body's `value`, if it has one, and of what its body has `said`.
-    pub(super) fn collect_tags(&self, value: Option<&V>, said: Option<&Said>) -> Result<Collected, Error> {
+    pub(in crate::engine) fn collect_tags(&self, value: Option<&V>, said: Option<&Said>) -> Result<Collected, Error> {
         let mut tags = Collected::default();
         tags.add_all(self.argument_tags(), Known::Before)?;
         if let Some(list) = value.and_then(|value| self.policy.value_tags(value)) {
@@ -84,34 +113,41 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         CacheId::of(self.engine)
     }
 
-    /// What memory knows of the tags of a value whose body began after the invalidation with the number `since`.
-    pub(in crate::engine) fn stamps_of(&self, value: &V, said: Option<&Said>, since: u64) -> Stamps {
-        let collected = match self.collect_tags(Some(value), said) {
-            Ok(collected) => collected,
-            Err(error) => {
-                self.function.fault("a value is not kept, as its tags cannot be made", &error);
-                return Stamps::wrong();
-            }
-        };
+    /// The tags of a value in memory, whose body began after the invalidation with the number `since`.
+    pub(in crate::engine) fn tags_in_memory(&self, value: &V, said: Option<&Said>, since: u64) -> ValueTags {
+        match self.collect_tags(Some(value), said) {
+            Ok(collected) => ValueTags::in_memory(self.local_stamps(&collected, said, since)),
+            Err(error) => self.wrong_tags(&error),
+        }
+    }
+
+    fn local_stamps(&self, collected: &Collected, said: Option<&Said>, since: u64) -> Stamps {
         self.stamps(collected.as_slice().iter().map(|(id, _)| (*id, None)), self.since(said, since))
+    }
+
+    /// The value is not kept: it could not be invalidated by its tags.
+    pub(in crate::engine) fn wrong_tags(&self, error: &Error) -> ValueTags {
+        self.function.fault("a value is not kept, as its tags cannot be made", error);
+        ValueTags { stamps: Stamps::wrong(), may_be_kept: false }
     }
 
     /// A body has ended without a value. The body around it has used what it has used.
     pub(in crate::engine) fn pass_on_tags(&self, said: Option<&Said>, since: u64) {
         let stamps = match self.collect_tags(None, said) {
-            Ok(collected) => self.stamps(collected.as_slice().iter().map(|(id, _)| (*id, None)), self.since(said, since)),
+            Ok(collected) => self.local_stamps(&collected, said, since),
             Err(_) => Stamps::wrong(),
         };
         inherit(self.cache_id(), &stamps, false);
     }
 
-    fn since(&self, said: Option<&Said>, since: u64) -> u64 {
-        let stale_since = said.filter(|_| self.policy.inherits_tags()).and_then(|said| said.used(|used| used.stale_since()));
+    pub(in crate::engine) fn since(&self, said: Option<&Said>, since: u64) -> u64 {
+        let stale_since =
+            said.filter(|_| self.policy.inherits_tags()).and_then(|said| said.used(|used| used.stale_since()));
         stale_since.map_or(since, |stale| stale.min(since))
     }
 
     /// Tags, and their generations.
-    pub(super) fn stamps(&self, tags: impl Iterator<Item = (TagId, Option<u64>)>, since: u64) -> Stamps {
+    pub(in crate::engine) fn stamps(&self, tags: impl Iterator<Item = (TagId, Option<u64>)>, since: u64) -> Stamps {
         let stamps = tags.map(|(id, generation)| Stamp { tag: self.engine.tags.get(id), generation });
         Stamps::new(stamps.collect(), since)
     }

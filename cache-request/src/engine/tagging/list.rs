@@ -76,7 +76,7 @@ impl TagList {
     }
 
     /// The ids of the tags.
-    pub(super) fn ids(&self) -> Result<&[TagId], Error> {
+    pub(in crate::engine) fn ids(&self) -> Result<&[TagId], Error> {
         match &self.wrong {
             None => Ok(&self.ids),
             Some(wrong) => Err(Error::new(ErrorKind::Key, wrong.clone())),

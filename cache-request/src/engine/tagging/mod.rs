@@ -1,9 +1,12 @@
 //! Tags: names that values have in common, by which they are invalidated.
 
-mod collected;
+pub(super) mod collected;
 mod invalidating;
+pub(crate) mod keys;
 mod list;
+pub(super) mod noted;
+mod records;
 mod used;
 
 pub use self::list::TagList;
-pub(crate) use self::{used::{CacheId, Used}};
+pub(crate) use self::used::{CacheId, Used};

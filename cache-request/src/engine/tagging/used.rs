@@ -1,9 +1,12 @@
 //! The tags of what a body uses: those of the cached values that it got, and those that it names itself.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::list::TagList;
-use crate::{engine::Engine, store::tags::{Stamp, Stamps, TagId}};
+use crate::{
+    engine::Engine,
+    store::tags::{Stamp, Stamps, TagId},
+};
 
 /// The tags of what a body has used so far.
 #[derive(Debug, Default)]
@@ -34,7 +37,7 @@ pub(crate) struct CacheId(pub(super) usize);
 
 impl CacheId {
     pub(crate) fn of(engine: &Engine) -> Self {
-        Self(std::ptr::from_ref(&engine.tags).addr())
+        Self(Arc::as_ptr(&engine.tags).addr())
     }
 }
 
