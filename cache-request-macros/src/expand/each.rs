@@ -60,9 +60,9 @@ pub(super) fn caller(plan: &Plan, each: &EachPlan) -> TokenStream {
             #key_
         }
     };
-    let polled = quote!(#call.answer(&#list[..], #key, #run).await);
+    let polled = quote!(#call.answer(&#list[..], #key, |_, _| {}, #run).await);
     let body = match kind {
-        Kind::Plain => quote!(#call.answer_here(&#list[..], #key, #run)),
+        Kind::Plain => quote!(#call.answer_here(&#list[..], #key, |_, _| {}, #run)),
         Kind::Async => polled,
         Kind::Future => quote!(async move { #polled }),
         Kind::BoxedFuture => quote!(::std::boxed::Box::pin(async move { #polled })),

@@ -23,7 +23,7 @@ use crate::{
         policy::Policy,
         run::Answered,
         source::Source,
-        this_call::{Frame, uncached},
+        this_call::{uncached, uncached_sync},
         value::ValueOf,
     },
     key::Key,
@@ -225,9 +225,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
 
     /// Runs the body without any cache.
     pub fn uncached(mut self) -> R {
-        let mut frame = Frame::UNCACHED;
-        let _in_force = frame.enter();
-        self.body.call()
+        uncached_sync(|| self.body.call())
     }
 }
 

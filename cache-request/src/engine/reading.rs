@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Error,
-    backend::{ClaimKind, Guarded, Here, TimeBudget},
+    backend::{ClaimKind, Guarded, TimeBudget},
     base::{
         clock::{CLOCK_TOLERANCE, Nanos, unix_millis},
         panic::PanicSafe,

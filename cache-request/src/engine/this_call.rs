@@ -173,7 +173,7 @@ impl Frame {
 
     /// Puts it in force, until what this returns is dropped.
     #[inline]
-    pub(crate) fn enter(&mut self) -> InForce<'_> {
+    pub(super) fn enter(&mut self) -> InForce<'_> {
         *self = swap(mem::take(self));
         InForce(self)
     }
@@ -272,6 +272,16 @@ impl<F: Future> Future for Framed<'_, F> {
 pub(crate) async fn uncached<F: Future>(body: F) -> F::Output {
     let mut frame = Frame::UNCACHED;
     let answer = Framed::new(&mut frame, body).await;
+    if let Some(said) = frame.said() {
+        said.pass_on();
+    }
+    answer
+}
+
+/// The same for a plain function.
+pub(crate) fn uncached_sync<T>(body: impl FnOnce() -> T) -> T {
+    let mut frame = Frame::UNCACHED;
+    let answer = frame.around(body);
     if let Some(said) = frame.said() {
         said.pass_on();
     }

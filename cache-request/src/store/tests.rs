@@ -40,7 +40,9 @@ fn put<V: Send + Sync + 'static>(
 }
 
 fn read<V: Clone + Send + Sync + 'static>(table: &Table<V>, clock: &MockClock, number: u64) -> Option<V> {
-    let fresh = |value: &V, freshness: Freshness<'_>| (matches!(freshness, Freshness::Fresh)).then(|| value.clone());
+    let fresh = |value: &V, freshness: Freshness<'_>, _: Option<&_>| {
+        matches!(freshness, Freshness::Fresh).then(|| value.clone())
+    };
     table.read(&key(number).lookup(), || Clock::from(clock).coarse(), fresh)?
 }
 

@@ -125,7 +125,12 @@ impl<'a, V: Value> Each<'a, V> {
                 let mut frame = frame(&leads);
                 let body = Self::in_flight(&scope, || run(&places));
                 let framed = Framed::new(&mut frame, scope.around(body));
-                let values = match Felt::new(framed, group.pulse()).await {
+                let ended = Felt::new(framed, group.pulse()).await;
+                // An element without a key, or without a value, has no entry with its tags.
+                if let Some(said) = frame.said().filter(|_| ended.is_err() || places.len() > leads.len()) {
+                    said.pass_on();
+                }
+                let values = match ended {
                     Ok(values) => values,
                     Err(end) => {
                         leads.fail();

@@ -207,6 +207,6 @@ fn threads_keep_the_accounts() {
     assert_eq!((store.bytes(), store.entries()), (0, 0));
     for table in &tables {
         assert_eq!((table.bytes(), table.entries()), (0, 0));
-        assert!(table.read(&key(1).lookup(), || 0, |_, _| ()).is_none());
+        assert!(table.read(&key(1).lookup(), || 0, |_, _, _| ()).is_none());
     }
 }

@@ -27,7 +27,7 @@ fn an_entry_expires_at_its_moment_and_not_before() {
         clock.advance(timeout - Duration::from_nanos(1));
         assert_eq!(read(&table, &clock, 1), Some(1), "{timeout:?}");
         clock.advance(Duration::from_nanos(1));
-        let is_over = |_: &_, freshness: Freshness<'_>| matches!(freshness, Freshness::Expired);
+        let is_over = |_: &_, freshness: Freshness<'_>, _: Option<&_>| matches!(freshness, Freshness::Expired);
         let found = table.read(&key(1).lookup(), || Clock::from(&clock).coarse(), is_over);
         assert_eq!(found, Some(true), "{timeout:?}");
     }

@@ -1,0 +1,190 @@
+//! What is made of a tagged value has its tags.
+
+use cache_request::{cache_request, scoped, scoped_sync, tag};
+use futures_lite::future::block_on;
+
+use super::caches;
+use crate::support::Count;
+
+#[test]
+fn a_page_outlived_the_article_that_it_was_made_of() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request]
+    fn article(id: u32) -> u32 {
+        tag(format!("article:{id}"));
+        BODIES.next()
+    }
+
+    #[cache_request]
+    fn teaser(id: u32) -> u32 {
+        article(id)
+    }
+
+    #[cache_request]
+    fn page() -> (u32, u32) {
+        (teaser(1), teaser(2))
+    }
+
+    for (name, cache, _) in caches() {
+        scoped_sync(&cache, || {
+            // Of one teaser it has a hit, of the other one a body.
+            let one = teaser(1);
+            let first = page();
+            assert_eq!((first.0, page()), (one, first), "{name}");
+            cache.invalidate_tag_sync("article:2").unwrap();
+            let second = page();
+            assert_eq!((second.0, second.1), (first.0, first.1 + 1), "{name}: the teaser and the page are made anew");
+            cache.invalidate_tag_sync("article:1").unwrap();
+            let third = page();
+            assert_eq!((third.0, third.1), (second.1 + 1, second.1), "{name}");
+            cache.invalidate_tag_sync("article:3").unwrap();
+            assert_eq!(page(), third, "{name}");
+            assert_eq!(cache.stats().faults(), 0, "{name}");
+        });
+    }
+}
+
+#[test]
+fn an_async_page_did_not_inherit_from_what_it_awaits() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request]
+    async fn article(id: u32) -> u32 {
+        futures_lite::future::yield_now().await;
+        tag(format!("article:{id}"));
+        BODIES.next()
+    }
+
+    #[cache_request]
+    async fn teaser(id: u32) -> u32 {
+        // In a box, as what is wrapped.
+        let article: std::pin::Pin<Box<dyn Future<Output = u32> + Send>> = Box::pin(article(id));
+        article.await
+    }
+
+    #[cache_request]
+    async fn page() -> (u32, u32) {
+        futures_lite::future::zip(teaser(1), teaser(2)).await
+    }
+
+    for (name, cache, _) in caches() {
+        block_on(scoped(&cache, async {
+            let first = page().await;
+            assert_eq!(page().await, first, "{name}");
+            cache.invalidate_tag("article:2").await.unwrap();
+            let second = page().await;
+            assert!(second.0 == first.0 && second.1 > first.1, "{name}: {first:?} {second:?}");
+        }));
+    }
+}
+
+#[test]
+fn a_function_without_a_cache_lost_tags() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request]
+    fn article() -> u32 {
+        tag("article:1");
+        BODIES.next()
+    }
+
+    #[cache_request]
+    fn between() -> u32 {
+        article()
+    }
+
+    #[cache_request]
+    fn page() -> u32 {
+        between_cache().uncached()
+    }
+
+    for (name, cache, _) in caches() {
+        scoped_sync(&cache, || {
+            let first = page();
+            assert_eq!(page(), first, "{name}");
+            cache.invalidate_tag_sync("article:1").unwrap();
+            assert_eq!(page(), first + 1, "{name}");
+        });
+    }
+}
+
+#[test]
+fn an_answer_without_a_value_lost_tags() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request]
+    fn article() -> Result<u32, u32> {
+        tag("article:1");
+        Err(BODIES.next())
+    }
+
+    #[cache_request]
+    fn page() -> u32 {
+        article().unwrap_err()
+    }
+
+    for (name, cache, _) in caches() {
+        scoped_sync(&cache, || {
+            let first = page();
+            assert_eq!(page(), first, "{name}: the page of an error is kept");
+            cache.invalidate_tag_sync("article:1").unwrap();
+            assert_eq!(page(), first + 1, "{name}");
+        });
+    }
+}
+
+#[test]
+fn a_page_of_a_stale_article_was_fresh() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request(timeout = 300, stale = 60)]
+    fn article() -> u32 {
+        tag("article:1");
+        BODIES.next()
+    }
+
+    #[cache_request(timeout = 300, stale = 60)]
+    fn page(page: u32) -> (u32, u32) {
+        (page, article())
+    }
+
+    for (name, cache, _) in caches() {
+        scoped_sync(&cache, || {
+            let first = article();
+            cache.invalidate_tag_soft_sync("article:1").unwrap();
+            assert_eq!(page(1), (1, first), "{name}: it is made of the stale article");
+            cache.shutdown_sync();
+            assert_eq!(article(), first + 1, "{name}: that is replaced");
+            let stale = cache.stats().functions.iter().map(|function| function.stale).sum::<u64>();
+            assert_eq!(page(1), (1, first), "{name}: the page is stale as well");
+            let later = cache.stats().functions.iter().map(|function| function.stale).sum::<u64>();
+            assert_eq!(later - stale, 1, "{name}");
+        });
+    }
+}
+
+#[test]
+fn a_local_article_did_not_invalidate_what_was_made_of_it() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request(local)]
+    fn article() -> u32 {
+        tag("article:1");
+        BODIES.next()
+    }
+
+    #[cache_request]
+    fn page() -> u32 {
+        article()
+    }
+
+    for (name, cache, _) in caches() {
+        scoped_sync(&cache, || {
+            let first = page();
+            assert_eq!(page(), first, "{name}");
+            cache.invalidate_tag_sync("article:1").unwrap();
+            assert_eq!(page(), first + 1, "{name}");
+        });
+    }
+}

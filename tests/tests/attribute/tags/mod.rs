@@ -1,0 +1,7 @@
+//! Tags: names that values have in common, by which they are invalidated.
+
+mod bodies;
+mod inherited;
+mod wrong;
+
+use crate::caches::{caches, seconds};
