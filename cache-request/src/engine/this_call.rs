@@ -135,7 +135,7 @@ impl Said {
         look(&lock(&self.used))
     }
 
-    /// The body has run without a cache. What it has used, the body around it has used as well.
+    /// What the body has used, the body around it has used as well.
     pub(super) fn pass_on(&self) {
         use_in_body(|used| used.append(&lock(&self.used)));
     }
@@ -195,6 +195,13 @@ impl Frame {
         let is_cached = !matches!(self.reason, Reason::NotCalled | Reason::Uncached);
         let said = is_cached.then(|| Arc::clone(self.said_or_new()));
         ThisCall { reason: self.reason, said }
+    }
+
+    /// What the body has used, the body around it has used as well.
+    pub(super) fn pass_on(&self) {
+        if let Some(said) = &self.said {
+            said.pass_on();
+        }
     }
 
     fn said_or_new(&mut self) -> &Arc<Said> {
@@ -272,9 +279,7 @@ impl<F: Future> Future for Framed<'_, F> {
 pub(crate) async fn uncached<F: Future>(body: F) -> F::Output {
     let mut frame = Frame::UNCACHED;
     let answer = Framed::new(&mut frame, body).await;
-    if let Some(said) = frame.said() {
-        said.pass_on();
-    }
+    frame.pass_on();
     answer
 }
 
@@ -282,9 +287,7 @@ pub(crate) async fn uncached<F: Future>(body: F) -> F::Output {
 pub(crate) fn uncached_sync<T>(body: impl FnOnce() -> T) -> T {
     let mut frame = Frame::UNCACHED;
     let answer = frame.around(body);
-    if let Some(said) = frame.said() {
-        said.pass_on();
-    }
+    frame.pass_on();
     answer
 }
 

@@ -125,18 +125,18 @@ impl<'a, V: Value> Each<'a, V> {
                 let mut frame = frame(&leads);
                 let body = Self::in_flight(&scope, || run(&places));
                 let framed = Framed::new(&mut frame, scope.around(body));
-                let ended = Felt::new(framed, group.pulse()).await;
-                // An element without a key, or without a value, has no entry with its tags.
-                if let Some(said) = frame.said().filter(|_| ended.is_err() || places.len() > leads.len()) {
-                    said.pass_on();
-                }
-                let values = match ended {
+                let values = match Felt::new(framed, group.pulse()).await {
                     Ok(values) => values,
                     Err(end) => {
+                        frame.pass_on();
                         leads.fail();
                         return Err(end);
                     }
                 };
+                // An element without a key has no entry with its tags.
+                if places.len() > leads.len() {
+                    frame.pass_on();
+                }
                 let took = stopwatch.elapsed();
                 self.ended(took);
                 for (at, value) in places.into_iter().zip(values) {
