@@ -60,6 +60,8 @@ struct Tagging<V> {
     of_arguments: TagList,
     of_value: Option<fn(&V, &mut TagList)>,
     inherits: bool,
+    /// The body mentions `tag`.
+    names: bool,
 }
 
 /// `timeout_err`: an `Err` is a value for so long.
@@ -194,9 +196,9 @@ impl<R, V> Policy<R, V> {
         Some(TagList::of(|list| add(value, list)))
     }
 
-    /// Whether there are tags that only values tell.
-    pub(crate) fn has_value_tags(&self) -> bool {
-        self.tagging.as_ref().is_some_and(|tagging| tagging.of_value.is_some())
+    /// Whether bodies are known to have tags that are not known before they run.
+    pub(crate) fn names_tags(&self) -> bool {
+        self.tagging.as_ref().is_some_and(|tagging| tagging.of_value.is_some() || tagging.names)
     }
 
     /// Whether values have the tags of what their bodies use.
@@ -469,7 +471,7 @@ impl<R, V> Policy<R, V> {
 
     fn tagging_mut(&mut self) -> &mut Tagging<V> {
         self.tagging.get_or_insert_with(|| {
-            Box::new(Tagging { of_arguments: TagList::default(), of_value: None, inherits: true })
+            Box::new(Tagging { of_arguments: TagList::default(), of_value: None, inherits: true, names: false })
         })
     }
 
@@ -484,6 +486,13 @@ impl<R, V> Policy<R, V> {
     #[must_use]
     pub fn tags_of_value(mut self, add: fn(&V, &mut TagList)) -> Self {
         self.tagging_mut().of_value = Some(add);
+        self
+    }
+
+    /// The body mentions [`tag`](crate::tag), and may name tags by it.
+    #[must_use]
+    pub fn may_name_tags(mut self) -> Self {
+        self.tagging_mut().names = true;
         self
     }
 

@@ -299,6 +299,10 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             leader.is_outdated();
             return Ok(StoreOutcome::Outdated);
         }
+        // A fence tells of invalidations of the key alone.
+        if !stamps.is_empty() && leader.others_have_come() && self.have_changed(stamps, budget).await {
+            leader.is_outdated();
+        }
         self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
         Ok(StoreOutcome::Kept)
     }

@@ -52,8 +52,8 @@ pub(crate) struct Tags {
     sweep_at: AtomicUsize,
 }
 
-/// So few are not worth a sweep.
-const FEW: usize = 1024;
+/// So few are not worth a sweep. A model has few.
+const FEW: usize = if cfg!(shuttle) { 1 } else { 1024 };
 
 impl Tags {
     /// The number of the newest invalidation. What is computed from now on comes after it.

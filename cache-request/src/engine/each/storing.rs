@@ -255,7 +255,10 @@ impl<'a, V: Value> Each<'a, V> {
                 continue;
             }
             sent[place].outcome = match outcome {
-                Some(true) => Outcome::Stored,
+                Some(true) => {
+                    self.look_at_tags(led).await;
+                    Outcome::Stored
+                }
                 Some(false) => {
                     self.function.counters.increment(Count::Outdated);
                     led.leader.is_outdated();
@@ -287,6 +290,16 @@ impl<'a, V: Value> Each<'a, V> {
             && let Err(error) = call.forget_in(backend, text, Duration::ZERO).await
         {
             self.not_kept(&error);
+        }
+    }
+
+    /// A fence tells of invalidations of a key alone.
+    async fn look_at_tags(&mut self, led: &Led<'_>) {
+        let stamps = &led.tags.stamps;
+        if let Some(call) = self.calls[led.at].filter(|_| !stamps.is_empty() && led.leader.others_have_come())
+            && call.have_changed(stamps, &mut self.budget).await
+        {
+            led.leader.is_outdated();
         }
     }
 

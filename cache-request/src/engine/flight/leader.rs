@@ -190,6 +190,13 @@ impl<'a> Leader<'a> {
         self.asked.store(self.looked.load(Relaxed), Relaxed);
     }
 
+    /// Whether others wait that have come after the last look in the backend.
+    pub(crate) fn others_have_come(&self) -> bool {
+        let shard = &mut self.shard().beside;
+        let queue = shard.flight(self.id).and_then(|flight| flight.queue());
+        queue.is_some_and(|queue| queue.next_ticket() > self.looked.load(Relaxed))
+    }
+
     /// The body begins while values of the key are refused.
     pub(crate) fn refuse(&mut self) {
         self.is_refused = true;

@@ -12,6 +12,7 @@ mod fences;
 mod fleet;
 mod flights;
 mod ramp;
+mod tags;
 mod waiters;
 
 use std::{

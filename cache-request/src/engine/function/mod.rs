@@ -1,7 +1,6 @@
 //! One annotated function in one cache: its table, its name, its counters.
 
 mod looks;
-mod naming;
 mod nested;
 
 use std::{
@@ -12,7 +11,7 @@ use std::{
     },
 };
 
-use self::{looks::Looks, naming::NamesTags};
+use self::looks::Looks;
 use super::{
     description::{Description, Instance, Share},
     flight::Memory,
@@ -40,7 +39,8 @@ pub(crate) struct Function<V> {
     pub(crate) coalesce: bool,
     /// How looks in a backend have ended lately.
     pub(super) looks: Looks,
-    pub(super) names_tags: NamesTags,
+    /// Its bodies have had tags that were not known before they ran.
+    pub(super) names_tags: AtomicBool,
     parts: Parts,
     type_info: OnceLock<TypeInfo>,
     /// It was logged that another program has stored values of this function.
@@ -67,7 +67,7 @@ impl<V: Send + Sync + 'static> Function<V> {
             counters: Counters::default(),
             coalesce: description.coalesce,
             looks: Looks::default(),
-            names_tags: NamesTags::default(),
+            names_tags: AtomicBool::new(false),
             parts: description.parts,
             type_info: OnceLock::new(),
             told_of_foreign: AtomicBool::new(false),

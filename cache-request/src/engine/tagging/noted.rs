@@ -1,6 +1,6 @@
 //! What a call reads of tags in its backend: beside its value, before its body begins, and when the value is stored.
 
-use std::{collections::HashMap, hash::BuildHasherDefault, iter, time::Duration};
+use std::{collections::HashMap, hash::BuildHasherDefault, iter, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::{
     collected::{Collected, Known, ValueTags},
@@ -13,7 +13,7 @@ use crate::{
     codec,
     engine::{call::Call, making::Making, this_call::Said, value::ValueOf},
     key::{PassThrough, PooledText},
-    store::tags::{Stamps, TagId},
+    store::tags::{Stamp, Stamps, TagId},
 };
 
 /// What a call knows of tags in its backend. Nothing, for a call without any.
@@ -86,7 +86,7 @@ pub(in crate::engine) enum Tagged {
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Whether a body of the function may have tags that it does not know before it runs.
     fn may_name_tags(&self) -> bool {
-        self.policy.has_value_tags() || self.function.names_tags.may()
+        self.policy.names_tags() || self.function.names_tags.load(Relaxed)
     }
 
     pub(in crate::engine) fn unread(&self, noted: &Noted) -> Vec<TagId> {
@@ -182,6 +182,15 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         ids.sort_unstable();
         ids.dedup();
         self.read_records(&ids, false, noted, budget).await;
+    }
+
+    /// Whether one of a stored value's tags was invalidated meanwhile, by any process, or may have been.
+    pub(in crate::engine) async fn have_changed(&self, stamps: &Stamps, budget: &mut TimeBudget) -> bool {
+        let ids: Vec<TagId> = stamps.as_slice().iter().map(|stamp| stamp.tag.id).collect();
+        let mut noted = Noted::default();
+        self.read_records(&ids, false, &mut noted, budget).await;
+        let is_same = |stamp: &Stamp| noted.record(stamp.tag.id).map(|record| record.generation) == stamp.generation;
+        !stamps.as_slice().iter().all(is_same)
     }
 
     async fn read_records(&self, ids: &[TagId], with_sequence: bool, noted: &mut Noted, budget: &mut TimeBudget) {
@@ -350,10 +359,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         noted: &mut Noted,
         budget: &mut TimeBudget,
     ) -> bool {
-        self.function.names_tags.note(!ids.is_empty());
         if ids.is_empty() {
             return true;
         }
+        // The next body reads the sequence before it begins.
+        self.function.names_tags.store(true, Relaxed);
         let (Some(backend), Some(since)) = (self.backend(), noted.newest()) else { return false };
         self.read_records(ids, false, noted, budget).await;
         for id in ids {

@@ -13,7 +13,7 @@ use crate::{
 
 /// A backend with fences, at the end of a wire.
 #[derive(Default)]
-struct Server(Mutex<HashMap<String, Record>>);
+pub(super) struct Server(Mutex<HashMap<String, Record>>);
 
 #[derive(Default)]
 struct Record {
@@ -42,6 +42,15 @@ impl Backend for Server {
 
     async fn set(&self, _: &str, _: &[u8], _: Option<Duration>) -> Result<(), Error> {
         unreachable!("all values have a fence")
+    }
+
+    async fn add(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<bool, Error> {
+        let step = |record: &mut Record| {
+            let is_free = record.value.is_none();
+            record.value.get_or_insert_with(|| value.to_owned());
+            is_free
+        };
+        self.step(key, step).await
     }
 
     async fn delete(&self, _: &str) -> Result<bool, Error> {

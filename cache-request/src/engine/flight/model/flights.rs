@@ -13,7 +13,7 @@ use crate::{
         panic::PanicSafe,
         sync::{Mutex, lock},
     },
-    store::{Lifetime, Limits, Put, RemovalCause, Table},
+    store::{Lifetime, Limits, Put, RemovalCause, Table, tags::Stamps},
 };
 
 static KEY: LazyLock<Key> = LazyLock::new(|| key(7));
@@ -61,11 +61,14 @@ impl Places {
         let land = |running: &mut Running| leader.land(running, KEY.words());
         let value = PanicSafe::new(value);
         let life = Lifetime::until(NEVER);
-        matches!(self.flights.memory.put_if(&self.table, &KEY.lookup(), value, life, 0, land), Put::Stored)
+        matches!(
+            self.flights.memory.put_if(&self.table, &KEY.lookup(), value, (life, Stamps::NONE), 0, land),
+            Put::Stored
+        )
     }
 
     fn in_memory(&self) -> Option<u32> {
-        self.table.read(&KEY.lookup(), || 0, |value, _| *value)
+        self.table.read(&KEY.lookup(), || 0, |value, _, _| *value)
     }
 }
 
