@@ -1,5 +1,7 @@
 //! How a call claims its key in a backend, and waits for another process that has the lease.
 
+#[cfg(feature = "http")]
+use std::sync::atomic::Ordering::Relaxed;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -7,6 +9,8 @@ use std::{
 
 use smallvec::SmallVec;
 
+#[cfg(feature = "http")]
+use super::tagging::noted::Noted;
 use super::{
     call::Call,
     flight::Leader,
@@ -15,6 +19,8 @@ use super::{
     making::{Asks, Making},
     value::ValueOf,
 };
+#[cfg(feature = "http")]
+use crate::base::both::both;
 use crate::{
     Error, ErrorKind,
     backend::{Claim, ClaimKind, Claimed, Fence, Guarded, Right, TimeBudget},
@@ -28,6 +34,9 @@ pub(crate) struct MadeElsewhere<'a> {
     // It is given back before other callers are woken.
     pub(super) making: Making,
     pub(crate) leader: Leader<'a>,
+    pub(super) noted: Noted,
+    /// The number of the newest invalidation of any tag, before it began.
+    pub(crate) since: u64,
 }
 
 /// A caller waits for so many bodies of other processes, one after the other. The process of one may have died.
@@ -140,12 +149,21 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.claim(kind, &self.text(backend), budget).await
     }
 
-    /// Begins a value that is made elsewhere, and that [`store_led`](Self::store_led) stores.
+    /// Begins a value that is made elsewhere, and that [`store_led`](Self::store_led) stores. It may have tags if `names_tags`.
     #[cfg(feature = "http")]
-    pub(crate) async fn begin_elsewhere(&self) -> Option<MadeElsewhere<'a>> {
+    pub(crate) async fn begin_elsewhere(&self, names_tags: bool) -> Option<MadeElsewhere<'a>> {
         let leader = self.lead_alone()?;
-        let (_, making) = self.claim_to_make(ClaimKind::Any, &mut self.budget()).await;
-        Some(MadeElsewhere { leader, making })
+        let since = self.engine.tags.newest();
+        let mut budget = self.budget();
+        if !names_tags {
+            let (_, making) = self.claim_to_make(ClaimKind::Any, &mut budget).await;
+            return Some(MadeElsewhere { making, leader, noted: Noted::default(), since });
+        }
+        self.function.names_tags.store(true, Relaxed);
+        let mut beside = budget.beside();
+        let claim = self.claim_to_make(ClaimKind::Any, &mut budget);
+        let ((_, making), noted) = both(claim, self.note_to_make(&mut beside)).await;
+        Some(MadeElsewhere { making, leader, noted, since })
     }
 }
 

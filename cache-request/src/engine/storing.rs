@@ -65,8 +65,13 @@ enum StoreOutcome {
 impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// Stores `value` as if a body had just returned it.
     pub(crate) async fn put(&self, value: &V) -> Result<(), Error> {
+        self.put_made(value, self.engine.tags.newest(), None).await
+    }
+
+    /// Stores a value whose making began after the invalidation with the number `since`, with the tags of what was `said`, if they were noted
+    /// then.
+    async fn put_made(&self, value: &V, since: u64, made: Option<(Option<&Said>, Noted)>) -> Result<(), Error> {
         let (fence, mut leader) = self.engine.flights.supersede(&self.caller());
-        let since = self.engine.tags.newest();
         self.pass_older(fence, &leader).await;
         let (scope, pulse) = (leader.scope(), leader.pulse().filter(|_| self.backend().is_some()));
         let put = async {
@@ -79,8 +84,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                     return Err(error);
                 }
             };
-            let mut noted = self.note_to_make(&mut budget).await;
-            let tags = self.tags_of(value, None, since, &mut noted, &mut budget).await;
+            let (said, mut noted) = match made {
+                Some(made) => made,
+                None => (None, self.note_to_make(&mut budget).await),
+            };
+            let tags = self.tags_of(value, said, since, &mut noted, &mut budget).await;
             let kept = Kept { replaced: Replaced::ByAnyValue, said: None, tags: &tags, noted: &noted };
             let stored = self.try_store(&mut leader, value, Duration::ZERO, kept, (&mut making, &mut budget)).await;
             self.complete(&mut leader, value, &tags.stamps);
@@ -89,17 +97,30 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         Felt::new(scope.around(put), pulse).await
     }
 
-    /// Stores a value, unless the key was invalidated since its making began. `took` is the time that making it took.
+    /// Stores a value, unless the key was invalidated since its making began, or one of its tags. `took` is the time that making it took.
     #[cfg(feature = "http")]
     pub(crate) async fn store_led(
         &self,
-        MadeElsewhere { leader, making }: &mut MadeElsewhere<'_>,
+        MadeElsewhere { leader, making, noted, since }: &mut MadeElsewhere<'_>,
         value: &V,
         took: Duration,
+        said: Option<&Said>,
     ) -> Result<(), Error> {
-        let kept =
-            Kept { replaced: Replaced::ByAnyValue, said: None, tags: &ValueTags::NONE, noted: &Noted::default() };
-        self.try_store(leader, value, took, kept, (making, &mut self.budget())).await
+        let mut budget = self.budget();
+        let tags = self.tags_of(value, said, *since, noted, &mut budget).await;
+        let kept = Kept { replaced: Replaced::ByAnyValue, said: None, tags: &tags, noted };
+        self.try_store(leader, value, took, kept, (making, &mut budget)).await
+    }
+
+    /// Stores a value beside the one that is being made, under another key.
+    #[cfg(feature = "http")]
+    pub(crate) async fn put_beside(
+        &self,
+        MadeElsewhere { noted, since, .. }: &MadeElsewhere<'_>,
+        value: &V,
+        said: Option<&Said>,
+    ) -> Result<(), Error> {
+        self.put_made(value, *since, Some((said, noted.clone()))).await
     }
 
     /// Stores `value`, unless the conditions refuse it or the key was invalidated meanwhile. `took` is the time that its body took.

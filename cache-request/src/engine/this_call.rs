@@ -137,7 +137,7 @@ impl Said {
 
     /// What the body has used, the body around it has used as well.
     pub(super) fn pass_on(&self) {
-        use_in_body(|used| used.append(&lock(&self.used)));
+        _ = use_in_body(|used| used.append(&lock(&self.used)));
     }
 
     fn wish(&self, change: impl FnOnce(&mut Wish)) -> bool {
@@ -186,8 +186,24 @@ impl Frame {
     }
 
     /// What the body has said, if anything.
-    pub(super) fn said(&self) -> Option<&Said> {
+    pub(crate) fn said(&self) -> Option<&Said> {
         self.said.as_deref()
+    }
+
+    /// One for what is no call of an annotated function, and notes the tags of what it uses.
+    #[cfg(feature = "http")]
+    pub(crate) fn noting_tags() -> Self {
+        Self { reason: Reason::NotCalled, said: Some(Arc::new(Said::new(None))) }
+    }
+
+    /// Names a tag of it.
+    #[cfg(feature = "http")]
+    pub(crate) fn name_tag(&mut self, tag: &str) {
+        lock(&self.said_or_new().used).name(tag);
+    }
+
+    fn is_in_body(&self) -> bool {
+        self.reason != Reason::NotCalled || self.said.is_some()
     }
 
     /// The call, which a body asks for.
@@ -237,7 +253,7 @@ impl Drop for InForce<'_> {
 
 pin_project! {
     /// A body that has a frame whenever it is polled, and where it is dropped, also if it is cancelled.
-    pub(super) struct Framed<'f, F> {
+    pub(crate) struct Framed<'f, F> {
         frame: &'f mut Frame,
         // `None` once it has returned.
         #[pin]
@@ -256,7 +272,7 @@ pin_project! {
 }
 
 impl<'f, F: Future> Framed<'f, F> {
-    pub(super) fn new(frame: &'f mut Frame, body: F) -> Self {
+    pub(crate) fn new(frame: &'f mut Frame, body: F) -> Self {
         Self { frame, body: Some(body) }
     }
 }
@@ -295,17 +311,20 @@ pub(crate) fn uncached_sync<T>(body: impl FnOnce() -> T) -> T {
 #[inline]
 pub(super) fn inherit(cache: CacheId, stamps: &Stamps, is_stale: bool) {
     if !stamps.is_empty() {
-        use_in_body(|used| used.inherit(cache, stamps, is_stale));
+        _ = use_in_body(|used| used.inherit(cache, stamps, is_stale));
     }
 }
 
+/// Returns whether there is such a body, with a cache that may keep its answer.
 #[inline(never)]
-fn use_in_body(change: impl FnOnce(&mut Used)) {
+fn use_in_body(change: impl FnOnce(&mut Used)) -> bool {
     let mut frame = swap(Frame::NOT_CALLED);
-    if frame.reason != Reason::NotCalled {
+    if frame.is_in_body() {
         change(&mut lock(&frame.said_or_new().used));
     }
+    let is_cached = frame.is_in_body() && frame.reason != Reason::Uncached;
     swap(frame);
+    is_cached
 }
 
 /// The call whose body runs here.
@@ -339,8 +358,11 @@ pub fn this_call() -> ThisCall {
     call
 }
 
-/// Gives the answer of the body that runs here a tag: [`ThisCall::tag`]. Returns whether there is such a body, with a cache that may keep its
-/// answer.
+/// Gives the answer of the body that runs here a tag: it is gone when the tag is invalidated, as by
+/// [`Cache::invalidate_tag`](crate::Cache::invalidate_tag). Returns whether there is such a body, with a cache that may keep its answer.
+///
+/// A tag has 1 to 256 bytes, without spaces and control characters. With another one, the answer is not kept, and a fault is counted. An answer
+/// has at most 1,000 tags. In a service that a `CachePage` wraps, it tags the page.
 ///
 /// ```
 /// use cache_request::{cache_request, tag};
@@ -354,7 +376,7 @@ pub fn this_call() -> ThisCall {
 /// # article("first");
 /// ```
 pub fn tag(tag: impl AsRef<str>) -> bool {
-    this_call().tag(tag)
+    use_in_body(|used| used.name(tag.as_ref()))
 }
 
 /// The call of an annotated function, for its body: what [`this_call`] returns.

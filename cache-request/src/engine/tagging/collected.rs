@@ -131,6 +131,13 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         ValueTags { stamps: Stamps::wrong(), may_be_kept: false }
     }
 
+    /// The tags of what was `said`, as memory knows them.
+    #[cfg(feature = "http")]
+    pub(crate) fn stamps_said(&self, said: Option<&Said>, since: u64) -> Stamps {
+        self.collect_tags(None, said)
+            .map_or_else(|_| Stamps::wrong(), |collected| self.local_stamps(&collected, said, since))
+    }
+
     /// A body has ended without a value. The body around it has used what it has used.
     pub(in crate::engine) fn pass_on_tags(&self, said: Option<&Said>, since: u64) {
         let stamps = match self.collect_tags(None, said) {

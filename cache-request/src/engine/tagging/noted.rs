@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// What a call knows of tags in its backend. Nothing, for a call without any.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::engine) struct Noted(Option<Box<Read>>);
 
 /// What was read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Read {
     /// `None` for a tag without a record.
     records: HashMap<TagId, Option<Record>, BuildHasherDefault<PassThrough>>,

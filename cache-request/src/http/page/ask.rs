@@ -139,8 +139,11 @@ impl<'a> Ask<'a> {
         page_response(page, &self.method, request, head)
     }
 
-    /// Whether no purge by prefix that this process knows of has taken a response since it was asked for.
+    /// Whether no purge that this process knows of, by prefix or by tag, has taken a response since it was asked for.
     pub(super) fn has_left(&self, shared: &Shared) -> bool {
+        if self.shelf.were_invalidated(&shared.stamps) {
+            return false;
+        }
         let Some(key) = &self.purges else { return true };
         self.shelf.purges_in_memory(key).is_none_or(|purges| purges.spare(shared.last_purge, &self.target))
     }

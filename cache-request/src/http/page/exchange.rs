@@ -18,10 +18,16 @@ use super::{
     entry::Page,
     head::LastHead,
     shelf::Found,
+    tags::tags_in,
 };
 use crate::{
     base::both::both,
-    engine::{claiming::MadeElsewhere, flight::FenceCheck},
+    engine::{
+        claiming::MadeElsewhere,
+        flight::FenceCheck,
+        this_call::{Frame, Framed, Said},
+    },
+    store::tags::Stamps,
 };
 
 /// When a request was sent on behalf of an [`Ask`], and when its response came.
@@ -36,6 +42,8 @@ pub(super) struct Exchange<'a> {
     pub(super) last_purge: Option<u128>,
     /// `None` if the cache is disabled.
     making: Option<MadeElsewhere<'a>>,
+    /// What notes the tags of what the service uses. `None` for a layer that does not look at tags.
+    frame: Option<Frame>,
 }
 
 impl<'a> Exchange<'a> {
@@ -47,9 +55,36 @@ impl<'a> Exchange<'a> {
                 None => None,
             }
         };
-        let (making, last_purge) = both(ask.shelf.begin(&ask.key), purges).await;
+        let (making, last_purge) = both(ask.shelf.begin(&ask.key, ask.settings.purges_by_tag), purges).await;
         let now = ask.shelf.now();
-        Self { ask, request, requested: now, received: now, begun: Instant::now(), last_purge, making }
+        let frame = ask.settings.purges_by_tag.then(Frame::noting_tags);
+        Self { ask, request, requested: now, received: now, begun: Instant::now(), last_purge, making, frame }
+    }
+
+    /// Runs the service, whose response has the tags of what it uses.
+    pub(super) async fn around<T>(&mut self, service: impl Future<Output = T>) -> T {
+        match &mut self.frame {
+            Some(frame) => Framed::new(frame, service).await,
+            None => service.await,
+        }
+    }
+
+    /// Takes the tags from the fields of a response.
+    fn take_tags(&mut self, headers: &HeaderMap) {
+        if let Some(frame) = &mut self.frame {
+            tags_in(headers).for_each(|tag| frame.name_tag(tag));
+        }
+    }
+
+    fn said(&self) -> Option<&Said> {
+        self.frame.as_ref()?.said()
+    }
+
+    /// The tags that a response has so far, as memory knows them.
+    pub(super) fn stamps(&mut self, headers: &HeaderMap) -> Stamps {
+        self.take_tags(headers);
+        let stamps = self.making.as_ref().map(|making| self.ask.shelf.stamps(&self.ask.key, making, self.said()));
+        stamps.unwrap_or_default()
     }
 
     /// The head of the response is there.
@@ -74,10 +109,12 @@ impl<'a> Exchange<'a> {
     }
 
     pub(super) async fn store(&mut self, page: Arc<Page>) {
+        self.take_tags(&page.headers);
+        let said = self.frame.as_ref().and_then(Frame::said);
         let Some(making) = &mut self.making else { return };
         let most_variants = self.ask.settings.most_variants;
         let place = self.ask.place(self.request);
-        self.ask.shelf.store(&place, making, page, self.begun.elapsed(), most_variants).await;
+        self.ask.shelf.store(&place, making, page, (self.begun.elapsed(), said), most_variants).await;
     }
 
     /// A stored page with the fields of a newer message about it (RFC 9111, section 3.2).

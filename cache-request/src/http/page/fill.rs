@@ -32,6 +32,7 @@ use crate::{
     base::timer::with_limit,
     engine::{Engine, flight::FenceCheck},
     key::{Key, OwnedKey, PassThrough},
+    store::tags::Stamps,
 };
 
 /// The pages that are being made.
@@ -84,6 +85,7 @@ pub(super) struct Shared {
     pub(super) body: SharedBody,
     /// The newest purge by prefix from before the service was asked.
     pub(super) last_purge: Option<u128>,
+    pub(super) stamps: Stamps,
     pub(super) fence: Option<FenceCheck>,
 }
 

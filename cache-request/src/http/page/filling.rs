@@ -103,7 +103,7 @@ impl Filling {
         let validators = stale.map(|stale| validators(&stale.page.received_headers())).unwrap_or_default();
         let is_conditional = !validators.is_empty();
         make_conditional(&mut parts.headers, validators);
-        let called = call(&mut service, Request::from_parts(parts, body), stale.is_some()).await;
+        let called = exchange.around(call(&mut service, Request::from_parts(parts, body), stale.is_some())).await;
         exchange.received();
         if matches!(called, Ok(Ok(_))) {
             self.ask.shelf.count(Count::Bodies);
@@ -166,6 +166,7 @@ impl Filling {
                     freshness: page.freshness,
                     body: SharedBody::Page(Arc::clone(&page)),
                     last_purge: exchange.last_purge,
+                    stamps: exchange.stamps(&page.headers),
                     fence: exchange.fence_check(),
                 });
             }
@@ -264,6 +265,7 @@ impl Filling {
             freshness,
             body: SharedBody::Arriving(Arc::clone(&spool)),
             last_purge: exchange.last_purge,
+            stamps: exchange.stamps(&stored),
             fence: exchange.fence_check(),
         });
         let status = head.status;

@@ -20,6 +20,7 @@ mod settings;
 mod shelf;
 mod site;
 mod status;
+mod tags;
 
 use std::{
     fmt, mem,
@@ -92,6 +93,7 @@ impl CachePage {
                 stale: Windows::default(),
                 stale_if_disconnected: STALE_IF_DISCONNECTED,
                 purges_by_prefix: false,
+                purges_by_tag: false,
                 max_body: MAX_BODY,
                 most_variants: MOST_VARIANTS,
                 shows_key: false,
@@ -235,6 +237,15 @@ impl CachePage {
     /// at the same time. All layers that share the pages have to have it.
     pub fn purge_by_prefix(self, does: bool) -> Self {
         self.set(|settings| settings.purges_by_prefix = does)
+    }
+
+    /// Whether pages have tags, and are gone when one is invalidated: [`Cache::invalidate_tag`]. Default: no.
+    ///
+    /// The tags are those of the response's `Surrogate-Key`, which spaces separate, and `Cache-Tag`, which commas separate, those that the wrapped
+    /// service names by [`tag`](crate::tag), and those of the cached values that it uses. A page whose tags are none, see [`tag`](crate::tag),
+    /// is not stored. The fields are sent to clients as well.
+    pub fn purge_by_tag(self, does: bool) -> Self {
+        self.set(|settings| settings.purges_by_tag = does)
     }
 
     /// The largest body that is stored, in bytes. Default: 8 MiB. Larger ones pass.

@@ -22,9 +22,9 @@ impl Shelf {
             if let Some(Entry::Purges(purges)) = call.peek_in_backend().await {
                 return purges.newest();
             }
-            let mut making = call.begin_elsewhere().await?;
+            let mut making = call.begin_elsewhere(false).await?;
             let purges = Entry::Purges(Arc::new(Purges::begin(new_number())));
-            if let Err(error) = call.store_led(&mut making, &purges, Duration::ZERO).await {
+            if let Err(error) = call.store_led(&mut making, &purges, Duration::ZERO, None).await {
                 self.fault(&error);
                 return None;
             }
@@ -40,11 +40,11 @@ impl Shelf {
         let _only = ONE_AT_A_TIME.lock().await;
         let can_tell = self.engine().backend().is_none_or(|backend| backend.has_fences());
         for _ in 0..if can_tell { ATTEMPTS } else { 0 } {
-            let Some(mut making) = call.begin_elsewhere().await else { break };
+            let Some(mut making) = call.begin_elsewhere(false).await else { break };
             let Some(Entry::Purges(known)) = call.peek_in_backend().await else { break };
             let number = new_number();
             let purges = Entry::Purges(Arc::new(known.with(number, prefix.clone())));
-            if call.store_led(&mut making, &purges, Duration::ZERO).await.is_err() {
+            if call.store_led(&mut making, &purges, Duration::ZERO, None).await.is_err() {
                 break;
             }
             if let Some(Entry::Purges(stored)) = call.peek_in_backend().await

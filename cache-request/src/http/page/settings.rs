@@ -39,6 +39,8 @@ pub(super) struct Settings {
     /// For how long stale pages stand in for errors of the service that are no responses.
     pub(super) stale_if_disconnected: Duration,
     pub(super) purges_by_prefix: bool,
+    /// Whether pages have tags.
+    pub(super) purges_by_tag: bool,
     pub(super) max_body: u64,
     pub(super) most_variants: usize,
     pub(super) shows_key: bool,

@@ -29,9 +29,11 @@ use crate::{
         description::{Description, Instance},
         function::{AnyFunction, Function},
         policy::Policy,
+        this_call::Said,
     },
     key::{Key, text::Parts},
     stats::Count,
+    store::tags::Stamps,
 };
 
 static DESCRIPTION: Description = Description {
@@ -242,8 +244,18 @@ impl Shelf {
     }
 
     /// Begins to make a page. What is invalidated from now on is not stored. `None` if the cache is disabled.
-    pub(super) async fn begin<'a>(&'a self, key: &'a Key) -> Option<MadeElsewhere<'a>> {
-        self.call(key)?.begin_elsewhere().await
+    pub(super) async fn begin<'a>(&'a self, key: &'a Key, names_tags: bool) -> Option<MadeElsewhere<'a>> {
+        self.call(key)?.begin_elsewhere(names_tags).await
+    }
+
+    /// The tags that a page has so far, as memory knows them.
+    pub(super) fn stamps(&self, key: &Key, making: &MadeElsewhere<'_>, said: Option<&Said>) -> Stamps {
+        self.call(key).map_or_else(Stamps::default, |call| call.stamps_said(said, making.since))
+    }
+
+    /// Whether one of these tags was invalidated since.
+    pub(super) fn were_invalidated(&self, stamps: &Stamps) -> bool {
+        stamps.were_invalidated_before(self.engine().tags.newest())
     }
 
     /// Stores a page, unless its key was invalidated since `making` began.
@@ -252,10 +264,10 @@ impl Shelf {
         place: &Place<'_>,
         making: &mut MadeElsewhere<'_>,
         page: Arc<Page>,
-        took: Duration,
+        (took, said): (Duration, Option<&Said>),
         most_variants: usize,
     ) {
-        if let Err(error) = self.try_store(place, making, page, took, most_variants).await {
+        if let Err(error) = self.try_store(place, making, page, (took, said), most_variants).await {
             self.fault(&error);
         }
     }
@@ -265,14 +277,14 @@ impl Shelf {
         place: &Place<'_>,
         making: &mut MadeElsewhere<'_>,
         page: Arc<Page>,
-        took: Duration,
+        (took, said): (Duration, Option<&Said>),
         most_variants: usize,
     ) -> Result<(), Error> {
         let Some(call) = self.call(place.key) else { return Ok(()) };
         let Vary::Names(fields) = Vary::of(&page.headers) else { return Ok(()) };
         let is_for_all = fields.is_empty() && !has_overrides(place.request);
         if is_for_all && !matches!(call.peek_in_memory(), Some(Entry::Variants(_))) {
-            return call.store_led(making, &Entry::Page(page), took).await;
+            return call.store_led(making, &Entry::Page(page), took, said).await;
         }
         // A list that is being removed must not come back. One that is read before its removal begins is refused by the fence.
         let known = if call.is_being_removed() { None } else { call.peek_in_backend().await };
@@ -283,7 +295,7 @@ impl Shelf {
         variants.kept_for = variants.kept_for.max(page.kept_for);
         let number = new_number();
         if let Some(call) = self.call(&place.variant(number))
-            && let Err(error) = call.put(&Entry::Page(page)).await
+            && let Err(error) = call.put_beside(making, &Entry::Page(page), said).await
         {
             // An older variant does not stay in its place.
             self.invalidate(place.key).await?;
@@ -291,7 +303,7 @@ impl Shelf {
         }
         let variant = (variant_of(place.request, &fields), number);
         let removed = variants.add(fields, variant, most_variants);
-        call.store_led(making, &Entry::Variants(Arc::new(variants)), took).await?;
+        call.store_led(making, &Entry::Variants(Arc::new(variants)), took, None).await?;
         for number in removed {
             self.invalidate(&place.variant(number)).await?;
         }
