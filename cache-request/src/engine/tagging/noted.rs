@@ -151,7 +151,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Reads what a body has to know of tags before it begins.
-    async fn note(&self, noted: &mut Noted, budget: &mut TimeBudget) {
+    pub(in crate::engine) async fn note(&self, noted: &mut Noted, budget: &mut TimeBudget) {
         let ids = self.unread(noted);
         self.note_all(&ids, noted, budget).await;
     }

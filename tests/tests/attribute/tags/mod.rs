@@ -2,6 +2,7 @@
 
 mod bodies;
 mod inherited;
+mod without_fences;
 mod wrong;
 
 use crate::caches::{caches, seconds};
