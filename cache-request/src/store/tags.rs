@@ -72,7 +72,7 @@ impl Tags {
 
     fn unknown(&self, id: TagId) -> Arc<Tag> {
         let forgotten = self.forgotten.load(Ordering::Acquire);
-        Arc::new(Tag { invalidated: forgotten.into(), ..Tag::new(id) })
+        Arc::new(Tag { invalidated: forgotten.into(), called: forgotten.into(), ..Tag::new(id) })
     }
 
     /// Invalidates the values that have this tag.
