@@ -148,12 +148,15 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// The answer, if the cache has one, which a near cache then keeps. Counts only faults.
+    /// The answer with its tags, if the cache has one, which a near cache then keeps. Counts only faults.
     #[cfg(feature = "http")]
-    pub(crate) async fn find(&self) -> Option<R> {
+    pub(crate) async fn find(&self) -> Option<(R, Stamps)> {
         let leader = self.engine.near().and_then(|_| self.lead_alone());
         let asks = leader.as_ref().map_or(Asks::Value, Asks::NearValue);
-        self.look_up(Want::Usable, asks, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
+        self.look_up(Want::Usable, asks, &mut self.budget())
+            .await
+            .ok()
+            .map(|found| (found.value.into_answer(), found.stamps))
     }
 
     /// The answer, if the backend has it, or memory where there is no backend. A near cache may have an older one. Counts only faults.
@@ -174,10 +177,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.engine.removals.is_under_way(self.key.hash())
     }
 
-    /// The answer, if memory has it. Counts only faults.
+    /// The answer with its tags, if memory has it. Counts only faults.
     #[cfg(feature = "http")]
-    pub(crate) fn peek_in_memory(&self) -> Option<R> {
-        self.read_memory(Want::Usable).map(|found| found.value.into_answer())
+    pub(crate) fn peek_in_memory(&self) -> Option<(R, Stamps)> {
+        self.read_memory(Want::Usable).map(|found| (found.value.into_answer(), found.stamps))
     }
 
     /// Starts a flight that no caller waits for.

@@ -131,9 +131,10 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         ValueTags { stamps: Stamps::wrong(), may_be_kept: false }
     }
 
-    /// The tags of what was `said`, as memory knows them.
+    /// The tags of what was `said` so far, as memory knows them.
     #[cfg(feature = "http")]
-    pub(crate) fn stamps_said(&self, said: Option<&Said>, since: u64) -> Stamps {
+    pub(crate) fn stamps_said(&self, said: &Said, since: u64) -> Stamps {
+        let said = Some(said);
         self.collect_tags(None, said)
             .map_or_else(|_| Stamps::wrong(), |collected| self.local_stamps(&collected, said, since))
     }

@@ -86,9 +86,11 @@ impl Place<'_> {
     }
 
     /// What was found, unless a purge by prefix has taken it. Without the list of purges, all pages are gone.
-    fn left(&self, found: Found, purges: Option<Entry>) -> Found {
+    fn left(&self, found: Found, purges: Option<(Entry, Stamps)>) -> Found {
         match (found, purges) {
-            (Found::Page(stored), Some(Entry::Purges(purges))) if purges.spare(stored.page.last_purge, self.target) => {
+            (Found::Page(stored), Some((Entry::Purges(purges), _)))
+                if purges.spare(stored.page.last_purge, self.target) =>
+            {
                 Found::Page(stored)
             }
             (Found::Page(_), _) => Found::Nothing,
@@ -106,10 +108,17 @@ impl Place<'_> {
     }
 }
 
-/// A stored response, and the number of its variant if it is one.
+/// A stored response, with its tags, and the number of its variant if it is one.
 pub(super) struct Stored {
     pub(super) page: Arc<Page>,
+    stamps: Stamps,
     variant: Option<u128>,
+}
+
+/// The tags of a page that is being made: what was said so far, and the newest invalidation from before that.
+pub(super) struct TagsSoFar {
+    pub(super) said: Arc<Said>,
+    pub(super) since: u64,
 }
 
 /// What was found for a request.
@@ -174,7 +183,7 @@ impl Shelf {
 
     /// The purges by prefix that memory has.
     pub(super) fn purges_in_memory(&self, key: &Key) -> Option<Arc<Purges>> {
-        match self.look_up_in_memory(key)? {
+        match self.look_up_in_memory(key)?.0 {
             Entry::Purges(purges) => Some(purges),
             Entry::Page(_) | Entry::Variants(_) => None,
         }
@@ -183,41 +192,41 @@ impl Shelf {
     /// What is stored for a request, purged by prefix or not.
     async fn find_any(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up(place.key).await {
-            None | Some(Entry::Purges(_)) => return Found::Nothing,
-            Some(Entry::Page(page)) if !has_overrides(place.request) => {
-                return Found::Page(Stored { page, variant: None });
+            None | Some((Entry::Purges(_), _)) => return Found::Nothing,
+            Some((Entry::Page(page), stamps)) if !has_overrides(place.request) => {
+                return Found::Page(Stored { page, stamps, variant: None });
             }
-            Some(Entry::Page(_)) => return Found::NoVariant,
-            Some(Entry::Variants(variants)) => variants,
+            Some((Entry::Page(_), _)) => return Found::NoVariant,
+            Some((Entry::Variants(variants), _)) => variants,
         };
         let Some(number) = place.newest(&variants) else { return Found::NoVariant };
         match self.look_up(&place.variant(number)).await {
-            Some(Entry::Page(page)) => Found::Page(Stored { page, variant: Some(number) }),
+            Some((Entry::Page(page), stamps)) => Found::Page(Stored { page, stamps, variant: Some(number) }),
             _ => Found::NoVariant,
         }
     }
 
     fn find_any_in_memory(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up_in_memory(place.key) {
-            None | Some(Entry::Purges(_)) => return Found::Nothing,
-            Some(Entry::Page(page)) if !has_overrides(place.request) => {
-                return Found::Page(Stored { page, variant: None });
+            None | Some((Entry::Purges(_), _)) => return Found::Nothing,
+            Some((Entry::Page(page), stamps)) if !has_overrides(place.request) => {
+                return Found::Page(Stored { page, stamps, variant: None });
             }
-            Some(Entry::Page(_)) => return Found::NoVariant,
-            Some(Entry::Variants(variants)) => variants,
+            Some((Entry::Page(_), _)) => return Found::NoVariant,
+            Some((Entry::Variants(variants), _)) => variants,
         };
         let Some(number) = place.newest(&variants) else { return Found::NoVariant };
         match self.look_up_in_memory(&place.variant(number)) {
-            Some(Entry::Page(page)) => Found::Page(Stored { page, variant: Some(number) }),
+            Some((Entry::Page(page), stamps)) => Found::Page(Stored { page, stamps, variant: Some(number) }),
             _ => Found::NoVariant,
         }
     }
 
-    async fn look_up(&self, key: &Key) -> Option<Entry> {
+    async fn look_up(&self, key: &Key) -> Option<(Entry, Stamps)> {
         self.call(key)?.find().await
     }
 
-    fn look_up_in_memory(&self, key: &Key) -> Option<Entry> {
+    fn look_up_in_memory(&self, key: &Key) -> Option<(Entry, Stamps)> {
         self.call(key)?.peek_in_memory()
     }
 
@@ -248,14 +257,16 @@ impl Shelf {
         self.call(key)?.begin_elsewhere(names_tags).await
     }
 
-    /// The tags that a page has so far, as memory knows them.
-    pub(super) fn stamps(&self, key: &Key, making: &MadeElsewhere<'_>, said: Option<&Said>) -> Stamps {
-        self.call(key).map_or_else(Stamps::default, |call| call.stamps_said(said, making.since))
+    /// Whether one of the tags that a page has so far was invalidated since it was asked for, by this process. Also if one is none.
+    pub(super) fn were_invalidated(&self, key: &Key, TagsSoFar { said, since }: &TagsSoFar) -> bool {
+        let Some(call) = self.call(key) else { return false };
+        let stamps = call.stamps_said(said, *since);
+        stamps.is_wrong() || stamps.were_invalidated_before(self.engine().tags.newest())
     }
 
-    /// Whether one of these tags was invalidated since.
-    pub(super) fn were_invalidated(&self, stamps: &Stamps) -> bool {
-        stamps.were_invalidated_before(self.engine().tags.newest())
+    /// A page has the tags of a stored one, which it takes the place of.
+    pub(super) fn inherit(&self, said: &Said, stored: &Stored) {
+        said.inherit(self.engine(), &stored.stamps);
     }
 
     /// Stores a page, unless its key was invalidated since `making` began.
@@ -283,11 +294,15 @@ impl Shelf {
         let Some(call) = self.call(place.key) else { return Ok(()) };
         let Vary::Names(fields) = Vary::of(&page.headers) else { return Ok(()) };
         let is_for_all = fields.is_empty() && !has_overrides(place.request);
-        if is_for_all && !matches!(call.peek_in_memory(), Some(Entry::Variants(_))) {
+        if is_for_all && !matches!(call.peek_in_memory(), Some((Entry::Variants(_), _))) {
             return call.store_led(making, &Entry::Page(page), took, said).await;
         }
         // A list that is being removed must not come back. One that is read before its removal begins is refused by the fence.
         let known = if call.is_being_removed() { None } else { call.peek_in_backend().await };
+        // A newer variant that is in the list by now must not be removed either.
+        if making.leader.is_fenced() {
+            return Ok(());
+        }
         let mut variants = match known {
             Some(Entry::Variants(variants)) => Variants::clone(&variants),
             _ => Variants::default(),
