@@ -2,6 +2,7 @@
 
 mod bodies;
 mod inherited;
+mod whole;
 mod wrong;
 
 use crate::caches::{caches, seconds};
