@@ -15,6 +15,7 @@ mod max_entries;
 mod namesakes;
 mod once;
 mod spans;
+mod tags;
 mod this_call;
 
 /// For [`namesakes`]: a function in the crate's root.

@@ -1,0 +1,3 @@
+//! Tags: names that values have in common.
+
+mod kinds;
