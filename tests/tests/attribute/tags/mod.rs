@@ -2,6 +2,7 @@
 
 mod bodies;
 mod inherited;
+mod kinds;
 mod whole;
 mod wrong;
 
