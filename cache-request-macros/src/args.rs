@@ -6,6 +6,7 @@
 mod contradictions;
 mod each;
 mod spans;
+mod tags;
 mod vary;
 
 use std::time::Duration;
@@ -22,11 +23,13 @@ use syn::{
 
 pub(crate) use self::{
     each::Each,
+    tags::Tag,
     vary::{Extra, ExtraValue, FieldKind},
 };
 use self::{
     each::each,
     spans::{share, span},
+    tags::tags,
     vary::vary,
 };
 use crate::{
@@ -50,7 +53,7 @@ macro_rules! argument {
 }
 
 /// All arguments of the attribute.
-const ARGUMENTS: [Argument; 32] = [
+const ARGUMENTS: [Argument; 34] = [
     argument!("timeout", After::Equals("timeout = 300"), timeout, timeout),
     argument!("timeout_with", After::Equals("timeout_with = |value| …"), timeout_with, after_equals),
     argument!("timeout_err", After::Equals("timeout_err = 5"), timeout_err, span),
@@ -67,6 +70,8 @@ const ARGUMENTS: [Argument; 32] = [
     argument!("skip", After::Parenthesis("skip(db)"), skip, skip),
     argument!("vary", After::Parenthesis("vary(lang = lang())"), vary, vary),
     argument!("key", After::Equals("key = \"article:{id}\""), key, own_key),
+    argument!("tags", After::Parenthesis("tags(\"article:{id}\")"), tags, tags),
+    argument!("inherit_tags", After::Equals("inherit_tags = false"), inherit_tags, yes_or_no),
     argument!("name", After::Equals("name = \"…\""), name, text),
     argument!("version", After::Equals("version = 2"), version, version),
     argument!("prefix", After::Equals("prefix = \"…\""), prefix, text),
@@ -136,6 +141,8 @@ pub(crate) struct Args {
     pub(crate) skip: Slot<Vec<Ident>>,
     pub(crate) vary: Slot<Vec<Extra>>,
     pub(crate) key: Slot<OwnKey>,
+    pub(crate) tags: Slot<Vec<Tag>>,
+    pub(crate) inherit_tags: Slot<bool>,
     pub(crate) name: Slot<String>,
     pub(crate) version: Slot<String>,
     pub(crate) prefix: Slot<String>,
@@ -400,7 +407,11 @@ fn in_parentheses<T>(
 ) -> syn::Result<Vec<T>> {
     let inside;
     let parentheses = parenthesized!(inside in input);
-    let items = Punctuated::<T, Token![,]>::parse_terminated_with(&inside, parse)?;
+    let items = Punctuated::<T, Token![,]>::parse_terminated_with(&inside, parse).or_else(|error| {
+        // Or else the rest would be an error of its own.
+        inside.parse::<TokenStream>()?;
+        Err(error)
+    })?;
     if items.is_empty() {
         return Err(syn::Error::new(parentheses.span.join(), expected));
     }
@@ -409,7 +420,7 @@ fn in_parentheses<T>(
 
 fn own_key(input: ParseStream<'_>) -> syn::Result<OwnKey> {
     match after_equals(input)? {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => template::read(&text).map(OwnKey::Template),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => template::read(&text, "key").map(OwnKey::Template),
         Expr::Lit(other) => {
             Err(syn::Error::new(other.span(), "a key is a text such as `\"article:{id}\"`, or a function's name"))
         }

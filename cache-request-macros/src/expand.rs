@@ -8,6 +8,7 @@ mod each;
 mod handle;
 mod key;
 mod replacing;
+mod tags;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};

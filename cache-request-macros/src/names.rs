@@ -3,6 +3,9 @@
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 
+/// The cached value, where a tag names it.
+pub(crate) const VALUE: &str = "value";
+
 /// The identifier without its `r#`.
 pub(crate) fn plain(ident: &Ident) -> String {
     ident.unraw().to_string()
@@ -94,6 +97,6 @@ mod tests {
     #[test]
     fn only_near_names_are_suggested() {
         assert_eq!(closest("timout", ["timeout", "timeout_with"]), Some("timeout"));
-        assert_eq!(closest("tags", ["timeout", "vary"]), None);
+        assert_eq!(closest("labels", ["timeout", "vary"]), None);
     }
 }

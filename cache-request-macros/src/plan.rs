@@ -1,6 +1,7 @@
 //! Joins the attribute's arguments with the function: finds the parts of the key, and contradictions.
 
 mod each;
+mod tags;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -15,13 +16,17 @@ use crate::{
     types,
 };
 
-pub(crate) use self::each::EachPlan;
+pub(crate) use self::{
+    each::EachPlan,
+    tags::{TagPlan, TagsPlan},
+};
 
 /// All that the expansion needs. With it, the expansion cannot fail.
 pub(crate) struct Plan {
     pub(crate) args: Args,
     pub(crate) signature: Signature,
     pub(crate) key: KeyPlan,
+    pub(crate) tags: TagsPlan,
     pub(crate) companion: bool,
     pub(crate) replacement: Replacement,
     /// The function is over a list. Everything else is then of a function over one element.
@@ -92,8 +97,9 @@ pub(crate) fn join(mut args: Args, mut signature: Signature, errors: &mut Errors
         }
         Some(OwnKey::Function(function)) => KeyPlan::Function { function, references: references(&args, &signature) },
     };
+    let tags = tags::join(&mut args, &signature, errors);
     let companion = has_companion(&args, &signature);
-    Plan { args, signature, key, companion, replacement, each }
+    Plan { args, signature, key, tags, companion, replacement, each }
 }
 
 /// The library's module for the expansion, at a place.
@@ -331,17 +337,15 @@ fn template_key(template: Template, signature: &Signature, errors: &mut Errors) 
     for placeholder in template.placeholders {
         match filled(&placeholder, signature) {
             Some(part) => parts.push(part),
-            None => errors.push(syn::Error::new(
-                placeholder.span,
-                format!(
-                    "there is no argument `{}` for this placeholder; the arguments are {}",
-                    placeholder.root,
-                    all_names(signature)
-                ),
-            )),
+            None => errors.push(syn::Error::new(placeholder.span, no_argument(&placeholder, signature))),
         }
     }
     KeyPlan::Parts { parts, pieces: Some(template.pieces) }
+}
+
+fn no_argument(placeholder: &Placeholder, signature: &Signature) -> String {
+    let (root, names) = (&placeholder.root, all_names(signature));
+    format!("there is no argument `{root}` for this placeholder; the arguments are {names}")
 }
 
 fn filled(placeholder: &Placeholder, signature: &Signature) -> Option<Part> {
@@ -356,17 +360,19 @@ fn filled(placeholder: &Placeholder, signature: &Signature) -> Option<Part> {
             cfg: Vec::new(),
         });
     }
-    for argument in &signature.arguments {
-        for binding in &argument.bindings {
-            if binding.name == *root {
-                let ident = &binding.ident;
-                let whole = part(argument, binding);
-                let value = if fields.is_empty() { whole.value } else { quote_spanned!(*span=> &#ident #(.#fields)*) };
-                return Some(Part { name: text.clone(), value, origin: Origin::Named, ..whole });
-            }
-        }
-    }
-    None
+    let (argument, binding) = bound(root, signature)?;
+    let ident = &binding.ident;
+    let whole = part(argument, binding);
+    let value = if fields.is_empty() { whole.value } else { quote_spanned!(*span=> &#ident #(.#fields)*) };
+    Some(Part { name: text.clone(), value, origin: Origin::Named, ..whole })
+}
+
+/// The argument that binds this name, and how.
+fn bound<'a>(name: &str, signature: &'a Signature) -> Option<(&'a Argument, &'a Binding)> {
+    signature.arguments.iter().find_map(|argument| {
+        let binding = argument.bindings.iter().find(|binding| binding.name == name)?;
+        Some((argument, binding))
+    })
 }
 
 /// The arguments of the user's key function.

@@ -1,9 +1,9 @@
-//! `key = "article:{id}:{user.lang}"`: the text of an own key, and its placeholders.
+//! `key = "article:{id}:{user.lang}"`, `tags("article:{id}")`: a text with placeholders.
 
 use proc_macro2::Span;
 use syn::LitStr;
 
-/// An own key with placeholders.
+/// An own key or a tag, with placeholders.
 pub(crate) struct Template {
     /// The text before each placeholder and after the last one: one more than there are placeholders.
     pub(crate) pieces: Vec<String>,
@@ -14,15 +14,15 @@ pub(crate) struct Template {
 pub(crate) struct Placeholder {
     /// As it is written.
     pub(crate) text: String,
-    /// The argument: `user`.
+    /// The argument, or `value` in a tag: `user`.
     pub(crate) root: String,
     /// The field that is taken: `lang`.
     pub(crate) fields: Vec<syn::Member>,
     pub(crate) span: Span,
 }
 
-/// Parses the literal. Errors have its span.
-pub(crate) fn read(literal: &LitStr) -> syn::Result<Template> {
+/// Parses the literal of `what` it is. Errors have its span.
+pub(crate) fn read(literal: &LitStr, what: &str) -> syn::Result<Template> {
     let text = literal.value();
     let error = |message: &str| syn::Error::new(literal.span(), message);
     let mut template = Template { pieces: Vec::new(), placeholders: Vec::new() };
@@ -49,7 +49,7 @@ pub(crate) fn read(literal: &LitStr) -> syn::Result<Template> {
     }
     template.pieces.push(piece);
     if template.pieces.iter().all(String::is_empty) && template.placeholders.is_empty() {
-        return Err(error("the key is empty"));
+        return Err(error(&format!("the {what} is empty")));
     }
     Ok(template)
 }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn taken_apart(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
-        let template = read(&LitStr::new(text, Span::call_site())).map_err(|error| error.to_string())?;
+        let template = read(&LitStr::new(text, Span::call_site()), "key").map_err(|error| error.to_string())?;
         Ok((template.pieces, template.placeholders.into_iter().map(|placeholder| placeholder.text).collect()))
     }
 

@@ -22,6 +22,10 @@ macro_rules! page {
         /// [`CacheBuilder::near_timeout`]: crate::CacheBuilder::near_timeout
         /// [`CacheBuilder::secret`]: crate::CacheBuilder::secret
         /// [`CacheValue`]: crate::bounds::CacheValue
+        /// [`Cache::invalidate_client`]: crate::Cache::invalidate_client
+        /// [`Cache::invalidate_function`]: crate::Cache::invalidate_function
+        /// [`Cache::invalidate_tag`]: crate::Cache::invalidate_tag
+        /// [`Cache::invalidate_tag_soft`]: crate::Cache::invalidate_tag_soft
         /// [`client_scope`]: crate::client_scope
         /// [`Config`]: crate::Config
         /// [deploy chart]: https://raw.githubusercontent.com/cache-request/cache-request/main/cache-request/docs/at_scale_deploy.svg
@@ -66,6 +70,8 @@ macro_rules! page {
         /// [`stats()`]: crate::stats()
         /// [`SyncHandle`]: crate::SyncHandle
         /// [`tests/data/http-cache-tests.known`]: https://github.com/cache-request/cache-request/blob/main/tests/data/http-cache-tests.known
+        /// [`tag`]: crate::tag()
+        /// [tags]: crate::docs::tags
         /// [testing]: crate::docs::testing
         /// [`testing.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/testing.rs
         /// [`tests/tests/pages`]: https://github.com/cache-request/cache-request/blob/main/tests/tests/pages/main.rs
@@ -96,5 +102,6 @@ page!(options);
 page!(pages);
 page!(rfc);
 page!(statistics);
+page!(tags);
 page!(testing);
 page!(trust);

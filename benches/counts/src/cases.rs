@@ -64,7 +64,7 @@ const fn miss(name: &'static str, room: u64, prepare: fn(), run: fn()) -> Case {
     Case { name, calls: MISSES, bodies: MISSES, room, prepare, run, others: 0, hot: None }
 }
 
-pub(crate) static CASES: [Case; 16] = [
+pub(crate) static CASES: [Case; 19] = [
     hit("hit, fn(u64) -> u64", || hits(number), Some(|| _ = black_box(number(0)))),
     Case {
         others: 16,
@@ -81,6 +81,9 @@ pub(crate) static CASES: [Case; 16] = [
     hit("hit, fn(u64) -> u64, for a client", || client_scope_sync("acme", || hits(number)), None),
     hit("hit, fn(u64) -> Result<u64, ()>, may be stale", || hits(|key| may_be_stale(FRESH + key)), None),
     Case { prepare: make_stale, ..hit("stale hit, fn(u64) -> Result<u64, ()>", || hits(may_be_stale), None) },
+    hit("hit, fn(u64) -> u64, with a tag", || hits(tagged), None),
+    hit("hit, fn(u64) -> u64, with four tags", || hits(much_tagged), None),
+    miss("miss, fn(u64) -> u64, with a tag", UNBOUNDED, || {}, || calls(tagged, 0..MISSES)),
     miss("miss, fn(u64) -> u64, filling", UNBOUNDED, || {}, || calls(number, 0..MISSES)),
     miss("miss, fn(u64) -> u64, evicting", KEYS, || calls(number, 0..MISSES), || calls(number, MISSES..2 * MISSES)),
     Case {
@@ -119,6 +122,16 @@ fn body<T>(made: T) -> T {
 
 #[cache_request(timeout = 300)]
 fn number(key: u64) -> u64 {
+    body(key)
+}
+
+#[cache_request(timeout = 300, tags("number:{key}"))]
+fn tagged(key: u64) -> u64 {
+    body(key)
+}
+
+#[cache_request(timeout = 300, tags("number:{key}", "double:{key}", "numbers", "even"))]
+fn much_tagged(key: u64) -> u64 {
     body(key)
 }
 

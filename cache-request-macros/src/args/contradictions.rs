@@ -61,6 +61,8 @@ pub(super) fn find(args: &Args, errors: &mut Errors) {
             name_of(&args.when),
             name_of(&args.weight),
             name_of(&args.max_entries),
+            name_of(&args.tags),
+            name_of(&args.inherit_tags),
             name_of_set(&args.cache_err),
             name_of_set(&args.skip_none),
         ];

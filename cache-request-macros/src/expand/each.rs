@@ -8,7 +8,7 @@ use super::{
     handle::{policy_of, site},
     hidden_name, inputs,
     key::fill,
-    lints, place, private, private_at,
+    lints, place, private, private_at, tags,
 };
 use crate::{
     names,
@@ -34,6 +34,7 @@ fn name(signature: &Signature) -> Ident {
 ///     EachCall::new(site, Instance::of(&__f_cache_body), policy).answer(
 ///         &ids[..],
 ///         |ids| { key; key },
+///         |ids, tags| { tags.add(…); },
 ///         { let name = &name; move |part| { let name = again(name); async move {
 ///             let list = part.as_deref().unwrap_or(ids); __f_cache_each(db, name, list).await
 ///         } } },
@@ -60,9 +61,10 @@ pub(super) fn caller(plan: &Plan, each: &EachPlan) -> TokenStream {
             #key_
         }
     };
-    let polled = quote!(#call.answer(&#list[..], #key, |_, _| {}, #run).await);
+    let tag = tags::of_element(plan, element);
+    let polled = quote!(#call.answer(&#list[..], #key, #tag, #run).await);
     let body = match kind {
-        Kind::Plain => quote!(#call.answer_here(&#list[..], #key, |_, _| {}, #run)),
+        Kind::Plain => quote!(#call.answer_here(&#list[..], #key, #tag, #run)),
         Kind::Async => polled,
         Kind::Future => quote!(async move { #polled }),
         Kind::BoxedFuture => quote!(::std::boxed::Box::pin(async move { #polled })),

@@ -8,7 +8,7 @@ use super::{
     body::body,
     call_of, companion_path, each, hidden_name,
     key::{self, fill},
-    place, private, private_at, replacing,
+    place, private, private_at, replacing, tags,
 };
 use crate::{
     args::{Timeout, is_set},
@@ -50,6 +50,7 @@ pub(super) fn prepared(plan: &Plan) -> TokenStream {
 ///
 /// ```text
 /// {
+///     let tags = …;
 ///     let body = move || -> R { body };
 ///     let instance = Instance::of(&__f_cache_body);
 ///     let policy = …;
@@ -59,6 +60,9 @@ pub(super) fn prepared(plan: &Plan) -> TokenStream {
 pub(super) fn handle(plan: &Plan) -> TokenStream {
     let body = responding(plan, body(plan));
     let policy = policy(plan);
+    // Before the body takes the arguments.
+    let tags = tags::of_call(plan);
+    let tagged = tags::of_call_in_policy(plan);
     let handle = match plan.signature.kind {
         Kind::Plain => quote!(SyncHandle),
         _ => quote!(Handle),
@@ -84,10 +88,11 @@ pub(super) fn handle(plan: &Plan) -> TokenStream {
     let mut block = Group::new(
         Delimiter::Brace,
         quote! {
+            #tags
             let #body_ = #body;
             let #instance_ = #private::Instance::of(&#known_by);
             #completed
-            let #policy_ = #policy;
+            let #policy_ = #policy #tagged;
             #handle
         },
     );
@@ -323,6 +328,7 @@ pub(super) fn policy_of(plan: &Plan, start: &TokenStream) -> TokenStream {
         Some(quote!(.#setter_(#closure)))
     });
     let spans = spans(plan);
+    let tags = tags::in_policy(plan);
     let skip_none = args.skip_none.as_ref().filter(|flag| flag.value).map(|flag| {
         let setter = Ident::new("skip_none", flag.name.ident.span());
         quote!(.#setter())
@@ -337,7 +343,7 @@ pub(super) fn policy_of(plan: &Plan, start: &TokenStream) -> TokenStream {
     let fields = (!fields.is_empty()).then(|| quote!(.fields(&[#(#fields),*])));
     let policy = quote!(#start #checked #status #fields #share_err);
     let policy = if is_set(&args.local) && args.weight.is_none() { weighed(plan, &policy) } else { policy };
-    quote!(#policy #kept #timeout #(#per_value)* #skip_none #spans)
+    quote!(#policy #kept #timeout #(#per_value)* #skip_none #spans #tags)
 }
 
 /// The same, for values whose weight serde tells, if they have `Serialize`.

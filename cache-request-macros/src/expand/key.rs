@@ -28,11 +28,7 @@ use crate::{
 /// How a part enters the key depends on its type, so the library chooses: see `attribute/part` there.
 pub(super) fn fill(plan: &Plan, key: &Ident) -> TokenStream {
     let private = private_at(plan, place(&plan.signature));
-    let destructured = plan.signature.arguments.iter().filter_map(|argument| {
-        let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
-        let (cfg, name) = (&argument.cfg, &argument.name);
-        Some(quote!(#(#cfg)* #[allow(unused_variables)] let #pattern = &#name;))
-    });
+    let destructured = destructured(plan);
     let added: TokenStream = match &plan.key {
         KeyPlan::Parts { parts, .. } => parts.iter().map(|part| add(plan, key, part)).collect(),
         KeyPlan::Function { function, references } => {
@@ -51,14 +47,24 @@ pub(super) fn fill(plan: &Plan, key: &Ident) -> TokenStream {
         quote!(#[allow(unused_imports)] use #private::key_parts::*;)
     });
     if runs_code(&plan.key) {
-        return quote!(#private::Key::fill(&mut #key, |#key| { #levels #(#destructured)* #added }););
+        return quote!(#private::Key::fill(&mut #key, |#key| { #levels #destructured #added }););
     }
     // A key without parts does not use its builder.
     let filled = match added.is_empty() {
         true => quote!(#private::Key::begin(&mut #key);),
-        false => quote!({ let #key = &mut #private::Key::begin(&mut #key); #levels #(#destructured)* #added }),
+        false => quote!({ let #key = &mut #private::Key::begin(&mut #key); #levels #destructured #added }),
     };
     quote!(#filled #private::Key::finish(&mut #key);)
+}
+
+/// The names in the arguments' patterns, as references.
+pub(super) fn destructured(plan: &Plan) -> TokenStream {
+    let destructured = plan.signature.arguments.iter().filter_map(|argument| {
+        let pattern = pattern::by_reference(argument.pattern.as_ref().filter(|_| !argument.bindings.is_empty())?);
+        let (cfg, name) = (&argument.cfg, &argument.name);
+        Some(quote!(#(#cfg)* #[allow(unused_variables)] let #pattern = &#name;))
+    });
+    destructured.collect()
 }
 
 /// Whether a key runs the user's code besides the `Serialize` of its parts.

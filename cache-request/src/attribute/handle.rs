@@ -206,9 +206,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     ///
     /// # Errors
     ///
-    /// If the function's values are in a backend, which cannot remove those of one function. Clear the whole cache instead
-    /// ([`Cache::clear`](crate::Cache::clear)), or change the attribute's `version`. Also if the function's named cache is not
-    /// installed. Nothing is removed then.
+    /// If the function's values are in a backend, and the cache has no [`function_tags`](crate::CacheBuilder::function_tags), or if the backend
+    /// could not be told. Also if the function's named cache is not installed. Nothing is removed then.
     pub fn invalidate_function(&self) -> Result<(), Error> {
         block_on(self.prepared.invalidate_function())
     }
@@ -395,9 +394,8 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     ///
     /// # Errors
     ///
-    /// If the function's values are in a backend, which cannot remove those of one function. Clear the whole cache instead
-    /// ([`Cache::clear`](crate::Cache::clear)), or change the attribute's `version`. Also if the function's named cache is not
-    /// installed. Nothing is removed then.
+    /// If the function's values are in a backend, and the cache has no [`function_tags`](crate::CacheBuilder::function_tags), or if the backend
+    /// could not be told. Also if the function's named cache is not installed. Nothing is removed then.
     pub fn invalidate_function(&self) -> impl Future<Output = Result<(), Error>> {
         self.prepared.invalidate_function()
     }

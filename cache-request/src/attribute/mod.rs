@@ -14,4 +14,5 @@ pub mod private;
 mod probe;
 mod site;
 mod steps;
+mod tagged;
 mod timeout;

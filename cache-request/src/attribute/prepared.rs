@@ -9,11 +9,12 @@ use super::{
 use crate::{
     Error, ErrorKind,
     base::{block_on::block_on, panic::catch_unwind},
+    cache::without_function_tags,
     engine::{
         body::Body,
         call::Call,
         description::Instance,
-        function::Placement,
+        function::AnyFunction,
         looked::Looked,
         policy::Policy,
         run::{self, Ahead, Answered, Elsewhere, Run, Start},
@@ -240,16 +241,12 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
     pub(super) async fn invalidate_function(&self) -> Result<(), Error> {
         let function = self.target.as_ref().and_then(|target| Some((target, target.function::<V>()?)));
         let Some((target, function)) = function else { return Err(self.why_uncached()) };
-        match function.placement {
-            Placement::InMemory => target.cache.engine().clear_in_memory(&function.table),
-            Placement::Nowhere => {}
-            Placement::InBackend => {
-                return Err(Error::backend(
-                    "no backend can remove the values of one function yet: clear the cache, or change the attribute's `version`",
-                ));
-            }
+        let engine = target.cache.engine();
+        let is_in_memory = function.clear_in_memory(engine);
+        if engine.function_tags {
+            return engine.invalidate_all_of(function.tag).await;
         }
-        Ok(())
+        if is_in_memory { Ok(()) } else { Err(without_function_tags()) }
     }
 
     /// The whole call of a plain function: the same steps, one after the other.

@@ -12,6 +12,7 @@ pub use super::{
     prepared::{answer, answer_now},
     probe::{AnyAnswer, HandlerAnswer, Probe, ResultAnswer, WeighAny, WeighSerialised},
     site::{Direct, Site},
+    tagged::Tagged,
     timeout::{Timeout, of_ok},
 };
 pub use crate::{

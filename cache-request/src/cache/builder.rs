@@ -73,6 +73,7 @@ pub struct CacheBuilder {
     max_leaders: Option<u64>,
     max_refreshes: Option<u64>,
     poll_limit: Option<Duration>,
+    function_tags: Option<bool>,
     leases: Option<bool>,
     lease: Option<Duration>,
     checks: Checks,
@@ -187,6 +188,14 @@ impl CacheBuilder {
     pub fn poll_limit(mut self, limit: Duration) -> Self {
         self.checks.check(&table::POLL_LIMIT, &limit);
         self.poll_limit = Some(limit);
+        self
+    }
+
+    /// Whether each value has a tag of its function and one of its client, so that [`Cache::invalidate_function`] and
+    /// [`Cache::invalidate_client`] work, also in a backend. Each look there then asks for one or two more keys, in the same round trip. All
+    /// programs that share a backend should have the same setting: values that another one has stored without these tags stay. Default: false.
+    pub fn function_tags(mut self, tags: bool) -> Self {
+        self.function_tags = Some(tags);
         self
     }
 
@@ -373,6 +382,7 @@ impl CacheBuilder {
             flights: Flights::new(limits, self.clock.clone(), Arc::clone(&store)),
             store,
             tags,
+            function_tags: self.function_tags.unwrap_or(defaults::FUNCTION_TAGS),
             tag_keys: TagKeys::new(self.prefix.as_deref()),
             removals: Removals::new(),
             attempts: Attempts::default(),

@@ -17,12 +17,13 @@ use dashmap::{DashMap, Entry};
 pub use self::builder::CacheBuilder;
 use self::shared::{Kind, Shared, SharedName};
 use crate::{
-    Error,
+    Error, ErrorKind,
     base::{block_on::block_on, sync::unpoisoned},
     engine::{
         Engine, Place,
         description::{Description, Instance},
         function::{AnyFunction, Function, Name, Placement},
+        tagging::{id_of_client, id_of_function},
         value::Value,
     },
     stats::Stats,
@@ -125,6 +126,62 @@ impl Cache {
     /// As of [`invalidate_tag`](Self::invalidate_tag).
     pub fn invalidate_tag_soft_sync(&self, tag: &str) -> Result<(), Error> {
         block_on(self.invalidate_tag_soft(tag))
+    }
+
+    /// Invalidates all values of a function, of all its arguments and clients: by its path as in [`stats`](Self::stats), such as
+    /// `articles.find`, or its `name`. An answer that is being computed is returned to its callers, and is not kept. What was made of these
+    /// values is invalidated as well.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the cache has a backend, and not
+    /// [`function_tags`](CacheBuilder::function_tags): what memory has is invalidated all the same. Also if the backend could not be told.
+    pub async fn invalidate_function(&self, path: &str) -> Result<(), Error> {
+        let engine = &self.0.engine;
+        let listed = unpoisoned(self.0.listed.read()).clone();
+        listed
+            .iter()
+            .filter(|function| function.path() == path)
+            .for_each(|function| _ = function.clear_in_memory(engine));
+        if engine.function_tags {
+            return engine.invalidate_all_of(id_of_function(path)).await;
+        }
+        match engine.backend() {
+            Some(_) => Err(without_function_tags()),
+            None => Ok(()),
+        }
+    }
+
+    /// [`invalidate_function`](Self::invalidate_function) for code that is not async. It blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As of [`invalidate_function`](Self::invalidate_function).
+    pub fn invalidate_function_sync(&self, path: &str) -> Result<(), Error> {
+        block_on(self.invalidate_function(path))
+    }
+
+    /// Invalidates all values of a client ([`client_scope`](crate::client_scope)), of all functions.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) without [`function_tags`](CacheBuilder::function_tags). Also if the backend
+    /// could not be told.
+    pub async fn invalidate_client(&self, client: &str) -> Result<(), Error> {
+        let engine = &self.0.engine;
+        if !engine.function_tags {
+            return Err(without_function_tags());
+        }
+        engine.invalidate_all_of(id_of_client(client.as_bytes())).await
+    }
+
+    /// [`invalidate_client`](Self::invalidate_client) for code that is not async. It blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As of [`invalidate_client`](Self::invalidate_client).
+    pub fn invalidate_client_sync(&self, client: &str) -> Result<(), Error> {
+        block_on(self.invalidate_client(client))
     }
 
     /// Lets no more bodies begin in the background, and waits until those that run there have ended, so that a program can end in order.
@@ -242,6 +299,13 @@ impl Cache {
         );
         Placement::Nowhere
     }
+}
+
+/// Why a function or a client cannot be invalidated as a whole.
+pub(crate) fn without_function_tags() -> Error {
+    let message = "the values of a function in a backend, and those of a client, are invalidated as a whole only with the option \
+                   `function_tags=true`";
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 impl fmt::Debug for Cache {

@@ -63,6 +63,8 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<Memory>,
     pub(crate) tags: Arc<Tags>,
     pub(crate) tag_keys: TagKeys,
+    /// Whether each value has a tag of its function, and one of its client.
+    pub(crate) function_tags: bool,
     pub(crate) flights: Flights,
     pub(crate) removals: Removals,
     pub(crate) attempts: Attempts,

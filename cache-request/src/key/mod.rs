@@ -174,6 +174,11 @@ impl Key {
         self.hash
     }
 
+    /// The client that it is of, if any.
+    pub(crate) fn client(&self) -> Option<Vec<u8>> {
+        tag::client_of(self.words())
+    }
+
     /// The key that consists of one text, outside any client.
     pub(crate) fn of_text(text: &str) -> Self {
         let mut key = Self { words: Words::new(), hash: 0, unusable: None };

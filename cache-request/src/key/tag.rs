@@ -188,6 +188,11 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// The client that the words name, if they name one.
+pub(super) fn client_of(words: &[u64]) -> Option<Vec<u8>> {
+    Some(Reader::new(words).tagged_bytes(Tag::Client)?.iter().collect())
+}
+
 /// The number of words at the front of a key that name its client.
 pub(super) fn client_words(words: &[u64]) -> usize {
     let mut reader = Reader::new(words);

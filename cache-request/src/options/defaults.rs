@@ -19,6 +19,9 @@ pub const MAX_REFRESHES: u64 = 256;
 /// `poll_limit`: 500 milliseconds.
 pub const POLL_LIMIT: Duration = Duration::from_millis(500);
 
+/// `function_tags`: a function in a backend, and a client, cannot be invalidated as a whole.
+pub const FUNCTION_TAGS: bool = false;
+
 /// `leases`: one body for all processes.
 pub const LEASES: bool = true;
 

@@ -19,12 +19,13 @@ use super::{
 use crate::Error;
 
 /// All options, in the order of the documentation. Two schemes may have options of one name that differ.
-pub(crate) static OPTIONS: [&dyn AnyOption; 40] = [
+pub(crate) static OPTIONS: [&dyn AnyOption; 41] = [
     &PREFIX,
     &WAIT_LIMIT,
     &MAX_LEADERS,
     &MAX_REFRESHES,
     &POLL_LIMIT,
+    &FUNCTION_TAGS,
     &MAX_BYTES,
     &MAX_ENTRIES,
     &LEASES,
@@ -143,6 +144,15 @@ pub(crate) static MAX_ENTRIES: CacheOption<u64> = CacheOption::new(
     "How many entries the cache may hold.",
 )
 .hint(KEEP_NOTHING);
+
+pub(crate) static FUNCTION_TAGS: CacheOption<bool> = CacheOption::new(
+    "function_tags",
+    Of::All,
+    SWITCH,
+    Is(defaults::FUNCTION_TAGS),
+    "Whether the values of a function, and those of a client, can be invalidated as a whole. Each look in a backend then asks for one or two \
+     more keys.",
+);
 
 pub(crate) static LEASES: CacheOption<bool> = CacheOption::new(
     "leases",

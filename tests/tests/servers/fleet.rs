@@ -129,10 +129,10 @@ fn one_takes_over_from_a_process_that_is_killed(place: &Place) {
 
 /// Beside a process that does nothing but invalidate, no call of any process returns what was computed before an invalidation that was
 /// complete when it began.
-fn no_answer_is_older_than_an_invalidation(place: &Place) {
+fn no_answer_is_older_than_an_invalidation(place: &Place, [invalidate, read]: [&str; 2]) {
     let calls = env::var("FLEET_CALLS").map_or(1000, |calls| calls.parse().unwrap());
-    let mut invalidator = place.start(PATIENT, "invalidate", 0);
-    let mut readers: Vec<_> = (0..PROCESSES).map(|_| place.start(PATIENT, "read", calls)).collect();
+    let mut invalidator = place.start(PATIENT, invalidate, 0);
+    let mut readers: Vec<_> = (0..PROCESSES).map(|_| place.start(PATIENT, read, calls)).collect();
     invalidator.tell();
     readers.iter_mut().for_each(Process::tell);
     readers.into_iter().for_each(|reader| _ = reader.ends());
@@ -159,7 +159,12 @@ macro_rules! on {
 
             #[test]
             fn an_answer_was_older_than_an_invalidation() {
-                no_answer_is_older_than_an_invalidation(&$place);
+                no_answer_is_older_than_an_invalidation(&$place, ["invalidate", "read"]);
+            }
+
+            #[test]
+            fn an_answer_was_older_than_an_invalidation_of_its_tag() {
+                no_answer_is_older_than_an_invalidation(&$place, ["invalidate-tag", "read-tagged"]);
             }
         }
     )+};

@@ -7,4 +7,5 @@ mod memcached;
 mod redis;
 mod runtimes_without_io;
 mod sql;
+mod tags;
 mod wire;

@@ -5,7 +5,7 @@ fn near() -> u32 {
     1
 }
 
-#[cache_request(tags("a"))]
+#[cache_request(labels("a"))]
 fn far() -> u32 {
     1
 }

@@ -57,7 +57,8 @@ fn with_common(choice: Choice, given: &mut Given) -> Result<CacheBuilder, Error>
     let builder = given.set(builder, &table::WAIT_LIMIT, Builder::wait_limit)?;
     let builder = given.set(builder, &table::MAX_LEADERS, Builder::max_leaders)?;
     let builder = given.set(builder, &table::MAX_REFRESHES, Builder::max_refreshes)?;
-    let mut builder = given.set(builder, &table::POLL_LIMIT, Builder::poll_limit)?;
+    let builder = given.set(builder, &table::POLL_LIMIT, Builder::poll_limit)?;
+    let mut builder = given.set(builder, &table::FUNCTION_TAGS, Builder::function_tags)?;
     if choice.scheme.has_backend() {
         builder = given.set(builder, &table::LEASES, Builder::leases)?;
         builder = given.set(builder, &table::LEASE, Builder::lease)?;

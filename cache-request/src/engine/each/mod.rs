@@ -198,8 +198,7 @@ impl<'a, V: Value> Each<'a, V> {
     /// Makes the records of the tags that the body's values need.
     async fn begin_tags(&mut self, leads: &Leads<'_>) {
         let calls = leads.iter().filter_map(|led| self.calls[led.at]);
-        let mut ids: Vec<TagId> =
-            calls.flat_map(|call| call.argument_tags().ids().unwrap_or_default().to_vec()).collect();
+        let mut ids: Vec<TagId> = calls.flat_map(|call| call.tags_before()).collect();
         ids.sort_unstable();
         ids.dedup();
         if let Some(call) = self.calls.iter().flatten().next() {

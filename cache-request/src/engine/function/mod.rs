@@ -13,8 +13,10 @@ use std::{
 
 use self::looks::Looks;
 use super::{
+    Engine,
     description::{Description, Instance, Share},
     flight::Memory,
+    tagging::id_of_function,
 };
 use crate::{
     Error, ErrorKind,
@@ -25,7 +27,7 @@ use crate::{
         text::{self, Head, Naming, Parts, Path},
     },
     stats::{Counters, FunctionStats},
-    store::Table,
+    store::{Table, tags::TagId},
 };
 
 /// One annotated function in one cache. Each instance of a generic function, and each `Self` of a method, is a function
@@ -34,6 +36,8 @@ pub(crate) struct Function<V> {
     pub(crate) table: Arc<Table<V>>,
     pub(crate) name: Name,
     pub(crate) placement: Placement,
+    /// All its values may have it.
+    pub(crate) tag: TagId,
     pub(crate) counters: Counters,
     /// Concurrent callers of one key share one body.
     pub(crate) coalesce: bool,
@@ -62,6 +66,7 @@ impl<V: Send + Sync + 'static> Function<V> {
     pub(crate) fn new(memory: &Memory, description: &Description, name: Name, placement: Placement) -> Self {
         Self {
             table: memory.bounded_table(description.max_entries),
+            tag: id_of_function(name.path()),
             name,
             placement,
             counters: Counters::default(),
@@ -147,11 +152,26 @@ impl<V> Function<V> {
 /// A function without its value type.
 pub(crate) trait AnyFunction: Any + Send + Sync {
     fn stats(&self) -> FunctionStats;
+    fn path(&self) -> &str;
+    /// Invalidates its values in memory. Returns whether they are there alone.
+    fn clear_in_memory(&self, engine: &Engine) -> bool;
 }
 
 impl<V: Send + Sync + 'static> AnyFunction for Function<V> {
     fn stats(&self) -> FunctionStats {
         FunctionStats::read(self.name.path().to_owned(), &self.counters, self.table.entries(), self.table.bytes())
+    }
+
+    fn path(&self) -> &str {
+        self.name.path()
+    }
+
+    fn clear_in_memory(&self, engine: &Engine) -> bool {
+        let is_there_alone = self.placement != Placement::InBackend;
+        if is_there_alone {
+            engine.clear_in_memory(&self.table);
+        }
+        is_there_alone
     }
 }
 

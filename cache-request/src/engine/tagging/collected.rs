@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{
-    list::{MOST_TAGS, TagList},
+    list::{MOST_TAGS, TagList, id_of_client},
     used::{CacheId, Inherited},
 };
 use crate::{
@@ -83,7 +83,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// The tags of a body's `value`, if it has one, and of what its body has `said`.
     pub(in crate::engine) fn collect_tags(&self, value: Option<&V>, said: Option<&Said>) -> Result<Collected, Error> {
         let mut tags = Collected::default();
+        // Those that cannot be made keep the value from being kept.
         tags.add_all(self.argument_tags(), Known::Before)?;
+        self.tags_before().into_iter().try_for_each(|id| tags.add(id, Known::Before))?;
         if let Some(list) = value.and_then(|value| self.policy.value_tags(value)) {
             tags.add_all(&list, Known::After)?;
         }
@@ -99,6 +101,16 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             used.inherited().try_for_each(|(id, inherited)| tags.add(id, self.known_of(inherited)))
         })?;
         Ok(tags)
+    }
+
+    /// The tags that are known before the body runs.
+    pub(in crate::engine) fn tags_before(&self) -> SmallVec<[TagId; 4]> {
+        let mut ids = SmallVec::from_slice(self.argument_tags().ids().unwrap_or_default());
+        if self.engine.function_tags {
+            ids.push(self.function.tag);
+            ids.extend(self.key().client().map(|client| id_of_client(&client)));
+        }
+        ids
     }
 
     fn known_of(&self, inherited: Inherited) -> Known {

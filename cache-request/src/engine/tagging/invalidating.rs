@@ -20,7 +20,11 @@ const ATTEMPTS: usize = 4;
 impl Engine {
     /// Invalidates the values that have a tag.
     pub(crate) async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
-        let id = tag_of(tag)?;
+        self.invalidate_all_of(tag_of(tag)?).await
+    }
+
+    /// The same for the id of a tag.
+    pub(crate) async fn invalidate_all_of(&self, id: TagId) -> Result<(), Error> {
         let told = match self.backend() {
             Some(backend) => self.invalidate_record(backend, id).await,
             None => Ok(()),

@@ -84,6 +84,16 @@ impl TagList {
     }
 }
 
+/// The id of the tag that all values of a function have. No tag of a program has a zero byte.
+pub(crate) fn id_of_function(path: &str) -> TagId {
+    hash(&[b"function\0", path.as_bytes()])
+}
+
+/// The id of the tag that all values of a client have.
+pub(crate) fn id_of_client(client: &[u8]) -> TagId {
+    hash(&[b"client\0", client])
+}
+
 /// The id of a tag, or what is wrong with its name.
 pub(crate) fn id_of(name: &str) -> Result<TagId, String> {
     if name.is_empty() {
@@ -95,7 +105,12 @@ pub(crate) fn id_of(name: &str) -> Result<TagId, String> {
     if let Some(letter) = name.chars().find(|letter| letter.is_whitespace() || letter.is_control()) {
         return Err(format!("the tag {name:?} contains {letter:?}: a tag has no spaces and no control characters"));
     }
-    let mut id = [0; 8];
-    blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut id);
-    Ok(TagId(u64::from_le_bytes(id)))
+    Ok(hash(&[name.as_bytes()]))
+}
+
+fn hash(pieces: &[&[u8]]) -> TagId {
+    let (mut hasher, mut id) = (blake3::Hasher::new(), [0; 8]);
+    pieces.iter().for_each(|piece| _ = hasher.update(piece));
+    hasher.finalize_xof().fill(&mut id);
+    TagId(u64::from_le_bytes(id))
 }

@@ -9,4 +9,7 @@ mod records;
 mod used;
 
 pub use self::list::TagList;
-pub(crate) use self::used::{CacheId, Used};
+pub(crate) use self::{
+    list::{id_of_client, id_of_function},
+    used::{CacheId, Used},
+};

@@ -90,8 +90,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     pub(in crate::engine) fn unread(&self, noted: &Noted) -> Vec<TagId> {
-        let ids = self.argument_tags().ids().unwrap_or_default();
-        ids.iter().copied().filter(|id| !noted.has(*id)).collect()
+        self.tags_before().into_iter().filter(|id| !noted.has(*id)).collect()
     }
 
     /// What the backend has under the text of the key, read together with the records of the call's tags.
@@ -146,8 +145,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Whether a body has to know more of tags before it begins.
     fn has_to_note(&self, noted: &Noted) -> bool {
-        let has_unread = self.argument_tags().ids().is_ok_and(|ids| ids.iter().any(|id| !noted.has(*id)));
-        has_unread || (self.may_name_tags() && !noted.sequence_is_read())
+        self.tags_before().iter().any(|id| !noted.has(*id)) || (self.may_name_tags() && !noted.sequence_is_read())
     }
 
     /// Reads what a body has to know of tags before it begins.
@@ -237,8 +235,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Makes the records that a body's value needs and that are not there. Before the body, as an invalidation from then on has to end them.
     pub(in crate::engine) async fn begin_tags(&self, noted: &mut Noted, budget: &mut TimeBudget) {
-        let ids = self.argument_tags().ids().unwrap_or_default();
-        self.make_records(ids, noted, budget).await;
+        self.make_records(&self.tags_before(), noted, budget).await;
     }
 
     /// The same for these tags.

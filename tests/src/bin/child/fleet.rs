@@ -1,4 +1,4 @@
-//! One of several processes on one backend: `fleet <url> <directory> cold <keys> | hold | held | read <calls> | invalidate`.
+//! One of several processes on one backend: `fleet <url> <directory> cold <keys> | hold | held | read <calls> | invalidate | read-tagged <calls> | invalidate-tag`.
 //!
 //! Each prints `ready`, and begins when it reads a line.
 
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use cache_request::{Cache, cache_request};
+use cache_request::{Cache, cache_request, tag};
 use futures_util::future::{join_all, pending};
 
 /// The callers of each process.
@@ -40,6 +40,31 @@ async fn held(bodies: &AtomicU32, for_ever: bool) -> u64 {
 
 #[cache_request(name = "fleet.version", skip(truth, bodies))]
 async fn version(truth: &Truth, bodies: &AtomicU32) -> u64 {
+    read(truth, bodies).await
+}
+
+/// Its tag is known before the body.
+#[cache_request(name = "fleet.tagged", skip(truth, bodies), tags("version"))]
+async fn tagged(truth: &Truth, bodies: &AtomicU32) -> u64 {
+    read(truth, bodies).await
+}
+
+/// Its tag is known after the body has read what it returns.
+#[cache_request(name = "fleet.naming", skip(truth, bodies))]
+async fn naming(truth: &Truth, bodies: &AtomicU32) -> u64 {
+    let version = read(truth, bodies).await;
+    tag("version");
+    version
+}
+
+/// It has the tags of what it is made of.
+#[cache_request(name = "fleet.made", skip(truth, bodies))]
+async fn made(truth: &Truth, bodies: &AtomicU32) -> u64 {
+    let (one, other) = (tagged(truth, bodies).await, naming(truth, bodies).await);
+    one.min(other)
+}
+
+async fn read(truth: &Truth, bodies: &AtomicU32) -> u64 {
     let (version, number) = (truth.version(), bodies.fetch_add(1, SeqCst));
     if number % 4 == 0 {
         tokio::time::sleep(Duration::from_micros(u64::from(number % 64) * 20)).await;
@@ -119,15 +144,25 @@ pub(crate) fn main(arguments: &[&str]) {
                 assert!(answers.iter().all(|answer| *answer == 7));
             }
             // Checks that no answer is older than the last invalidation that was complete before the call.
-            "read" => {
+            "read" | "read-tagged" => {
+                let is_tagged = command == "read-tagged";
                 let (truth, bodies, called) =
                     (Arc::new(truth), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU64::new(0)));
                 let calls = |_| {
                     let (truth, bodies, called) = (Arc::clone(&truth), Arc::clone(&bodies), Arc::clone(&called));
                     tokio::spawn(async move {
-                        while called.fetch_add(1, SeqCst) < count {
+                        loop {
+                            let call = called.fetch_add(1, SeqCst);
+                            if call >= count {
+                                break;
+                            }
                             let before = truth.invalidated();
-                            let answer = version(&truth, &bodies).await;
+                            let answer = match call % 4 {
+                                _ if !is_tagged => version(&truth, &bodies).await,
+                                0 => tagged(&truth, &bodies).await,
+                                1 => naming(&truth, &bodies).await,
+                                _ => made(&truth, &bodies).await,
+                            };
                             assert!(answer >= before, "{answer} was invalidated at {before}");
                         }
                     })
@@ -137,7 +172,7 @@ pub(crate) fn main(arguments: &[&str]) {
                 }
             }
             // Until its input ends.
-            "invalidate" => {
+            "invalidate" | "invalidate-tag" => {
                 let ended = Arc::new(AtomicU32::new(0));
                 let end = Arc::clone(&ended);
                 std::thread::spawn(move || {
@@ -148,7 +183,14 @@ pub(crate) fn main(arguments: &[&str]) {
                 while ended.load(SeqCst) == 0 {
                     next += 1;
                     truth.set(0, next);
-                    if version_cache(&truth, &bodies).invalidate().await.is_ok() {
+                    let invalidated = if command == "invalidate" {
+                        version_cache(&truth, &bodies).invalidate().await.map(drop)
+                    } else {
+                        // Another one, which is no business of theirs.
+                        handle.invalidate_tag("other").await.expect("it is told");
+                        handle.invalidate_tag("version").await
+                    };
+                    if invalidated.is_ok() {
                         truth.set(8, next);
                     }
                 }

@@ -2,6 +2,8 @@
 
 mod bodies;
 mod inherited;
+mod kinds;
+mod whole;
 mod without_fences;
 mod wrong;
 
