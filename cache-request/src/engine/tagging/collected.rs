@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{
     list::{MOST_TAGS, TagList, id_of_client},
-    used::{CacheId, Inherited},
+    used::{CacheId, Inherited, Used},
 };
 use crate::{
     Error, ErrorKind,
@@ -161,8 +161,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     }
 
     pub(in crate::engine) fn since(&self, said: Option<&Said>, since: u64) -> u64 {
-        let stale_since =
-            said.filter(|_| self.policy.inherits_tags()).and_then(|said| said.used(|used| used.stale_since()));
+        let stale_since = said.filter(|_| self.policy.inherits_tags()).and_then(|said| said.used(Used::stale_since));
         stale_since.map_or(since, |stale| stale.min(since))
     }
 
