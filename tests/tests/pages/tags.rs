@@ -11,7 +11,7 @@ use bytes::Bytes;
 use cache_request::{
     Backend, Cache, CacheBuilder, Clock, Error, MockClock,
     backend::{Claim, Claimed, Fence, MemoryBackend},
-    cache_request,
+    cache_request, client_scope,
     http::CachePage,
     scoped, tag,
 };
@@ -36,20 +36,23 @@ fn build(builder: CacheBuilder, clock: &MockClock) -> Cache {
     builder.clock(clock).soft_limit(Duration::MAX).wait_limit(Duration::MAX).build().unwrap()
 }
 
-/// A cache in memory, one in front of a backend, one with a near cache, and one whose backend has no fences.
-fn caches() -> [(&'static str, Cache, MockClock); 4] {
-    let clocks = [(); 4].map(|()| Clock::mock());
-    let builders = [
-        ("memory", Cache::builder()),
-        ("backend", Cache::builder().backend(memory(&clocks[1]))),
-        ("near", Cache::builder().backend(memory(&clocks[2])).near_timeout(Duration::from_secs(3600))),
-        ("plain", Cache::builder().backend(Plain::default())),
+/// What makes a cache in memory, one in front of a backend, one with a near cache, and one whose backend has no fences.
+fn builders() -> [(&'static str, CacheBuilder, MockClock); 4] {
+    type Make = fn(&MockClock) -> CacheBuilder;
+    let make: [(_, Make); 4] = [
+        ("memory", |_| Cache::builder()),
+        ("backend", |clock| Cache::builder().backend(memory(clock))),
+        ("near", |clock| Cache::builder().backend(memory(clock)).near_timeout(Duration::from_secs(3600))),
+        ("plain", |_| Cache::builder().backend(Plain::default())),
     ];
-    let mut clocks = clocks.into_iter();
-    builders.map(|(name, builder)| {
-        let clock = clocks.next().unwrap();
-        (name, build(builder, &clock), clock)
+    make.map(|(name, make)| {
+        let clock = Clock::mock();
+        (name, make(&clock), clock)
     })
+}
+
+fn caches() -> [(&'static str, Cache, MockClock); 4] {
+    builders().map(|(name, builder, clock)| (name, build(builder, &clock), clock))
 }
 
 fn around(layer: CachePage, origin: &Origin, cache: &Cache, clock: &MockClock) -> Bench {
@@ -169,7 +172,7 @@ async fn the_tag_of_one_variant_took_the_others() {
         }
         invalidate(&bench, "x:2").await;
         let others = [get("1").await, get("3").await];
-        assert!(others.iter().all(|other| other.is_hit()), "{name}: the others stay");
+        assert!(others.iter().all(Answer::is_hit), "{name}: the others stay");
         let made = get("2").await;
         assert!(made.cache_status().contains("fwd=vary-miss"), "{name}: {}", made.cache_status());
         for (x, text) in [("1", "response 0"), ("2", "response 3"), ("3", "response 2")] {
@@ -393,7 +396,8 @@ async fn an_invalidated_page_stood_in_for_an_error_or_was_returned_stale() {
     const FAILS: Error = || Err(Failed);
     const ANSWERS_503: Error = || Ok(response(503, &[], Script::text("error")));
     const MINUTE: Duration = Duration::from_secs(60);
-    let cases: [(fn() -> CachePage, &str, &[Error]); 5] = [
+    type Case = (fn() -> CachePage, &'static str, &'static [Error]);
+    let cases: [Case; 5] = [
         (layer, "max-age=10", &[FAILS]),
         (layer, "max-age=10, stale-if-error=60", &[FAILS, ANSWERS_503]),
         (|| layer().stale_if_error(MINUTE), "max-age=10", &[FAILS, ANSWERS_503]),
@@ -901,5 +905,34 @@ async fn a_value_made_of_a_page_outlived_its_tag() {
             }
         };
         scoped(&cache, inside).await;
+    }
+}
+
+/// They have tags before anything names one, and so have lists of variants and of purges.
+#[tokio::test]
+async fn pages_with_the_tags_of_functions_and_clients_were_not_kept() {
+    for by_tag in [false, true] {
+        for (name, builder, clock) in builders() {
+            let cache = build(builder.function_tags(true), &clock);
+            let layer = layer().purge_by_tag(by_tag).purge_by_prefix(true).cache(&cache);
+            let bench = around(layer.clone(), &tagged(|path, _| vec![("vary", path.replace('/', ""))]), &cache, &clock);
+            let clients = async |paths: &[&str], are_hits: [bool; 2]| {
+                for (client, is_hit) in ["one", "other"].into_iter().zip(are_hits) {
+                    for path in paths {
+                        let answer = client_scope(client, bench.get(path)).await;
+                        assert_eq!(answer.is_hit(), is_hit, "{name} {client} {path}, by tag: {by_tag}");
+                    }
+                }
+            };
+            clients(&["/", "/x"], [false; 2]).await;
+            clients(&["/", "/x"], [true; 2]).await;
+            cache.invalidate_client("one").await.unwrap();
+            clients(&["/", "/x"], [false, true]).await;
+            clients(&["/", "/x"], [true; 2]).await;
+            cache.invalidate_function("page").await.unwrap();
+            clients(&["/", "/x"], [false; 2]).await;
+            clients(&["/", "/x"], [true; 2]).await;
+            assert_eq!(cache.stats().faults(), 0, "{name}, by tag: {by_tag}");
+        }
     }
 }
