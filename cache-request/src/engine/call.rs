@@ -148,12 +148,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// The answer, if the cache has one, which a near cache then keeps. Counts only faults.
+    /// The answer, if the cache has one, which a near cache then keeps, and its tags. Counts only faults.
     #[cfg(feature = "http")]
-    pub(crate) async fn find(&self) -> Option<R> {
+    pub(crate) async fn find(&self) -> Option<(R, Stamps)> {
         let leader = self.engine.near().and_then(|_| self.lead_alone());
         let asks = leader.as_ref().map_or(Asks::Value, Asks::NearValue);
-        self.look_up(Want::Usable, asks, &mut self.budget()).await.ok().map(|found| found.value.into_answer())
+        let found = self.look_up(Want::Usable, asks, &mut self.budget()).await.ok()?;
+        Some((found.value.into_answer(), found.stamps))
     }
 
     /// The answer, if the backend has it, or memory where there is no backend. A near cache may have an older one. Counts only faults.
@@ -172,6 +173,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     #[cfg(feature = "http")]
     pub(crate) fn is_being_removed(&self) -> bool {
         self.engine.removals.is_under_way(self.key.hash())
+    }
+
+    /// The answer, if memory has it, and its tags. Counts only faults.
+    #[cfg(feature = "http")]
+    pub(crate) fn find_in_memory(&self) -> Option<(R, Stamps)> {
+        let found = self.read_memory(Want::Usable)?;
+        Some((found.value.into_answer(), found.stamps))
     }
 
     /// The answer, if memory has it. Counts only faults.
@@ -266,7 +274,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The same with a value that another caller passes on.
     fn passed(&self, Passed { value, stamps, is_awaited }: &Passed<V>) -> Waited<'a, R> {
         let Some(value) = value.get().and_then(|value| self.clone_of(value)) else { return self.shared(None) };
-        inherit(self.cache_id(), stamps, *is_awaited);
+        inherit(self.cache_id(), stamps);
         let answer = value.into_answer();
         if !is_awaited {
             return self.shared(Some(answer));

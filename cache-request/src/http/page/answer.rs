@@ -238,11 +238,15 @@ where
 {
     let headers = request.headers().clone();
     // Only the response to a HEAD tells of a stored page, and only of one that there is.
-    let exchange = match &miss.stale {
+    let mut exchange = match &miss.stale {
         Some(_) if !is_for_itself => Some(Exchange::begin(&ask, &headers).await),
         _ => None,
     };
-    let called = call(&mut service, request, miss.stale.is_some()).await;
+    let called = call(&mut service, request, miss.stale.is_some());
+    let called = match &mut exchange {
+        Some(exchange) => exchange.around(called).await,
+        None => called.await,
+    };
     if let Some((failure, stale)) = Failure::of(&called).zip(miss.stale.as_ref())
         && let Some(answer) = ask.stand_in(stale, &headers, failure)
     {
@@ -253,7 +257,8 @@ where
     if let Some(site) = ask.settings.site() {
         site.complete(ask.target.path(), false, &mut head, ask.shelf.now());
     }
-    if let Some((exchange, stale)) = exchange.zip(miss.stale.as_ref()).filter(|_| head.status == StatusCode::OK) {
+    if let Some((mut exchange, stale)) = exchange.zip(miss.stale.as_ref()).filter(|_| head.status == StatusCode::OK) {
+        exchange.is_about(stale);
         learn_from_head(&stale.page, head.headers.clone(), exchange).await;
     }
     let response = Response::from_parts(head, PageBody::inner(body));

@@ -17,7 +17,7 @@ use super::{
     ask::Ask,
     entry::Page,
     head::LastHead,
-    shelf::Found,
+    shelf::{Found, Stored},
     tags::tags_in,
 };
 use crate::{
@@ -66,6 +66,13 @@ impl<'a> Exchange<'a> {
         match &mut self.frame {
             Some(frame) => Framed::new(frame, service).await,
             None => service.await,
+        }
+    }
+
+    /// What is stored will be about this page, so it has its tags.
+    pub(super) fn is_about(&mut self, stored: &Stored) {
+        if let Some(frame) = &mut self.frame {
+            frame.name_tags_of(&stored.stamps);
         }
     }
 

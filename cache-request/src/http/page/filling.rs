@@ -136,6 +136,7 @@ impl Filling {
         };
         match stale {
             Some(stale) if is_conditional && head.status == StatusCode::NOT_MODIFIED => {
+                exchange.is_about(stale);
                 self.validated(&stale.page, &mut head.headers, exchange, reply).await;
             }
             _ => self.made(head, body, exchange, reply).await,

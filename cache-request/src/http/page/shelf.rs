@@ -109,6 +109,8 @@ impl Place<'_> {
 /// A stored response, and the number of its variant if it is one.
 pub(super) struct Stored {
     pub(super) page: Arc<Page>,
+    /// Its tags.
+    pub(super) stamps: Stamps,
     variant: Option<u128>,
 }
 
@@ -160,21 +162,21 @@ impl Shelf {
     pub(super) async fn find(&self, place: &Place<'_>) -> Found {
         let Some(key) = place.purges else { return self.find_any(place).await };
         let (found, purges) = both(self.find_any(place), self.look_up(key)).await;
-        place.left(found, purges)
+        place.left(found, purges.map(|(purges, _)| purges))
     }
 
     /// [`find`](Self::find) in this process's memory only.
     pub(super) fn find_in_memory(&self, place: &Place<'_>) -> Found {
         let found = self.find_any_in_memory(place);
         match place.purges {
-            Some(key) => place.left(found, self.look_up_in_memory(key)),
+            Some(key) => place.left(found, self.look_up_in_memory(key).map(|(purges, _)| purges)),
             None => found,
         }
     }
 
     /// The purges by prefix that memory has.
     pub(super) fn purges_in_memory(&self, key: &Key) -> Option<Arc<Purges>> {
-        match self.look_up_in_memory(key)? {
+        match self.look_up_in_memory(key)?.0 {
             Entry::Purges(purges) => Some(purges),
             Entry::Page(_) | Entry::Variants(_) => None,
         }
@@ -183,42 +185,42 @@ impl Shelf {
     /// What is stored for a request, purged by prefix or not.
     async fn find_any(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up(place.key).await {
-            None | Some(Entry::Purges(_)) => return Found::Nothing,
-            Some(Entry::Page(page)) if !has_overrides(place.request) => {
-                return Found::Page(Stored { page, variant: None });
+            None | Some((Entry::Purges(_), _)) => return Found::Nothing,
+            Some((Entry::Page(page), stamps)) if !has_overrides(place.request) => {
+                return Found::Page(Stored { page, stamps, variant: None });
             }
-            Some(Entry::Page(_)) => return Found::NoVariant,
-            Some(Entry::Variants(variants)) => variants,
+            Some((Entry::Page(_), _)) => return Found::NoVariant,
+            Some((Entry::Variants(variants), _)) => variants,
         };
         let Some(number) = place.newest(&variants) else { return Found::NoVariant };
         match self.look_up(&place.variant(number)).await {
-            Some(Entry::Page(page)) => Found::Page(Stored { page, variant: Some(number) }),
+            Some((Entry::Page(page), stamps)) => Found::Page(Stored { page, stamps, variant: Some(number) }),
             _ => Found::NoVariant,
         }
     }
 
     fn find_any_in_memory(&self, place: &Place<'_>) -> Found {
         let variants = match self.look_up_in_memory(place.key) {
-            None | Some(Entry::Purges(_)) => return Found::Nothing,
-            Some(Entry::Page(page)) if !has_overrides(place.request) => {
-                return Found::Page(Stored { page, variant: None });
+            None | Some((Entry::Purges(_), _)) => return Found::Nothing,
+            Some((Entry::Page(page), stamps)) if !has_overrides(place.request) => {
+                return Found::Page(Stored { page, stamps, variant: None });
             }
-            Some(Entry::Page(_)) => return Found::NoVariant,
-            Some(Entry::Variants(variants)) => variants,
+            Some((Entry::Page(_), _)) => return Found::NoVariant,
+            Some((Entry::Variants(variants), _)) => variants,
         };
         let Some(number) = place.newest(&variants) else { return Found::NoVariant };
         match self.look_up_in_memory(&place.variant(number)) {
-            Some(Entry::Page(page)) => Found::Page(Stored { page, variant: Some(number) }),
+            Some((Entry::Page(page), stamps)) => Found::Page(Stored { page, stamps, variant: Some(number) }),
             _ => Found::NoVariant,
         }
     }
 
-    async fn look_up(&self, key: &Key) -> Option<Entry> {
+    async fn look_up(&self, key: &Key) -> Option<(Entry, Stamps)> {
         self.call(key)?.find().await
     }
 
-    fn look_up_in_memory(&self, key: &Key) -> Option<Entry> {
-        self.call(key)?.peek_in_memory()
+    fn look_up_in_memory(&self, key: &Key) -> Option<(Entry, Stamps)> {
+        self.call(key)?.find_in_memory()
     }
 
     /// Whether it is for this request to have a stale response replaced. The next one may after [`RETRY`].

@@ -3,6 +3,8 @@
 mod bodies;
 mod inherited;
 mod kinds;
+mod older;
+mod unfenced;
 mod whole;
 mod wrong;
 

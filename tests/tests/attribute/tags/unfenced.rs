@@ -1,0 +1,63 @@
+//! Tags in a backend that has neither fences nor `add`.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use cache_request::{Backend, Cache, Error, cache_request, scoped_sync, tag};
+
+use crate::support::Count;
+
+#[derive(Default)]
+struct Plain(Mutex<HashMap<String, Vec<u8>>>);
+
+impl Backend for Plain {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.0.lock().unwrap().get(key).cloned())
+    }
+
+    async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        self.0.lock().unwrap().insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        Ok(self.0.lock().unwrap().remove(key).is_some())
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.0.lock().unwrap().clear();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_value_was_never_kept_whose_tags_its_body_tells() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request(tags("article:{id}", "author:{value}"))]
+    fn article(id: u32) -> u32 {
+        tag("articles");
+        BODIES.next() + 0 * id
+    }
+
+    #[cache_request]
+    fn page() -> u32 {
+        article(1)
+    }
+
+    let cache = Cache::builder().backend(Plain::default()).soft_limit(Duration::MAX).build().unwrap();
+    scoped_sync(&cache, || {
+        for invalidated in ["article:1", "articles", "author"] {
+            let first = page();
+            assert_eq!((page(), article(1)), (first, first), "{invalidated}");
+            cache.invalidate_tag_sync("article:2").unwrap();
+            assert_eq!((page(), article(1)), (first, first), "{invalidated}");
+            match invalidated {
+                "author" => cache.invalidate_tag_sync(&format!("author:{first}")).unwrap(),
+                // There are no fences, so it removes the value.
+                _ => cache.invalidate_tag_soft_sync(invalidated).unwrap(),
+            }
+            assert_eq!(page(), first + 1, "{invalidated}");
+        }
+        assert_eq!(cache.stats().faults(), 0, "{}", cache.stats());
+    });
+}
