@@ -304,7 +304,7 @@ impl Cache {
 /// Why a function or a client cannot be invalidated as a whole.
 pub(crate) fn without_function_tags() -> Error {
     let message = "the values of a function in a backend, and those of a client, are invalidated as a whole only with the option \
-                   `function_tags=true`";
+                   `function_tags=true`; without it, clear the cache, or change the attribute's `version`";
     Error::new(ErrorKind::Unsupported, message)
 }
 

@@ -148,15 +148,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// The answer with its tags, if the cache has one, which a near cache then keeps. Counts only faults.
+    /// The answer, if the cache has one, which a near cache then keeps, and its tags. Counts only faults.
     #[cfg(feature = "http")]
     pub(crate) async fn find(&self) -> Option<(R, Stamps)> {
         let leader = self.engine.near().and_then(|_| self.lead_alone());
         let asks = leader.as_ref().map_or(Asks::Value, Asks::NearValue);
-        self.look_up(Want::Usable, asks, &mut self.budget())
-            .await
-            .ok()
-            .map(|found| (found.value.into_answer(), found.stamps))
+        let found = self.look_up(Want::Usable, asks, &mut self.budget()).await.ok()?;
+        Some((found.value.into_answer(), found.stamps))
     }
 
     /// The answer, if the backend has it, or memory where there is no backend. A near cache may have an older one. Counts only faults.
@@ -177,10 +175,17 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.engine.removals.is_under_way(self.key.hash())
     }
 
-    /// The answer with its tags, if memory has it. Counts only faults.
+    /// The answer, if memory has it, and its tags. Counts only faults.
     #[cfg(feature = "http")]
-    pub(crate) fn peek_in_memory(&self) -> Option<(R, Stamps)> {
-        self.read_memory(Want::Usable).map(|found| (found.value.into_answer(), found.stamps))
+    pub(crate) fn find_in_memory(&self) -> Option<(R, Stamps)> {
+        let found = self.read_memory(Want::Usable)?;
+        Some((found.value.into_answer(), found.stamps))
+    }
+
+    /// The answer, if memory has it. Counts only faults.
+    #[cfg(feature = "http")]
+    pub(crate) fn peek_in_memory(&self) -> Option<R> {
+        self.read_memory(Want::Usable).map(|found| found.value.into_answer())
     }
 
     /// Starts a flight that no caller waits for.
@@ -269,7 +274,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The same with a value that another caller passes on.
     fn passed(&self, Passed { value, stamps, is_awaited }: &Passed<V>) -> Waited<'a, R> {
         let Some(value) = value.get().and_then(|value| self.clone_of(value)) else { return self.shared(None) };
-        inherit(self.cache_id(), stamps, *is_awaited);
+        inherit(self.cache_id(), stamps);
         let answer = value.into_answer();
         if !is_awaited {
             return self.shared(Some(answer));

@@ -95,8 +95,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             let is_new = wait.is_new();
             let waits = want != Want::Fresh && self.waits_for(&miss.making);
             if !waits || !wait.goes_on(&miss.making, self.engine.wait_limit) {
-                // Where nothing is claimed, a look reads only what it needs itself.
-                self.note(&mut miss.noted, budget).await;
                 self.begin_tags(&mut miss.noted, budget).await;
                 return Err(miss);
             }

@@ -125,7 +125,7 @@ pub(super) fn read_fresh<V: Value, T>(
     let look = |value: Option<(&V, Option<&Stamps>)>| match value {
         Some((value, stamps)) => {
             if let Some(stamps) = stamps {
-                inherit(CacheId::of(engine), stamps, false);
+                inherit(CacheId::of(engine), stamps);
             }
             function.guard("the value's `Clone`", || answer = Ok(map(value.clone())));
         }
@@ -150,7 +150,7 @@ pub(super) fn read<V: Value, T>(
     let look = |value: &V, freshness: Freshness<'_>, stamps: Option<&Stamps>| {
         if let Some(verdict) = want.judge(freshness) {
             let stamps = stamps.cloned().unwrap_or_default();
-            inherit(CacheId::of(engine), &stamps, verdict.is_stale);
+            inherit(CacheId::of(engine), &stamps);
             let clone = || answer = Some(Found { value: map(value.clone()), source: Source::Memory, verdict, stamps });
             function.guard("the value's `Clone`", clone);
         }

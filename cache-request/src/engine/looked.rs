@@ -8,6 +8,7 @@ use super::{
     policy::Codec,
     source::Source,
     tagging::noted::{Noted, Tagged},
+    this_call::inherit,
     value::ValueOf,
 };
 use crate::{
@@ -47,7 +48,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     fn inspect_memory(&self) -> Option<Looked<R>> {
         let now = self.engine.clock.coarse();
         let between = |from: Nanos, to: Nanos| Duration::from_nanos(to.saturating_sub(from));
-        let look = |value: &V, freshness: Freshness<'_>, Seen { moments, .. }: Seen<'_>| {
+        let look = |value: &V, freshness: Freshness<'_>, Seen { moments, stamps }: Seen<'_>| {
+            stamps.into_iter().for_each(|stamps| inherit(self.cache_id(), stamps));
             let is_stale = Want::Usable.judge(freshness)?.is_stale;
             Some((self.clone_of(value)?, is_stale, moments))
         };
@@ -65,7 +67,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let mut budget = self.budget();
         let here = backend.ready_to_read(&mut budget).map_err(|error| self.not_read(&error)).ok()?;
         let text = self.text(backend);
-        let mut noted = Noted::default();
+        let (mut noted, since) = (Noted::default(), self.engine.tags.newest());
         let bytes = self.get_with_tags((backend, here), &text, &mut noted, &mut budget).await;
         let bytes = bytes.map_err(|error| self.not_read(&error)).ok()??;
         self.note_those_of([&*bytes], &mut noted, &mut budget).await;
@@ -78,6 +80,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             Tagged::Invalid => return None,
         }
         let is_stale = self.judge(Want::Usable, spans.standing(&facts, now)?, spans.left(&facts, now))?.is_stale;
+        inherit(self.cache_id(), &self.stored_stamps(&facts.tags, since));
         let between = |from: u64, to: u64| Duration::from_millis(to.saturating_sub(from));
         let left = (facts.fresh_until != FOREVER).then(|| between(now, facts.fresh_until));
         let age = Some(between(facts.stored, now));

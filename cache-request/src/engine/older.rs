@@ -7,6 +7,7 @@ use super::{
     call::Call,
     found::{Miss, StandIn},
     reading::is_past,
+    tagging::noted::ids_of,
     this_call::Older,
     value::ValueOf,
 };
@@ -16,7 +17,7 @@ use crate::{
         panic::{PanicSafe, catch_panic},
         sync::interleave,
     },
-    codec::Opened,
+    codec::{Opened, tags_in},
     stats::Count,
     store::{Freshness, Seen},
 };
@@ -38,14 +39,19 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// The older value in memory, which is read only if the body asks for it.
     pub(super) fn older_in_memory(&self) -> Option<Box<Older>> {
         interleave();
-        let is_fresh = |_: &V, freshness: Freshness<'_>, _: Seen<'_>| match freshness {
-            Freshness::Fresh | Freshness::Early(_) => Some(true),
-            Freshness::Stale(_) | Freshness::StandIn(_) => Some(false),
-            Freshness::Expired => None,
+        let look = |_: &V, freshness: Freshness<'_>, Seen { stamps, .. }: Seen<'_>| {
+            let is_fresh = match freshness {
+                Freshness::Fresh | Freshness::Early(_) => true,
+                Freshness::Stale(_) | Freshness::StandIn(_) => false,
+                Freshness::Expired => return None,
+            };
+            let tags =
+                stamps.map_or_else(Box::default, |stamps| stamps.as_slice().iter().map(|stamp| stamp.tag.id).collect());
+            Some((is_fresh, tags))
         };
         let (table, clock) = (&self.function.table, &self.engine.clock);
-        let is_fresh = table.look_closely(&self.lookup(), clock.coarse(), is_fresh)??;
-        Some(Older::in_memory(is_fresh, Arc::clone(table), self.lookup(), clock.clone()))
+        let older = table.look_closely(&self.lookup(), clock.coarse(), look)??;
+        Some(Older::in_memory(older, Arc::clone(table), self.lookup(), clock.clone()))
     }
 
     /// The older value in the bytes of a backend, which are decoded only if the body asks for it.
@@ -54,7 +60,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let (open, type_info, text) = (codec.open, self.function.type_info(), String::from(&*self.text(backend)));
         let Engine { clock, envelope, .. } = self.engine;
         let (clock, envelope, spans) = (clock.clone(), envelope.clone(), *self.policy.spans());
-        Some(Older::made_by(move || {
+        let tags = ids_of(&tags_in(&bytes));
+        Some(Older::made_by(tags, move || {
             let now = unix_millis(clock.wall());
             let Opened { value, facts } = catch_panic(|| open(&bytes, type_info, &text, now, &envelope))?.ok()??;
             (is_past(&facts, now) && spans.standing(&facts, now).is_some()).then_some(value)

@@ -11,7 +11,7 @@ use super::{
     policy::Codec,
     source::Source,
     spans::Standing,
-    tagging::noted::{Noted, Tagged},
+    tagging::noted::{Noted, Tagged, ids_of},
     this_call::{Older, inherit},
     value::ValueOf,
 };
@@ -25,10 +25,7 @@ use crate::{
     codec::{Facts, Opened, Refused},
     error::Blame,
     stats::Count,
-    store::{
-        Lifetime,
-        tags::{Stamps, TagId},
-    },
+    store::{Lifetime, tags::Stamps},
 };
 
 /// Whether the value was stored before now. If not, the writer's clock is ahead, so the value would be fresh for too long.
@@ -104,6 +101,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                 leader.ask();
             }
             let since = self.engine.tags.newest();
+            noted.begin_round();
             let (bytes, making) = match kind {
                 None => (self.get_with_tags((backend, here), &text, &mut noted, budget).await, Making::Unfenced),
                 Some(kind) => match self.claim_with_tags(kind, &text, &mut noted, budget).await {
@@ -170,12 +168,15 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             Tagged::Invalid => return Err(Count::Invalidated.into()),
         }
         let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
-        let tags = facts.tags.iter().map(|tag| (TagId(tag.name), Some(tag.generation)));
-        let stamps = self.stamps(tags, since);
+        let stamps = self.stored_stamps(&facts.tags, since);
         let Some(verdict) = self.judge(want, standing, spans.left(&facts, now)) else {
             let until = || self.engine.clock.coarse().saturating_add(spans.left(&facts, now));
             let value = Arc::new(PanicSafe::new(value));
-            let older = Some(Older::of(matches!(standing, Standing::Fresh | Standing::Early), Arc::clone(&value)));
+            let older = Some(Older::of(
+                matches!(standing, Standing::Fresh | Standing::Early),
+                Arc::clone(&value),
+                ids_of(&facts.tags),
+            ));
             let stand_in =
                 self.has_stand_ins().then(|| Box::new(StandIn { value, stamps: stamps.clone(), until: until() }));
             return Err(Miss { stand_in, older, ..Count::Expired.into() });
@@ -191,7 +192,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                 Err(error) => self.function.fault("a value could not be kept near", &error),
             }
         }
-        inherit(self.cache_id(), &stamps, verdict.is_stale);
+        inherit(self.cache_id(), &stamps);
         Ok(Found { value, source: Source::Backend, verdict, stamps })
     }
 

@@ -134,6 +134,7 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
             Self::Joined(call, joined, here) => joined_over(call, joined, here).await,
             Self::Superseded(call, fence, leader) => {
                 call.pass_older(fence, &leader).await;
+                leader.begin_anew();
                 let mut budget = call.budget();
                 let (scope, pulse) = (leader.scope(), leader.pulse());
                 let claimed = call.claim_to_make(ClaimKind::Anew, &mut budget);
@@ -437,7 +438,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
         self.stood_in = true;
         self.leader.is_outdated();
         self.call.function.counters.increment(Count::StaleOnError);
-        inherit(self.call.cache_id(), &stamps, true);
+        inherit(self.call.cache_id(), &stamps);
         self.call.complete_inside(&mut self.leader, &older, &stamps);
         Some(older.into_answer())
     }
@@ -458,7 +459,7 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value, &tags.stamps);
-        inherit(call.cache_id(), &tags.stamps, false);
+        inherit(call.cache_id(), &tags.stamps);
     }
 
     async fn store(&mut self, value: &V, said: Option<&Said>) {
@@ -470,6 +471,6 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
             call.function.fault("a value could not be kept", &error);
         }
         call.complete(leader, value, &tags.stamps);
-        inherit(call.cache_id(), &tags.stamps, false);
+        inherit(call.cache_id(), &tags.stamps);
     }
 }

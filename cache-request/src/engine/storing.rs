@@ -73,6 +73,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     async fn put_made(&self, value: &V, since: u64, made: Option<(Option<&Said>, Noted)>) -> Result<(), Error> {
         let (fence, mut leader) = self.engine.flights.supersede(&self.caller());
         self.pass_older(fence, &leader).await;
+        leader.begin_anew();
         let (scope, pulse) = (leader.scope(), leader.pulse().filter(|_| self.backend().is_some()));
         let put = async {
             let mut budget = self.budget();
@@ -160,7 +161,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
         let outcome = match self.decide(value, true, said) {
             Ok(Some(_)) if self.is_refused(leader) => Ok(StoreOutcome::Outdated),
-            Ok(Some(_)) if !tags.may_be_kept() => Ok(self.is_outdated_by_tags(leader, replaced)),
+            Ok(Some(_)) if !tags.may_be_kept_in_memory() => Ok(self.is_outdated_by_tags(leader, replaced)),
             Ok(Some(keep)) => self.store_in_memory(leader, value, keep, &tags.stamps),
             Ok(None) => Ok(StoreOutcome::Refused),
             Err(error) => Err(error),

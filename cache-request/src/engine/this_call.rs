@@ -29,7 +29,10 @@ use crate::{
         sync::{Mutex, lock, thread_local},
     },
     key::{Lookup, OwnedKey},
-    store::{Freshness, Seen, Table, tags::Stamps},
+    store::{
+        Freshness, Seen, Table,
+        tags::{Stamps, TagId},
+    },
 };
 
 /// Why a body runs.
@@ -76,24 +79,33 @@ struct Wish {
 pub(super) struct Older {
     /// Its timeout is known not to be over.
     pub(super) is_fresh: bool,
+    /// Its tags.
+    tags: Box<[TagId]>,
     read: Box<dyn Fn() -> Option<Shared> + Send + Sync>,
 }
 
 impl Older {
-    pub(super) fn of<V: Send + Sync + 'static>(is_fresh: bool, value: Arc<PanicSafe<V>>) -> Box<Self> {
+    pub(super) fn of<V: Send + Sync + 'static>(
+        is_fresh: bool,
+        value: Arc<PanicSafe<V>>,
+        tags: Box<[TagId]>,
+    ) -> Box<Self> {
         let value: Shared = value;
-        Box::new(Self { is_fresh, read: Box::new(move || Some(Arc::clone(&value))) })
+        Box::new(Self { is_fresh, tags, read: Box::new(move || Some(Arc::clone(&value))) })
     }
 
     /// A value that is made when it is asked for.
-    pub(super) fn made_by<V: Send + Sync + 'static>(make: impl Fn() -> Option<V> + Send + Sync + 'static) -> Box<Self> {
+    pub(super) fn made_by<V: Send + Sync + 'static>(
+        tags: Box<[TagId]>,
+        make: impl Fn() -> Option<V> + Send + Sync + 'static,
+    ) -> Box<Self> {
         let read = move || Some(Arc::new(PanicSafe::new(make()?)) as Shared);
-        Box::new(Self { is_fresh: false, read: Box::new(read) })
+        Box::new(Self { is_fresh: false, tags, read: Box::new(read) })
     }
 
     /// A value that stays in memory until it is asked for.
     pub(super) fn in_memory<V: Clone + Send + Sync + 'static>(
-        is_fresh: bool,
+        (is_fresh, tags): (bool, Box<[TagId]>),
         table: Arc<Table<V>>,
         key: Lookup<'_>,
         clock: Clock,
@@ -107,7 +119,7 @@ impl Older {
             };
             catch_panic(|| table.look_closely(&key, clock.coarse(), clone))??
         };
-        Box::new(Self { is_fresh, read: Box::new(read) })
+        Box::new(Self { is_fresh, tags, read: Box::new(read) })
     }
 }
 
@@ -129,7 +141,12 @@ impl Said {
 
     fn older(&self) -> Option<&Shared> {
         let older = self.older.as_ref()?;
-        self.read.get_or_init(|| (older.read)()).as_ref()
+        let read = || {
+            let value = (older.read)()?;
+            lock(&self.used).build_on(&older.tags);
+            Some(value)
+        };
+        self.read.get_or_init(read).as_ref()
     }
 
     #[cfg(feature = "http")]
@@ -143,10 +160,16 @@ impl Said {
         lock(&self.used).name(tag);
     }
 
+    /// Names the tags of an older value.
+    #[cfg(feature = "http")]
+    pub(crate) fn name_tags_of(&self, stamps: &Stamps) {
+        lock(&self.used).name_all(stamps);
+    }
+
     /// Adds the tags of a value of this cache.
     #[cfg(feature = "http")]
     pub(crate) fn inherit(&self, engine: &Engine, stamps: &Stamps) {
-        lock(&self.used).inherit(CacheId::of(engine), stamps, false);
+        lock(&self.used).inherit(CacheId::of(engine), stamps);
     }
 
     /// Looks at the tags of what the body has used.
@@ -322,9 +345,9 @@ pub(crate) fn uncached_sync<T>(body: impl FnOnce() -> T) -> T {
 
 /// The body that runs here, if one does, has got a cached value with these tags.
 #[inline]
-pub(super) fn inherit(cache: CacheId, stamps: &Stamps, is_stale: bool) {
+pub(super) fn inherit(cache: CacheId, stamps: &Stamps) {
     if !stamps.is_empty() {
-        _ = use_in_body(|used| used.inherit(cache, stamps, is_stale));
+        _ = use_in_body(|used| used.inherit(cache, stamps));
     }
 }
 
@@ -389,7 +412,8 @@ pub fn this_call() -> ThisCall {
 /// # article("first");
 /// ```
 pub fn tag(tag: impl AsRef<str>) -> bool {
-    use_in_body(|used| used.name(tag.as_ref()))
+    let tag = tag.as_ref();
+    use_in_body(|used| used.name(tag))
 }
 
 /// The call of an annotated function, for its body: what [`this_call`] returns.
@@ -431,7 +455,9 @@ impl ThisCall {
     /// A tag has 1 to 256 bytes, without spaces and control characters. With another one, the answer is not kept, and a fault is counted.
     pub fn tag(&self, tag: impl AsRef<str>) -> bool {
         let Some(said) = &self.said else { return false };
-        lock(&said.used).name(tag.as_ref());
+        // The user's code, so not under the lock.
+        let tag = tag.as_ref();
+        lock(&said.used).name(tag);
         true
     }
 

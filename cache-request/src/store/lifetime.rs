@@ -226,7 +226,8 @@ impl Care {
         if now >= idle_until {
             return Freshness::Expired;
         }
-        match self.stamps.standing() {
+        let tagged = self.stamps.standing();
+        match tagged {
             Tagged::Valid => {}
             Tagged::Invalid => return Freshness::Expired,
             Tagged::Stale(since) => self.ends_at(since),
@@ -244,7 +245,7 @@ impl Care {
             if now < self.life.refresh_from { Freshness::Fresh } else { Freshness::Early(replacement) }
         } else if now < self.stale_until(fresh_until) {
             Freshness::Stale(replacement)
-        } else if now < self.error_until(fresh_until) {
+        } else if now < self.error_until(fresh_until) && tagged == Tagged::Valid {
             Freshness::StandIn(replacement)
         } else {
             Freshness::Expired
@@ -253,14 +254,20 @@ impl Care {
 
     /// Whether the value may be returned `now`.
     pub(super) fn is_usable(&self, now: Nanos) -> bool {
-        match self.stamps.standing() {
+        let tagged = self.stamps.standing();
+        match tagged {
             Tagged::Valid => {}
             Tagged::Invalid => return false,
             Tagged::Stale(since) => self.ends_at(since),
         }
         let fresh_until = self.fresh_until.load(Relaxed);
         let has_failed = now < self.failing_until.load(Relaxed);
-        let end = if has_failed { self.error_until(fresh_until) } else { self.stale_until(fresh_until) };
+        // What may only stand in for an error is older than the invalidation, too.
+        let end = if has_failed && tagged == Tagged::Valid {
+            self.error_until(fresh_until)
+        } else {
+            self.stale_until(fresh_until)
+        };
         now < self.idle_until.load(Relaxed) && (now < fresh_until || now < end)
     }
 

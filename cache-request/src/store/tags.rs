@@ -27,17 +27,18 @@ pub(crate) struct Tag {
     pub(crate) id: TagId,
     /// The number of its latest invalidation.
     invalidated: AtomicU64,
-    /// That of the latest one by this process. The backend may tell of others, and of changes that are none.
-    called: AtomicU64,
+    /// The numbers of the latest two by this process. The backend may tell of others, and of changes that are none.
+    called: [AtomicU64; 2],
     /// That of its latest invalidation by which values become stale.
     softened: AtomicU64,
     softened_at: AtomicU64,
 }
 
 impl Tag {
-    fn new(id: TagId) -> Self {
-        let [invalidated, called, softened, softened_at] = [(); 4].map(|()| AtomicU64::new(0));
-        Self { id, invalidated, called, softened, softened_at }
+    /// One whose latest invalidation has this number.
+    fn new(id: TagId, number: u64) -> Self {
+        let [invalidated, latest, before] = [number; 3].map(AtomicU64::new);
+        Self { id, invalidated, called: [latest, before], softened: AtomicU64::new(0), softened_at: AtomicU64::new(0) }
     }
 }
 
@@ -71,37 +72,40 @@ impl Tags {
     }
 
     fn unknown(&self, id: TagId) -> Arc<Tag> {
-        let forgotten = self.forgotten.load(Ordering::Acquire);
-        Arc::new(Tag { invalidated: forgotten.into(), called: forgotten.into(), ..Tag::new(id) })
+        Arc::new(Tag::new(id, self.forgotten.load(Ordering::Acquire)))
     }
 
     /// Invalidates the values that have this tag.
     pub(crate) fn invalidate(&self, id: TagId) {
         let tag = self.get(id);
-        let number = self.changed(&tag);
-        tag.called.fetch_max(number, Ordering::AcqRel);
+        let number = self.number_for(&tag.invalidated);
+        let [latest, before] = &tag.called;
+        before.fetch_max(latest.load(Ordering::Acquire), Ordering::AcqRel);
+        latest.fetch_max(number, Ordering::AcqRel);
     }
 
     /// The tag has changed in a backend. Values that were read from there before may not be returned any more.
     pub(crate) fn has_changed(&self, id: TagId) {
-        self.changed(&self.get(id));
-    }
-
-    fn changed(&self, tag: &Tag) -> u64 {
-        interleave();
-        // Before the tag's own, so that a body which begins in between comes after it.
-        let number = self.newest.fetch_add(1, Ordering::AcqRel) + 1;
-        interleave();
-        tag.invalidated.fetch_max(number, Ordering::AcqRel);
-        number
+        self.number_for(&self.get(id).invalidated);
     }
 
     /// Declares the values stale that have this tag.
     pub(crate) fn soften(&self, id: TagId, now: Nanos) {
         let tag = self.get(id);
-        let number = self.newest.fetch_add(1, Ordering::AcqRel) + 1;
         tag.softened_at.store(now, Ordering::Release);
-        tag.softened.fetch_max(number, Ordering::AcqRel);
+        self.number_for(&tag.softened);
+    }
+
+    /// Gives an invalidation its number, which `place` has from now on.
+    fn number_for(&self, place: &AtomicU64) -> u64 {
+        interleave();
+        // The values of before go first: a body that counts as one after the invalidation may use none of them.
+        place.fetch_max(self.newest() + 1, Ordering::AcqRel);
+        interleave();
+        let number = self.newest.fetch_add(1, Ordering::AcqRel) + 1;
+        interleave();
+        place.fetch_max(number, Ordering::AcqRel);
+        number
     }
 
     /// Forgets the tags that no value has, if there are many.
@@ -130,6 +134,27 @@ pub(crate) struct Stamp {
     pub(crate) tag: Arc<Tag>,
     /// The tag's generation in a backend, for a value that comes from there.
     pub(crate) generation: Option<u64>,
+    /// The number of the newest invalidation of any tag, from before the body began, or from before that of a stale value which it has used.
+    pub(crate) since: u64,
+}
+
+impl Stamp {
+    /// Whether the value is stale by this tag.
+    pub(crate) fn is_softened(&self) -> bool {
+        self.tag.softened.load(Ordering::Acquire) > self.since
+    }
+
+    #[inline]
+    fn is_invalid(&self) -> bool {
+        self.tag.invalidated.load(Ordering::Acquire) > self.since
+    }
+
+    /// Whether this process has invalidated the tag since then, by an invalidation that has not a higher number than this one. Of more than two
+    /// invalidations it cannot tell.
+    fn was_invalidated_before(&self, number: u64) -> bool {
+        let [latest, before] = self.tag.called.each_ref().map(|called| called.load(Ordering::Acquire));
+        before > self.since || (latest > self.since && latest <= number)
+    }
 }
 
 /// The tags of a value.
@@ -137,8 +162,6 @@ pub(crate) struct Stamp {
 pub(crate) struct Stamps {
     // None for no tags.
     stamps: Option<Arc<[Stamp]>>,
-    /// The number of the newest invalidation from before its body began.
-    since: u64,
 }
 
 /// How the tags of a value stand.
@@ -151,16 +174,16 @@ pub(super) enum Tagged {
 }
 
 impl Stamps {
-    pub(crate) const NONE: Self = Self { stamps: None, since: 0 };
+    pub(crate) const NONE: Self = Self { stamps: None };
 
-    pub(crate) fn new(stamps: Vec<Stamp>, since: u64) -> Self {
-        Self { stamps: (!stamps.is_empty()).then(|| stamps.into()), since }
+    pub(crate) fn new(stamps: Vec<Stamp>) -> Self {
+        Self { stamps: (!stamps.is_empty()).then(|| stamps.into()) }
     }
 
     /// Those of a value whose tags cannot be made: it is never valid, and neither is one that is built of it.
     pub(crate) fn wrong() -> Self {
-        let tag = Tag { invalidated: NEVER_VALID.into(), ..Tag::new(TagId(0)) };
-        Self::new(vec![Stamp { tag: Arc::new(tag), generation: None }], 0)
+        let tag = Arc::new(Tag::new(TagId(0), NEVER_VALID));
+        Self::new(vec![Stamp { tag, generation: None, since: 0 }])
     }
 
     pub(crate) fn is_wrong(&self) -> bool {
@@ -177,37 +200,31 @@ impl Stamps {
         self.stamps.as_deref().unwrap_or_default()
     }
 
-    /// Whether one was invalidated after the value's body began, by an invalidation that has not a higher number than this one.
+    /// Whether this process has invalidated one after the value's body began, by an invalidation that has not a higher number than this one. Of
+    /// more than two invalidations it cannot tell.
     pub(crate) fn were_invalidated_before(&self, number: u64) -> bool {
-        let outdated = |latest: u64| latest > self.since && latest <= number;
-        self.as_slice().iter().any(|stamp| outdated(stamp.tag.called.load(Ordering::Acquire)))
-    }
-
-    pub(crate) fn since(&self) -> u64 {
-        self.since
+        self.as_slice().iter().any(|stamp| stamp.was_invalidated_before(number))
     }
 
     /// Whether none was invalidated, in either way.
     #[inline]
     pub(super) fn are_fresh(&self) -> bool {
-        self.as_slice().iter().all(|Stamp { tag, .. }| {
-            tag.invalidated.load(Ordering::Acquire) <= self.since && tag.softened.load(Ordering::Acquire) <= self.since
-        })
+        self.as_slice().iter().all(|stamp| !stamp.is_invalid() && !stamp.is_softened())
     }
 
     /// Whether one was invalidated.
     pub(crate) fn are_invalid(&self) -> bool {
-        self.standing() == Tagged::Invalid
+        self.as_slice().iter().any(Stamp::is_invalid)
     }
 
     pub(super) fn standing(&self) -> Tagged {
         let mut standing = Tagged::Valid;
-        for Stamp { tag, .. } in self.as_slice() {
-            if tag.invalidated.load(Ordering::Acquire) > self.since {
+        for stamp in self.as_slice() {
+            if stamp.is_invalid() {
                 return Tagged::Invalid;
             }
-            if tag.softened.load(Ordering::Acquire) > self.since {
-                let at = tag.softened_at.load(Ordering::Acquire);
+            if stamp.is_softened() {
+                let at = stamp.tag.softened_at.load(Ordering::Acquire);
                 standing = match standing {
                     Tagged::Stale(earlier) => Tagged::Stale(earlier.min(at)),
                     _ => Tagged::Stale(at),
@@ -221,5 +238,51 @@ impl Stamps {
     pub(super) fn bytes(&self) -> usize {
         const OF_TAG: usize = size_of::<Tag>() + 16 + 2 * (size_of::<(u64, Arc<Tag>)>() + 1);
         self.as_slice().len() * (size_of::<Stamp>() + OF_TAG)
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    fn stamps(tags: &Tags, id: u64, since: u64) -> Stamps {
+        Stamps::new(vec![Stamp { tag: tags.get(TagId(id)), generation: None, since }])
+    }
+
+    #[test]
+    fn a_tag_that_was_forgotten_is_taken_for_valid() {
+        let tags = Tags::default();
+        let since = tags.newest();
+        tags.invalidate(TagId(0));
+        // No value has them, so they go with the next sweep.
+        (1..=FEW as u64).for_each(|id| tags.invalidate(TagId(id)));
+        let late = stamps(&tags, 0, since);
+        assert!(tags.tags.len() < FEW, "nothing was swept");
+        assert!(late.are_invalid() && late.were_invalidated_before(tags.newest()));
+        assert!(!stamps(&tags, 0, tags.newest()).are_invalid(), "a body from now on is not concerned");
+    }
+
+    #[test]
+    fn a_used_tag_is_forgotten() {
+        let tags = Tags::default();
+        let used = stamps(&tags, 0, tags.newest());
+        (1..=2 * FEW as u64).for_each(|id| tags.invalidate(TagId(id)));
+        assert!(!used.are_invalid());
+        tags.invalidate(TagId(0));
+        assert!(used.are_invalid(), "the value does not know the tag that was invalidated");
+    }
+
+    #[test]
+    fn of_several_invalidations_the_first_is_overlooked() {
+        let tags = Tags::default();
+        let value = stamps(&tags, 0, tags.newest());
+        assert!(!value.were_invalidated_before(tags.newest()));
+        tags.invalidate(TagId(0));
+        let joined = tags.newest();
+        assert!(value.were_invalidated_before(joined) && !value.were_invalidated_before(joined - 1));
+        for _ in 0..3 {
+            tags.invalidate(TagId(0));
+            assert!(value.were_invalidated_before(joined), "the caller came after the first one");
+        }
     }
 }

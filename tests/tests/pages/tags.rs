@@ -936,3 +936,34 @@ async fn pages_with_the_tags_of_functions_and_clients_were_not_kept() {
         }
     }
 }
+
+/// It is not stored itself.
+#[tokio::test]
+async fn a_value_made_of_a_head_outlived_its_tag() {
+    #[cache_request(skip(bench))]
+    async fn length_of(bench: &Bench) -> String {
+        bench.send(request(Method::HEAD, "/", &[])).await.field("number").unwrap().to_owned()
+    }
+
+    for is_there in [false, true] {
+        for (name, bench) in benches(layer, || {
+            Origin::later(|_, number| async move {
+                tokio::task::yield_now().await;
+                tag("a");
+                Ok(ok(&[FRESH, ("number", &number.to_string())], ""))
+            })
+        }) {
+            let inside = async {
+                if is_there {
+                    bench.get("/").await;
+                    bench.advance(61);
+                }
+                let first = length_of(&bench).await;
+                assert_eq!(length_of(&bench).await, first, "{name}");
+                invalidate(&bench, "a").await;
+                assert_ne!(length_of(&bench).await, first, "{name}, with a page: {is_there}");
+            };
+            scoped(&bench.cache, inside).await;
+        }
+    }
+}

@@ -115,6 +115,7 @@ impl<'a, V: Value> Each<'a, V> {
             .collect();
         while let Some(first) = asked.first() {
             let (kind, since) = (first.kind, self.engine.tags.newest());
+            self.noted.begin_round();
             let (now, later): (Vec<_>, Vec<_>) = asked.into_iter().partition(|one| one.kind == kind);
             asked = later;
             let readings: Vec<_> = now.iter().map(|one| near.and_then(|near| near.begin(one.text))).collect();

@@ -67,7 +67,7 @@ impl<'a, V: Value> Each<'a, V> {
                     (self.calls[led.at], self.values[led.at].as_ref().and_then(PanicSafe::get))
                 {
                     call.complete(&mut led.leader, value, &led.tags.stamps);
-                    inherit(call.cache_id(), &led.tags.stamps, false);
+                    inherit(call.cache_id(), &led.tags.stamps);
                 }
             }
         });
@@ -151,9 +151,7 @@ impl<'a, V: Value> Each<'a, V> {
         for (led, collected) in leads.iter_mut().zip(collected) {
             led.tags = match collected {
                 None => ValueTags::NONE,
-                Some((call, Ok(collected))) => {
-                    call.tags_in_backend(&collected, call.since(said, led.since), &self.noted, is_known)
-                }
+                Some((call, Ok(collected))) => call.tags_in_backend(&collected, led.since, &self.noted, is_known),
                 Some((call, Err(error))) => call.wrong_tags(&error),
             };
             if !led.tags.may_be_kept() {

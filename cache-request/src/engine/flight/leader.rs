@@ -190,6 +190,12 @@ impl<'a> Leader<'a> {
         self.asked.store(self.looked.load(Relaxed), Relaxed);
     }
 
+    /// What it makes is from now on, whatever a backend has. Those who come later may know of an invalidation that it does not know of.
+    pub(crate) fn begin_anew(&self) {
+        self.ask();
+        self.ask_no_more();
+    }
+
     /// Whether others wait that have come after the last look in the backend.
     pub(crate) fn others_have_come(&self) -> bool {
         let shard = &mut self.shard().beside;

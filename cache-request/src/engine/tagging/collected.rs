@@ -3,11 +3,11 @@
 use smallvec::SmallVec;
 
 use super::{
-    list::{MOST_TAGS, TagList, id_of_client},
-    used::{CacheId, Inherited, Used},
+    list::{MOST_TAGS, id_of_client},
+    used::{CacheId, Inherited},
 };
 use crate::{
-    Error, ErrorKind,
+    Error, ErrorKind, codec,
     engine::{
         call::Call,
         this_call::{Said, inherit},
@@ -16,22 +16,39 @@ use crate::{
     store::tags::{Stamp, Stamps, TagId},
 };
 
-/// What is known of a tag of a value that is to be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A tag of a value that is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) id: TagId,
+    pub(super) known: Known,
+    /// That of the values that the body has used.
+    pub(super) inherited: Option<u64>,
+    /// It has used a stale value, whose body began after the invalidation with this number.
+    stale_since: Option<u64>,
+    /// It was invalidated between two values that the body has used.
+    pub(super) has_changed: bool,
+}
+
+/// When a tag is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Known {
-    /// The arguments have told it before the body began.
-    Before,
-    /// The body has used values of it, of this generation.
-    Inherited(u64),
-    /// Only the value, or the body, has told it.
+    /// With a value that the body has used, which is as it was made.
+    Inherited,
+    /// Only after the body: the value, or the body, has told it.
     After,
-    /// It was invalidated meanwhile.
-    Changed,
+    /// Before the body began.
+    Before,
+}
+
+impl Wanted {
+    fn new(id: TagId, known: Known) -> Self {
+        Self { id, known, inherited: None, stale_since: None, has_changed: false }
+    }
 }
 
 /// The tags of one value.
 #[derive(Default)]
-pub(in crate::engine) struct Collected(SmallVec<[(TagId, Known); 4]>);
+pub(in crate::engine) struct Collected(SmallVec<[Wanted; 2]>);
 
 /// The tags of a value that is to be stored.
 #[derive(Debug)]
@@ -48,34 +65,44 @@ impl ValueTags {
         Self { stamps, may_be_kept: true }
     }
 
+    /// Whether the backend may keep the value. What it has of older generations is not valid there.
     pub(in crate::engine) fn may_be_kept(&self) -> bool {
+        self.may_be_kept
+    }
+
+    /// Whether memory may keep it.
+    pub(in crate::engine) fn may_be_kept_in_memory(&self) -> bool {
         self.may_be_kept && !self.stamps.are_invalid()
     }
 }
 
 impl Collected {
-    pub(super) fn as_slice(&self) -> &[(TagId, Known)] {
+    pub(super) fn as_slice(&self) -> &[Wanted] {
         &self.0
     }
 
     /// Those that only the value, or the body, has told.
     pub(in crate::engine) fn after(&self) -> impl Iterator<Item = TagId> {
-        self.0.iter().filter(|(_, known)| *known == Known::After).map(|(id, _)| *id)
+        self.0.iter().filter(|tag| tag.known == Known::After).map(|tag| tag.id)
     }
 
-    fn add(&mut self, id: TagId, known: Known) -> Result<(), Error> {
-        if let Some((_, other)) = self.0.iter_mut().find(|(other, _)| *other == id) {
-            *other = other.and(known);
+    fn add(&mut self, new: Wanted) -> Result<(), Error> {
+        if let Some(tag) = self.0.iter_mut().find(|other| other.id == new.id) {
+            let generations = tag.inherited.zip(new.inherited);
+            tag.has_changed |= new.has_changed || generations.is_some_and(|(one, other)| one != other);
+            tag.known = tag.known.max(new.known);
+            tag.inherited = tag.inherited.or(new.inherited);
+            tag.stale_since = tag.stale_since.into_iter().chain(new.stale_since).min();
         } else if self.0.len() == MOST_TAGS {
             return Err(too_many());
         } else {
-            self.0.push((id, known));
+            self.0.push(new);
         }
         Ok(())
     }
 
-    fn add_all(&mut self, list: &TagList, known: Known) -> Result<(), Error> {
-        list.ids()?.iter().try_for_each(|id| self.add(*id, known))
+    fn add_all<'i>(&mut self, ids: impl IntoIterator<Item = &'i TagId>, known: Known) -> Result<(), Error> {
+        ids.into_iter().try_for_each(|id| self.add(Wanted::new(*id, known)))
     }
 }
 
@@ -84,21 +111,24 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     pub(in crate::engine) fn collect_tags(&self, value: Option<&V>, said: Option<&Said>) -> Result<Collected, Error> {
         let mut tags = Collected::default();
         // Those that cannot be made keep the value from being kept.
-        tags.add_all(self.argument_tags(), Known::Before)?;
-        self.tags_before().into_iter().try_for_each(|id| tags.add(id, Known::Before))?;
+        self.argument_tags().ids()?;
+        tags.add_all(&self.tags_before(), Known::Before)?;
         if let Some(list) = value.and_then(|value| self.policy.value_tags(value)) {
-            tags.add_all(&list, Known::After)?;
+            tags.add_all(list.ids()?, Known::After)?;
         }
         let Some(said) = said else { return Ok(tags) };
         said.used(|used| {
-            tags.add_all(used.named(), Known::After)?;
+            tags.add_all(used.named().ids()?, Known::After)?;
+            tags.add_all(used.older(), Known::Before)?;
             if !self.policy.inherits_tags() {
                 return Ok(());
             }
             if used.is_wrong() {
                 return Err(Error::new(ErrorKind::Key, "the body has used a value whose tags cannot be made"));
             }
-            used.inherited().try_for_each(|(id, inherited)| tags.add(id, self.known_of(inherited)))
+            used.inherited().try_for_each(|(id, inherited, stale_since)| {
+                tags.add(Wanted { stale_since, ..self.wanted(id, inherited) })
+            })
         })?;
         Ok(tags)
     }
@@ -113,11 +143,13 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         ids
     }
 
-    fn known_of(&self, inherited: Inherited) -> Known {
+    fn wanted(&self, id: TagId, inherited: Inherited) -> Wanted {
         match inherited {
-            Inherited::Of { cache, generation } if cache == self.cache_id() => Known::Inherited(generation),
-            Inherited::Of { .. } | Inherited::Unknown => Known::After,
-            Inherited::Changed => Known::Changed,
+            Inherited::Of { cache, generation } if cache == self.cache_id() => {
+                Wanted { inherited: Some(generation), ..Wanted::new(id, Known::Inherited) }
+            }
+            Inherited::Of { .. } | Inherited::Unknown => Wanted::new(id, Known::After),
+            Inherited::Changed => Wanted { has_changed: true, ..Wanted::new(id, Known::Inherited) },
         }
     }
 
@@ -128,13 +160,13 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// The tags of a value in memory, whose body began after the invalidation with the number `since`.
     pub(in crate::engine) fn tags_in_memory(&self, value: &V, said: Option<&Said>, since: u64) -> ValueTags {
         match self.collect_tags(Some(value), said) {
-            Ok(collected) => ValueTags::in_memory(self.local_stamps(&collected, said, since)),
+            Ok(collected) => ValueTags::in_memory(self.local_stamps(&collected, since)),
             Err(error) => self.wrong_tags(&error),
         }
     }
 
-    fn local_stamps(&self, collected: &Collected, said: Option<&Said>, since: u64) -> Stamps {
-        self.stamps(collected.as_slice().iter().map(|(id, _)| (*id, None)), self.since(said, since))
+    fn local_stamps(&self, collected: &Collected, since: u64) -> Stamps {
+        self.stamps(collected.as_slice().iter().map(|tag| (*tag, None)), since)
     }
 
     /// The value is not kept: it could not be invalidated by its tags.
@@ -146,42 +178,31 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// The tags of what was `said` so far, as memory knows them.
     #[cfg(feature = "http")]
     pub(crate) fn stamps_said(&self, said: &Said, since: u64) -> Stamps {
-        let said = Some(said);
-        self.collect_tags(None, said)
-            .map_or_else(|_| Stamps::wrong(), |collected| self.local_stamps(&collected, said, since))
+        let collected = self.collect_tags(None, Some(said));
+        collected.map_or_else(|_| Stamps::wrong(), |collected| self.local_stamps(&collected, since))
     }
 
     /// A body has ended without a value. The body around it has used what it has used.
     pub(in crate::engine) fn pass_on_tags(&self, said: Option<&Said>, since: u64) {
         let stamps = match self.collect_tags(None, said) {
-            Ok(collected) => self.local_stamps(&collected, said, since),
+            Ok(collected) => self.local_stamps(&collected, since),
             Err(_) => Stamps::wrong(),
         };
-        inherit(self.cache_id(), &stamps, false);
+        inherit(self.cache_id(), &stamps);
     }
 
-    pub(in crate::engine) fn since(&self, said: Option<&Said>, since: u64) -> u64 {
-        let stale_since = said.filter(|_| self.policy.inherits_tags()).and_then(|said| said.used(Used::stale_since));
-        stale_since.map_or(since, |stale| stale.min(since))
+    /// The stamps of tags with these generations, of a value whose body began after the invalidation with the number `since`.
+    pub(super) fn stamps(&self, tags: impl Iterator<Item = (Wanted, Option<u64>)>, since: u64) -> Stamps {
+        let stamp = |(wanted, generation): (Wanted, Option<u64>)| {
+            let since = wanted.stale_since.map_or(since, |stale| stale.min(since));
+            Stamp { tag: self.engine.tags.get(wanted.id), generation, since }
+        };
+        Stamps::new(tags.map(stamp).collect())
     }
 
-    /// Tags, and their generations.
-    pub(in crate::engine) fn stamps(&self, tags: impl Iterator<Item = (TagId, Option<u64>)>, since: u64) -> Stamps {
-        let stamps = tags.map(|(id, generation)| Stamp { tag: self.engine.tags.get(id), generation });
-        Stamps::new(stamps.collect(), since)
-    }
-}
-
-impl Known {
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Changed, _) | (_, Self::Changed) => Self::Changed,
-            (Self::Inherited(one), Self::Inherited(other)) if one != other => Self::Changed,
-            // What is known from before the body holds for all that it has used.
-            (Self::Before, _) | (_, Self::Before) => Self::Before,
-            (Self::After, _) | (_, Self::After) => Self::After,
-            (Self::Inherited(_), Self::Inherited(_)) => self,
-        }
+    /// Those of a value in the backend.
+    pub(in crate::engine) fn stored_stamps(&self, tags: &[codec::Tag], since: u64) -> Stamps {
+        self.stamps(tags.iter().map(|tag| (Wanted::new(TagId(tag.name), Known::Before), Some(tag.generation))), since)
     }
 }
 

@@ -9,13 +9,13 @@ use super::{
 use crate::{
     Error, ErrorKind,
     backend::{Claim, ClaimKind, Guarded, Right, TimeBudget},
-    base::{clock::unix_millis, random},
+    base::{clock::unix_millis, random, timer},
     engine::Engine,
     store::tags::TagId,
 };
 
 /// How often a change of a record is tried again, as other calls change it at the same time.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: u32 = 16;
 
 impl Engine {
     /// Invalidates the values that have a tag.
@@ -25,6 +25,8 @@ impl Engine {
 
     /// The same for the id of a tag.
     pub(crate) async fn invalidate_all_of(&self, id: TagId) -> Result<(), Error> {
+        // Before as well: what begins meanwhile in the backend uses no older value of memory.
+        self.tags.invalidate(id);
         let told = match self.backend() {
             Some(backend) => self.invalidate_record(backend, id).await,
             None => Ok(()),
@@ -96,6 +98,9 @@ impl Engine {
     }
 }
 
+/// The longest pause before the second attempt. The others are longer.
+const PAUSE: Duration = Duration::from_micros(500);
+
 fn tag_of(tag: &str) -> Result<TagId, Error> {
     id_of(tag).map_err(|wrong| Error::new(ErrorKind::Key, wrong))
 }
@@ -108,7 +113,10 @@ async fn change(
     to: impl Fn(Option<&[u8]>) -> Option<(Vec<u8>, Option<Duration>)>,
     budget: &mut TimeBudget,
 ) -> Result<bool, Error> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            timer::pause(PAUSE.mul_f64(f64::from(attempt) * random::unit())).await;
+        }
         let claim = Claim { kind: ClaimKind::Anew, token: random::number(), lease: backend.limits().soft_limit };
         let claimed = backend.claim(text, claim, budget).await?;
         let (Right::Leased(fence) | Right::Held(fence, _)) = claimed.right else { return Ok(false) };

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, hash::BuildHasherDefault, iter, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::{
-    collected::{Collected, Known, ValueTags},
+    collected::{Collected, Known, ValueTags, Wanted},
     records::{self, Record, Sequence, Standing},
 };
 use crate::{
@@ -23,8 +23,9 @@ pub(in crate::engine) struct Noted(Option<Box<Read>>);
 /// What was read.
 #[derive(Debug, Clone, Default)]
 struct Read {
-    /// `None` for a tag without a record.
-    records: HashMap<TagId, Option<Record>, BuildHasherDefault<PassThrough>>,
+    /// `None` for a tag without a record. With the round in which it was read.
+    records: HashMap<TagId, (Option<Record>, u32), BuildHasherDefault<PassThrough>>,
+    round: u32,
     sequence_is_read: bool,
     /// The newest invalidation when the sequence was read.
     newest: Option<u64>,
@@ -38,17 +39,30 @@ impl Noted {
         self.0.get_or_insert_default()
     }
 
+    /// What is stored is looked at once more, so its tags are read once more.
+    pub(in crate::engine) fn begin_round(&mut self) {
+        if let Some(read) = &mut self.0 {
+            read.round += 1;
+        }
+    }
+
+    /// Whether a tag was read in this round.
     fn has(&self, id: TagId) -> bool {
-        self.0.as_ref().is_some_and(|read| read.records.contains_key(&id))
+        self.0.as_ref().is_some_and(|read| read.records.get(&id).is_some_and(|(_, round)| *round == read.round))
     }
 
     fn record(&self, id: TagId) -> Option<Record> {
-        *self.0.as_ref()?.records.get(&id)?
+        self.0.as_ref()?.records.get(&id)?.0
+    }
+
+    fn set(&mut self, id: TagId, record: Option<Record>) {
+        let read = self.read();
+        read.records.insert(id, (record, read.round));
     }
 
     /// Whether the tag is known to have no record.
     fn lacks(&self, id: TagId) -> bool {
-        self.has(id) && self.record(id).is_none()
+        self.0.as_ref().is_some_and(|read| matches!(read.records.get(&id), Some((None, _))))
     }
 
     fn sequence_is_read(&self) -> bool {
@@ -149,7 +163,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     /// Reads what a body has to know of tags before it begins.
-    pub(in crate::engine) async fn note(&self, noted: &mut Noted, budget: &mut TimeBudget) {
+    async fn note(&self, noted: &mut Noted, budget: &mut TimeBudget) {
         let ids = self.unread(noted);
         self.note_all(&ids, noted, budget).await;
     }
@@ -172,8 +186,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     #[cfg(feature = "http")]
     pub(in crate::engine) async fn note_to_make_elsewhere(&self, names_tags: bool, budget: &mut TimeBudget) -> Noted {
         let mut noted = Noted::default();
-        self.read_records(&self.tags_before(), names_tags, &mut noted, budget).await;
-        self.begin_tags(&mut noted, budget).await;
+        let ids = self.tags_before();
+        self.read_records(&ids, names_tags, &mut noted, budget).await;
+        self.make_records(&ids, &mut noted, budget).await;
         noted
     }
 
@@ -224,7 +239,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             match outcome {
                 Ok(bytes) => {
                     let record = bytes.and_then(|bytes| Record::from_bytes(&bytes));
-                    noted.read().records.insert(*id, record);
+                    noted.set(*id, record);
                 }
                 Err(error) => self.tags_not_read(&error),
             }
@@ -244,6 +259,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// Makes the records that a body's value needs and that are not there. Before the body, as an invalidation from then on has to end them.
     pub(in crate::engine) async fn begin_tags(&self, noted: &mut Noted, budget: &mut TimeBudget) {
+        if self.backend().is_some() && self.has_to_note(noted) {
+            self.note(noted, budget).await;
+        }
         self.make_records(&self.tags_before(), noted, budget).await;
     }
 
@@ -253,7 +271,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         for id in ids {
             if noted.lacks(*id) {
                 let record = self.add_record(backend, *id, budget).await;
-                noted.read().records.insert(*id, record);
+                noted.set(*id, record);
             }
         }
         if noted.sequence_is_read() && noted.newest().is_none() && self.may_name_tags() {
@@ -336,7 +354,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         };
         let after: Vec<TagId> = collected.after().collect();
         let is_known = self.note_after(&after, noted, budget).await;
-        self.tags_in_backend(&collected, self.since(said, since), noted, is_known)
+        self.tags_in_backend(&collected, since, noted, is_known)
     }
 
     /// The tags of a value with their generations. `is_known` says that those which the body has told are known from before it.
@@ -347,13 +365,19 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         noted: &Noted,
         is_known: bool,
     ) -> ValueTags {
-        let generation = |(id, known): &(TagId, Known)| match known {
-            Known::Inherited(generation) => Some(*generation),
-            Known::After if !is_known => None,
-            Known::Before | Known::After => noted.record(*id).map(|record| record.generation),
-            Known::Changed => None,
+        let generation = |tag: &Wanted| {
+            let noted = noted.record(tag.id);
+            match (tag.known, tag.inherited) {
+                _ if tag.has_changed => None,
+                (Known::Inherited, generation) => generation,
+                (Known::After, _) if !is_known => None,
+                (_, None) => noted.map(|record| record.generation),
+                (_, Some(inherited)) => {
+                    noted.filter(|record| record.standing(inherited) != Standing::Invalid).map(|_| inherited)
+                }
+            }
         };
-        let tags: Vec<_> = collected.as_slice().iter().map(|tag| (tag.0, generation(tag))).collect();
+        let tags: Vec<_> = collected.as_slice().iter().map(|tag| (*tag, generation(tag))).collect();
         let may_be_kept = tags.iter().all(|(_, generation)| generation.is_some());
         ValueTags { stamps: self.stamps(tags.into_iter(), since), may_be_kept }
     }
@@ -375,7 +399,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         for id in ids {
             if noted.lacks(*id) {
                 let record = self.add_record(backend, *id, budget).await;
-                noted.read().records.insert(*id, record);
+                noted.set(*id, record);
             }
         }
         // An invalidation writes it before the record. So whatever has changed a record that was read is found here.
@@ -391,6 +415,11 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
             Ok(Some(Ok(None)) | None) => false,
         }
     }
+}
+
+/// The ids of the tags of a stored value.
+pub(in crate::engine) fn ids_of(tags: &[codec::Tag]) -> Box<[TagId]> {
+    tags.iter().map(|tag| TagId(tag.name)).collect()
 }
 
 /// Stores a record, unless there is one. In a backend that cannot tell, the last one stays, and values of the others are not valid.

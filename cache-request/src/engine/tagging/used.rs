@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::list::TagList;
 use crate::{
     engine::Engine,
-    store::tags::{Stamp, Stamps, TagId},
+    store::tags::{Stamps, TagId},
 };
 
 /// The tags of what a body has used so far.
@@ -13,9 +13,9 @@ use crate::{
 pub(crate) struct Used {
     /// Those that it has named.
     named: TagList,
-    inherited: HashMap<TagId, Inherited>,
-    /// Stale values are from before a later invalidation.
-    stale_since: Option<u64>,
+    inherited: HashMap<TagId, (Inherited, Option<u64>)>,
+    /// The tags of an older value that the body has asked for.
+    older: Vec<TagId>,
     /// It has used a value that must not be kept.
     is_wrong: bool,
 }
@@ -58,15 +58,20 @@ impl Used {
         self.named.add_name(tag);
     }
 
+    /// The body names the tags of another value.
+    #[cfg(feature = "http")]
+    pub(crate) fn name_all(&mut self, stamps: &Stamps) {
+        stamps.as_slice().iter().for_each(|stamp| self.named.add_id(stamp.tag.id));
+    }
+
     /// The body has got a value of a cache.
-    pub(crate) fn inherit(&mut self, cache: CacheId, stamps: &Stamps, is_stale: bool) {
+    pub(crate) fn inherit(&mut self, cache: CacheId, stamps: &Stamps) {
         self.is_wrong |= stamps.is_wrong();
-        if is_stale {
-            self.stale_since = Some(self.stale_since.map_or(stamps.since(), |since| since.min(stamps.since())));
-        }
-        for Stamp { tag, generation } in stamps.as_slice() {
-            let new = generation.map_or(Inherited::Unknown, |generation| Inherited::Of { cache, generation });
-            self.inherited.entry(tag.id).and_modify(|known| *known = known.and(new)).or_insert(new);
+        for stamp in stamps.as_slice() {
+            let new = stamp.generation.map_or(Inherited::Unknown, |generation| Inherited::Of { cache, generation });
+            // What is made of a stale value is stale.
+            let stale_since = stamp.is_softened().then_some(stamp.since);
+            self.add(stamp.tag.id, new, stale_since);
         }
     }
 
@@ -74,22 +79,30 @@ impl Used {
     pub(crate) fn append(&mut self, other: &Self) {
         self.named.append(&other.named);
         self.is_wrong |= other.is_wrong;
-        self.stale_since = self.stale_since.into_iter().chain(other.stale_since).min();
-        for (id, new) in &other.inherited {
-            self.inherited.entry(*id).and_modify(|known| *known = known.and(*new)).or_insert(*new);
-        }
+        other.inherited.iter().for_each(|(id, (new, stale_since))| self.add(*id, *new, *stale_since));
+    }
+
+    fn add(&mut self, id: TagId, new: Inherited, new_since: Option<u64>) {
+        let (known, since) = self.inherited.entry(id).or_insert((new, new_since));
+        *known = known.and(new);
+        *since = since.iter().chain(&new_since).copied().min();
+    }
+
+    /// The body has got the older value that it is to replace, and may make it its answer. What is known of its tags is from before the body.
+    pub(crate) fn build_on(&mut self, older: &[TagId]) {
+        self.older = older.to_vec();
     }
 
     pub(super) fn named(&self) -> &TagList {
         &self.named
     }
 
-    pub(super) fn inherited(&self) -> impl Iterator<Item = (TagId, Inherited)> {
-        self.inherited.iter().map(|(id, inherited)| (*id, *inherited))
+    pub(super) fn inherited(&self) -> impl Iterator<Item = (TagId, Inherited, Option<u64>)> {
+        self.inherited.iter().map(|(id, (inherited, since))| (*id, *inherited, *since))
     }
 
-    pub(super) fn stale_since(&self) -> Option<u64> {
-        self.stale_since
+    pub(super) fn older(&self) -> &[TagId] {
+        &self.older
     }
 
     pub(super) fn is_wrong(&self) -> bool {

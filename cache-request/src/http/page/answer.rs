@@ -242,7 +242,15 @@ where
         Some(_) if !is_for_itself => Some(Exchange::begin(&ask, &headers, ask.begin_tags()).await),
         _ => None,
     };
-    let called = call(&mut service, request, miss.stale.is_some()).await;
+    let called = call(&mut service, request, miss.stale.is_some());
+    let called = match &exchange {
+        Some(exchange) => {
+            let called = exchange.around(called).await;
+            exchange.pass_on();
+            called
+        }
+        None => called.await,
+    };
     if let Some((failure, stale)) = Failure::of(&called).zip(miss.stale.as_ref())
         && let Some(answer) = ask.stand_in(stale, &headers, failure)
     {

@@ -67,6 +67,13 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// The body that asks, if there is one, has used what the service has used.
+    pub(super) fn pass_on(&self) {
+        if let Some(said) = &self.said {
+            said.pass_on();
+        }
+    }
+
     /// Takes the tags from the fields of a response.
     pub(super) fn take_tags(&self, headers: &HeaderMap) {
         if let Some(said) = &self.said {
@@ -142,7 +149,7 @@ impl<'a> Exchange<'a> {
     pub(super) async fn replace(&mut self, before: &Stored, page: &Arc<Page>) -> Result<(), &'static str> {
         if let Some(said) = &self.said {
             self.take_tags(&before.page.headers);
-            self.ask.shelf.inherit(said, before);
+            said.name_tags_of(&before.stamps);
         }
         let control = Control::of(&page.headers, &self.ask.settings.targets);
         match storable(&Method::GET, self.request, &self.ask.directives, page.status, &page.headers, &control) {

@@ -308,7 +308,7 @@ impl Filling {
         }
     }
 
-    /// The answer has the tags of a stored one.
+    /// The answer is a stored page, and has its tags.
     fn inherit(&self, stored: &Stored) {
         if let Some(said) = &self.said {
             self.ask.shelf.inherit(said, stored);

@@ -86,11 +86,9 @@ impl Place<'_> {
     }
 
     /// What was found, unless a purge by prefix has taken it. Without the list of purges, all pages are gone.
-    fn left(&self, found: Found, purges: Option<(Entry, Stamps)>) -> Found {
+    fn left(&self, found: Found, purges: Option<Entry>) -> Found {
         match (found, purges) {
-            (Found::Page(stored), Some((Entry::Purges(purges), _)))
-                if purges.spare(stored.page.last_purge, self.target) =>
-            {
+            (Found::Page(stored), Some(Entry::Purges(purges))) if purges.spare(stored.page.last_purge, self.target) => {
                 Found::Page(stored)
             }
             (Found::Page(_), _) => Found::Nothing,
@@ -108,10 +106,11 @@ impl Place<'_> {
     }
 }
 
-/// A stored response, with its tags, and the number of its variant if it is one.
+/// A stored response, and the number of its variant if it is one.
 pub(super) struct Stored {
     pub(super) page: Arc<Page>,
-    stamps: Stamps,
+    /// Its tags.
+    pub(super) stamps: Stamps,
     variant: Option<u128>,
 }
 
@@ -169,14 +168,14 @@ impl Shelf {
     pub(super) async fn find(&self, place: &Place<'_>) -> Found {
         let Some(key) = place.purges else { return self.find_any(place).await };
         let (found, purges) = both(self.find_any(place), self.look_up(key)).await;
-        place.left(found, purges)
+        place.left(found, purges.map(|(purges, _)| purges))
     }
 
     /// [`find`](Self::find) in this process's memory only.
     pub(super) fn find_in_memory(&self, place: &Place<'_>) -> Found {
         let found = self.find_any_in_memory(place);
         match place.purges {
-            Some(key) => place.left(found, self.look_up_in_memory(key)),
+            Some(key) => place.left(found, self.look_up_in_memory(key).map(|(purges, _)| purges)),
             None => found,
         }
     }
@@ -227,7 +226,7 @@ impl Shelf {
     }
 
     fn look_up_in_memory(&self, key: &Key) -> Option<(Entry, Stamps)> {
-        self.call(key)?.peek_in_memory()
+        self.call(key)?.find_in_memory()
     }
 
     /// Whether it is for this request to have a stale response replaced. The next one may after [`RETRY`].
@@ -264,7 +263,7 @@ impl Shelf {
         stamps.is_wrong() || stamps.were_invalidated_before(self.engine().tags.newest())
     }
 
-    /// A page has the tags of a stored one, which it takes the place of.
+    /// An answer has the tags of a stored page.
     pub(super) fn inherit(&self, said: &Said, stored: &Stored) {
         said.inherit(self.engine(), &stored.stamps);
     }
@@ -294,7 +293,7 @@ impl Shelf {
         let Some(call) = self.call(place.key) else { return Ok(()) };
         let Vary::Names(fields) = Vary::of(&page.headers) else { return Ok(()) };
         let is_for_all = fields.is_empty() && !has_overrides(place.request);
-        if is_for_all && !matches!(call.peek_in_memory(), Some((Entry::Variants(_), _))) {
+        if is_for_all && !matches!(call.peek_in_memory(), Some(Entry::Variants(_))) {
             return call.store_led(making, &Entry::Page(page), took, said).await;
         }
         // A list that is being removed must not come back. One that is read before its removal begins is refused by the fence.

@@ -82,7 +82,7 @@ fn a_backend_refuses_and_goes_on() {
     scoped_sync(&cache, || {
         let (kept, here) = (one(1), block_on(local(1)));
         let error = one_cache(1).invalidate_function().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Backend, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains("`version`"), "{error}");
         assert_eq!(one(1), kept);
         // What stays in memory can be removed all the same.

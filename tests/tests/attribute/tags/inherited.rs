@@ -126,6 +126,8 @@ fn an_answer_without_a_value_lost_tags() {
 
     for (name, cache, _) in caches() {
         scoped_sync(&cache, || {
+            // In a backend, the first of all pages is not: its function is not known to have tags that its body alone tells.
+            page();
             let first = page();
             assert_eq!(page(), first, "{name}: the page of an error is kept");
             cache.invalidate_tag_sync("article:1").unwrap();

@@ -3,8 +3,9 @@
 mod bodies;
 mod inherited;
 mod kinds;
+mod older;
+mod unfenced;
 mod whole;
-mod without_fences;
 mod wrong;
 
 use crate::caches::{caches, seconds};

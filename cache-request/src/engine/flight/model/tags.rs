@@ -30,8 +30,12 @@ impl World {
                 tag("seven");
                 read
             }
-            By::Inner => plain(2, policy_of(By::Arguments), || self.plain_body()).call(),
+            By::Inner => self.inner(),
         }
+    }
+
+    fn inner(self: &Arc<Self>) -> u32 {
+        plain(2, policy_of(By::Arguments), || self.plain_body()).call()
     }
 
     fn kept(self: &Arc<Self>, by: By) -> Option<u32> {
@@ -51,9 +55,12 @@ fn policy_of(by: By) -> Policy<u32, u32> {
 fn check(by: By, worlds: impl Fn() -> Vec<Arc<World>> + Send + Sync + 'static) {
     explore(move || {
         let worlds = worlds();
-        if shuttle::rand::thread_rng().gen_range(0..2) == 0 {
+        match shuttle::rand::thread_rng().gen_range(0..3) {
             // There is a value, and the records of its tags.
-            worlds[0].call_tagged(by);
+            0 => _ = worlds[0].call_tagged(by),
+            // There is what it is made of.
+            1 => _ = scoped_sync(&worlds[0].cache, || worlds[0].inner()),
+            _ => {}
         }
         let threads: Vec<_> = worlds
             .iter()

@@ -1,4 +1,4 @@
-//! Tags in a backend without fences.
+//! Tags in a backend that has neither fences nor `add`.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -6,7 +6,6 @@ use cache_request::{Backend, Cache, Error, cache_request, scoped_sync, tag};
 
 use crate::support::Count;
 
-/// Keeps bytes.
 #[derive(Default)]
 struct Plain(Mutex<HashMap<String, Vec<u8>>>);
 
@@ -31,24 +30,34 @@ impl Backend for Plain {
 }
 
 #[test]
-fn an_answer_was_never_kept_whose_body_names_its_tag() {
+fn a_value_was_never_kept_whose_tags_its_body_tells() {
     static BODIES: Count = Count::new();
 
-    #[cache_request]
+    #[cache_request(tags("article:{id}", "author:{value}"))]
     fn article(id: u32) -> u32 {
-        tag(format!("article:{id}"));
-        BODIES.next()
+        tag("articles");
+        BODIES.next() + 0 * id
     }
 
-    // A near cache would have it.
+    #[cache_request]
+    fn page() -> u32 {
+        article(1)
+    }
+
     let cache = Cache::builder().backend(Plain::default()).soft_limit(Duration::MAX).build().unwrap();
     scoped_sync(&cache, || {
-        let first = [article(1), article(2)];
-        assert_eq!([article(1), article(2)], first);
-        cache.invalidate_tag_sync("article:1").unwrap();
-        let second = article(1);
-        assert_ne!(second, first[0]);
-        assert_eq!([article(1), article(2)], [second, first[1]]);
-        assert_eq!(cache.stats().faults(), 0);
+        for invalidated in ["article:1", "articles", "author"] {
+            let first = page();
+            assert_eq!((page(), article(1)), (first, first), "{invalidated}");
+            cache.invalidate_tag_sync("article:2").unwrap();
+            assert_eq!((page(), article(1)), (first, first), "{invalidated}");
+            match invalidated {
+                "author" => cache.invalidate_tag_sync(&format!("author:{first}")).unwrap(),
+                // There are no fences, so it removes the value.
+                _ => cache.invalidate_tag_soft_sync(invalidated).unwrap(),
+            }
+            assert_eq!(page(), first + 1, "{invalidated}");
+        }
+        assert_eq!(cache.stats().faults(), 0, "{}", cache.stats());
     });
 }
