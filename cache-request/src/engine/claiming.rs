@@ -154,15 +154,13 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     pub(crate) async fn begin_elsewhere(&self, names_tags: bool) -> Option<MadeElsewhere<'a>> {
         let leader = self.lead_alone()?;
         let since = self.engine.tags.newest();
-        let mut budget = self.budget();
-        if !names_tags {
-            let (_, making) = self.claim_to_make(ClaimKind::Any, &mut budget).await;
-            return Some(MadeElsewhere { making, leader, noted: Noted::default(), since });
+        if names_tags {
+            self.function.names_tags.store(true, Relaxed);
         }
-        self.function.names_tags.store(true, Relaxed);
+        let mut budget = self.budget();
         let mut beside = budget.beside();
         let claim = self.claim_to_make(ClaimKind::Any, &mut budget);
-        let ((_, making), noted) = both(claim, self.note_to_make(&mut beside)).await;
+        let ((_, making), noted) = both(claim, self.note_to_make_elsewhere(names_tags, &mut beside)).await;
         Some(MadeElsewhere { making, leader, noted, since })
     }
 }

@@ -157,7 +157,7 @@ pub(super) fn read<V: Value, T>(
     };
     match want {
         Want::Fresh => function.table.look_closely(&key.lookup(), engine.clock.coarse(), |value, freshness, seen| {
-            look(value, freshness, seen.stamps)
+            look(value, freshness, seen.stamps);
         }),
         _ => function.table.read(&key.lookup(), || engine.clock.coarse(), look),
     };

@@ -176,8 +176,12 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     fn is_outdated_by_tags(&self, leader: &Leader<'_>, replaced: Replaced) -> StoreOutcome {
         self.function.counters.increment(Count::Outdated);
         leader.is_outdated();
-        // The older value may have other tags.
-        if replaced == Replaced::ByAnyValue { StoreOutcome::Refused } else { StoreOutcome::Outdated }
+        // The older value may have other tags. A newer one stays.
+        if replaced == Replaced::ByAnyValue && !leader.is_fenced() {
+            StoreOutcome::Refused
+        } else {
+            StoreOutcome::Outdated
+        }
     }
 
     pub(super) fn decide(&self, value: &V, weigh: bool, said: Option<&Said>) -> Result<Option<Keep>, Error> {

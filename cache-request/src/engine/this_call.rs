@@ -16,6 +16,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "http")]
+use super::Engine;
 use super::{
     flight::Shared,
     tagging::{CacheId, Used},
@@ -147,13 +149,36 @@ impl Said {
         self.read.get_or_init(read).as_ref()
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn begin() -> Arc<Self> {
+        Arc::new(Self::new(None))
+    }
+
+    /// Names a tag.
+    #[cfg(feature = "http")]
+    pub(crate) fn name_tag(&self, tag: &str) {
+        lock(&self.used).name(tag);
+    }
+
+    /// Names the tags of an older value.
+    #[cfg(feature = "http")]
+    pub(crate) fn name_tags_of(&self, stamps: &Stamps) {
+        lock(&self.used).name_all(stamps);
+    }
+
+    /// Adds the tags of a value of this cache.
+    #[cfg(feature = "http")]
+    pub(crate) fn inherit(&self, engine: &Engine, stamps: &Stamps) {
+        lock(&self.used).inherit(CacheId::of(engine), stamps);
+    }
+
     /// Looks at the tags of what the body has used.
     pub(super) fn used<T>(&self, look: impl FnOnce(&Used) -> T) -> T {
         look(&lock(&self.used))
     }
 
     /// What the body has used, the body around it has used as well.
-    pub(super) fn pass_on(&self) {
+    pub(crate) fn pass_on(&self) {
         _ = use_in_body(|used| used.append(&lock(&self.used)));
     }
 
@@ -207,22 +232,10 @@ impl Frame {
         self.said.as_deref()
     }
 
-    /// One for what is no call of an annotated function, and notes the tags of what it uses.
+    /// One for what is no call of an annotated function. The tags of what that uses go to `said`.
     #[cfg(feature = "http")]
-    pub(crate) fn noting_tags() -> Self {
-        Self { reason: Reason::NotCalled, said: Some(Arc::new(Said::new(None))) }
-    }
-
-    /// Names a tag of it.
-    #[cfg(feature = "http")]
-    pub(crate) fn name_tag(&mut self, tag: &str) {
-        lock(&self.said_or_new().used).name(tag);
-    }
-
-    /// It has the tags of an older value, too.
-    #[cfg(feature = "http")]
-    pub(crate) fn name_tags_of(&mut self, stamps: &Stamps) {
-        lock(&self.said_or_new().used).name_all(stamps);
+    pub(crate) fn noting_tags(said: &Arc<Said>) -> Self {
+        Self { reason: Reason::NotCalled, said: Some(Arc::clone(said)) }
     }
 
     fn is_in_body(&self) -> bool {

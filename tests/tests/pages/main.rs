@@ -20,5 +20,6 @@ mod slow_backend;
 mod stack;
 mod stale;
 mod support;
+mod tags;
 mod targets;
 mod validation;

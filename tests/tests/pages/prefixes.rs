@@ -1,16 +1,12 @@
 //! Purges of all pages below a path.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use cache_request::{Backend, Cache, Clock, Error, ErrorKind, http::CachePage};
+use cache_request::{Cache, Clock, ErrorKind, http::CachePage};
 use http::Method;
 use tower_layer::Layer as _;
 
-use super::support::{Bench, FRESH, Failed, Gate, Origin, Script, numbered, ok, request, response, settle};
+use super::support::{Bench, FRESH, Failed, Gate, Origin, Plain, Script, numbered, ok, request, response, settle};
 
 fn layer() -> CachePage {
     CachePage::new().name("prefixes").purge_by_prefix(true)
@@ -31,30 +27,6 @@ fn beside(origin: Origin, cache: &Cache, clock: cache_request::MockClock) -> (Ca
     let layer = layer().cache(cache);
     let pages = layer.layer(origin.clone());
     (layer, Bench { clock, cache: cache.clone(), origin, pages })
-}
-
-/// Keeps bytes, and has no fences.
-#[derive(Default)]
-struct Plain(Mutex<HashMap<String, Vec<u8>>>);
-
-impl Backend for Plain {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.0.lock().unwrap().get(key).cloned())
-    }
-
-    async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
-        self.0.lock().unwrap().insert(key.to_owned(), value.to_owned());
-        Ok(())
-    }
-
-    async fn delete(&self, key: &str) -> Result<bool, Error> {
-        Ok(self.0.lock().unwrap().remove(key).is_some())
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        self.0.lock().unwrap().clear();
-        Ok(())
-    }
 }
 
 const PAGES: [&str; 7] = [

@@ -1,7 +1,7 @@
 //! A scripted service, and a [`CachePage`] around it on a mock clock.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
     future::Future,
     pin::Pin,
@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use cache_request::{
-    Cache, Clock, MockClock,
+    Backend, Cache, Clock, Error, MockClock,
     http::{BodyError, CachePage, CachedPages, PageBody},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
@@ -59,6 +59,8 @@ pub(super) enum Script {
     Fixed(VecDeque<Item>, SizeHint),
     /// Frames that are made when they are taken.
     Made(Box<dyn Iterator<Item = Item> + Send>),
+    /// Polled as the test says.
+    Polled(Box<dyn FnMut() -> Poll<Option<Item>> + Send>),
     /// What the test sends.
     Sent(mpsc::UnboundedReceiver<Item>),
     /// Another one that tells its length.
@@ -95,6 +97,7 @@ impl Body for Script {
         match &mut *self {
             Self::Fixed(frames, _) => Poll::Ready(frames.pop_front()),
             Self::Made(frames) => Poll::Ready(frames.next()),
+            Self::Polled(poll) => poll(),
             Self::Sent(receiver) => receiver.poll_recv(context),
             Self::Hinted(script, _) => Pin::new(&mut **script).poll_frame(context),
         }
@@ -103,7 +106,7 @@ impl Body for Script {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Fixed(_, hint) | Self::Hinted(_, hint) => *hint,
-            Self::Made(_) | Self::Sent(_) => SizeHint::default(),
+            Self::Made(_) | Self::Polled(_) | Self::Sent(_) => SizeHint::default(),
         }
     }
 }
@@ -323,6 +326,30 @@ impl Bench {
 
     pub(super) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+/// Keeps bytes, and has no fences.
+#[derive(Default)]
+pub(super) struct Plain(pub(super) Mutex<HashMap<String, Vec<u8>>>);
+
+impl Backend for Plain {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.0.lock().unwrap().get(key).cloned())
+    }
+
+    async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
+        self.0.lock().unwrap().insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        Ok(self.0.lock().unwrap().remove(key).is_some())
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        self.0.lock().unwrap().clear();
+        Ok(())
     }
 }
 

@@ -175,10 +175,11 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         ValueTags { stamps: Stamps::wrong(), may_be_kept: false }
     }
 
-    /// The tags of what was `said`, as memory knows them.
+    /// The tags of what was `said` so far, as memory knows them.
     #[cfg(feature = "http")]
-    pub(crate) fn stamps_said(&self, said: Option<&Said>, since: u64) -> Stamps {
-        self.collect_tags(None, said).map_or_else(|_| Stamps::wrong(), |collected| self.local_stamps(&collected, since))
+    pub(crate) fn stamps_said(&self, said: &Said, since: u64) -> Stamps {
+        let collected = self.collect_tags(None, Some(said));
+        collected.map_or_else(|_| Stamps::wrong(), |collected| self.local_stamps(&collected, since))
     }
 
     /// A body has ended without a value. The body around it has used what it has used.

@@ -182,6 +182,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         noted
     }
 
+    /// The same for a value that is made elsewhere, which may have tags that are not known yet if `names_tags`.
+    #[cfg(feature = "http")]
+    pub(in crate::engine) async fn note_to_make_elsewhere(&self, names_tags: bool, budget: &mut TimeBudget) -> Noted {
+        let mut noted = Noted::default();
+        let ids = self.tags_before();
+        self.read_records(&ids, names_tags, &mut noted, budget).await;
+        self.make_records(&ids, &mut noted, budget).await;
+        noted
+    }
+
     /// Reads the records of the tags of stored values that are not read yet.
     pub(in crate::engine) async fn note_those_of(
         &self,

@@ -24,7 +24,6 @@ use super::{
     ask::{Ask, Miss},
     body::{BodyError, PageBody},
     changes::Changes,
-    entry::Page,
     exchange::{Exchange, add_date},
     failure::{Failure, call},
     fill::{FillKey, Inside, Join, Verdict},
@@ -33,7 +32,7 @@ use super::{
     key::Target,
     respond::only_if_cached,
     settings::Settings,
-    shelf::Shelf,
+    shelf::{Shelf, Stored},
     status::{Forward, Handling},
 };
 use crate::base::{context, panic::PanicSafe};
@@ -201,21 +200,22 @@ fn is_for_itself(ask: &Ask<'_>, headers: &HeaderMap) -> bool {
 }
 
 /// Updates or removes a stored page by the response to a HEAD (RFC 9111, section 4.3.5).
-async fn learn_from_head(stale: &Page, mut head: HeaderMap, mut exchange: Exchange<'_>) {
+async fn learn_from_head(stale: &Stored, mut head: HeaderMap, mut exchange: Exchange<'_>) {
     exchange.received();
     // What was stored meanwhile is newer, and the response may be about that.
-    if !exchange.is_stored(stale).await {
+    let page = &stale.page;
+    if !exchange.is_stored(page).await {
         return;
     }
-    let told = match stale.status {
-        StatusCode::OK => told_by_head(&head, &stale.headers, stale.body.len()),
+    let told = match page.status {
+        StatusCode::OK => told_by_head(&head, &page.headers, page.body.len()),
         _ => Told::Changed,
     };
     match told {
         Told::Changed => exchange.remove().await,
         Told::Unchanged => {
             add_date(&mut head, exchange.received);
-            let page = Arc::new(exchange.renewed(stale, &head));
+            let page = Arc::new(exchange.renewed(page, &head));
             // It tells why the page is not stored, which is no reason for the response to the HEAD.
             _ = exchange.replace(stale, &page).await;
         }
@@ -238,13 +238,17 @@ where
 {
     let headers = request.headers().clone();
     // Only the response to a HEAD tells of a stored page, and only of one that there is.
-    let mut exchange = match &miss.stale {
-        Some(_) if !is_for_itself => Some(Exchange::begin(&ask, &headers).await),
+    let exchange = match &miss.stale {
+        Some(_) if !is_for_itself => Some(Exchange::begin(&ask, &headers, ask.begin_tags()).await),
         _ => None,
     };
     let called = call(&mut service, request, miss.stale.is_some());
-    let called = match &mut exchange {
-        Some(exchange) => exchange.around(called).await,
+    let called = match &exchange {
+        Some(exchange) => {
+            let called = exchange.around(called).await;
+            exchange.pass_on();
+            called
+        }
         None => called.await,
     };
     if let Some((failure, stale)) = Failure::of(&called).zip(miss.stale.as_ref())
@@ -257,9 +261,8 @@ where
     if let Some(site) = ask.settings.site() {
         site.complete(ask.target.path(), false, &mut head, ask.shelf.now());
     }
-    if let Some((mut exchange, stale)) = exchange.zip(miss.stale.as_ref()).filter(|_| head.status == StatusCode::OK) {
-        exchange.is_about(stale);
-        learn_from_head(&stale.page, head.headers.clone(), exchange).await;
+    if let Some((exchange, stale)) = exchange.zip(miss.stale.as_ref()).filter(|_| head.status == StatusCode::OK) {
+        learn_from_head(stale, head.headers.clone(), exchange).await;
     }
     let response = Response::from_parts(head, PageBody::inner(body));
     Ok(ask.finish(response, Handling::forwarded(miss.forward)))
@@ -302,6 +305,9 @@ where
                 Verdict::Shared(shared)
                     if shared.is_for(&parts.headers, &ask.directives, ask.shelf.now()) && ask.has_left(&shared) =>
                 {
+                    if let Some(tags) = &shared.tags {
+                        tags.said.pass_on();
+                    }
                     ask.share(&shared, &parts.headers, miss.forward)
                 }
                 Verdict::Stored => match ask.find(&parts.headers).await {
@@ -322,6 +328,7 @@ where
     parts.extensions.insert(Inside(fill_key.clone()));
     let (reply, answer) = oneshot::channel();
     let filling = Filling::new(ask, parts.headers.clone(), miss, fill.map(|fill| (fill_key, fill)));
+    let said = filling.said.clone();
     let run = filling.run(service, parts, body, Some(reply));
     // The fill goes on if this client leaves: other requests or the store may wait for it.
     let task = match Handle::try_current() {
@@ -331,7 +338,12 @@ where
             None
         }
     };
-    match (answer.await, task) {
+    let answer = answer.await;
+    if let Some(said) = said {
+        // The service has run in a task of its own.
+        said.pass_on();
+    }
+    match (answer, task) {
         (Ok(answer), _) => answer,
         // Without an answer the service has panicked in the task, and so does its caller, as without a cache.
         (Err(_), Some(task)) => match task.await.map_err(JoinError::try_into_panic) {

@@ -26,7 +26,7 @@ use super::{
     site::Site,
     status::{Forward, Handling},
 };
-use crate::{key::Key, stats::Count};
+use crate::{engine::this_call::Said, key::Key, stats::Count};
 
 /// A request with GET or HEAD that the cache may answer.
 pub(super) struct Ask<'a> {
@@ -70,6 +70,11 @@ impl<'a> Ask<'a> {
     pub(super) fn into_owned(self) -> Ask<'static> {
         let Self { settings, shelf, target, key, purges, method, directives, is_inside } = self;
         Ask { settings, shelf, target: target.into_owned(), key, purges, method, directives, is_inside }
+    }
+
+    /// What notes the tags of a response, if the layer looks at them.
+    pub(super) fn begin_tags(&self) -> Option<Arc<Said>> {
+        self.settings.purges_by_tag.then(Said::begin)
     }
 
     /// Where the page is, for a request with these fields.
@@ -141,7 +146,7 @@ impl<'a> Ask<'a> {
 
     /// Whether no purge that this process knows of, by prefix or by tag, has taken a response since it was asked for.
     pub(super) fn has_left(&self, shared: &Shared) -> bool {
-        if self.shelf.were_invalidated(&shared.stamps) {
+        if shared.tags.as_ref().is_some_and(|tags| self.shelf.were_invalidated(&self.key, tags)) {
             return false;
         }
         let Some(key) = &self.purges else { return true };

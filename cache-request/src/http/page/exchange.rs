@@ -17,8 +17,8 @@ use super::{
     ask::Ask,
     entry::Page,
     head::LastHead,
-    shelf::{Found, Stored},
-    tags::tags_in,
+    shelf::{Found, Stored, TagsSoFar},
+    tags::each_tag,
 };
 use crate::{
     base::both::both,
@@ -27,7 +27,6 @@ use crate::{
         flight::FenceCheck,
         this_call::{Frame, Framed, Said},
     },
-    store::tags::Stamps,
 };
 
 /// When a request was sent on behalf of an [`Ask`], and when its response came.
@@ -42,13 +41,13 @@ pub(super) struct Exchange<'a> {
     pub(super) last_purge: Option<u128>,
     /// `None` if the cache is disabled.
     making: Option<MadeElsewhere<'a>>,
-    /// What notes the tags of what the service uses. `None` for a layer that does not look at tags.
-    frame: Option<Frame>,
+    /// What has the tags. `None` for a layer that does not look at tags.
+    said: Option<Arc<Said>>,
 }
 
 impl<'a> Exchange<'a> {
     /// Begins one. What is invalidated from now on is not stored.
-    pub(super) async fn begin(ask: &'a Ask<'static>, request: &'a HeaderMap) -> Self {
+    pub(super) async fn begin(ask: &'a Ask<'static>, request: &'a HeaderMap, said: Option<Arc<Said>>) -> Self {
         let purges = async {
             match &ask.purges {
                 Some(key) => ask.shelf.newest_purge(key).await,
@@ -57,41 +56,35 @@ impl<'a> Exchange<'a> {
         };
         let (making, last_purge) = both(ask.shelf.begin(&ask.key, ask.settings.purges_by_tag), purges).await;
         let now = ask.shelf.now();
-        let frame = ask.settings.purges_by_tag.then(Frame::noting_tags);
-        Self { ask, request, requested: now, received: now, begun: Instant::now(), last_purge, making, frame }
+        Self { ask, request, requested: now, received: now, begun: Instant::now(), last_purge, making, said }
     }
 
-    /// Runs the service, whose response has the tags of what it uses.
-    pub(super) async fn around<T>(&mut self, service: impl Future<Output = T>) -> T {
-        match &mut self.frame {
-            Some(frame) => Framed::new(frame, service).await,
-            None => service.await,
+    /// Runs the service or reads its body. The response has the tags of what they use.
+    pub(super) async fn around<T>(&self, work: impl Future<Output = T>) -> T {
+        match &self.said {
+            Some(said) => Framed::new(&mut Frame::noting_tags(said), work).await,
+            None => work.await,
         }
     }
 
-    /// What is stored will be about this page, so it has its tags.
-    pub(super) fn is_about(&mut self, stored: &Stored) {
-        if let Some(frame) = &mut self.frame {
-            frame.name_tags_of(&stored.stamps);
+    /// The body that asks, if there is one, has used what the service has used.
+    pub(super) fn pass_on(&self) {
+        if let Some(said) = &self.said {
+            said.pass_on();
         }
     }
 
     /// Takes the tags from the fields of a response.
-    fn take_tags(&mut self, headers: &HeaderMap) {
-        if let Some(frame) = &mut self.frame {
-            tags_in(headers).for_each(|tag| frame.name_tag(tag));
+    pub(super) fn take_tags(&self, headers: &HeaderMap) {
+        if let Some(said) = &self.said {
+            each_tag(headers, |tag| said.name_tag(tag));
         }
     }
 
-    fn said(&self) -> Option<&Said> {
-        self.frame.as_ref()?.said()
-    }
-
-    /// The tags that a response has so far, as memory knows them.
-    pub(super) fn stamps(&mut self, headers: &HeaderMap) -> Stamps {
-        self.take_tags(headers);
-        let stamps = self.making.as_ref().map(|making| self.ask.shelf.stamps(&self.ask.key, making, self.said()));
-        stamps.unwrap_or_default()
+    /// The tags of the response, also those that its body is yet to tell.
+    pub(super) fn tags(&self) -> Option<TagsSoFar> {
+        let (said, making) = self.said.as_ref().zip(self.making.as_ref())?;
+        Some(TagsSoFar { said: Arc::clone(said), since: making.since })
     }
 
     /// The head of the response is there.
@@ -116,8 +109,7 @@ impl<'a> Exchange<'a> {
     }
 
     pub(super) async fn store(&mut self, page: Arc<Page>) {
-        self.take_tags(&page.headers);
-        let said = self.frame.as_ref().and_then(Frame::said);
+        let said = self.said.as_deref();
         let Some(making) = &mut self.making else { return };
         let most_variants = self.ask.settings.most_variants;
         let place = self.ask.place(self.request);
@@ -126,6 +118,7 @@ impl<'a> Exchange<'a> {
 
     /// A stored page with the fields of a newer message about it (RFC 9111, section 3.2).
     pub(super) fn renewed(&self, page: &Page, new: &HeaderMap) -> Page {
+        self.take_tags(new);
         let settings = &self.ask.settings;
         let mut headers = page.received_headers();
         update(&mut headers, new, &Control::of(new, &settings.targets).directives);
@@ -153,11 +146,15 @@ impl<'a> Exchange<'a> {
 
     /// Stores what became of the page `before`, or removes that if it must not be used any more. An error is the reason why `page` is
     /// not stored.
-    pub(super) async fn replace(&mut self, before: &Page, page: &Arc<Page>) -> Result<(), &'static str> {
+    pub(super) async fn replace(&mut self, before: &Stored, page: &Arc<Page>) -> Result<(), &'static str> {
+        if let Some(said) = &self.said {
+            self.take_tags(&before.page.headers);
+            said.name_tags_of(&before.stamps);
+        }
         let control = Control::of(&page.headers, &self.ask.settings.targets);
         match storable(&Method::GET, self.request, &self.ask.directives, page.status, &page.headers, &control) {
             // It is found by other fields now, and must not be by those of before.
-            Ok(()) if Vary::of(&page.headers) != Vary::of(&before.headers) => {
+            Ok(()) if Vary::of(&page.headers) != Vary::of(&before.page.headers) => {
                 self.remove().await;
                 Err("vary")
             }

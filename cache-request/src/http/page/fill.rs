@@ -27,12 +27,12 @@ use super::{
     entry::Page,
     failure::Failure,
     key::overrides,
+    shelf::TagsSoFar,
 };
 use crate::{
     base::timer::with_limit,
     engine::{Engine, flight::FenceCheck},
     key::{Key, OwnedKey, PassThrough},
-    store::tags::Stamps,
 };
 
 /// The pages that are being made.
@@ -85,7 +85,8 @@ pub(super) struct Shared {
     pub(super) body: SharedBody,
     /// The newest purge by prefix from before the service was asked.
     pub(super) last_purge: Option<u128>,
-    pub(super) stamps: Stamps,
+    /// `None` if the layer does not look at tags.
+    pub(super) tags: Option<TagsSoFar>,
     pub(super) fence: Option<FenceCheck>,
 }
 

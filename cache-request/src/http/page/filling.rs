@@ -37,6 +37,7 @@ use super::{
     fill::{Fill, FillKey, Shared, SharedBody, Verdict},
     head::LastHead,
     respond::not_modified,
+    shelf::Stored,
     status::{Forward, Handling},
 };
 use crate::{
@@ -44,6 +45,7 @@ use crate::{
         panic::PanicSafe,
         timer::{before, with_limit},
     },
+    engine::this_call::Said,
     stats::Count,
 };
 
@@ -55,6 +57,8 @@ pub(super) struct Filling {
     miss: Miss,
     /// What it leads, unless another request has asked before it.
     leads: Option<(FillKey, Arc<Fill>)>,
+    /// What notes the tags of the response.
+    pub(super) said: Option<Arc<Said>>,
 }
 
 /// Why a page is not stored that is larger than the layer allows.
@@ -65,7 +69,8 @@ type Reply<E> = oneshot::Sender<Result<Response<PageBody>, E>>;
 
 impl Filling {
     pub(super) fn new(ask: Ask<'static>, request: HeaderMap, miss: Miss, leads: Option<(FillKey, Arc<Fill>)>) -> Self {
-        Self { ask, request, miss, leads }
+        let said = ask.begin_tags();
+        Self { ask, request, miss, leads, said }
     }
 
     /// Asks the wrapped service, replies if a client waits, and stores the response. Without one, it replaces a stale response.
@@ -85,6 +90,7 @@ impl Filling {
             match self.ask.find(&self.request).await {
                 Ok(found) if reply.is_none() && found.is_replaced => self.miss.stale = Some(found.stored),
                 Ok(found) => {
+                    self.inherit(&found.stored);
                     self.decide(Verdict::Stored);
                     respond(reply, || Ok(self.ask.answer(&found, &self.request)));
                     return;
@@ -92,7 +98,7 @@ impl Filling {
                 Err(miss) => self.miss = miss,
             }
         }
-        let mut exchange = Exchange::begin(&self.ask, &self.request).await;
+        let mut exchange = Exchange::begin(&self.ask, &self.request, self.said.clone()).await;
         if reply.is_none() {
             if exchange.is_made_in_another_process() {
                 return;
@@ -117,6 +123,7 @@ impl Filling {
             }
             (Some((failure, stale)), Some(reply)) => match self.ask.stand_in(stale, &self.request, failure) {
                 Some(answer) => {
+                    self.inherit(stale);
                     self.decide(Verdict::Failed(failure));
                     _ = reply.send(Ok(answer));
                     drop(PanicSafe::new(called));
@@ -136,8 +143,7 @@ impl Filling {
         };
         match stale {
             Some(stale) if is_conditional && head.status == StatusCode::NOT_MODIFIED => {
-                exchange.is_about(stale);
-                self.validated(&stale.page, &mut head.headers, exchange, reply).await;
+                self.validated(stale, &mut head.headers, exchange, reply).await;
             }
             _ => self.made(head, body, exchange, reply).await,
         }
@@ -146,15 +152,16 @@ impl Filling {
     /// The stored response is valid (RFC 9111, section 4.3.4).
     async fn validated<E>(
         &self,
-        stale: &Page,
+        stale: &Stored,
         new: &mut HeaderMap,
         mut exchange: Exchange<'_>,
         reply: Option<Reply<E>>,
     ) {
         add_date(new, exchange.received);
         // A 304 about another response makes this one no fresher.
-        let is_about = is_about(new, &stale.headers);
-        let page = Arc::new(if is_about { exchange.renewed(stale, new) } else { exchange.unchanged(stale) });
+        let old = &stale.page;
+        let is_about = is_about(new, &old.headers);
+        let page = Arc::new(if is_about { exchange.renewed(old, new) } else { exchange.unchanged(old) });
         let forward_status = Some(StatusCode::NOT_MODIFIED);
         let mut handling = Handling { forward_status, ..Handling::forwarded(self.miss.forward) };
         match exchange.replace(stale, &page).await {
@@ -167,7 +174,7 @@ impl Filling {
                     freshness: page.freshness,
                     body: SharedBody::Page(Arc::clone(&page)),
                     last_purge: exchange.last_purge,
-                    stamps: exchange.stamps(&page.headers),
+                    tags: exchange.tags(),
                     fence: exchange.fence_check(),
                 });
             }
@@ -195,6 +202,7 @@ impl Filling {
         R: Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BodyError>,
     {
+        exchange.take_tags(&head.headers);
         let settings = &self.ask.settings;
         let sets_cookie = head.headers.contains_key(SET_COOKIE);
         if let Some(site) = settings.site() {
@@ -252,7 +260,7 @@ impl Filling {
         let useful = || kept_for.saturating_sub(self.ask.shelf.now().duration_since(received).unwrap_or_default());
         let mut body = pin!(collect(body, &spool, declared.as_ref(), useful));
         // A body that is there already can be sent with its tag, without letting the client wait.
-        let arrived = if gets_etag { now_or_never(body.as_mut()).await } else { None };
+        let arrived = if gets_etag { exchange.around(now_or_never(body.as_mut())).await } else { None };
         let tag = arrived.as_ref().and_then(|body| body.as_deref()).map(|body| generated_tag(&stored, body));
         if let Some(tag) = &tag {
             head.headers.insert(ETAG, tag.clone());
@@ -266,7 +274,7 @@ impl Filling {
             freshness,
             body: SharedBody::Arriving(Arc::clone(&spool)),
             last_purge: exchange.last_purge,
-            stamps: exchange.stamps(&stored),
+            tags: exchange.tags(),
             fence: exchange.fence_check(),
         });
         let status = head.status;
@@ -279,7 +287,7 @@ impl Filling {
         }
         let body = match arrived {
             Some(body) => body,
-            None => body.await,
+            None => exchange.around(body).await,
         };
         if let Some(body) = body {
             let tag = gets_etag.then(|| tag.unwrap_or_else(|| generated_tag(&stored, &body)));
@@ -297,6 +305,13 @@ impl Filling {
     async fn remove_older(&self, exchange: &Exchange<'_>) {
         if self.miss.forward != Forward::UriMiss {
             exchange.remove().await;
+        }
+    }
+
+    /// The answer is a stored page, and has its tags.
+    fn inherit(&self, stored: &Stored) {
+        if let Some(said) = &self.said {
+            self.ask.shelf.inherit(said, stored);
         }
     }
 

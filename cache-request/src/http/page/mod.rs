@@ -243,7 +243,7 @@ impl CachePage {
     ///
     /// The tags are those of the response's `Surrogate-Key`, which spaces separate, and `Cache-Tag`, which commas separate, those that the wrapped
     /// service names by [`tag`](crate::tag), and those of the cached values that it uses. A page whose tags are none, see [`tag`](crate::tag),
-    /// is not stored. The fields are sent to clients as well.
+    /// is not stored. The fields are sent to clients as well. All layers that share the pages should have it.
     pub fn purge_by_tag(self, does: bool) -> Self {
         self.set(|settings| settings.purges_by_tag = does)
     }

@@ -114,6 +114,12 @@ pub(super) struct Stored {
     variant: Option<u128>,
 }
 
+/// The tags of a page that is being made: what was said so far, and the newest invalidation from before that.
+pub(super) struct TagsSoFar {
+    pub(super) said: Arc<Said>,
+    pub(super) since: u64,
+}
+
 /// What was found for a request.
 pub(super) enum Found {
     Page(Stored),
@@ -250,14 +256,16 @@ impl Shelf {
         self.call(key)?.begin_elsewhere(names_tags).await
     }
 
-    /// The tags that a page has so far, as memory knows them.
-    pub(super) fn stamps(&self, key: &Key, making: &MadeElsewhere<'_>, said: Option<&Said>) -> Stamps {
-        self.call(key).map_or_else(Stamps::default, |call| call.stamps_said(said, making.since))
+    /// Whether one of the tags that a page has so far was invalidated since it was asked for, by this process. Also if one is none.
+    pub(super) fn were_invalidated(&self, key: &Key, TagsSoFar { said, since }: &TagsSoFar) -> bool {
+        let Some(call) = self.call(key) else { return false };
+        let stamps = call.stamps_said(said, *since);
+        stamps.is_wrong() || stamps.were_invalidated_before(self.engine().tags.newest())
     }
 
-    /// Whether one of these tags was invalidated since.
-    pub(super) fn were_invalidated(&self, stamps: &Stamps) -> bool {
-        stamps.were_invalidated_before(self.engine().tags.newest())
+    /// An answer has the tags of a stored page.
+    pub(super) fn inherit(&self, said: &Said, stored: &Stored) {
+        said.inherit(self.engine(), &stored.stamps);
     }
 
     /// Stores a page, unless its key was invalidated since `making` began.
@@ -290,6 +298,10 @@ impl Shelf {
         }
         // A list that is being removed must not come back. One that is read before its removal begins is refused by the fence.
         let known = if call.is_being_removed() { None } else { call.peek_in_backend().await };
+        // A newer variant that is in the list by now must not be removed either.
+        if making.leader.is_fenced() {
+            return Ok(());
+        }
         let mut variants = match known {
             Some(Entry::Variants(variants)) => Variants::clone(&variants),
             _ => Variants::default(),
