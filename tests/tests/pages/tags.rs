@@ -958,6 +958,8 @@ async fn a_value_made_of_a_head_outlived_its_tag() {
                     bench.get("/").await;
                     bench.advance(61);
                 }
+                // In a backend, the first one is not kept: the function is not known to have tags that its body alone tells.
+                length_of(&bench).await;
                 let first = length_of(&bench).await;
                 assert_eq!(length_of(&bench).await, first, "{name}");
                 invalidate(&bench, "a").await;
