@@ -129,8 +129,8 @@ impl Cache {
     }
 
     /// Invalidates all values of a function, of all its arguments and clients: by its path as in [`stats`](Self::stats), such as
-    /// `articles.find`, or its `name`. An answer that is being computed is returned to its callers, and is not kept. What was made of these
-    /// values is invalidated as well.
+    /// `articles.find`, or its `name`. An answer that is being computed is returned to its callers, and is not kept. With
+    /// [`function_tags`](CacheBuilder::function_tags), what was made of these values is invalidated as well.
     ///
     /// # Errors
     ///

@@ -179,7 +179,9 @@ impl Said {
 
     /// What the body has used, the body around it has used as well.
     pub(crate) fn pass_on(&self) {
-        _ = use_in_body(|used| used.append(&lock(&self.used)));
+        // One lock at a time.
+        let own = lock(&self.used).clone();
+        _ = use_in_body(|used| used.append(&own));
     }
 
     fn wish(&self, change: impl FnOnce(&mut Wish)) -> bool {

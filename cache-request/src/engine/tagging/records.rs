@@ -45,7 +45,7 @@ impl Record {
     pub(super) fn standing(&self, generation: u64) -> Standing {
         if generation == self.generation {
             Standing::Valid
-        } else if generation == self.stale {
+        } else if generation == self.stale && self.stale > 0 {
             Standing::StaleSince(self.stale_since)
         } else {
             Standing::Invalid

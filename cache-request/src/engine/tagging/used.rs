@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tags of what a body has used so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Used {
     /// Those that it has named.
     named: TagList,

@@ -123,7 +123,7 @@ fn a_page_of_a_value_that_stands_in_was_never_kept() {
 
     for (name, cache, clock) in caches() {
         scoped_sync(&cache, || {
-            while BODIES.get() % 100 != 0 {
+            while !BODIES.get().is_multiple_of(100) {
                 BODIES.next();
             }
             source().unwrap();
