@@ -3,7 +3,6 @@
 #[cfg(any(feature = "memcached", all(test, shuttle)))]
 pub(crate) mod batcher;
 pub(crate) mod block_on;
-#[cfg(feature = "http")]
 pub(crate) mod both;
 pub(crate) mod clock;
 pub(crate) mod context;

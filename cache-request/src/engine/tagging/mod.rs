@@ -5,6 +5,7 @@ mod invalidating;
 pub(crate) mod keys;
 mod list;
 pub(super) mod noted;
+mod reading;
 mod records;
 mod used;
 
