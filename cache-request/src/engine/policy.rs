@@ -190,6 +190,12 @@ impl<R, V> Policy<R, V> {
         self.tagging.as_ref().map_or(&NONE, |tagging| &tagging.of_arguments)
     }
 
+    /// Whether the attribute says anything of tags.
+    #[inline]
+    pub(crate) fn has_tags(&self) -> bool {
+        self.tagging.is_some()
+    }
+
     /// The tags that only `value` tells.
     pub(crate) fn value_tags(&self, value: &V) -> Option<TagList> {
         let add = self.tagging.as_ref()?.of_value?;

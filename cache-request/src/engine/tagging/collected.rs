@@ -157,8 +157,17 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         CacheId::of(self.engine)
     }
 
+    /// Whether a value can have no tags.
+    #[inline]
+    pub(super) fn has_no_tags(&self, said: Option<&Said>) -> bool {
+        said.is_none() && !self.policy.has_tags() && !self.engine.function_tags && self.argument_tags().is_empty()
+    }
+
     /// The tags of a value in memory, whose body began after the invalidation with the number `since`.
     pub(in crate::engine) fn tags_in_memory(&self, value: &V, said: Option<&Said>, since: u64) -> ValueTags {
+        if self.has_no_tags(said) {
+            return ValueTags::NONE;
+        }
         match self.collect_tags(Some(value), said) {
             Ok(collected) => ValueTags::in_memory(self.local_stamps(&collected, since)),
             Err(error) => self.wrong_tags(&error),
@@ -184,6 +193,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
 
     /// A body has ended without a value. The body around it has used what it has used.
     pub(in crate::engine) fn pass_on_tags(&self, said: Option<&Said>, since: u64) {
+        if self.has_no_tags(said) {
+            return;
+        }
         let stamps = match self.collect_tags(None, said) {
             Ok(collected) => self.local_stamps(&collected, since),
             Err(_) => Stamps::wrong(),

@@ -75,6 +75,12 @@ impl TagList {
         self.wrong.get_or_insert_with(wrong);
     }
 
+    /// Whether there are none, right or wrong.
+    #[inline]
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.wrong.is_none()
+    }
+
     /// The ids of the tags.
     pub(in crate::engine) fn ids(&self) -> Result<&[TagId], Error> {
         match &self.wrong {

@@ -271,6 +271,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if self.backend().is_none() {
             return self.tags_in_memory(value, said, since);
         }
+        if self.has_no_tags(said) {
+            return ValueTags::NONE;
+        }
         let collected = match self.collect_tags(Some(value), said) {
             Ok(collected) => collected,
             Err(error) => return self.wrong_tags(&error),
