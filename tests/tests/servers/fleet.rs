@@ -17,8 +17,8 @@ use tempfile::TempDir;
 
 const PROCESSES: usize = 8;
 
-/// So patient that no slow machine makes a call go on without its backend, or a lease end.
-const PATIENT: &str = "soft_limit=60s&wait_limit=600s&lease=60s";
+/// So patient that no slow machine makes a call go on without its backend, a lease end, or a leader that is not polled pass its lead on.
+const PATIENT: &str = "soft_limit=60s&wait_limit=600s&lease=60s&poll_limit=600s";
 
 const CONNECT: &str = "&connect_limit=60s";
 
@@ -116,7 +116,7 @@ fn one_body_for_each_cold_key(place: &Place) {
 
 /// The process that runs the body is killed. When its lease is over, one caller of all other processes takes over.
 fn one_takes_over_from_a_process_that_is_killed(place: &Place) {
-    let options = "soft_limit=60s&wait_limit=600s&lease=10s";
+    let options = "soft_limit=60s&wait_limit=600s&lease=10s&poll_limit=600s";
     let mut holder = place.start(options, "hold", 0);
     let mut others: Vec<_> = (1..PROCESSES).map(|_| place.start(options, "held", 0)).collect();
     holder.tell();
