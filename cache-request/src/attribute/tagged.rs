@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-/// The value, or what is in it. Its methods are those of [`Whole`], unless its type has one of its own.
+/// The value, or what is in it. Its methods are those of `Whole`, unless its type has one of its own.
 #[derive(Debug)]
 pub struct Tagged<'a, V>(Whole<'a, V>);
 
