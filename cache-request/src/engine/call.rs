@@ -125,7 +125,8 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
 
     /// The tags that its arguments tell.
     pub(super) fn argument_tags(&self) -> &'a TagList {
-        self.tags.unwrap_or_else(|| self.policy.argument_tags())
+        static NONE: TagList = TagList::NONE;
+        self.tags.unwrap_or_else(|| self.policy.tag_rule().map_or(&NONE, |rule| &rule.of_arguments))
     }
 
     /// The answer, if memory or the backend has it. Counts only faults.

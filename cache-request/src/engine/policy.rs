@@ -4,7 +4,7 @@ use std::{any::Any, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     spans::Spans,
-    tagging::TagList,
+    tagging::{TagList, rule::TagRule},
     this_call::Said,
     value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf},
 };
@@ -33,8 +33,8 @@ pub struct Policy<R, V> {
     err_sharing: Option<ErrSharing<R>>,
     /// None for a timeout alone.
     spans: Option<Box<Spans>>,
-    /// None for a function that names no tags, and inherits those of what its bodies use.
-    tagging: Option<Box<Tagging<V>>>,
+    /// None if the attribute says nothing of tags.
+    tag_rule: Option<Box<TagRule<V>>>,
     err_timeout: Option<ErrTimeout<V>>,
     answer: PhantomData<fn() -> R>,
 }
@@ -53,15 +53,6 @@ struct ResponseRule<V> {
     fields: &'static [&'static str],
     /// The status codes that are cached. None for those below 400.
     statuses: &'static [u16],
-}
-
-/// `tags` and `inherit_tags`.
-struct Tagging<V> {
-    of_arguments: TagList,
-    of_value: Option<fn(&V, &mut TagList)>,
-    inherits: bool,
-    /// The body mentions `tag`.
-    names: bool,
 }
 
 /// `timeout_err`: an `Err` is a value for so long.
@@ -184,32 +175,10 @@ impl<R, V> Policy<R, V> {
         }
     }
 
-    /// The tags that the arguments of the call tell.
-    pub(crate) fn argument_tags(&self) -> &TagList {
-        static NONE: TagList = TagList::NONE;
-        self.tagging.as_ref().map_or(&NONE, |tagging| &tagging.of_arguments)
-    }
-
-    /// Whether the attribute says anything of tags.
+    /// What the attribute says of tags, if it says anything.
     #[inline]
-    pub(crate) fn has_tags(&self) -> bool {
-        self.tagging.is_some()
-    }
-
-    /// The tags that only `value` tells.
-    pub(crate) fn value_tags(&self, value: &V) -> Option<TagList> {
-        let add = self.tagging.as_ref()?.of_value?;
-        Some(TagList::of(|list| add(value, list)))
-    }
-
-    /// Whether bodies are known to have tags that are not known before they run.
-    pub(crate) fn names_tags(&self) -> bool {
-        self.tagging.as_ref().is_some_and(|tagging| tagging.of_value.is_some() || tagging.names)
-    }
-
-    /// Whether values have the tags of what their bodies use.
-    pub(crate) fn inherits_tags(&self) -> bool {
-        self.tagging.as_ref().is_none_or(|tagging| tagging.inherits)
+    pub(super) fn tag_rule(&self) -> Option<&TagRule<V>> {
+        self.tag_rule.as_deref()
     }
 
     /// Whether a value is replaced while it may still be returned.
@@ -324,7 +293,7 @@ impl<R, V> Policy<R, V> {
             codec: None,
             err_sharing: None,
             spans: None,
-            tagging: None,
+            tag_rule: None,
             err_timeout: None,
             answer: PhantomData,
         }
@@ -475,37 +444,35 @@ impl<R, V> Policy<R, V> {
         self
     }
 
-    fn tagging_mut(&mut self) -> &mut Tagging<V> {
-        self.tagging.get_or_insert_with(|| {
-            Box::new(Tagging { of_arguments: TagList::default(), of_value: None, inherits: true, names: false })
-        })
+    fn tag_rule_mut(&mut self) -> &mut TagRule<V> {
+        self.tag_rule.get_or_insert_default()
     }
 
     /// `tags(…)`: those that the call's arguments tell.
     #[must_use]
     pub fn tags(mut self, tags: TagList) -> Self {
-        self.tagging_mut().of_arguments = tags;
+        self.tag_rule_mut().of_arguments = tags;
         self
     }
 
     /// `tags(…)`: those that only the value tells.
     #[must_use]
     pub fn tags_of_value(mut self, add: fn(&V, &mut TagList)) -> Self {
-        self.tagging_mut().of_value = Some(add);
+        self.tag_rule_mut().of_value = Some(add);
         self
     }
 
     /// The body mentions [`tag`](crate::tag), and may name tags by it.
     #[must_use]
     pub fn may_name_tags(mut self) -> Self {
-        self.tagging_mut().names = true;
+        self.tag_rule_mut().names = true;
         self
     }
 
     /// `inherit_tags = …`: whether values have the tags of the cached values that their bodies use.
     #[must_use]
     pub fn inherit_tags(mut self, inherits: bool) -> Self {
-        self.tagging_mut().inherits = inherits;
+        self.tag_rule_mut().inherits = inherits;
         self
     }
 

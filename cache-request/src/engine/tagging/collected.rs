@@ -113,14 +113,14 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         // Those that cannot be made keep the value from being kept.
         self.argument_tags().ids()?;
         tags.add_all(&self.tags_before(), Known::Before)?;
-        if let Some(list) = value.and_then(|value| self.policy.value_tags(value)) {
+        if let Some(list) = value.and_then(|value| self.policy.tag_rule()?.value_tags(value)) {
             tags.add_all(list.ids()?, Known::After)?;
         }
         let Some(said) = said else { return Ok(tags) };
         said.used(|used| {
             tags.add_all(used.named().ids()?, Known::After)?;
             tags.add_all(used.older(), Known::Before)?;
-            if !self.policy.inherits_tags() {
+            if self.policy.tag_rule().is_some_and(|rule| !rule.inherits) {
                 return Ok(());
             }
             if used.is_wrong() {
@@ -160,7 +160,10 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// Whether a value can have no tags.
     #[inline]
     pub(super) fn has_no_tags(&self, said: Option<&Said>) -> bool {
-        said.is_none() && !self.policy.has_tags() && !self.engine.function_tags && self.argument_tags().is_empty()
+        said.is_none()
+            && self.policy.tag_rule().is_none()
+            && !self.engine.function_tags
+            && self.argument_tags().is_empty()
     }
 
     /// The tags of a value in memory, whose body began after the invalidation with the number `since`.

@@ -7,6 +7,7 @@ mod list;
 pub(super) mod noted;
 mod reading;
 mod records;
+pub(super) mod rule;
 mod used;
 
 pub use self::list::TagList;

@@ -6,6 +6,7 @@ use super::{
     collected::{Collected, Known, ValueTags, Wanted},
     noted::{Noted, Tagged},
     records::{self, Record, Sequence, Standing},
+    rule::TagRule,
 };
 use crate::{
     Error, ErrorKind,
@@ -17,15 +18,16 @@ use crate::{
     store::tags::{Stamp, Stamps, TagId},
 };
 
-/// A tag's record is kept for so long at least. A tag without one has no valid values.
+/// A tag's record is kept for so long at least, in a backend with fences. A tag without one has no valid values.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Whether a body of the function may have tags that it does not know before it runs.
     fn may_name_tags(&self) -> bool {
-        self.policy.names_tags() || self.function.names_tags.load(Relaxed)
+        self.policy.tag_rule().is_some_and(TagRule::names_tags) || self.function.names_tags.load(Relaxed)
     }
 
+    /// The tags that are known before the body runs, and were not read yet.
     pub(in crate::engine) fn unread(&self, noted: &Noted) -> Vec<TagId> {
         self.tags_before().into_iter().filter(|id| !noted.has(*id)).collect()
     }
@@ -67,19 +69,6 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         claimed
     }
 
-    /// The same beside a stored value. Returns whether the body may build on that.
-    pub(in crate::engine) async fn note_to_refresh(
-        &self,
-        stored: Option<&[u8]>,
-        budget: &mut TimeBudget,
-    ) -> (Noted, bool) {
-        let mut noted = self.note_to_make(budget).await;
-        let Some(bytes) = stored else { return (noted, false) };
-        self.note_those_of([bytes], &mut noted, budget).await;
-        let is_valid = noted.standing(&codec::tags_in(bytes)) != Tagged::Invalid;
-        (noted, is_valid)
-    }
-
     /// Whether a body has to know more of tags before it begins.
     fn has_to_note(&self, noted: &Noted) -> bool {
         self.tags_before().iter().any(|id| !noted.has(*id)) || (self.may_name_tags() && !noted.sequence_is_read())
@@ -97,7 +86,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.read_records(ids, with_sequence, noted, budget).await;
     }
 
-    /// The same for a body that runs whatever is stored, and makes what is missing.
+    /// What a body has to know of tags that runs whatever is stored. Makes the records that are missing.
     pub(in crate::engine) async fn note_to_make(&self, budget: &mut TimeBudget) -> Noted {
         let mut noted = Noted::default();
         self.note(&mut noted, budget).await;
@@ -105,7 +94,20 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         noted
     }
 
-    /// The same for a value that is made elsewhere, which may have tags that are not known yet if `names_tags`.
+    /// The same where there is a stored value. Returns whether the body may build on that.
+    pub(in crate::engine) async fn note_to_refresh(
+        &self,
+        stored: Option<&[u8]>,
+        budget: &mut TimeBudget,
+    ) -> (Noted, bool) {
+        let mut noted = self.note_to_make(budget).await;
+        let Some(bytes) = stored else { return (noted, false) };
+        self.note_those_of([bytes], &mut noted, budget).await;
+        let is_valid = noted.standing(&codec::tags_in(bytes)) != Tagged::Invalid;
+        (noted, is_valid)
+    }
+
+    /// The same for a value that is made elsewhere. It may have tags that are not known yet if `names_tags`.
     #[cfg(feature = "http")]
     pub(in crate::engine) async fn note_to_make_elsewhere(&self, names_tags: bool, budget: &mut TimeBudget) -> Noted {
         let mut noted = Noted::default();
@@ -191,12 +193,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// The same for these tags.
     pub(in crate::engine) async fn make_records(&self, ids: &[TagId], noted: &mut Noted, budget: &mut TimeBudget) {
         let Some(backend) = self.backend() else { return };
-        for id in ids {
-            if noted.lacks(*id) {
-                let record = self.add_record(backend, *id, budget).await;
-                noted.set(*id, record);
-            }
-        }
+        self.add_missing(backend, ids, noted, budget).await;
         if noted.sequence_is_read() && noted.newest().is_none() && self.may_name_tags() {
             let sequence = Sequence::begin();
             match add(backend, &self.engine.tag_keys.of_sequence(), &sequence.to_bytes(), None, budget).await {
@@ -208,20 +205,25 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
+    /// Makes the records of those of these tags that are known to have none.
+    async fn add_missing(&self, backend: &Guarded, ids: &[TagId], noted: &mut Noted, budget: &mut TimeBudget) {
+        for id in ids {
+            if noted.lacks(*id) {
+                let record = self.add_record(backend, *id, budget).await;
+                noted.set(*id, record);
+            }
+        }
+    }
+
     /// Makes the record of a tag, unless it is there. Returns the one that is there then.
     async fn add_record(&self, backend: &Guarded, id: TagId, budget: &mut TimeBudget) -> Option<Record> {
-        let (now, kept) = (unix_millis(self.engine.clock.wall()), self.tags_kept());
-        let (text, record) = (self.engine.tag_keys.of(id), Record::new(now, kept));
+        // Where it cannot be prolonged, it is kept for ever.
+        let kept = backend.has_fences().then_some(KEPT);
+        let record = Record::new(unix_millis(self.engine.clock.wall()), kept);
+        let text = self.engine.tag_keys.of(id);
         match add(backend, &text, &record.to_bytes(), kept, budget).await {
             Ok(true) => Some(record),
-            Ok(false) => match backend.get_many(&[&text], budget).await.map(|mut outcomes| outcomes.pop()) {
-                Ok(Some(Ok(bytes))) => bytes.and_then(|bytes| Record::from_bytes(&bytes)),
-                Ok(Some(Err(error))) | Err(error) => {
-                    self.tags_not_read(&error);
-                    None
-                }
-                Ok(None) => None,
-            },
+            Ok(false) => Record::from_bytes(&self.read_one(backend, &text, budget).await?),
             Err(error) => {
                 self.tags_not_read(&error);
                 None
@@ -229,9 +231,16 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         }
     }
 
-    /// How long a record is kept at first. Where it cannot be prolonged, for ever.
-    fn tags_kept(&self) -> Option<Duration> {
-        self.backend_with_fences().map(|_| KEPT)
+    /// What the backend has under one key.
+    async fn read_one(&self, backend: &Guarded, text: &str, budget: &mut TimeBudget) -> Option<Vec<u8>> {
+        let read = match backend.get_many(&[text], budget).await.map(|mut outcomes| outcomes.pop()) {
+            Ok(outcome) => outcome?,
+            Err(error) => Err(error),
+        };
+        read.unwrap_or_else(|error| {
+            self.tags_not_read(&error);
+            None
+        })
     }
 
     /// Lets the records of a value's tags last for longer than the value, which the backend keeps for so long.
@@ -322,24 +331,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         self.function.names_tags.store(true, Relaxed);
         let (Some(backend), Some(since)) = (self.backend(), noted.newest()) else { return false };
         self.read_records(ids, false, noted, budget).await;
-        for id in ids {
-            if noted.lacks(*id) {
-                let record = self.add_record(backend, *id, budget).await;
-                noted.set(*id, record);
-            }
-        }
+        self.add_missing(backend, ids, noted, budget).await;
         // An invalidation writes it before the record. So whatever has changed a record that was read is found here.
-        let text = self.engine.tag_keys.of_sequence();
-        match backend.get_many(&[&text], budget).await.map(|mut outcomes| outcomes.pop()) {
-            Ok(Some(Ok(Some(bytes)))) => {
-                Sequence::from_bytes(&bytes).is_some_and(|sequence| sequence.spares(since, ids))
-            }
-            Ok(Some(Err(error))) | Err(error) => {
-                self.tags_not_read(&error);
-                false
-            }
-            Ok(Some(Ok(None)) | None) => false,
-        }
+        let latest = self.read_one(backend, &self.engine.tag_keys.of_sequence(), budget).await;
+        latest.and_then(|bytes| Sequence::from_bytes(&bytes)).is_some_and(|sequence| sequence.spares(since, ids))
     }
 }
 
