@@ -4,6 +4,7 @@ pub mod backends;
 pub mod callers;
 pub mod certificates;
 pub mod claims;
+pub mod counting;
 pub mod file_backend;
 pub mod isolation;
 pub mod load;

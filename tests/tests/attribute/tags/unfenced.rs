@@ -1,32 +1,16 @@
 //! Tags in a backend that has neither fences nor `add`.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::time::Duration;
 
-use cache_request::{Backend, Cache, Error, cache_request, scoped_sync, tag};
+use cache_request::{Backend, Cache, backend::MemoryBackend, cache_request, scoped_sync, tag};
+use cache_request_tests::delegate;
 
 use crate::support::Count;
 
-#[derive(Default)]
-struct Plain(Mutex<HashMap<String, Vec<u8>>>);
+struct Plain(MemoryBackend);
 
 impl Backend for Plain {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.0.lock().unwrap().get(key).cloned())
-    }
-
-    async fn set(&self, key: &str, value: &[u8], _: Option<Duration>) -> Result<(), Error> {
-        self.0.lock().unwrap().insert(key.to_owned(), value.to_owned());
-        Ok(())
-    }
-
-    async fn delete(&self, key: &str) -> Result<bool, Error> {
-        Ok(self.0.lock().unwrap().remove(key).is_some())
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        self.0.lock().unwrap().clear();
-        Ok(())
-    }
+    delegate!(self => self.0; get set delete clear);
 }
 
 #[test]
@@ -45,7 +29,11 @@ fn a_value_was_never_kept_whose_tags_its_body_tells() {
         article(1)
     }
 
-    let cache = Cache::builder().backend(Plain::default()).soft_limit(Duration::MAX).build().unwrap();
+    let cache = Cache::builder()
+        .backend(Plain(MemoryBackend::builder().build().unwrap()))
+        .soft_limit(Duration::MAX)
+        .build()
+        .unwrap();
     scoped_sync(&cache, || {
         for invalidated in ["article:1", "articles", "author"] {
             let first = page();
