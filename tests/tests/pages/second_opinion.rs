@@ -266,7 +266,7 @@ const UNSAFE: [Difference; 14] = [
 ];
 
 /// Where it validates what may be reused.
-const STRICTER: [Difference; 13] = [
+const STRICTER: [Difference; 14] = [
     Difference {
         section: "RFC 5861, section 3",
         why: "a stale response is validated before it is used",
@@ -290,6 +290,12 @@ const STRICTER: [Difference; 13] = [
         why: "two values of a directive forbid stale answers",
         may_apply: |case| case.repeats() && case.allows_stale(),
         shown_by: || Case::of(&["max-age=10", "max-age=5"], 15).asked("max-stale"),
+    },
+    Difference {
+        section: "4.2.2",
+        why: "a heuristic lifetime has whole seconds",
+        may_apply: |case| case.modified.is_some_and(|modified| (case.date.unwrap_or_default() - modified) % 10 != 0),
+        shown_by: || Case { date: Some(-5), age: Some("5"), modified: Some(-100), ..Case::of(&[], 4) },
     },
     Difference {
         section: "5.2",
