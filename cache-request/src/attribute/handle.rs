@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use super::{
     prepared::{Ended, Prepared, Wanted, answer, either, or_found},
     site::Site,
-    steps::{InPlace, Once},
+    steps::{InPlace, Lent, Once},
 };
 use crate::{
     Error,
@@ -90,7 +90,8 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
         if !begin(found.is_due) {
             self.prepared.has_not_begun(&found);
         }
-        block_on(pin!(self.prepared.newer_than(found)))
+        let answer = block_on(pin!(self.prepared.after_waiting(found)));
+        answer.unwrap_or_else(|| self.answer())
     }
 
     /// Runs the body to replace a value that was `found`, which is returned if another caller does so.
@@ -280,15 +281,21 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     /// whether that has begun. The call may wait for it.
     #[doc(hidden)]
     pub async fn answer_after(self: Pin<&mut Self>, begin: impl FnOnce(bool) -> bool) -> R {
-        let this = self.project();
+        let mut this = self.project();
         let found = match this.prepared.find_awaited() {
             Some(found) => found,
-            None => either(this.prepared.answer(Wanted::AnswerNow, InPlace(this.body)).await),
+            None => {
+                let body = Lent::new(InPlace(this.body.as_mut()));
+                either(this.prepared.answer(Wanted::AnswerNow, body).await)
+            }
         };
         if !begin(found.is_due) {
             this.prepared.has_not_begun(&found);
         }
-        this.prepared.newer_than(found).await
+        match this.prepared.after_waiting(found).await {
+            Some(answer) => answer,
+            None => either(this.prepared.answer(Wanted::Answer, InPlace(this.body)).await).answer,
+        }
     }
 
     /// Runs the body to replace a value that was `found`, which is returned if another caller does so.

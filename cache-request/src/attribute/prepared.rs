@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    base::{block_on::block_on, panic::catch_unwind},
+    base::{
+        block_on::block_on,
+        panic::{PanicSafe, catch_unwind},
+    },
     cache::without_function_tags,
     engine::{
         body::Body,
@@ -197,14 +200,12 @@ impl<R, V: ValueOf<R>> Prepared<R, V> {
         }
     }
 
-    /// The answer that is found, or a newer one if that is awaited.
-    pub(super) async fn newer_than(&self, found: Answered<R>) -> R {
+    /// The answer that was found, or what there is once it was waited for a newer one. `None` if there is nothing by then.
+    pub(super) async fn after_waiting(&self, found: Answered<R>) -> Option<R> {
         let Answered { answer, is_awaited, .. } = found;
-        let Some(call) = self.call().filter(|_| is_awaited) else { return answer };
-        match V::from_answer(answer) {
-            Ok(older) => call.newer_than(older).await.into_answer(),
-            Err(answer) => answer,
-        }
+        let Some(call) = self.call().filter(|_| is_awaited) else { return Some(answer) };
+        drop(PanicSafe::new(answer));
+        Some(call.after_waiting().await?.into_answer())
     }
 
     /// The steps of a call whose body replaces a value that may still be returned.

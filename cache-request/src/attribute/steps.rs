@@ -171,6 +171,33 @@ impl<B: Future> Body for InPlace<'_, B> {
     }
 }
 
+/// A body that is left for another call if this one ends before it has begun.
+pub(super) struct Lent<B> {
+    body: B,
+    has_begun: bool,
+}
+
+impl<B> Lent<B> {
+    pub(super) fn new(body: B) -> Self {
+        Self { body, has_begun: false }
+    }
+}
+
+impl<B: Body> Body for Lent<B> {
+    type Answer = B::Answer;
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<B::Answer> {
+        self.has_begun = true;
+        self.body.poll(context)
+    }
+
+    fn end(&mut self) {
+        if self.has_begun {
+            self.body.end();
+        }
+    }
+}
+
 /// The body of a plain function.
 pub(super) struct Once<B>(pub(super) Option<B>);
 

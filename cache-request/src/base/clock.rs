@@ -15,9 +15,13 @@ pub(crate) type Nanos = u64;
 /// A moment that never comes.
 pub(crate) const NEVER: Nanos = u64::MAX;
 
-/// How far the clocks of two machines may differ. What is stored later than that from now is taken for an entry of a clock that is
-/// wrong, or that was, and is a miss: its timeout would end as much too late.
+/// How far a clock may be off that a store of bytes goes by: the server's, or that of the machine for files. What is stored later than that
+/// from now is taken for an entry of a clock that is wrong, or that was, and is a miss: its timeout would end as much too late.
 pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// How far the clocks of two machines may differ that share a backend. It limits by how much too long a value is fresh; the backend's own
+/// clock ends its whole time.
+pub(crate) const MACHINES_DIFFER: Duration = Duration::from_secs(60);
 
 /// The clock of a cache: the machine's, or one that tests move by hand.
 #[derive(Clone, Default)]

@@ -1,18 +1,17 @@
 //! `stale_after`: callers that wait for a new value for a while, and then take the one that may stand in.
 //!
-//! The body runs in the background, so it goes on when they have stopped waiting.
+//! The body runs in the background, so it goes on when they have stopped waiting. The older value is not held meanwhile: its time may end, and it
+//! may be invalidated.
 
 use super::{
     call::Call,
     found::{Found, Want},
     making::Asks,
     run::Answered,
+    this_call::inherit,
     value::ValueOf,
 };
-use crate::{
-    base::{clock::nanos, panic::PanicSafe},
-    stats::Count,
-};
+use crate::{base::clock::nanos, stats::Count};
 
 impl<R, V: ValueOf<R>> Call<'_, R, V> {
     /// What a caller takes that has its body run in the background.
@@ -48,23 +47,28 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
     }
 
-    /// A new value in place of the `older` one, if its body ends within the time of `stale_after`.
-    pub(crate) async fn newer_than(&self, older: V) -> V {
-        // A caller that is cancelled drops it.
-        let older = PanicSafe::new(older);
+    /// Waits for the body that replaces a value, for the time of `stale_after` at most, and returns what there is then: the new value, or the
+    /// older one. `None` if there is neither: the older one's time is over, or it was invalidated, or the backend cannot be asked.
+    pub(crate) async fn after_waiting(&self) -> Option<V> {
         let limit = self.policy.spans().stale_after.unwrap_or_default().min(self.engine.wait_limit);
         let now = self.engine.clock.coarse();
         let has_ended = self.engine.endings.wait(self.flight_key(), limit, now).await;
-        if has_ended && let Ok(found) = self.look_up(Want::Usable, Asks::Value, &mut self.budget()).await {
-            if found.verdict.is_stale {
-                found.count(self.function);
-            } else {
+        match self.look_up(Want::Usable, Asks::Value, &mut self.budget()).await {
+            Ok(found) if has_ended && !found.verdict.is_stale => {
                 self.function.counters.increment(Count::Coalesced);
+                Some(found.value)
             }
-            return found.value;
+            Ok(found) => {
+                found.count(self.function);
+                Some(found.value)
+            }
+            Err(miss) => {
+                let (older, stamps) = miss.stand_in?.take(self.engine.clock.coarse(), |older| self.clone_of(older))?;
+                inherit(self.cache_id(), &stamps);
+                self.function.counters.increment(Count::Hit);
+                self.function.counters.increment(Count::Stale);
+                Some(older)
+            }
         }
-        self.function.counters.increment(Count::Hit);
-        self.function.counters.increment(Count::Stale);
-        older.take().expect("it is there until it is taken")
     }
 }

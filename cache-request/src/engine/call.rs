@@ -213,12 +213,7 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         if self.function.coalesce { flights.join(caller) } else { flights.alone(caller) }
     }
 
-    /// Waits for a value of the running bodies of this key, or for this call's turn to lead.
-    pub(super) async fn wait(&self, wait: Waiter<'a>, want: Want, budget: &mut TimeBudget) -> Waited<'a, R> {
-        self.wait_since(Instant::now(), wait, want, budget).await
-    }
-
-    /// The same for a caller that waits since then.
+    /// Waits for a value of the running bodies of this key, or for this call's turn to lead. The caller waits for others since it has `begun`.
     pub(super) async fn wait_since(
         &self,
         begun: Instant,

@@ -45,20 +45,24 @@ const MOST_FENCES: usize = 2;
 /// A caller's wait for a value that other processes make.
 #[derive(Default)]
 pub(super) struct LeaseWait {
+    /// When it has begun to wait, for these or for bodies of its own process.
     begun: Option<Instant>,
     /// Of the bodies that it has waited for.
     fences: SmallVec<[Fence; MOST_FENCES]>,
 }
 
 impl LeaseWait {
+    pub(super) fn since(begun: Instant) -> Self {
+        Self { begun: Some(begun), fences: SmallVec::new() }
+    }
+
     pub(super) fn is_new(&self) -> bool {
         self.fences.is_empty()
     }
 
     /// Whether the caller waits on.
     pub(super) fn goes_on(&mut self, making: &Making, limit: Duration) -> bool {
-        let now = Instant::now();
-        if now - *self.begun.get_or_insert(now) >= limit {
+        if self.begun.get_or_insert_with(Instant::now).elapsed() >= limit {
             return false;
         }
         if let Making::Fenced(fence, _) = making
@@ -82,11 +86,12 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// and again, for at most the `wait_limit`. A value that is being replaced is not waited for.
     pub(super) async fn look_up_to_make(
         &self,
+        begun: Instant,
         want: Want,
         leader: &Leader<'_>,
         budget: &mut TimeBudget,
     ) -> Result<Found<V>, Miss<V>> {
-        let (mut wait, mut pause) = (LeaseWait::default(), PAUSES[0]);
+        let (mut wait, mut pause) = (LeaseWait::since(begun), PAUSES[0]);
         loop {
             let mut miss = match self.look_up(want, Asks::Making(leader), budget).await {
                 Ok(found) => return Ok(found),

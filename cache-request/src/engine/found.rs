@@ -78,6 +78,21 @@ pub(super) struct StandIn<V> {
     pub(super) until: Nanos,
 }
 
+impl<V> StandIn<V> {
+    /// The value and its tags, unless its time is over `now`, or one of the tags was invalidated.
+    pub(super) fn take(self, now: Nanos, clone: impl FnOnce(&V) -> Option<V>) -> Option<(V, Stamps)> {
+        let Self { value, stamps, until } = self;
+        if now >= until || stamps.are_invalid() {
+            return None;
+        }
+        let value = match Arc::try_unwrap(value) {
+            Ok(value) => value.take()?,
+            Err(shared) => clone(shared.get()?)?,
+        };
+        Some((value, stamps))
+    }
+}
+
 impl<T> Found<T> {
     pub(super) fn coalesced(value: T) -> Self {
         Self { value, source: Source::Coalesced, verdict: Verdict::FRESH, stamps: Stamps::default() }

@@ -19,7 +19,7 @@ use crate::{
     Error,
     backend::{ClaimKind, Guarded, TimeBudget},
     base::{
-        clock::{CLOCK_TOLERANCE, Nanos, unix_millis},
+        clock::{MACHINES_DIFFER, Nanos, unix_millis},
         panic::PanicSafe,
     },
     codec::{Facts, Opened, Refused},
@@ -28,9 +28,9 @@ use crate::{
     store::{Lifetime, tags::Stamps},
 };
 
-/// Whether the value was stored before now. If not, the writer's clock is ahead, so the value would be fresh for too long.
+/// Whether the value was stored before now, as far as two machines agree on that. If not, it would be fresh for too long.
 pub(super) fn is_past(facts: &Facts<'_>, now: u64) -> bool {
-    facts.stored <= now.saturating_add(CLOCK_TOLERANCE.as_millis() as u64)
+    facts.stored <= now.saturating_add(MACHINES_DIFFER.as_millis() as u64)
 }
 
 impl<R, V: ValueOf<R>> Call<'_, R, V> {

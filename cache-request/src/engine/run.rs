@@ -8,9 +8,8 @@
 mod tests;
 
 use std::{
-    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -58,7 +57,7 @@ pub(crate) enum Elsewhere {
 pub(crate) async fn begin_replacement<R, V: ValueOf<R>>(call: Call<'_, R, V>) -> Result<Run<'_, R, V>, Elsewhere> {
     let mut leader = call.engine.flights.replace(&call.caller()).ok_or(Elsewhere::UnderWay)?;
     let mut budget = call.budget();
-    match call.look_inside(&leader, Want::Fresh, &mut budget).await {
+    match call.look_inside(Instant::now(), &leader, Want::Fresh, &mut budget).await {
         Ok(found) => {
             call.complete_inside(&mut leader, &found.value, &found.stamps);
             drop(PanicSafe::new(found.value));
@@ -156,13 +155,14 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
 
 async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Join<'a>, here: bool) -> Begun<'a, R, V> {
     let mut budget = call.budget();
+    let begun = Instant::now();
     let want = if here { Want::ToReplace } else { call.want_in_background() };
     // It is already being replaced.
     let want_meanwhile = if let Want::ToAwait(_) = want { want } else { Want::Usable };
     let mut leader = loop {
         joined = match joined {
             Join::Leader(leader) => break leader,
-            Join::Waiter(waiter) => match call.wait(waiter, want_meanwhile, &mut budget).await {
+            Join::Waiter(waiter) => match call.wait_since(begun, waiter, want_meanwhile, &mut budget).await {
                 // A caller whose body runs here waits for that.
                 Waited::Answered(found) if here && found.verdict.is_awaited => call.join(),
                 Waited::Answered(found) => return Err(found.into()),
@@ -181,7 +181,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
     if call.backend().is_none() {
         return Ok(Led::after_miss(call, leader));
     }
-    match call.look_inside(&leader, want, &mut budget).await {
+    match call.look_inside(begun, &leader, want, &mut budget).await {
         Ok(found) => {
             call.count_or_announce(&found);
             leader.scope().around_sync(|| call.complete_with(&mut leader, &found));
@@ -335,9 +335,15 @@ impl Sending {
 }
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
-    /// Looks for the value in the backend, inside the flight.
-    async fn look_inside(&self, leader: &Leader<'a>, want: Want, budget: &mut TimeBudget) -> Result<Found<V>, Miss<V>> {
-        let looked = self.look_up_to_make(want, leader, budget);
+    /// Looks for the value in the backend, inside the flight. The caller waits for others since it has `begun`.
+    async fn look_inside(
+        &self,
+        begun: Instant,
+        leader: &Leader<'a>,
+        want: Want,
+        budget: &mut TimeBudget,
+    ) -> Result<Found<V>, Miss<V>> {
+        let looked = self.look_up_to_make(begun, want, leader, budget);
         Felt::new(leader.scope().around(looked), leader.pulse()).await
     }
 
@@ -427,14 +433,8 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
 
     /// An older value in place of the body's answer, also for those who wait. None if its time is over by now, or if it was invalidated.
     fn stand_in(&mut self) -> Option<R> {
-        let StandIn { value, stamps, until } = *self.stand_in.take()?;
-        if self.call.engine.clock.coarse() >= until || self.leader.is_fenced() || stamps.are_invalid() {
-            return None;
-        }
-        let older = match Arc::try_unwrap(value) {
-            Ok(value) => value.take()?,
-            Err(shared) => self.call.clone_of(shared.get()?)?,
-        };
+        let stand_in = self.stand_in.take().filter(|_| !self.leader.is_fenced())?;
+        let (older, stamps) = stand_in.take(self.call.engine.clock.coarse(), |older| self.call.clone_of(older))?;
         self.stood_in = true;
         self.leader.is_outdated();
         self.call.function.counters.increment(Count::StaleOnError);

@@ -174,6 +174,26 @@ async fn an_error_of_the_service_was_not_hidden_by_a_stale_page_for_a_minute() {
     }
 }
 
+/// A page whose `stale-if-error` was over was used like one whose service is gone.
+#[tokio::test]
+async fn an_error_of_the_service_counted_as_a_lost_connection() {
+    let second: [Error; 3] =
+        [|| Ok(response(503, &[], Script::text("error"))), || Err(Failed), || panic!("the service panics")];
+    let control = "max-age=10, stale-while-revalidate=5, stale-if-error=5";
+    for (kind, error) in second.into_iter().enumerate() {
+        let bench = Bench::new(failing(control, error));
+        bench.get("/").await;
+        bench.clock.advance(Duration::from_millis(14_500));
+        assert_eq!(bench.get("/").await.text(), "page", "{kind}");
+        assert_eq!(bench.origin.count(), 2, "{kind}: it could not be replaced");
+        // The windows of the page end before the service is asked again.
+        bench.clock.advance(Duration::from_millis(900));
+        let answer = bench.begin(get(&[])).await;
+        let is_page = matches!(&answer, Ok(Ok(answer)) if answer.status == 200);
+        assert_eq!(is_page, kind == 1, "{kind}: {answer:?}");
+    }
+}
+
 /// Nothing says that it is for others, or they would have to validate it.
 #[tokio::test]
 async fn a_page_that_was_never_fresh_was_kept_for_errors() {

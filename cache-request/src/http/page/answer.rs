@@ -25,7 +25,7 @@ use super::{
     body::{BodyError, PageBody},
     changes::Changes,
     exchange::{Exchange, add_date},
-    failure::{Failure, call},
+    failure::call,
     fill::{FillKey, Inside, Join, Verdict},
     filling::Filling,
     future::PageFuture,
@@ -251,7 +251,7 @@ where
         }
         None => called.await,
     };
-    if let Some((failure, stale)) = Failure::of(&called).zip(miss.stale.as_ref())
+    if let Some((failure, stale)) = ask.failure_of(&called).zip(miss.stale.as_ref())
         && let Some(answer) = ask.stand_in(stale, &headers, failure)
     {
         drop(PanicSafe::new(called));

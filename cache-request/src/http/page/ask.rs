@@ -1,6 +1,9 @@
 //! A request for a page, and its answers from what is stored.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use ::http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
@@ -16,7 +19,7 @@ use super::{
     },
     body::PageBody,
     entry::Page,
-    failure::Failure,
+    failure::{Called, Failure},
     fill::{FillKey, Inside, Shared, SharedBody},
     head::Moment,
     key::{Target, key_of_purges},
@@ -214,12 +217,16 @@ impl<'a> Ask<'a> {
 
 /// Stale responses in place of errors of the wrapped service (RFC 5861, section 4).
 impl Ask<'_> {
+    /// How a call of the service has failed, if it has, which is noted for the requests that come next.
+    pub(super) fn failure_of<R, E>(&self, called: &Called<R, E>) -> Option<Failure> {
+        let failure = Failure::of(called);
+        self.settings.is_disconnected.store(failure == Some(Failure::Disconnected), Relaxed);
+        failure
+    }
+
     /// Whether a stored response may stand in for one that the service fails to give.
-    fn may_stand_in(&self, stored: &Stored, failure: Failure) -> bool {
-        let window = match failure {
-            Failure::Disconnected => self.settings.stale_if_disconnected,
-            Failure::Status(_) | Failure::Panicked => Duration::ZERO,
-        };
+    fn may_stand_in(&self, stored: &Stored, is_disconnected: bool) -> bool {
+        let window = if is_disconnected { self.settings.stale_if_disconnected } else { Duration::ZERO };
         let page = &stored.page;
         !page.status.is_server_error() && page.freshness.may_stand_in(&self.directives, window, self.shelf.now())
     }
@@ -228,12 +235,13 @@ impl Ask<'_> {
     pub(super) fn is_stood_in_for(&self, stored: &Stored, place: &Place<'_>) -> bool {
         !self.is_inside
             && self.shelf.has_failed_lately(place, stored)
-            && self.may_stand_in(stored, Failure::Disconnected)
+            && self.may_stand_in(stored, self.settings.is_disconnected.load(Relaxed))
     }
 
     /// The answer from a stale response, if it may stand in for one that the service has failed to give.
     pub(super) fn stand_in(&self, stale: &Stored, request: &HeaderMap, failure: Failure) -> Option<Response<PageBody>> {
-        if self.is_inside || is_for_origin(request) || !self.may_stand_in(stale, failure) {
+        let may_stand_in = || self.may_stand_in(stale, failure == Failure::Disconnected);
+        if self.is_inside || is_for_origin(request) || !may_stand_in() {
             return None;
         }
         self.shelf.has_failed(&self.place(request), stale);

@@ -33,7 +33,7 @@ use super::{
     body::{BodyError, PageBody, Spool},
     entry::Page,
     exchange::{Exchange, add_date},
-    failure::{Failure, call},
+    failure::call,
     fill::{Fill, FillKey, Shared, SharedBody, Verdict},
     head::LastHead,
     respond::not_modified,
@@ -114,7 +114,7 @@ impl Filling {
         if matches!(called, Ok(Ok(_))) {
             self.ask.shelf.count(Count::Bodies);
         }
-        let reply = match (Failure::of(&called).zip(stale), reply) {
+        let reply = match (self.ask.failure_of(&called).zip(stale), reply) {
             (Some((failure, stale)), None) => {
                 self.ask.could_not_replace(stale, &self.request);
                 self.decide(Verdict::Failed(failure));

@@ -92,6 +92,7 @@ impl CachePage {
                 keep_stale: KEEP_STALE,
                 stale: Windows::default(),
                 stale_if_disconnected: STALE_IF_DISCONNECTED,
+                is_disconnected: Arc::default(),
                 purges_by_prefix: false,
                 purges_by_tag: false,
                 max_body: MAX_BODY,

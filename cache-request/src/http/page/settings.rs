@@ -1,7 +1,7 @@
 //! The settings of a [`CachePage`](super::CachePage).
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 
@@ -38,6 +38,8 @@ pub(super) struct Settings {
     pub(super) stale: Windows,
     /// For how long stale pages stand in for errors of the service that are no responses.
     pub(super) stale_if_disconnected: Duration,
+    /// Whether the service's latest answer was an error that is no response.
+    pub(super) is_disconnected: Arc<AtomicBool>,
     pub(super) purges_by_prefix: bool,
     /// Whether pages have tags.
     pub(super) purges_by_tag: bool,

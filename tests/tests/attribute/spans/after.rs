@@ -162,6 +162,69 @@ fn an_invalidation_ends_the_value_that_could_be_returned() {
     }
 }
 
+/// Polls a caller that waits for a body which is held up, then lets `happen` happen and the body end. Returns what the caller gets.
+fn what_happens_while_it_waits<R>(
+    cache: &Cache,
+    call: impl Future<Output = R>,
+    (bodies, count, gate): (&Count, u32, &Gate),
+    happen: impl FnOnce(),
+) -> R {
+    let mut caller = pin!(scoped(cache, call));
+    assert!(caller.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    bodies.reaches(count);
+    scoped_sync(cache, happen);
+    gate.open();
+    block_on(caller)
+}
+
+#[test]
+fn a_value_was_returned_whose_time_ended_while_its_caller_waited() {
+    static BODIES: Count = Count::new();
+    static GATES: [Gate; 3] = [const { Gate::new() }; 3];
+
+    #[cache_request(timeout = 10, stale_if_error = "3h", stale_after = "2h")]
+    async fn version() -> Result<u32, String> {
+        let body = BODIES.next();
+        if body % 3 == 2 {
+            GATES[body as usize / 3].wait();
+            return Err("down".to_owned());
+        }
+        Ok(body)
+    }
+
+    for (number, (name, cache, clock)) in (0..).zip(caches()) {
+        assert_eq!(block_on(scoped(&cache, version())), Ok(number * 3 + 1), "{name}");
+        clock.advance(seconds(10));
+        let held = (&BODIES, number * 3 + 2, &GATES[number as usize]);
+        let answer = what_happens_while_it_waits(&cache, version(), held, || clock.advance(seconds(3 * 60 * 60)));
+        assert_eq!(answer, Ok(number * 3 + 3), "{name}: the caller's own body");
+    }
+}
+
+#[test]
+fn a_value_was_returned_that_was_invalidated_while_its_caller_waited() {
+    static BODIES: Count = Count::new();
+    static GATES: [Gate; 3] = [const { Gate::new() }; 3];
+
+    #[cache_request(timeout = 10, stale_if_error = "3h", stale_after = "2h")]
+    async fn version() -> u32 {
+        let body = BODIES.next();
+        if body % 3 == 2 {
+            GATES[body as usize / 3].wait();
+        }
+        body
+    }
+
+    for (number, (name, cache, clock)) in (0..).zip(caches()) {
+        assert_eq!(block_on(scoped(&cache, version())), number * 3 + 1, "{name}");
+        clock.advance(seconds(10));
+        let held = (&BODIES, number * 3 + 2, &GATES[number as usize]);
+        let invalidate = || _ = block_on(version_cache().invalidate()).unwrap();
+        let answer = what_happens_while_it_waits(&cache, version(), held, invalidate);
+        assert_eq!(answer, number * 3 + 3, "{name}: the older value and that of the body are from before");
+    }
+}
+
 /// There is no room for it, or an argument cannot be cloned.
 #[test]
 fn callers_waited_for_a_body_that_had_not_begun() {
