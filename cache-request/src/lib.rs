@@ -41,6 +41,7 @@
 //! - `sqlite`: `sqlite://` and `backend::SqlBackend`. It compiles SQLite.
 //! - `postgres`: `postgres://` and `backend::SqlBackend`. `postgres-tls` adds TLS, by rustls.
 //! - `memcached`: `memcached://` and `backend::MemcachedBackend`, on a pinned version of an experimental client.
+//! - `report`: `Cache::report`, which tells what the cache has saved, and for each function whether it is worth it.
 //! - `zstd`: large values are compressed in a backend, if the options say so.
 //! - `detach`: the argument `detach`, on tokio.
 //! - `http`: whole pages, `http::CachePage`. See [pages](docs::pages). Types of `http` as arguments.
@@ -78,6 +79,8 @@ mod error;
 pub mod http;
 mod key;
 mod options;
+#[cfg(feature = "report")]
+mod report;
 mod stats;
 mod store;
 
@@ -112,5 +115,10 @@ pub use crate::{
     stats::{BackendStats, BreakerStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
 };
 
+#[cfg(feature = "report")]
+pub use crate::{
+    report::{FunctionReport, Report, Verdict},
+    stats::measures::Distribution,
+};
 #[cfg(feature = "macros")]
 pub use cache_request_macros::cache_request;

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// A point on a monotonic clock, in nanoseconds since an arbitrary start.
@@ -152,7 +152,8 @@ pub(crate) enum Stopwatch {
     /// In whole ticks of the coarse clock. What is shorter than a tick counts as one as often as a tick falls into it, and else as nothing,
     /// so a sum of many is right.
     Coarse(Nanos),
-    Precise(Instant),
+    /// By the precise clock of a cache.
+    Precise(Nanos),
 }
 
 impl Stopwatch {
@@ -161,16 +162,21 @@ impl Stopwatch {
         Self::Coarse(machine::coarse())
     }
 
-    pub(crate) fn precise() -> Self {
-        Self::Precise(Instant::now())
+    pub(crate) fn precise(clock: &Clock) -> Self {
+        Self::Precise(clock.after(Duration::ZERO))
     }
 
+    /// The time that has passed, by the same clock.
     #[inline]
-    pub(crate) fn elapsed(&self) -> Duration {
-        match self {
-            Self::Coarse(start) => Duration::from_nanos(machine::coarse().saturating_sub(*start)),
-            Self::Precise(start) => start.elapsed(),
-        }
+    pub(crate) fn elapsed(&self, clock: &Clock) -> Duration {
+        Duration::from_nanos(match self {
+            Self::Coarse(start) => machine::coarse().saturating_sub(*start),
+            Self::Precise(start) => clock.after(Duration::ZERO).saturating_sub(*start),
+        })
+    }
+
+    pub(crate) fn is_precise(&self) -> bool {
+        matches!(self, Self::Precise(_))
     }
 }
 

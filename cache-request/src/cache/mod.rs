@@ -14,6 +14,9 @@ use std::{
 
 use dashmap::{DashMap, Entry};
 
+#[cfg(feature = "report")]
+use crate::report::{FunctionReport, Report};
+
 pub use self::builder::CacheBuilder;
 use self::shared::{Kind, Shared, SharedName};
 use crate::{
@@ -66,6 +69,18 @@ impl Cache {
         let listed = unpoisoned(self.0.listed.read());
         let functions = listed.iter().map(|function| function.stats()).collect();
         Stats::new(functions, engine.store.entries(), engine.store.bytes(), engine.backend_stats())
+    }
+
+    /// What the cache has saved, and for each function whether it is worth it. A cache that is made without
+    /// [`measure`](CacheBuilder::measure) has only counters to tell.
+    #[cfg(feature = "report")]
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let now = self.0.engine.clock.coarse();
+        let listed = unpoisoned(self.0.listed.read());
+        Report::new(
+            listed.iter().map(|function| FunctionReport::new(function.stats(), function.figures(now))).collect(),
+        )
     }
 
     /// Removes all values, and keeps bodies that run at this moment from storing theirs.
@@ -228,8 +243,7 @@ impl Cache {
         (shared, kind): (SharedName, Kind),
     ) -> Arc<dyn AnyFunction> {
         let refused = |name: Name, cause: &str| {
-            let memory = &self.0.engine.store;
-            let function = Function::<V>::new(memory, description, name, Placement::Nowhere);
+            let function = Function::<V>::new(&self.0.engine, description, name, Placement::Nowhere);
             function.fault("this function runs uncached", &Error::config(cause));
             self.list(instance, Arc::new(function))
         };
@@ -270,8 +284,7 @@ impl Cache {
             }
             Place::Backend(..) => self.claim(&name, instance.id, description),
         };
-        let memory = &self.0.engine.store;
-        self.list(instance, Arc::new(Function::<V>::new(memory, description, name, placement)))
+        self.list(instance, Arc::new(Function::<V>::new(&self.0.engine, description, name, placement)))
     }
 
     /// Notes a function, unless another thread was faster.

@@ -5,7 +5,10 @@
 //! Nothing here fails the caller. If the cache, the backend, or the user's code for keys, clones and conditions fails or panics,
 //! the body runs in the caller's task, and its answer is returned.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Engine,
@@ -27,7 +30,7 @@ use crate::{
     },
     key::{Key, Lookup, PooledText},
     stats::Count,
-    store::{AnyTable, tags::Stamps},
+    store::{AnyTable, Freshness, Seen, tags::Stamps},
 };
 
 /// One call of a cached function whose cache and key are known.
@@ -58,6 +61,14 @@ pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key
     if key.error().is_some() {
         return None;
     }
+    if function.counters.measure_next_hit() {
+        return measured_hit(engine, function, key);
+    }
+    counted_hit(engine, function, key)
+}
+
+#[inline]
+fn counted_hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Option<R> {
     match read_fresh(engine, function, key, V::into_answer) {
         Ok(answer) => {
             function.counters.increment(Count::Hit);
@@ -66,6 +77,24 @@ pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key
         Err(NotFresh::Absent) => None,
         Err(NotFresh::Due) => hit_closely(engine, function, key, Want::Usable).map(|found| found.value),
     }
+}
+
+/// The same, for one hit of many, if hits are measured.
+#[cold]
+#[inline(never)]
+fn measured_hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Option<R> {
+    let Some(measures) = &function.measures else { return counted_hit(engine, function, key) };
+    let now = || engine.clock.after(Duration::ZERO);
+    let began = now();
+    let answer = counted_hit(engine, function, key)?;
+    let ended = now();
+    measures.hit(Duration::from_nanos(ended.saturating_sub(began)));
+    let age = |_: &V, _: Freshness<'_>, seen: Seen<'_>| seen.moments.age(ended, measures.timeout());
+    if let Some(age) = function.table.look_closely(&key.lookup(), ended, age).flatten() {
+        measures.age(age);
+    }
+    measures.held(function.table.bytes(), ended);
+    Some(answer)
 }
 
 /// The answer, if memory holds it, and whether it is for this caller to replace the value.

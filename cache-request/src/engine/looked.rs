@@ -55,11 +55,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         };
         let (value, is_stale, moments) = self.function.table.look_closely(&self.lookup(), now, look)??;
         let left = (moments.fresh_until != NEVER).then(|| between(now, moments.fresh_until));
-        // A value without more to it than a timeout does not know when it was stored.
-        let age = match moments.stored {
-            Some(stored) => Some(between(stored, now)),
-            None => left.zip(self.policy.fixed_timeout(&value)).map(|(left, timeout)| timeout.saturating_sub(left)),
-        };
+        let age = moments.age(now, self.policy.fixed_timeout(&value));
         Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Memory })
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Engine {
     pub(crate) tag_keys: TagKeys,
     /// Whether each value has a tag of its function, and one of its client.
     pub(crate) function_tags: bool,
+    /// Whether the calls of its functions are measured.
+    pub(crate) measure: bool,
     pub(crate) flights: Flights,
     pub(crate) removals: Removals,
     pub(crate) attempts: Attempts,

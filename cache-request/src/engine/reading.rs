@@ -19,7 +19,7 @@ use crate::{
     Error,
     backend::{ClaimKind, Guarded, TimeBudget},
     base::{
-        clock::{MACHINES_DIFFER, Nanos, unix_millis},
+        clock::{MACHINES_DIFFER, Nanos, Stopwatch, unix_millis},
         panic::PanicSafe,
     },
     codec::{Facts, Opened, Refused},
@@ -94,6 +94,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let mut kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
         let (mut miss, mut unusable, mut is_unreadable) = (Miss::from(Count::NeverSeen), None, false);
         let mut noted = Noted::default();
+        let is_measured = self.function.measures.is_some() && asks.leader().is_some();
+        let began = is_measured.then(|| Stopwatch::precise(&self.engine.clock));
         loop {
             let near = self.engine.near().zip(asks.leader());
             let reading = near.and_then(|(near, leader)| Some((&**near, leader, near.begin(&text)?)));
@@ -127,6 +129,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                     match self.answer_in(&bytes, codec, want, &text, reading, (&noted, since)) {
                         Ok(found) => {
                             self.function.looks.found();
+                            if let Some((measures, began)) = self.function.measures.as_ref().zip(began) {
+                                measures.hit(began.elapsed(&self.engine.clock));
+                            }
                             return Ok(found);
                         }
                         Err(no_answer) => (miss, unusable) = (no_answer, Some(bytes)),
@@ -191,6 +196,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                 }
                 Err(error) => self.function.fault("a value could not be kept near", &error),
             }
+        }
+        if let Some(measures) = &self.function.measures {
+            measures.age(Duration::from_millis(now.saturating_sub(facts.stored)));
         }
         inherit(self.cache_id(), &stamps);
         Ok(Found { value, source: Source::Backend, verdict, stamps })

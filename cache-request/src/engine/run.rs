@@ -26,11 +26,7 @@ use super::{
 };
 use crate::{
     backend::{ClaimKind, TimeBudget},
-    base::{
-        clock::{Stopwatch, nanos},
-        context::Change,
-        panic::PanicSafe,
-    },
+    base::{clock::Stopwatch, context::Change, panic::PanicSafe},
     stats::Count,
     store::{Absent, tags::Stamps},
 };
@@ -165,7 +161,12 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
             Join::Waiter(waiter) => match call.wait_since(begun, waiter, want_meanwhile, &mut budget).await {
                 // A caller whose body runs here waits for that.
                 Waited::Answered(found) if here && found.verdict.is_awaited => call.join(),
-                Waited::Answered(found) => return Err(found.into()),
+                Waited::Answered(found) => {
+                    if let Some(measures) = &call.function.measures {
+                        measures.waited(begun.elapsed());
+                    }
+                    return Err(found.into());
+                }
                 Waited::Joins(joined) => joined,
             },
             Join::Reader => match call.read_memory(want) {
@@ -222,7 +223,7 @@ impl<R, V: ValueOf<R>> Run<'_, R, V> {
             led.leader.begin_sharing_err();
         }
         // What is stored elsewhere says how long it took.
-        led.began = if led.sending.is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
+        led.began = led.call.function.time_body(&led.call.engine.clock, led.sending.is_some());
         Around::new(led.scope(), led.leader.pulse())
     }
 
@@ -399,10 +400,8 @@ impl<'a, R, V: ValueOf<R>> Led<'a, R, V> {
     /// Takes the value from the body's answer, unless the body has `said` that it is another one, and stores it. An answer without one is the
     /// call's as it is. The error is a value to be sent to a backend.
     fn ran(&mut self, answer: R, said: Option<&Said>) -> Result<R, V> {
-        let took = self.began.elapsed();
-        let Call { function, policy, .. } = &self.call;
-        function.counters.increment(Count::Bodies);
-        function.counters.add(Count::BodyNanos, nanos(took));
+        let Call { engine, function, policy, .. } = &self.call;
+        let took = function.body_ended(&self.began, &engine.clock, 1);
         let value = if let Some(older) = said.and_then(Said::kept_stale) {
             drop(PanicSafe::new(answer));
             older

@@ -241,12 +241,20 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         stamps: &Stamps,
     ) -> Result<StoreOutcome, Error> {
         let weight = keep.weight;
+        let fixed_timeout = self.policy.fixed_timeout(value);
         let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
         let life = self.policy.life(&keep, self.engine.clock.expiry(Duration::ZERO));
         let store = &self.engine.store;
         let land = |running: &mut Running| leader.land(running, self.lookup().words);
         match store.put_if(&self.function.table, &self.lookup(), value, (life, stamps.clone()), weight, land) {
-            Put::Stored => Ok(StoreOutcome::Kept),
+            Put::Stored => {
+                if let Some(measures) = &self.function.measures {
+                    measures.stored(weight);
+                    measures.keep_timeout(fixed_timeout);
+                    measures.held(self.function.table.bytes(), self.engine.clock.coarse());
+                }
+                Ok(StoreOutcome::Kept)
+            }
             Put::Refused(_value) => Ok(StoreOutcome::Outdated),
             Put::TooLarge(_value) if weight == UNKNOWN => Err(Error::new(
                 ErrorKind::TooLarge,
@@ -330,6 +338,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             leader.is_outdated();
         }
         self.function.counters.add(Count::WrittenBytes, bytes.len() as u64);
+        if let Some(measures) = &self.function.measures {
+            measures.stored(bytes.len());
+        }
         Ok(StoreOutcome::Kept)
     }
 }

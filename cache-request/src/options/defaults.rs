@@ -21,6 +21,8 @@ pub const POLL_LIMIT: Duration = Duration::from_millis(500);
 
 /// `function_tags`: a function in a backend, and a client, cannot be invalidated as a whole.
 pub const FUNCTION_TAGS: bool = false;
+/// `measure`: calls are counted, and not measured.
+pub const MEASURE: bool = false;
 
 /// `leases`: one body for all processes.
 pub const LEASES: bool = true;

@@ -20,6 +20,7 @@ pub(crate) static POSTGRES: Feature = Feature::new("postgres", cfg!(feature = "p
 pub(crate) static POSTGRES_TLS: Feature = Feature::including(&POSTGRES, "postgres-tls", cfg!(feature = "postgres-tls"));
 pub(crate) static MEMCACHED: Feature = Feature::new("memcached", cfg!(feature = "memcached"));
 pub(crate) static ZSTD: Feature = Feature::new("zstd", cfg!(feature = "zstd"));
+pub(crate) static REPORT: Feature = Feature::new("report", cfg!(feature = "report"));
 
 impl Feature {
     const fn new(name: &'static str, is_enabled: bool) -> Self {

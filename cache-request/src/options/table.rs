@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     defaults,
-    feature::{POSTGRES_TLS, REDIS_TLS, ZSTD},
+    feature::{POSTGRES_TLS, REDIS_TLS, REPORT, ZSTD},
     kind::{
         self, BYTES, CONNECT as WHEN, COUNT, Connect, DIRECTORY_BYTES, DURATION, LEVEL, NUMBER, PASSWORD,
         SECRET as HIDDEN, SSL_MODE, SWITCH, SslMode, TEXT, THRESHOLD, VARIABLE,
@@ -19,13 +19,14 @@ use super::{
 use crate::Error;
 
 /// All options, in the order of the documentation. Two schemes may have options of one name that differ.
-pub(crate) static OPTIONS: [&dyn AnyOption; 41] = [
+pub(crate) static OPTIONS: [&dyn AnyOption; 42] = [
     &PREFIX,
     &WAIT_LIMIT,
     &MAX_LEADERS,
     &MAX_REFRESHES,
     &POLL_LIMIT,
     &FUNCTION_TAGS,
+    &MEASURE,
     &MAX_BYTES,
     &MAX_ENTRIES,
     &LEASES,
@@ -153,6 +154,15 @@ pub(crate) static FUNCTION_TAGS: CacheOption<bool> = CacheOption::new(
     "Whether the values of a function, and those of a client, can be invalidated as a whole. Each look in a backend then asks for one or two \
      more keys.",
 );
+
+pub(crate) static MEASURE: CacheOption<bool> = CacheOption::new(
+    "measure",
+    Of::All,
+    SWITCH,
+    Is(defaults::MEASURE),
+    "Whether calls are measured, for `Cache::report`. Needs the feature `report`.",
+)
+.needs(&REPORT, |measure| *measure);
 
 pub(crate) static LEASES: CacheOption<bool> = CacheOption::new(
     "leases",

@@ -54,8 +54,10 @@ const SHARED: usize = STRIPES - 1;
 
 /// One function's counters, in stripes. Each of the first threads owns a stripe and increments it without a locked
 /// instruction. All other threads share the last stripe.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
+    /// A thread's next hit is measured if none of these bits is set in its count.
+    unmeasured: u64,
     stripes: Box<[Stripe; STRIPES]>,
     /// By [`ErrorKind`]. Faults are rare, so all threads share these, apart from the cache lines that a hit touches.
     faults: Box<[AtomicU64; KINDS]>,
@@ -65,7 +67,22 @@ pub(crate) struct Counters {
 #[repr(align(128))]
 struct Stripe([AtomicU64; COUNTS]);
 
+/// One hit of a thread in so many is measured.
+const HITS_MEASURED: u64 = 64;
+
 impl Counters {
+    /// With hits that are measured, or without.
+    pub(crate) fn new(measure: bool) -> Self {
+        let unmeasured = if measure { HITS_MEASURED - 1 } else { u64::MAX };
+        Self { unmeasured, stripes: Box::default(), faults: Box::default() }
+    }
+
+    /// Whether this thread's next hit is to be measured. Without measuring, that is at most its first one.
+    #[inline]
+    pub(crate) fn measure_next_hit(&self) -> bool {
+        self.stripes[stripe()].0[Count::Hit as usize].load(Ordering::Relaxed) & self.unmeasured == 0
+    }
+
     #[inline]
     pub(crate) fn increment(&self, count: Count) {
         self.add(count, 1);
@@ -155,7 +172,7 @@ mod tests {
 
     #[test]
     fn more_threads_than_stripes_lose_no_count() {
-        let counters = Counters::default();
+        let counters = Counters::new(false);
         thread::scope(|scope| {
             for _ in 0..STRIPES * 4 {
                 scope.spawn(|| (0..10_000).for_each(|_| counters.increment(Count::Hit)));

@@ -1,7 +1,9 @@
 //! What each function's cache did: counted cheaply, read as a snapshot.
 
+pub(crate) mod columns;
 mod counters;
-mod serialize;
+pub(crate) mod measures;
+pub(crate) mod serialize;
 mod snapshot;
 mod state;
 mod table;

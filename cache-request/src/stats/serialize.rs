@@ -7,8 +7,8 @@ use super::{BackendStats, BreakerState, BreakerStats, Faults, FunctionStats, Mis
 
 /// All fields, by name. One that is left out does not compile.
 macro_rules! serialize_fields {
-    ($type:ident { $($field:ident),* $(,)? }) => {
-        impl Serialize for $type {
+    ($type:ident $(<$of:ident>)? { $($field:ident),* $(,)? }) => {
+        impl$(<$of: Serialize>)? Serialize for $type$(<$of>)? {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let Self { $($field),* } = self;
                 let mut fields = serializer.serialize_struct(stringify!($type), [$(stringify!($field)),*].len())?;
@@ -18,6 +18,9 @@ macro_rules! serialize_fields {
         }
     };
 }
+
+#[cfg(feature = "report")]
+pub(crate) use serialize_fields;
 
 /// All variants, each by a name.
 macro_rules! serialize_variants {

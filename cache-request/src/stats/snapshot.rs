@@ -220,6 +220,11 @@ impl FunctionStats {
         }
     }
 
+    /// Whether `name` is its name, or the last segments of that.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name.strip_suffix(name).is_some_and(|head| head.is_empty() || head.ends_with('.'))
+    }
+
     /// The share of calls that ran no body of their own, from 0 to 1; `None` before the first call.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
@@ -256,8 +261,7 @@ impl Stats {
     /// The function with that name: `module.function` as in its keys, or its last segments.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<&FunctionStats> {
-        let ends = |long: &str| long.strip_suffix(name).is_some_and(|head| head.is_empty() || head.ends_with('.'));
-        self.functions.iter().find(|function| ends(&function.name))
+        self.functions.iter().find(|function| function.is_named(name))
     }
 
     /// Calls answered from the cache, of all functions.

@@ -1,6 +1,9 @@
 //! The life of a value: fresh, then stale, then gone.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use super::tags::{Stamps, Tagged};
 use crate::base::clock::{Clock, NEVER, Nanos};
@@ -91,6 +94,20 @@ impl Freshness<'_> {
 pub(crate) struct Moments {
     pub(crate) stored: Option<Nanos>,
     pub(crate) fresh_until: Nanos,
+}
+
+impl Moments {
+    /// How old the value is `now`, if that is known. All values of its function may have the same `timeout`.
+    pub(crate) fn age(&self, now: Nanos, timeout: Option<Duration>) -> Option<Duration> {
+        let since = |moment: Nanos| Duration::from_nanos(now.saturating_sub(moment));
+        match (self.stored, timeout) {
+            (Some(stored), _) => Some(since(stored)),
+            (None, Some(timeout)) if self.fresh_until != NEVER => {
+                Some(timeout.saturating_sub(Duration::from_nanos(self.fresh_until.saturating_sub(now))))
+            }
+            (None, _) => None,
+        }
+    }
 }
 
 /// The right to replace a value, which one of its readers takes.

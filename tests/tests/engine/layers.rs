@@ -9,8 +9,21 @@ use std::{
 use syn::{Attribute, Item, UseTree, Visibility};
 
 /// The folders of `cache-request/src`, lowest first.
-const LAYERS: [&str; 12] =
-    ["error", "options", "base", "key", "codec", "stats", "store", "backend", "engine", "cache", "attribute", "http"];
+const LAYERS: [&str; 13] = [
+    "error",
+    "options",
+    "base",
+    "key",
+    "codec",
+    "stats",
+    "report",
+    "store",
+    "backend",
+    "engine",
+    "cache",
+    "attribute",
+    "http",
+];
 
 type Module = Vec<String>;
 

@@ -9,5 +9,6 @@ mod fences;
 mod flight;
 mod layers;
 mod never_broken;
+mod report;
 mod scopes;
 mod tiered;

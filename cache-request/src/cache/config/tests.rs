@@ -39,7 +39,7 @@ fn every_option_of_every_scheme_is_taken() {
             let address = if is_tiered { format!("tiered+{address}") } else { address.to_owned() };
             for option in table::of(choice) {
                 let query = match option.name() {
-                    name @ ("tls" | "leases" | "function_tags") => format!("{name}=false"),
+                    name @ ("tls" | "leases" | "function_tags" | "measure") => format!("{name}=false"),
                     "connect" => "connect=lazy".to_owned(),
                     "sslmode" => "sslmode=prefer".to_owned(),
                     // A variable that is set wherever cargo runs.

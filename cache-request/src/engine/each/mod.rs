@@ -35,12 +35,7 @@ use super::{
 };
 use crate::{
     backend::TimeBudget,
-    base::{
-        clock::{Stopwatch, nanos},
-        context::Change,
-        panic::PanicSafe,
-        random, timer,
-    },
+    base::{context::Change, panic::PanicSafe, random, timer},
     stats::Count,
     store::tags::TagId,
 };
@@ -120,8 +115,7 @@ impl<'a, V: Value> Each<'a, V> {
             if !leads.is_empty() || !self.unkeyed.is_empty() {
                 let (places, scope) = (self.begin(&leads), leads.scope());
                 Felt::new(self.begin_tags(&leads), group.pulse()).await;
-                let stopwatch =
-                    if self.engine.backend().is_some() { Stopwatch::precise() } else { Stopwatch::coarse() };
+                let stopwatch = self.function.time_body(&self.engine.clock, self.engine.backend().is_some());
                 let mut frame = frame(&leads);
                 let body = Self::in_flight(&scope, || run(&places));
                 let framed = Framed::new(&mut frame, scope.around(body));
@@ -137,8 +131,7 @@ impl<'a, V: Value> Each<'a, V> {
                 if places.len() > leads.len() {
                     frame.pass_on();
                 }
-                let took = stopwatch.elapsed();
-                self.ended(took);
+                let took = self.function.body_ended(&stopwatch, &self.engine.clock, places.len());
                 for (at, value) in places.into_iter().zip(values) {
                     self.values[at] = Some(PanicSafe::new(value));
                 }
@@ -204,12 +197,6 @@ impl<'a, V: Value> Each<'a, V> {
         if let Some(call) = self.calls.iter().flatten().next() {
             call.make_records(&ids, &mut self.noted, &mut self.budget).await;
         }
-    }
-
-    /// Counts a body.
-    fn ended(&self, took: Duration) {
-        self.function.counters.increment(Count::Bodies);
-        self.function.counters.add(Count::BodyNanos, nanos(took));
     }
 
     /// Waits for other processes, and for other calls meanwhile.

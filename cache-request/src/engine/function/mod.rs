@@ -9,26 +9,31 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use self::looks::Looks;
 use super::{
     Engine,
     description::{Description, Instance, Share},
-    flight::Memory,
     tagging::id_of_function,
 };
 use crate::{
     Error, ErrorKind,
-    base::panic::catch_panic,
+    base::{
+        clock::{Clock, Stopwatch, nanos},
+        panic::catch_panic,
+    },
     codec::TypeInfo,
     key::{
         Key, PooledText,
         text::{self, Head, Naming, Parts, Path},
     },
-    stats::{Counters, FunctionStats},
+    stats::{Count, Counters, FunctionStats, measures::Measures},
     store::{Table, tags::TagId},
 };
+#[cfg(feature = "report")]
+use crate::{base::clock::Nanos, stats::measures::Figures};
 
 /// One annotated function in one cache. Each instance of a generic function, and each `Self` of a method, is a function
 /// of its own.
@@ -39,6 +44,8 @@ pub(crate) struct Function<V> {
     /// All its values may have it.
     pub(crate) tag: TagId,
     pub(crate) counters: Counters,
+    /// What its calls take, if that is measured.
+    pub(crate) measures: Option<Box<Measures>>,
     /// Concurrent callers of one key share one body.
     pub(crate) coalesce: bool,
     /// How looks in a backend have ended lately.
@@ -63,13 +70,14 @@ pub(crate) enum Placement {
 }
 
 impl<V: Send + Sync + 'static> Function<V> {
-    pub(crate) fn new(memory: &Memory, description: &Description, name: Name, placement: Placement) -> Self {
+    pub(crate) fn new(engine: &Engine, description: &Description, name: Name, placement: Placement) -> Self {
         Self {
-            table: memory.bounded_table(description.max_entries),
+            table: engine.store.bounded_table(description.max_entries),
             tag: id_of_function(name.path()),
             name,
             placement,
-            counters: Counters::default(),
+            counters: Counters::new(engine.measure),
+            measures: Measures::new(engine.measure, engine.clock.coarse()),
             coalesce: description.coalesce,
             looks: Looks::default(),
             names_tags: AtomicBool::new(false),
@@ -81,6 +89,25 @@ impl<V: Send + Sync + 'static> Function<V> {
 }
 
 impl<V> Function<V> {
+    /// What takes the time of a body that begins now. Of a value that is sent elsewhere, it is told.
+    #[inline]
+    pub(super) fn time_body(&self, clock: &Clock, is_told: bool) -> Stopwatch {
+        let is_measured = || self.measures.as_ref().is_some_and(|measures| measures.measure_next_body());
+        if is_told || is_measured() { Stopwatch::precise(clock) } else { Stopwatch::coarse() }
+    }
+
+    /// Counts a body that has ended, and made so many values. Returns the time that it took.
+    #[inline]
+    pub(super) fn body_ended(&self, began: &Stopwatch, clock: &Clock, values: usize) -> Duration {
+        let took = began.elapsed(clock);
+        self.counters.increment(Count::Bodies);
+        self.counters.add(Count::BodyNanos, nanos(took));
+        if let Some(measures) = self.measures.as_ref().filter(|_| began.is_precise()) {
+            measures.body(took / u32::try_from(values.max(1)).unwrap_or(u32::MAX));
+        }
+        took
+    }
+
     /// Counts a fault by its kind and logs it the first, second, fourth, eighth … time of each kind, so that a backend
     /// that is down does not flood the log.
     #[cold]
@@ -152,6 +179,9 @@ impl<V> Function<V> {
 /// A function without its value type.
 pub(crate) trait AnyFunction: Any + Send + Sync {
     fn stats(&self) -> FunctionStats;
+    /// What was measured until now, if anything is.
+    #[cfg(feature = "report")]
+    fn figures(&self, now: Nanos) -> Option<Figures>;
     fn path(&self) -> &str;
     /// Invalidates its values in memory. Returns whether they are there alone.
     fn clear_in_memory(&self, engine: &Engine) -> bool;
@@ -160,6 +190,11 @@ pub(crate) trait AnyFunction: Any + Send + Sync {
 impl<V: Send + Sync + 'static> AnyFunction for Function<V> {
     fn stats(&self) -> FunctionStats {
         FunctionStats::read(self.name.path().to_owned(), &self.counters, self.table.entries(), self.table.bytes())
+    }
+
+    #[cfg(feature = "report")]
+    fn figures(&self, now: Nanos) -> Option<Figures> {
+        Some(self.measures.as_ref()?.read(self.table.bytes(), now))
     }
 
     fn path(&self) -> &str {

@@ -31,29 +31,29 @@ fn an_unknown_option_is_told_those_there_are() {
     for (url, known) in [
         (
             "memory://",
-            "function_tags, max_bytes, max_entries, max_leaders, max_refreshes, poll_limit, prefix, wait_limit",
+            "function_tags, max_bytes, max_entries, max_leaders, max_refreshes, measure, poll_limit, prefix, wait_limit",
         ),
-        ("null://", "function_tags, max_leaders, max_refreshes, poll_limit, prefix, wait_limit"),
+        ("null://", "function_tags, max_leaders, max_refreshes, measure, poll_limit, prefix, wait_limit"),
         (
             &*file,
             "breaker_faults, breaker_pause, compress_level, compress_over, function_tags, lease, leases, max_bytes, max_concurrent, max_entries, \
-             max_leaders, max_refreshes, max_value_bytes, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, wait_limit",
+             max_leaders, max_refreshes, max_value_bytes, measure, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, wait_limit",
         ),
         (
             "redis://h",
             "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, function_tags, lease, leases, max_concurrent, \
-             max_leaders, max_refreshes, max_value_bytes, namespace, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, wait_limit",
+             max_leaders, max_refreshes, max_value_bytes, measure, namespace, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, wait_limit",
         ),
         (
             "redis-cluster://h",
             "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, function_tags, lease, leases, max_concurrent, \
-             max_leaders, max_refreshes, max_value_bytes, namespace, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, tls, tls_ca, \
+             max_leaders, max_refreshes, max_value_bytes, measure, namespace, poll_limit, prefix, secret, secret_env, secret_old, secret_old_env, soft_limit, tls, tls_ca, \
              wait_limit",
         ),
         (
             "tiered+redis://h",
             "breaker_faults, breaker_pause, compress_level, compress_over, connect, connect_limit, db, function_tags, lease, leases, max_concurrent, \
-             max_leaders, max_refreshes, max_value_bytes, namespace, near_bytes, near_entries, near_timeout, poll_limit, prefix, secret, secret_env, \
+             max_leaders, max_refreshes, max_value_bytes, measure, namespace, near_bytes, near_entries, near_timeout, poll_limit, prefix, secret, secret_env, \
              secret_old, secret_old_env, soft_limit, wait_limit",
         ),
     ] {
@@ -73,17 +73,17 @@ fn an_option_of_another_scheme_is_told_whose_it_is() {
     for (url, told) in [
         (
             "memory://?soft_limit=1s",
-            "option `soft_limit` is one of all schemes with a backend, not of `memory://`: there is function_tags, max_bytes, max_entries, max_leaders, max_refreshes, poll_limit, prefix, \
+            "option `soft_limit` is one of all schemes with a backend, not of `memory://`: there is function_tags, max_bytes, max_entries, max_leaders, max_refreshes, measure, poll_limit, prefix, \
              wait_limit",
         ),
         (
             "null://?max_bytes=1",
-            "option `max_bytes` is one of `memory://` and `file://`, not of `null://`: there is function_tags, max_leaders, max_refreshes, poll_limit, prefix, wait_limit",
+            "option `max_bytes` is one of `memory://` and `file://`, not of `null://`: there is function_tags, max_leaders, max_refreshes, measure, poll_limit, prefix, wait_limit",
         ),
         (
             &*format!("file://{}?max_byte=1", unmade.display()),
             "unknown option `max_byte` of `file://`: there is breaker_faults, breaker_pause, compress_level, \
-             compress_over, function_tags, lease, leases, max_bytes, max_concurrent, max_entries, max_leaders, max_refreshes, max_value_bytes, poll_limit, prefix, secret, secret_env, \
+             compress_over, function_tags, lease, leases, max_bytes, max_concurrent, max_entries, max_leaders, max_refreshes, max_value_bytes, measure, poll_limit, prefix, secret, secret_env, \
              secret_old, secret_old_env, soft_limit, wait_limit",
         ),
     ] {
