@@ -45,6 +45,7 @@ macro_rules! page {
         /// [`keys::rest`]: crate::keys::rest
         /// [`keys::rpc`]: crate::keys::rpc
         /// [fleet]: https://github.com/cache-request/cache-request/tree/main/benches/fleet
+        /// [`measure`]: crate::CacheBuilder::measure
         /// [limits]: crate::docs::limits
         /// [limits of values]: crate::docs::limits#values
         /// [`MemcachedBackend`]: ../../backend/struct.MemcachedBackend.html
@@ -56,7 +57,10 @@ macro_rules! page {
         /// [`own_backend.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/own_backend.rs
         /// [pages]: crate::docs::pages
         /// [`pages.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/pages.rs
+        /// [`Cache::report`]: crate::Cache::report
+        /// [`Report`]: crate::Report
         /// [`RedisBackend`]: ../../backend/struct.RedisBackend.html
+        /// [report]: crate::docs::report
         /// [rfc]: crate::docs::rfc
         /// [`rules/`]: https://github.com/cache-request/cache-request/blob/main/cache-request/src/http/rules/mod.rs
         /// [`scoped`]: crate::scoped
@@ -100,6 +104,9 @@ page!(limits);
 page!(near_cache);
 page!(options);
 page!(pages);
+// Its code needs the feature.
+#[cfg(any(not(doctest), feature = "report"))]
+page!(report);
 page!(rfc);
 page!(statistics);
 page!(tags);

@@ -18,6 +18,7 @@
 //! [near cache]: docs::near_cache
 //! [options]: docs::options
 //! [pages]: docs::pages
+//! [report]: docs::report
 //! [statistics]: docs::statistics
 //! [testing]: docs::testing
 //! [the benchmarks]: https://github.com/cache-request/cache-request/blob/main/benches/README.md

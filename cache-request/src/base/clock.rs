@@ -17,6 +17,7 @@ pub(crate) const NEVER: Nanos = u64::MAX;
 
 /// How far a clock may be off that a store of bytes goes by: the server's, or that of the machine for files. What is stored later than that
 /// from now is taken for an entry of a clock that is wrong, or that was, and is a miss: its timeout would end as much too late.
+#[cfg(any(feature = "file", feature = "sqlite", feature = "postgres"))]
 pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// How far the clocks of two machines may differ that share a backend. It limits by how much too long a value is fresh; the backend's own

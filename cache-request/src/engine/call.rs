@@ -19,7 +19,7 @@ use super::{
     policy::Policy,
     tagging::TagList,
     this_call::inherit,
-    value::ValueOf,
+    value::{Value, ValueOf},
 };
 use crate::{
     Error, ErrorKind,
@@ -61,17 +61,11 @@ pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key
     if key.error().is_some() {
         return None;
     }
-    if function.counters.measure_next_hit() {
-        return measured_hit(engine, function, key);
-    }
-    counted_hit(engine, function, key)
-}
-
-#[inline]
-fn counted_hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Option<R> {
     match read_fresh(engine, function, key, V::into_answer) {
         Ok(answer) => {
-            function.counters.increment(Count::Hit);
+            if function.counters.hit() {
+                measure_hit(engine, function, key);
+            }
             Some(answer)
         }
         Err(NotFresh::Absent) => None,
@@ -79,22 +73,22 @@ fn counted_hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &
     }
 }
 
-/// The same, for one hit of many, if hits are measured.
+/// Measures one hit of many, by a second one: a hit that is measured from its beginning would cost all others more.
 #[cold]
 #[inline(never)]
-fn measured_hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key) -> Option<R> {
-    let Some(measures) = &function.measures else { return counted_hit(engine, function, key) };
+fn measure_hit<V: Value>(engine: &Engine, function: &Function<V>, key: &Key) {
+    let Some(measures) = &function.measures else { return };
     let now = || engine.clock.after(Duration::ZERO);
     let began = now();
-    let answer = counted_hit(engine, function, key)?;
-    let ended = now();
-    measures.hit(Duration::from_nanos(ended.saturating_sub(began)));
-    let age = |_: &V, _: Freshness<'_>, seen: Seen<'_>| seen.moments.age(ended, measures.timeout());
-    if let Some(age) = function.table.look_closely(&key.lookup(), ended, age).flatten() {
+    if read_fresh(engine, function, key, |value| drop(PanicSafe::new(value))).is_ok() {
+        measures.hit(Duration::from_nanos(now().saturating_sub(began)));
+    }
+    let now = engine.clock.coarse();
+    let age = |_: &V, _: Freshness<'_>, seen: Seen<'_>| seen.moments.age(now, measures.timeout());
+    if let Some(age) = function.table.look_closely(&key.lookup(), now, age).flatten() {
         measures.age(age);
     }
-    measures.held(function.table.bytes(), ended);
-    Some(answer)
+    measures.held(function.table.bytes(), now);
 }
 
 /// The answer, if memory holds it, and whether it is for this caller to replace the value.

@@ -31,7 +31,7 @@ pub struct FunctionReport {
     pub stats: FunctionStats,
     /// For how long it was measured. Zero if it is not.
     pub measured_for: Duration,
-    /// The time that its callers were spared: for each hit, the mean time of a body less that of a hit.
+    /// The time that its callers were spared: for each hit, the median time of a body less that of a hit.
     pub saved: Duration,
     /// The times of bodies. Where they take less than 10 µs, one of 16 is measured.
     pub body_time: Option<Distribution<Duration>>,
@@ -57,8 +57,9 @@ impl FunctionReport {
         let is_measured = figures.is_some();
         let Figures { measured_for, body_time, hit_time, wait_time, age, value_bytes, byte_seconds } =
             figures.unwrap_or_default();
-        let mean = |times: &Option<Distribution<Duration>>| times.map_or(Duration::ZERO, |times| times.mean);
-        let saved_by_hit = mean(&body_time).saturating_sub(mean(&hit_time));
+        // Not the mean: a thread that had to wait for its processor once would count for all.
+        let typical = |times: &Option<Distribution<Duration>>| times.map_or(Duration::ZERO, |times| times.median);
+        let saved_by_hit = typical(&body_time).saturating_sub(typical(&hit_time));
         let saved = Duration::from_secs_f64((saved_by_hit.as_secs_f64() * stats.hits as f64).min(MOST_SECONDS));
         let verdict = if is_measured { Verdict::of(&stats, saved, measured_for) } else { Verdict::NotMeasured };
         Self { stats, measured_for, saved, body_time, hit_time, wait_time, age, value_bytes, byte_seconds, verdict }

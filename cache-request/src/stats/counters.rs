@@ -54,10 +54,8 @@ const SHARED: usize = STRIPES - 1;
 
 /// One function's counters, in stripes. Each of the first threads owns a stripe and increments it without a locked
 /// instruction. All other threads share the last stripe.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// A thread's next hit is measured if none of these bits is set in its count.
-    unmeasured: u64,
     stripes: Box<[Stripe; STRIPES]>,
     /// By [`ErrorKind`]. Faults are rare, so all threads share these, apart from the cache lines that a hit touches.
     faults: Box<[AtomicU64; KINDS]>,
@@ -67,20 +65,14 @@ pub(crate) struct Counters {
 #[repr(align(128))]
 struct Stripe([AtomicU64; COUNTS]);
 
-/// One hit of a thread in so many is measured.
+/// One hit of a thread in so many may be measured.
 const HITS_MEASURED: u64 = 64;
 
 impl Counters {
-    /// With hits that are measured, or without.
-    pub(crate) fn new(measure: bool) -> Self {
-        let unmeasured = if measure { HITS_MEASURED - 1 } else { u64::MAX };
-        Self { unmeasured, stripes: Box::default(), faults: Box::default() }
-    }
-
-    /// Whether this thread's next hit is to be measured. Without measuring, that is at most its first one.
+    /// Counts a hit, and returns whether it is to be measured, if any is.
     #[inline]
-    pub(crate) fn measure_next_hit(&self) -> bool {
-        self.stripes[stripe()].0[Count::Hit as usize].load(Ordering::Relaxed) & self.unmeasured == 0
+    pub(crate) fn hit(&self) -> bool {
+        self.added(Count::Hit, 1) % HITS_MEASURED == 1
     }
 
     #[inline]
@@ -90,14 +82,21 @@ impl Counters {
 
     #[inline]
     pub(crate) fn add(&self, count: Count, by: u64) {
+        self.added(count, by);
+    }
+
+    /// Adds to a count, and returns that of the thread's stripe.
+    #[inline]
+    fn added(&self, count: Count, by: u64) -> u64 {
         let stripe = stripe();
         let counter = &self.stripes[stripe].0[count as usize];
         if stripe == SHARED {
-            counter.fetch_add(by, Ordering::Relaxed);
-        } else {
-            // Only this thread writes to its stripe.
-            counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+            return counter.fetch_add(by, Ordering::Relaxed).wrapping_add(by);
         }
+        // Only this thread writes to its stripe.
+        let added = counter.load(Ordering::Relaxed).wrapping_add(by);
+        counter.store(added, Ordering::Relaxed);
+        added
     }
 
     pub(crate) fn get(&self, count: Count) -> u64 {
@@ -172,7 +171,7 @@ mod tests {
 
     #[test]
     fn more_threads_than_stripes_lose_no_count() {
-        let counters = Counters::new(false);
+        let counters = Counters::default();
         thread::scope(|scope| {
             for _ in 0..STRIPES * 4 {
                 scope.spawn(|| (0..10_000).for_each(|_| counters.increment(Count::Hit)));

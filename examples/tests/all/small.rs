@@ -48,6 +48,18 @@ fn quickstart() {
     assert!(held.starts_with("2 entries, "), "{held}");
 }
 
+#[test]
+fn report() {
+    let printed = printed(env!("CARGO_BIN_EXE_report"));
+    let verdict = |function: &str| {
+        let line = printed.lines().find(|line| line.starts_with(function)).unwrap_or_else(|| panic!("{printed}"));
+        ["keep (saves", "give it more memory (evictions cost", "not worth it (saves"].map(|words| line.contains(words))
+    };
+    assert_eq!(verdict("delays "), [true, false, false], "{printed}");
+    assert_eq!(verdict("flights "), [false, true, false], "{printed}");
+    assert_eq!(verdict("double "), [false, false, true], "{printed}");
+}
+
 /// The guide shows it.
 #[test]
 fn timeline() {

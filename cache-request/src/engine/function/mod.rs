@@ -76,7 +76,7 @@ impl<V: Send + Sync + 'static> Function<V> {
             tag: id_of_function(name.path()),
             name,
             placement,
-            counters: Counters::new(engine.measure),
+            counters: Counters::default(),
             measures: Measures::new(engine.measure, engine.clock.coarse()),
             coalesce: description.coalesce,
             looks: Looks::default(),
