@@ -108,7 +108,7 @@ pub use crate::{
     engine::{
         looked::Looked,
         source::Source,
-        this_call::{Reason, ThisCall, tag, this_call},
+        this_call::{InCall, Reason, ThisCall, tag, this_call},
     },
     error::{Error, ErrorKind},
     key::keys,

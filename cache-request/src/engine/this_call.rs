@@ -246,8 +246,7 @@ impl Frame {
 
     /// The call, which a body asks for.
     fn call(&mut self) -> ThisCall {
-        let is_cached = !matches!(self.reason, Reason::NotCalled | Reason::Uncached);
-        let said = is_cached.then(|| Arc::clone(self.said_or_new()));
+        let said = (self.reason != Reason::NotCalled).then(|| Arc::clone(self.said_or_new()));
         ThisCall { reason: self.reason, said }
     }
 
@@ -319,14 +318,59 @@ impl<F: Future> Future for Framed<'_, F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let mut this = self.project();
-        let _in_force = this.frame.enter();
-        let polled = this.body.as_mut().as_pin_mut().expect("polled after it has returned").poll(context);
-        if polled.is_ready() {
-            this.body.set(None);
-        }
-        polled
+        let this = self.project();
+        poll_framed(this.frame, this.body, context)
     }
+}
+
+pin_project! {
+    /// A future that is a part of a body: what [`ThisCall::around`] returns.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InCall<F> {
+        frame: Frame,
+        // `None` once it has returned.
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for InCall<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                let _in_force = this.frame.enter();
+                this.future.set(None);
+            }
+        }
+    }
+}
+
+impl<F: Future> Future for InCall<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        poll_framed(this.frame, this.future, context)
+    }
+}
+
+impl<F> fmt::Debug for InCall<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InCall").finish_non_exhaustive()
+    }
+}
+
+/// Polls a future with a frame in force, and drops it there once it has returned.
+fn poll_framed<F: Future>(
+    frame: &mut Frame,
+    mut future: Pin<&mut Option<F>>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let _in_force = frame.enter();
+    let polled = future.as_mut().as_pin_mut().expect("polled after it has returned").poll(context);
+    if polled.is_ready() {
+        future.set(None);
+    }
+    polled
 }
 
 /// Runs a body without a cache.
@@ -387,7 +431,7 @@ fn use_in_body(change: impl FnOnce(&mut Used)) -> bool {
 ///
 /// Outside such a body it does nothing, and says so: [`reason`](ThisCall::reason) is [`Reason::NotCalled`], and the methods return `false` or
 /// `None`. That is also so in threads that the body starts, and in tasks that a runtime polls by itself. The body can move what this returns
-/// there. What is said there after the body has returned comes too late. What the body itself polls is a part of it, such as the futures that it joins,
+/// there, or put it [around](ThisCall::around) them. What is said there after the body has returned comes too late. What the body itself polls is a part of it, such as the futures that it joins,
 /// and the tasks of a `LocalSet` or of another executor that it drives on its thread.
 pub fn this_call() -> ThisCall {
     let mut frame = swap(Frame::NOT_CALLED);
@@ -423,6 +467,7 @@ pub fn tag(tag: impl AsRef<str>) -> bool {
 #[must_use = "it does nothing until one of its methods is called"]
 pub struct ThisCall {
     reason: Reason,
+    /// None outside a body.
     said: Option<Arc<Said>>,
 }
 
@@ -436,19 +481,54 @@ impl ThisCall {
     /// Whether there is a call, with a cache that may keep its answer.
     #[must_use]
     pub fn is_cached(&self) -> bool {
-        self.said.is_some()
+        self.said().is_some()
+    }
+
+    /// What can be said to a cache that may keep the answer.
+    fn said(&self) -> Option<&Arc<Said>> {
+        self.said.as_ref().filter(|_| self.reason != Reason::Uncached)
+    }
+
+    /// Makes a task a part of the body, which a runtime polls by itself: it has this call, and the tags of what it uses are those of the body's answer,
+    /// if the body waits for it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "detach")] {
+    /// use cache_request::{cache_request, tag, this_call};
+    ///
+    /// #[cache_request(timeout = 300)]
+    /// async fn page() -> String {
+    ///     let article = tokio::spawn(this_call().around(async {
+    ///         tag("article:7");
+    ///         "The seventh".to_owned()
+    ///     }));
+    ///     article.await.expect("it does not panic")
+    /// }
+    /// # }
+    /// ```
+    pub fn around<F: Future>(&self, future: F) -> InCall<F> {
+        InCall { frame: self.frame(), future: Some(future) }
+    }
+
+    /// [`around`](Self::around) for a closure, such as one for a thread.
+    pub fn around_sync<T>(&self, function: impl FnOnce() -> T) -> T {
+        self.frame().around(function)
+    }
+
+    fn frame(&self) -> Frame {
+        Frame { reason: self.reason, said: self.said.clone() }
     }
 
     /// Gives the answer this timeout in place of the attribute's, before `jitter`. With a timeout of zero, the answer is not kept.
     /// `Duration::MAX` is for ever. The last one counts. Returns [`is_cached`](Self::is_cached).
     pub fn timeout(&self, timeout: Duration) -> bool {
-        self.said.as_ref().is_some_and(|said| said.wish(|wish| wish.timeout = Some(timeout)))
+        self.said().is_some_and(|said| said.wish(|wish| wish.timeout = Some(timeout)))
     }
 
     /// Keeps the cache from keeping the answer, as a `when` that refuses it. Callers that wait for it get it all the same. Returns
     /// [`is_cached`](Self::is_cached).
     pub fn do_not_keep(&self) -> bool {
-        self.said.as_ref().is_some_and(|said| said.wish(|wish| wish.keep = false))
+        self.said().is_some_and(|said| said.wish(|wish| wish.keep = false))
     }
 
     /// Gives the answer a tag: it is gone when the tag is invalidated, as by [`Cache::invalidate_tag`](crate::Cache::invalidate_tag). Returns
@@ -456,7 +536,7 @@ impl ThisCall {
     ///
     /// A tag has 1 to 256 bytes, without spaces and control characters. With another one, the answer is not kept, and a fault is counted.
     pub fn tag(&self, tag: impl AsRef<str>) -> bool {
-        let Some(said) = &self.said else { return false };
+        let Some(said) = self.said() else { return false };
         // The user's code, so not under the lock.
         let tag = tag.as_ref();
         lock(&said.used).name(tag);
@@ -470,7 +550,7 @@ impl ThisCall {
     /// there is none, or it is of another type.
     #[must_use]
     pub fn stale_value<V: Clone + Send + Sync + 'static>(&self) -> Option<V> {
-        let older = self.said.as_ref()?.older()?;
+        let older = self.said()?.older()?;
         let Some(value) = older.downcast_ref::<PanicSafe<V>>() else {
             tracing::warn!(
                 asked = type_name::<V>(),
@@ -485,7 +565,7 @@ impl ThisCall {
     /// whether there is an older value. If not, nothing has happened, and the body has to make one.
     #[must_use = "if it is false, the body has to make a value"]
     pub fn keep_stale(&self) -> bool {
-        let Some(said) = &self.said else { return false };
+        let Some(said) = self.said() else { return false };
         said.older().is_some() && said.wish(|wish| wish.keep_stale = true)
     }
 }

@@ -1,6 +1,8 @@
 //! What is made of a tagged value has its tags.
 
-use cache_request::{cache_request, scoped, scoped_sync, tag};
+use std::thread;
+
+use cache_request::{Cache, Reason, cache_request, scoped, scoped_sync, tag, this_call};
 use futures_lite::future::block_on;
 
 use super::caches;
@@ -77,6 +79,48 @@ fn an_async_page_did_not_inherit_from_what_it_awaits() {
             assert!(second.0 == first.0 && second.1 > first.1, "{name}: {first:?} {second:?}");
         }));
     }
+}
+
+/// Three levels, each in a task or thread of its own. The one in the middle has no cache.
+#[test]
+fn a_page_did_not_inherit_from_tasks_and_threads_that_it_started() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request(skip(cache))]
+    fn article(cache: &Cache, id: u32) -> u32 {
+        let call = this_call();
+        thread::scope(|scope| scope.spawn(|| call.around_sync(|| tag(format!("article:{id}")))).join().unwrap());
+        let _ = cache;
+        BODIES.next()
+    }
+
+    #[cache_request(skip(cache))]
+    async fn teaser(cache: &Cache, id: u32) -> u32 {
+        let inner = cache.clone();
+        let article = scoped(cache, async move { article(&inner, id) });
+        tokio::spawn(this_call().around(article)).await.unwrap()
+    }
+
+    #[cache_request(skip(cache))]
+    async fn page(cache: &Cache) -> u32 {
+        let inner = cache.clone();
+        let teaser = scoped(cache, async move { teaser_cache(&inner, 7).uncached().await });
+        tokio::spawn(this_call().around(teaser)).await.unwrap()
+    }
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (name, cache, _) in caches() {
+        runtime.block_on(scoped(&cache, async {
+            let first = page(&cache).await;
+            assert_eq!(page(&cache).await, first, "{name}");
+            cache.invalidate_tag("article:7").await.unwrap();
+            let second = page(&cache).await;
+            assert_eq!((second, page(&cache).await), (first + 1, second), "{name}");
+        }));
+    }
+    let outside = this_call();
+    assert_eq!(block_on(outside.around(async { this_call().reason() })), Reason::NotCalled);
+    assert!(!outside.around_sync(|| tag("article:7")));
 }
 
 #[test]
