@@ -63,7 +63,7 @@ pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key
     }
     match read_fresh(engine, function, key, V::into_answer) {
         Ok(answer) => {
-            if function.counters.hit() {
+            if function.counters.hit() && cfg!(feature = "report") {
                 measure_hit(engine, function, key);
             }
             Some(answer)
