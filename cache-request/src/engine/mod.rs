@@ -18,6 +18,7 @@ pub(crate) mod endings;
 pub(crate) mod flight;
 mod found;
 pub(crate) mod function;
+mod idle;
 mod invalidating;
 mod keeper;
 pub(crate) mod looked;
@@ -33,6 +34,7 @@ mod spans;
 pub(crate) mod storing;
 pub(crate) mod tagging;
 pub(crate) mod this_call;
+pub(crate) mod touches;
 pub(crate) mod value;
 
 use std::{sync::Arc, time::Duration};
@@ -47,6 +49,7 @@ use self::{
     near_cache::{BackendWrite, NearCache},
     removals::Removals,
     tagging::keys::TagKeys,
+    touches::Touches,
 };
 use crate::{
     Error,
@@ -69,6 +72,7 @@ pub(crate) struct Engine {
     pub(crate) removals: Removals,
     pub(crate) attempts: Attempts,
     pub(crate) endings: Endings,
+    pub(crate) touches: Touches,
     /// The keys of which no value is stored at present.
     pub(crate) refusals: ByKey<()>,
     pub(crate) background: Background,
