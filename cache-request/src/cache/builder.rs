@@ -13,6 +13,7 @@ use crate::{
         attempts::Attempts,
         background::Background,
         by_key::ByKey,
+        claiming::PAUSES,
         endings::Endings,
         flight::{FlightLimits, Flights, Memory},
         making::Leases,
@@ -397,6 +398,7 @@ impl CacheBuilder {
             leases: Leases {
                 wait: self.leases.unwrap_or(defaults::LEASES),
                 time: self.lease.unwrap_or(defaults::LEASE),
+                pauses: PAUSES,
             },
         };
         Cache::new(engine, self.prefix)

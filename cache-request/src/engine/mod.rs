@@ -4,6 +4,7 @@
 //! and asks the [`policy`] what becomes of a value.
 
 pub(crate) mod attempts;
+mod awaited;
 mod awaiting;
 pub(crate) mod background;
 pub(crate) mod body;

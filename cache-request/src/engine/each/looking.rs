@@ -63,15 +63,17 @@ impl<'a, V: Value> Each<'a, V> {
             self.leads.append(asks);
             return false;
         };
+        asks.iter_mut().for_each(|led| led.wait.begin_look());
         let scope = asks.scope();
         scope.around(self.ask(&mut asks, backend, codec)).await;
         let mut begun = 0;
         for led in asks.iter_mut().filter(|led| led.stage != Stage::Has) {
             let is_new = led.wait.is_new();
-            let waits = self.calls[led.at].is_some_and(|call| call.waits_for(&led.making))
-                && led.wait.goes_on(&led.making, self.engine.wait_limit);
-            led.stage = if waits { Stage::Elsewhere } else { Stage::Makes };
-            begun += u64::from(waits && is_new);
+            let call = self.calls[led.at].filter(|call| call.waits_for(&led.making));
+            let call = call.filter(|_| led.wait.goes_on(&led.making, self.engine.wait_limit));
+            call.iter().for_each(|call| call.wait_for_change(&mut led.wait));
+            led.stage = if call.is_some() { Stage::Elsewhere } else { Stage::Makes };
+            begun += u64::from(call.is_some() && is_new);
         }
         self.function.counters.add(Count::LeaseWaits, begun);
         let mut found = asks.take(Stage::Has);
