@@ -22,7 +22,8 @@ use crate::{Error, ErrorKind};
 /// | --- | --- | --- |
 /// | [`name`](Self::name) | the name of the type | logs and statistics that are easy to read |
 /// | [`max_key_bytes`](Self::max_key_bytes) | no limit | long keys are shortened, and not refused |
-/// | [`add`](Self::add), [`touch`](Self::touch) | [`ErrorKind::Unsupported`] | what rests on them holds for all processes that share the backend, and not for one alone |
+/// | [`add`](Self::add) | [`ErrorKind::Unsupported`] | what rests on it holds for all processes that share the backend, and not for one alone |
+/// | [`touch`](Self::touch) | [`ErrorKind::Unsupported`] | values of functions with `idle` last while they are read |
 /// | [`get_many`](Self::get_many), [`set_many`](Self::set_many), [`delete_many`](Self::delete_many) | one key after another | one round trip for many keys |
 /// | [`has_fences`](Self::has_fences), [`claim`](Self::claim), [`set_fenced`](Self::set_fenced), [`renew`](Self::renew), [`release`](Self::release), [`invalidate`](Self::invalidate) | [`ErrorKind::Unsupported`] | one body for all processes, and an invalidation that no process's older value survives |
 /// | [`claim_many`](Self::claim_many), [`set_fenced_many`](Self::set_fenced_many) | one key after another | one round trip for many keys |
@@ -102,7 +103,7 @@ pub trait Backend: Send + Sync + 'static {
     }
 
     /// Gives what is stored under `key` a new timeout, which begins now, and returns whether there was anything. `None` is for ever.
-    /// A timeout of zero removes it.
+    /// A timeout of zero removes it. The key's [claim](Self::claim) stays as it is.
     ///
     /// # Errors
     ///

@@ -37,6 +37,7 @@ pub(crate) trait DynBackend: Send + Sync {
     fn get<'a>(&'a self, key: &'a str, blocks: Option<Duration>) -> Operation<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, ()>;
     fn add<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, bool>;
+    fn touch<'a>(&'a self, key: &'a str, timeout: Option<Duration>) -> Operation<'a, bool>;
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool>;
     fn has_fences(&self) -> bool;
     fn claim<'a>(&'a self, key: &'a str, claim: Claim) -> Operation<'a, Claimed>;
@@ -83,6 +84,10 @@ impl<B: Backend> DynBackend for B {
 
     fn add<'a>(&'a self, key: &'a str, value: &'a [u8], timeout: Option<Duration>) -> Operation<'a, bool> {
         Box::pin(async move { Backend::add(self, key, value, timeout).await })
+    }
+
+    fn touch<'a>(&'a self, key: &'a str, timeout: Option<Duration>) -> Operation<'a, bool> {
+        Box::pin(async move { Backend::touch(self, key, timeout).await })
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> Operation<'a, bool> {

@@ -236,6 +236,15 @@ impl Guarded {
         self.write(self.backend.add(key, value, timeout), budget).await
     }
 
+    pub(crate) async fn touch(
+        &self,
+        key: &str,
+        timeout: Option<Duration>,
+        budget: &mut TimeBudget,
+    ) -> Result<bool, Error> {
+        self.write(self.backend.touch(key, timeout), budget).await
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         self.write(self.backend.delete(key), &mut self.budget(false)).await
     }

@@ -1,6 +1,10 @@
-//! Two futures at once.
+//! Several futures at once.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 /// The outputs of both futures, which are polled by turns.
 pub(crate) async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
@@ -26,4 +30,13 @@ pub(crate) async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<
         }
     })
     .await
+}
+
+/// Runs all of them at once.
+pub(crate) async fn all<F: Future<Output = ()> + ?Sized>(mut futures: Vec<Pin<Box<F>>>) {
+    poll_fn(|context| {
+        futures.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

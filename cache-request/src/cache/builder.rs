@@ -13,12 +13,14 @@ use crate::{
         attempts::Attempts,
         background::Background,
         by_key::ByKey,
+        claiming::PAUSES,
         endings::Endings,
         flight::{FlightLimits, Flights, Memory},
         making::Leases,
         near_cache::NearCache,
         removals::Removals,
         tagging::keys::TagKeys,
+        touches::Touches,
     },
     options::{checks::Checks, defaults, saturating, table},
     store::{Limits, tags::Tags},
@@ -397,6 +399,7 @@ impl CacheBuilder {
             removals: Removals::new(),
             attempts: Attempts::default(),
             endings: Endings::default(),
+            touches: Touches::default(),
             refusals: ByKey::default(),
             background: Background::new(saturating(self.max_refreshes.unwrap_or(defaults::MAX_REFRESHES))),
             clock: self.clock,
@@ -405,6 +408,7 @@ impl CacheBuilder {
             leases: Leases {
                 wait: self.leases.unwrap_or(defaults::LEASES),
                 time: self.lease.unwrap_or(defaults::LEASE),
+                pauses: PAUSES,
             },
         };
         Cache::new(engine, self.prefix)

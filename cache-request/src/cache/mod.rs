@@ -222,6 +222,13 @@ impl Cache {
         &self.0.engine
     }
 
+    /// The same with other pauses of callers that wait for other processes.
+    #[cfg(all(test, not(shuttle)))]
+    pub(crate) fn with_pauses(mut self, pauses: [std::time::Duration; 2]) -> Self {
+        Arc::get_mut(&mut self.0).expect("it is new").engine.leases.pauses = pauses;
+        self
+    }
+
     /// An instance of the described function.
     pub(crate) fn function<V: Value>(&self, description: &Description, instance: Instance) -> Arc<dyn AnyFunction> {
         if let Some(known) = self.0.functions.get(&instance.id) {

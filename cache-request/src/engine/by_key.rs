@@ -97,6 +97,13 @@ impl<T: Clone> ByKey<T> {
         (now < note.until).then(|| (note.what.clone(), note.until))
     }
 
+    /// Forgets all notes if there are so many.
+    pub(super) fn forget_all_beyond(&self, most: usize) {
+        if self.notes.len() >= most {
+            self.notes.clear();
+        }
+    }
+
     /// What is noted about `key`, which is forgotten.
     pub(super) fn take(&self, key: FlightKey<'_>) -> Option<T> {
         self.notes.remove(&key.into()).map(|(_, note)| note.what)

@@ -1,9 +1,14 @@
 //! How a call claims its key in a backend, and waits for another process that has the lease.
 
+#[cfg(all(test, not(shuttle)))]
+mod tests;
+
 #[cfg(feature = "http")]
 use std::sync::atomic::Ordering::Relaxed;
 use std::{
+    future::poll_fn,
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -12,6 +17,7 @@ use smallvec::SmallVec;
 #[cfg(feature = "http")]
 use super::tagging::noted::Noted;
 use super::{
+    awaited::Awaiting,
     call::Call,
     flight::Leader,
     found::{Found, Miss, Want},
@@ -44,16 +50,18 @@ const MOST_FENCES: usize = 2;
 
 /// A caller's wait for a value that other processes make.
 #[derive(Default)]
-pub(super) struct LeaseWait {
+pub(super) struct LeaseWait<'a> {
     /// When it has begun to wait, for these or for bodies of its own process.
     begun: Option<Instant>,
+    /// Where the backend tells of changes.
+    awaiting: Option<Awaiting<'a>>,
     /// Of the bodies that it has waited for.
     fences: SmallVec<[Fence; MOST_FENCES]>,
 }
 
-impl LeaseWait {
+impl LeaseWait<'_> {
     pub(super) fn since(begun: Instant) -> Self {
-        Self { begun: Some(begun), fences: SmallVec::new() }
+        Self { begun: Some(begun), ..Self::default() }
     }
 
     pub(super) fn is_new(&self) -> bool {
@@ -76,10 +84,45 @@ impl LeaseWait {
         }
         true
     }
+
+    /// The caller is about to look in the backend.
+    pub(super) fn begin_look(&mut self) {
+        self.awaiting.iter_mut().for_each(Awaiting::begin_look);
+    }
+
+    /// Ready if the key's value has changed since the caller has looked.
+    pub(super) fn poll_change(&mut self, context: &Context<'_>) -> Poll<()> {
+        self.awaiting.as_mut().map_or(Poll::Pending, |awaiting| awaiting.poll(context))
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.awaiting.is_some()
+    }
+}
+
+/// The pauses of a caller that waits for other processes. They grow, and faster if the caller is told of changes: then they are for what is not
+/// told, which is a lease that is given back without a value.
+#[derive(Clone, Copy)]
+pub(super) struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Pauses {
+    pub(super) fn new([next, longest]: [Duration; 2]) -> Self {
+        Self { next, longest }
+    }
+
+    /// The next pause, which ends at another moment for each caller.
+    pub(super) fn next(&mut self, is_told: bool) -> Duration {
+        let pause = self.next;
+        self.next = pause.saturating_mul(if is_told { 4 } else { 2 }).min(self.longest);
+        pause.mul_f64(0.5 + random::unit() / 2.0)
+    }
 }
 
 /// The first pause of a caller that waits for another process, and the longest.
-pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
+pub(crate) const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
 
 impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     /// Looks for the value in the backend, until there is one or this caller is to make it. While another process's body runs, it looks again
@@ -91,8 +134,9 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
         leader: &Leader<'_>,
         budget: &mut TimeBudget,
     ) -> Result<Found<V>, Miss<V>> {
-        let (mut wait, mut pause) = (LeaseWait::since(begun), PAUSES[0]);
+        let (mut wait, mut pauses) = (LeaseWait::since(begun), Pauses::new(self.engine.leases.pauses));
         loop {
+            wait.begin_look();
             let mut miss = match self.look_up(want, Asks::Making(leader), budget).await {
                 Ok(found) => return Ok(found),
                 Err(miss) => miss,
@@ -103,13 +147,23 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
                 self.begin_tags(&mut miss.noted, budget).await;
                 return Err(miss);
             }
+            self.wait_for_change(&mut wait);
             if is_new {
                 self.function.counters.increment(Count::LeaseWaits);
             }
-            timer::pause(pause.mul_f64(0.5 + random::unit() / 2.0)).await;
-            pause = (pause * 2).min(PAUSES[1]);
+            let pause = timer::pause(pauses.next(wait.is_told()));
+            timer::before(pause, poll_fn(|context| wait.poll_change(context))).await;
             // The backend has answered so far, so the next look has all of a call's time.
             *budget = self.budget();
+        }
+    }
+
+    /// Lets the backend end the pauses of a wait, if it tells of changes. What changes before that is seen after the first pause, which is short.
+    pub(super) fn wait_for_change(&self, wait: &mut LeaseWait<'a>) {
+        if !wait.is_told()
+            && let Some((backend, near)) = self.backend().zip(self.engine.near())
+        {
+            wait.awaiting = near.wait_for_change(&self.text(backend));
         }
     }
 

@@ -115,8 +115,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return self.forget_in(backend, &text, Duration::ZERO).await;
         };
         let was_usable = now < facts.fresh_until.max(facts.stale_until);
-        self.policy.spans().end(&mut facts, now);
-        let left = Duration::from_millis(facts.end().saturating_sub(now));
+        let spans = self.policy.spans();
+        spans.end(&mut facts, now);
+        let left = Duration::from_millis(facts.end().saturating_sub(now)).min(spans.idle.unwrap_or(Duration::MAX));
         let sealed = self.seal(codec, &value, &text, &facts)?;
         let write = BackendWrite::begin(self.engine.near(), &text);
         let stored = backend.set_fenced(&text, &sealed, Some(left), *fence, &mut budget).await;

@@ -98,17 +98,15 @@ pub(crate) fn is_own(backend: &Arc<Guarded>, text: &str, fence: Fence) -> bool {
 mod imp {
     use std::{
         collections::HashMap,
-        future::poll_fn,
         mem,
         pin::Pin,
         sync::{Condvar, Mutex},
-        task::Poll,
         thread,
         time::{Duration, Instant},
     };
 
     use super::{Held, RENEWALS};
-    use crate::base::{block_on::block_on, panic::catch_panic, process::PerProcess, sync::unpoisoned};
+    use crate::base::{block_on::block_on, both::all, panic::catch_panic, process::PerProcess, sync::unpoisoned};
 
     /// So many operations are sent at a time.
     const AT_ONCE: usize = 64;
@@ -263,15 +261,6 @@ mod imp {
             }
             operations
         }
-    }
-
-    /// Runs all of them at once.
-    async fn all(mut operations: Vec<Operation>) {
-        poll_fn(|context| {
-            operations.retain_mut(|operation| operation.as_mut().poll(context).is_pending());
-            if operations.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
     }
 }
 

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    call::Call,
-    found::Want,
-    policy::Codec,
-    source::Source,
-    tagging::noted::{Noted, Tagged},
-    this_call::inherit,
+    call::Call, found::Want, policy::Codec, reading::Stored, source::Source, tagging::noted::Noted, this_call::inherit,
     value::ValueOf,
 };
 use crate::{
     backend::Guarded,
-    base::clock::{NEVER, Nanos, unix_millis},
-    codec::{FOREVER, Opened},
+    base::{
+        clock::{NEVER, Nanos, unix_millis},
+        panic::PanicSafe,
+    },
+    codec::FOREVER,
     store::{Freshness, Seen},
 };
 
@@ -68,18 +66,17 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let bytes = bytes.map_err(|error| self.not_read(&error)).ok()??;
         self.note_those_of([&*bytes], &mut noted, &mut budget).await;
         let now = unix_millis(self.engine.clock.wall());
-        let Opened { value, mut facts } = self.open(codec, &bytes, &text, now).ok()?;
-        let spans = self.policy.spans();
-        match noted.standing(&facts.tags) {
-            Tagged::Valid => {}
-            Tagged::StaleSince(moment) => spans.end(&mut facts, moment),
-            Tagged::Invalid => return None,
-        }
-        let is_stale = self.judge(Want::Usable, spans.standing(&facts, now)?, spans.left(&facts, now))?.is_stale;
+        let Stored { value, facts, standing, idle } = self.stored_in(codec, &bytes, &text, &noted, now).ok()?;
+        let is_stale = self.judge(Want::Usable, standing, self.policy.spans().left(&facts, now))?.is_stale;
         inherit(self.cache_id(), &self.stored_stamps(&facts.tags, since));
         let between = |from: u64, to: u64| Duration::from_millis(to.saturating_sub(from));
         let left = (facts.fresh_until != FOREVER).then(|| between(now, facts.fresh_until));
         let age = Some(between(facts.stored, now));
-        Some(Looked { answer: value.into_answer(), age, left, is_stale, source: Source::Backend })
+        // A look is a read, as in memory. A caller that is cancelled drops the value.
+        let value = PanicSafe::new(value);
+        if let Some(keep) = idle.touch {
+            self.touch(backend, &text, keep, &mut budget).await;
+        }
+        Some(Looked { answer: value.take()?.into_answer(), age, left, is_stale, source: Source::Backend })
     }
 }

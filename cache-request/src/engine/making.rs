@@ -12,6 +12,8 @@ pub(crate) struct Leases {
     pub(crate) wait: bool,
     /// How long a lease lasts, unless it is renewed.
     pub(crate) time: Duration,
+    /// The first pause of a caller that waits for another process, and the longest.
+    pub(crate) pauses: [Duration; 2],
 }
 
 /// What becomes of a value that is being made.

@@ -4,6 +4,7 @@
 //! and asks the [`policy`] what becomes of a value.
 
 pub(crate) mod attempts;
+mod awaited;
 mod awaiting;
 pub(crate) mod background;
 pub(crate) mod body;
@@ -18,6 +19,7 @@ pub(crate) mod endings;
 pub(crate) mod flight;
 mod found;
 pub(crate) mod function;
+mod idle;
 mod invalidating;
 mod keeper;
 pub(crate) mod looked;
@@ -33,6 +35,7 @@ mod spans;
 pub(crate) mod storing;
 pub(crate) mod tagging;
 pub(crate) mod this_call;
+pub(crate) mod touches;
 pub(crate) mod value;
 
 use std::{sync::Arc, time::Duration};
@@ -47,6 +50,7 @@ use self::{
     near_cache::{BackendWrite, NearCache},
     removals::Removals,
     tagging::keys::TagKeys,
+    touches::Touches,
 };
 use crate::{
     Error,
@@ -71,6 +75,7 @@ pub(crate) struct Engine {
     pub(crate) removals: Removals,
     pub(crate) attempts: Attempts,
     pub(crate) endings: Endings,
+    pub(crate) touches: Touches,
     /// The keys of which no value is stored at present.
     pub(crate) refusals: ByKey<()>,
     pub(crate) background: Background,

@@ -24,6 +24,7 @@ use std::{
 use foldhash::fast::RandomState;
 
 use super::{
+    awaited::{Awaited, Awaiting, Digest},
     flight::{Memory, Running},
     tagging::keys::TagKeys,
 };
@@ -55,6 +56,7 @@ pub(crate) struct NearCache {
     told: AtomicU64,
     /// How often changes may have been missed.
     lost: AtomicU64,
+    awaited: Awaited,
 }
 
 /// Enough shards that a change of one key seldom keeps another key's value out.
@@ -76,9 +78,6 @@ struct Shard {
 
 /// Bytes of the index per entry. The index is at least half full, and up to half of its records are of entries that have left.
 const RECORD: usize = 2 * 2 * (size_of::<(Digest, Slot)>() + 1);
-
-/// The first half of a BLAKE3 hash of a key's text.
-type Digest = u128;
 
 /// A write to the backend. However it ends, and also if it is dropped half way, the key may have changed, so its entry is removed.
 pub(crate) struct BackendWrite<'a> {
@@ -168,6 +167,7 @@ impl NearCache {
             process: AtomicU32::new(process::id()),
             told: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            awaited: Awaited::default(),
         })
     }
 
@@ -228,6 +228,12 @@ impl NearCache {
     /// The value under a key has changed, or may have. Returns whether the near cache held it.
     pub(crate) fn invalidate(&self, text: &str) -> bool {
         let digest = digest(text);
+        let was_near = self.remove(digest);
+        self.awaited.tell(digest);
+        was_near
+    }
+
+    fn remove(&self, digest: Digest) -> bool {
         let _deferred = self.store.defer_drops();
         let mut shard = self.shard(digest);
         shard.version += 1;
@@ -238,6 +244,12 @@ impl NearCache {
     /// All values may have changed.
     pub(crate) fn invalidate_all(&self) {
         self.empty(|_| {});
+        self.awaited.tell_all();
+    }
+
+    /// Waits for a change of a key, from now on. `None` if the backend does not tell of changes at present.
+    pub(super) fn wait_for_change(&self, text: &str) -> Option<Awaiting<'_>> {
+        self.is_live().then(|| self.awaited.wait(digest(text)))
     }
 
     fn open(&self) {
@@ -297,7 +309,7 @@ impl ChangeListener for NearCache {
         let _deferred = self.store.defer_drops();
         let mut tracking = lock(&self.tracking);
         // What was there before may have changed unnoticed.
-        self.invalidate_all();
+        self.empty(|_| {});
         self.open();
         self.process.store(process::id(), Ordering::Relaxed);
         *tracking = Tracking::Live;

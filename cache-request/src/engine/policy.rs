@@ -430,7 +430,8 @@ impl<R, V> Policy<R, V> {
         self
     }
 
-    /// `idle = …`: a value is gone once it was not read for so long.
+    /// `idle = …`: a value is gone once it was not read for so long, in memory to a sixteenth. In a backend, a read prolongs it when half of the
+    /// time is over.
     #[must_use]
     pub fn idle(mut self, span: Duration) -> Self {
         self.spans_mut().idle = Some(span);

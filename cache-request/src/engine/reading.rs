@@ -6,6 +6,7 @@ use super::{
     call::{Call, catching},
     flight::{Leader, Running},
     found::{Found, Miss, StandIn, Verdict, Want, read},
+    idle::Idle,
     making::{Asks, Making},
     near_cache::{NearCache, NearValue, Reading},
     policy::Codec,
@@ -31,6 +32,14 @@ use crate::{
 /// Whether the value was stored before now, as far as two machines agree on that. If not, it would be fresh for too long.
 pub(super) fn is_past(facts: &Facts<'_>, now: u64) -> bool {
     facts.stored <= now.saturating_add(MACHINES_DIFFER.as_millis() as u64)
+}
+
+/// A value in a backend whose time is not over.
+pub(super) struct Stored<'b, V> {
+    pub(super) value: V,
+    pub(super) facts: Facts<'b>,
+    pub(super) standing: Standing,
+    pub(super) idle: Idle,
 }
 
 impl<R, V: ValueOf<R>> Call<'_, R, V> {
@@ -126,13 +135,19 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                 Ok(Some(bytes)) if unusable.as_ref() == Some(&bytes) => {}
                 Ok(Some(bytes)) => {
                     self.note_those_of([&*bytes], &mut noted, budget).await;
-                    match self.answer_in(&bytes, codec, want, &text, reading, (&noted, since)) {
+                    let (answer, touch) = self.answer_in(&bytes, codec, want, &text, reading, (&noted, since));
+                    // A caller that is cancelled drops it.
+                    let answer = answer.map(|found| found.map(PanicSafe::new));
+                    if let Some(keep) = touch {
+                        Box::pin(self.touch(backend, &text, keep, budget)).await;
+                    }
+                    match answer {
                         Ok(found) => {
                             self.function.looks.found();
                             if let Some((measures, began)) = self.function.measures.as_ref().zip(began) {
                                 measures.hit(began.elapsed(&self.engine.clock));
                             }
-                            return Ok(found);
+                            return Ok(found.map(|value| value.take().expect("it is there until it is taken")));
                         }
                         Err(no_answer) => (miss, unusable) = (no_answer, Some(bytes)),
                     }
@@ -152,7 +167,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
     }
 
-    /// The answer in the bytes of a backend, which a near cache keeps then.
+    /// The answer in the bytes of a backend, which a near cache keeps then, and for how long this caller is to touch it.
     pub(super) fn answer_in(
         &self,
         bytes: &[u8],
@@ -161,19 +176,49 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         text: &str,
         reading: Option<(&NearCache, &Leader<'_>, Reading)>,
         (noted, since): (&Noted, u64),
-    ) -> Result<Found<V>, Miss<V>> {
+    ) -> (Result<Found<V>, Miss<V>>, Option<Duration>) {
         // Read before the wall clock, so that the near cache never holds a value for longer than it is fresh.
         let reading = reading.map(|reading| (reading, self.engine.clock.after(Duration::ZERO)));
         let now = unix_millis(self.engine.clock.wall());
+        match self.stored_in(codec, bytes, text, noted, now) {
+            Ok(stored) => {
+                let touch = stored.idle.touch;
+                (self.answer_of(stored, want, reading, since, now), touch)
+            }
+            Err(cause) => (Err(cause.into()), None),
+        }
+    }
+
+    /// The value in these bytes, if its time is not over, by its tags as well.
+    pub(super) fn stored_in<'b>(
+        &self,
+        codec: &Codec<V>,
+        bytes: &'b [u8],
+        text: &str,
+        noted: &Noted,
+        now: u64,
+    ) -> Result<Stored<'b, V>, Count> {
         let Opened { value, mut facts } = self.open(codec, bytes, text, now)?;
         let spans = self.policy.spans();
         match noted.standing(&facts.tags) {
             Tagged::Valid => {}
             Tagged::StaleSince(moment) => spans.end(&mut facts, moment),
-            Tagged::Invalid => return Err(Count::Invalidated.into()),
+            Tagged::Invalid => return Err(Count::Invalidated),
         }
         let standing = spans.standing(&facts, now).ok_or(Count::Expired)?;
-        let stamps = self.stored_stamps(&facts.tags, since);
+        let idle = self.idle_of(&value, &facts, now);
+        Ok(Stored { value, facts, standing, idle })
+    }
+
+    fn answer_of(
+        &self,
+        Stored { value, facts, standing, idle }: Stored<'_, V>,
+        want: Want,
+        reading: Option<((&NearCache, &Leader<'_>, Reading), Nanos)>,
+        since: u64,
+        now: u64,
+    ) -> Result<Found<V>, Miss<V>> {
+        let (spans, stamps) = (self.policy.spans(), self.stored_stamps(&facts.tags, since));
         let Some(verdict) = self.judge(want, standing, spans.left(&facts, now)) else {
             let until = || self.engine.clock.coarse().saturating_add(spans.left(&facts, now));
             let value = Arc::new(PanicSafe::new(value));
@@ -188,7 +233,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         };
         // A value that is due to be replaced would be so again there.
         if let (Some(((near, leader, reading), asked)), Standing::Fresh) = (reading, standing) {
-            let latest = self.engine.clock.after(near.timeout());
+            let latest = self.engine.clock.after(near.timeout()).min(idle.next);
             let life = spans.near_life(&facts, now, asked, latest);
             match catching("the value's weight", || self.policy.weight_of(&value)) {
                 Ok(weight) => {

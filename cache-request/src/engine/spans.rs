@@ -66,6 +66,11 @@ impl Spans {
         timeout.saturating_add(self.stale.max(self.stale_if_error))
     }
 
+    /// The same for a value that is not read.
+    pub(super) fn kept_unread(&self, timeout: Duration) -> Duration {
+        self.kept(timeout).min(self.idle.unwrap_or(Duration::MAX))
+    }
+
     /// The share of its timeout after which one value is replaced.
     fn early_share(&self) -> f64 {
         self.early + (1.0 - self.early) * SPREAD * random::unit()

@@ -52,6 +52,15 @@ pub(super) struct Kept<'s> {
     pub(super) noted: &'s Noted,
 }
 
+/// How long a backend keeps a value. `None` is for ever.
+#[derive(Clone, Copy)]
+pub(super) struct Lasting {
+    /// At most, so the records of its tags are kept for so long.
+    pub(super) longest: Option<Duration>,
+    /// Unless it is read: what it is stored for.
+    pub(super) unread: Option<Duration>,
+}
+
 /// Whether a body's value was kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StoreOutcome {
@@ -226,11 +235,10 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
 
     /// The life in the near cache of a value that is stored in the backend now.
     pub(super) fn near_life(&self, near: &NearCache, keep: &Keep) -> Lifetime {
-        let clock = &self.engine.clock;
-        self.policy
-            .spans_of(keep.is_err)
-            .life(keep.timeout, clock.after(Duration::ZERO))
-            .no_later_than(clock.after(near.timeout()))
+        let (clock, spans) = (&self.engine.clock, self.policy.spans_of(keep.is_err));
+        // It is read in the backend in time to be touched there.
+        let longest = spans.idle.map_or(Duration::MAX, |idle| idle / 2).min(near.timeout());
+        spans.life(keep.timeout, clock.after(Duration::ZERO)).no_later_than(clock.after(longest))
     }
 
     fn store_in_memory(
@@ -264,7 +272,7 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         }
     }
 
-    /// The bytes of a value, and how long a backend keeps them.
+    /// The bytes of a value, and how long it is of use.
     pub(super) fn sealed(
         &self,
         codec: &Codec<V>,
@@ -272,9 +280,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         value: &V,
         (took, stamps): (Duration, &Stamps),
         (timeout, is_err): (Duration, bool),
-    ) -> Result<(Vec<u8>, Option<Duration>), Error> {
+    ) -> Result<(Vec<u8>, Lasting), Error> {
         let spans = self.policy.spans_of(is_err);
-        let (kept, now) = (spans.kept(timeout), self.engine.clock.wall());
+        let now = self.engine.clock.wall();
         let mut facts = Facts {
             stored: unix_millis(now),
             fresh_until: FOREVER,
@@ -287,7 +295,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         };
         spans.put_in(timeout, now, &mut facts);
         let bytes = self.seal(codec, value, text, &facts)?;
-        Ok((bytes, (kept < Duration::MAX).then_some(kept)))
+        let limited = |kept: Duration| (kept < Duration::MAX).then_some(kept);
+        Ok((bytes, Lasting { longest: limited(spans.kept(timeout)), unread: limited(spans.kept_unread(timeout)) }))
     }
 
     async fn store_in_backend(
@@ -304,8 +313,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         backend.ready_to_write(budget)?;
         let text = self.text(backend);
         let Kept { tags: ValueTags { stamps, .. }, noted, .. } = of_body;
-        let (bytes, kept) = self.sealed(codec, &text, value, (took, stamps), (timeout, is_err))?;
-        self.prolong_tags(stamps, kept, noted, budget).await;
+        let (bytes, lasting) = self.sealed(codec, &text, value, (took, stamps), (timeout, is_err))?;
+        self.prolong_tags(stamps, lasting.longest, noted, budget).await;
         self.engine.pass(leader.overtake()).await;
         if self.is_refused(leader) || !leader.begin_storing() {
             return Ok(StoreOutcome::Outdated);
@@ -315,8 +324,8 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let stored = match making {
             // It could store a value from before an invalidation by another process.
             Making::Unfenced if backend.has_fences() => Err(Making::unwritable()),
-            Making::Unfenced => backend.set(&text, &bytes, kept, budget).await.map(|()| true),
-            Making::Fenced(fence, _) => backend.set_fenced(&text, &bytes, kept, *fence, budget).await,
+            Making::Unfenced => backend.set(&text, &bytes, lasting.unread, budget).await.map(|()| true),
+            Making::Fenced(fence, _) => backend.set_fenced(&text, &bytes, lasting.unread, *fence, budget).await,
             Making::Refused => Ok(false),
             Making::Unwritable => Err(Making::unwritable()),
         };

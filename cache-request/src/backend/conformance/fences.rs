@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::{
     harness::{DAY, HOUR, Harness, MILLISECOND, SECOND},
     steps::{
-        after, claims, clear, ends_fenced, holds, invalidates, leased, missing, noise, releases, renews, set,
-        sets_fenced,
+        after, claims, clear, ends_fenced, has_touch, holds, invalidates, leased, missing, noise, releases, renews,
+        set, sets_fenced, touches,
     },
 };
 use crate::backend::{
@@ -91,6 +91,12 @@ pub async fn a_value_stays_until_it_is_replaced(harness: &impl Harness) {
             "of a value that is being replaced"
         );
         holds(&backend, "key", &old).await;
+        if has_touch(&backend).await {
+            // It is read meanwhile, and kept for longer.
+            touches(&backend, "key", Some(2 * HOUR), true).await;
+            let claimed = claims(&backend, "key", ClaimKind::Any, HOUR).await;
+            assert!(matches!(claimed.right, Right::Held(held, _) if held == fence), "{claimed:?} after a touch");
+        }
         sets_fenced(&backend, "key", &[round], Some(HOUR), fence, true).await;
         holds(&backend, "key", &[round]).await;
     }

@@ -21,7 +21,7 @@ use crate::{
 /// A directory that holds the answers, one file each.
 ///
 /// It survives restarts, and several processes may share it. A reader sees an answer whole or not at all, even if the writer's
-/// process dies. `add` and `touch` are atomic among processes too. They are an error on a file system without file locks, such as
+/// process dies. `add` and `touch` are atomic among processes too. They are unsupported on a file system without file locks, such as
 /// some network file systems. The directory's size is bounded, see
 /// [`max_bytes`](crate::backend::FileBackendBuilder::max_bytes).
 ///

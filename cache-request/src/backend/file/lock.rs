@@ -23,7 +23,7 @@ use super::{
     failure::failed,
 };
 use crate::{
-    Error,
+    Error, ErrorKind,
     base::{process::PerProcess, sync::unpoisoned},
 };
 
@@ -116,7 +116,10 @@ impl ShardGuard<'_> {
     /// If another process may hold the lock, or the file system has no locks.
     pub(super) fn required(self) -> Result<Self, Error> {
         match self.file_lock {
-            FileLock::Failed(error) | FileLock::Unsupported(error) => Err(error),
+            FileLock::Failed(error) => Err(error),
+            FileLock::Unsupported(error) => {
+                Err(Error::new(ErrorKind::Unsupported, "the file system has no file locks").with_source(error))
+            }
             file_lock => Ok(Self { file_lock, ..self }),
         }
     }

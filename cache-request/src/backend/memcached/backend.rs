@@ -34,8 +34,8 @@ use crate::{Error, base::runtime::PerRuntime};
 /// A claim of a missing key takes one round trip, which is the look-up itself, and one more stores the value. The claim stands in place of the
 /// missing value, and its fence is the number that compare-and-swap compares. To claim a key whose value stays takes two round trips, as a
 /// record is added beside the value, and so does storing the new value. A claim anew of such a key takes three. [`invalidate`](crate::Backend::invalidate) takes two
-/// if something is there. [`touch`](crate::Backend::touch) ends claims, as it changes the number. Leases and refusals are counted by the server in whole
-/// seconds, and last up to two seconds longer. A server that restarts, or needs the room, loses claims, whose values are then not stored.
+/// if something is there. [`touch`](crate::Backend::touch) changes the number, which takes one round trip more if the value has
+/// a claim: its record is told. Leases and refusals are counted by the server in whole seconds, and last up to two seconds longer. A server that restarts, or needs the room, loses claims, whose values are then not stored.
 /// Without compare-and-swap, a value that was claimed before an invalidation can replace a newer one.
 ///
 /// A value over 511 KiB is divided into chunks, each an item of its own on the server that has the key, so values may be larger than the

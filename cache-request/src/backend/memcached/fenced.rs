@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memcache::exp::{Get, Meta, MutationStatus, Op};
+use memcache::exp::{Get, Meta, MutationStatus, Op, Set};
 
 use super::{
     expiry::Expiry,
@@ -129,6 +129,29 @@ impl Session<'_> {
         };
         let stands = |record: Record| record.fence == fence && value.item.cas == Some(record.value);
         Ok(Record::of(record).is_some_and(stands))
+    }
+
+    /// Writes the value with this number once more, if it is still there. Its claim stays, whose record names the value by its new number then.
+    /// If the process dies in between, the claim is void.
+    pub(super) async fn write_again(&self, place: &Place, set: Set, cas: u64) -> Result<bool, Failure> {
+        let key = self.record_key(&place.stored);
+        let answers = self.exchange(place.server, vec![set.into(), Record::get(&key).into()]).await;
+        let [written, record] = <[_; 2]>::try_from(answers).map_err(|_| Failure::unexpected_answer())?;
+        let written = written?;
+        let written = written.as_mutation().ok_or_else(Failure::unexpected_answer)?;
+        if written.status != MutationStatus::Applied {
+            return Ok(false);
+        }
+        let record = Record::of(record?.as_get().ok_or_else(Failure::unexpected_answer)?);
+        if let (Some(record), Some(new)) = (record.filter(|record| record.value == cas), written.cas) {
+            // If it was changed meanwhile, that is another claim, which knows the new number.
+            let renamed = record::replace(record.cas, record.renamed(&key, new));
+            self.exchange(place.server, vec![renamed.into()])
+                .await
+                .into_iter()
+                .try_for_each(|done| status(done).map(drop))?;
+        }
+        Ok(true)
     }
 
     pub(super) async fn release(&self, place: &Place, fence: Fence) -> Result<(), Failure> {

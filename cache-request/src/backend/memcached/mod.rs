@@ -143,8 +143,8 @@ impl Backend for MemcachedBackend {
                 return Ok(false);
             }
             let cas = cas.ok_or_else(|| Failure::unexpected_answer().error())?;
-            let set = claim::replace(cas, body.set(expiry, &place.stored));
-            if session.store(&place, set).await.map_err(Failure::error)? == MutationStatus::Applied {
+            let set = claim::replace(cas, body.set(expiry, &place.stored)).return_cas();
+            if session.write_again(&place, set, cas).await.map_err(Failure::error)? {
                 return Ok(true);
             }
         }

@@ -186,8 +186,18 @@ impl Record {
     }
 
     pub(super) fn set(key: &str, fence: Fence, value: u64, lease: Duration) -> Set {
+        Self::write(key, fence, value, seconds(lease))
+    }
+
+    /// The same claim, of a value that has another number now.
+    pub(super) fn renamed(&self, key: &str, value: u64) -> Set {
+        // A server takes zero for never.
+        Self::write(key, self.fence, value, self.seconds.max(1))
+    }
+
+    fn write(key: &str, fence: Fence, value: u64, seconds: u32) -> Set {
         let bytes = [fence.get().to_le_bytes(), value.to_le_bytes()].concat();
-        Set::new(key, bytes).ttl_raw(seconds(lease)).return_cas()
+        Set::new(key, bytes).ttl_raw(seconds).return_cas()
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Led<'a> {
     /// Its server has failed, so it is not asked to keep the value.
     pub(super) is_lost: bool,
     /// For other processes.
-    pub(super) wait: LeaseWait,
+    pub(super) wait: LeaseWait<'a>,
     /// Why there is no value.
     pub(super) cause: Count,
     /// The number of the newest invalidation of any tag, before the body began.

@@ -7,7 +7,11 @@ use super::{
 use crate::{
     Error,
     backend::{Claim, ClaimKind, Guarded, TimeBudget},
-    base::{both::both, panic::PanicSafe, random},
+    base::{
+        both::{all, both},
+        panic::PanicSafe,
+        random,
+    },
     engine::{
         call::Call,
         claiming::{was_not_sent, what_came_of},
@@ -22,7 +26,7 @@ use crate::{
     stats::Count,
     store::{Absent, tags::TagId},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// A key that the backend is asked for.
 struct Asked<'t> {
@@ -36,6 +40,9 @@ struct Asked<'t> {
     /// What the backend has cannot be read.
     is_unreadable: bool,
 }
+
+/// So many values are touched at a time.
+const TOUCHED_AT_ONCE: usize = 64;
 
 /// What the backend has under a key, and what becomes of a value that is made.
 type Outcome = Result<(Option<Vec<u8>>, Making), Error>;
@@ -56,15 +63,17 @@ impl<'a, V: Value> Each<'a, V> {
             self.leads.append(asks);
             return false;
         };
+        asks.iter_mut().for_each(|led| led.wait.begin_look());
         let scope = asks.scope();
         scope.around(self.ask(&mut asks, backend, codec)).await;
         let mut begun = 0;
         for led in asks.iter_mut().filter(|led| led.stage != Stage::Has) {
             let is_new = led.wait.is_new();
-            let waits = self.calls[led.at].is_some_and(|call| call.waits_for(&led.making))
-                && led.wait.goes_on(&led.making, self.engine.wait_limit);
-            led.stage = if waits { Stage::Elsewhere } else { Stage::Makes };
-            begun += u64::from(waits && is_new);
+            let call = self.calls[led.at].filter(|call| call.waits_for(&led.making));
+            let call = call.filter(|_| led.wait.goes_on(&led.making, self.engine.wait_limit));
+            call.iter().for_each(|call| call.wait_for_change(&mut led.wait));
+            led.stage = if call.is_some() { Stage::Elsewhere } else { Stage::Makes };
+            begun += u64::from(call.is_some() && is_new);
         }
         self.function.counters.add(Count::LeaseWaits, begun);
         let mut found = asks.take(Stage::Has);
@@ -108,6 +117,7 @@ impl<'a, V: Value> Each<'a, V> {
         let kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
         let texts: Vec<_> = asks.iter().map(|led| self.calls[led.at].map(|call| call.text(backend))).collect();
         let asked = texts.iter().enumerate().filter(|(led, _)| asks[*led].stage == Stage::Asks);
+        let mut touches = Vec::new();
         let mut asked: Vec<Asked<'_>> = asked
             .filter_map(|(led, text)| {
                 Some(Asked { led, text: text.as_ref()?, kind, unusable: None, is_unreadable: false })
@@ -143,7 +153,10 @@ impl<'a, V: Value> Each<'a, V> {
                     Ok(Some(bytes)) if one.unusable.as_ref() == Some(&bytes) => {}
                     Ok(Some(bytes)) => {
                         let reading = near.zip(reading).map(|(near, reading)| (&**near, &led.leader, reading));
-                        match call.answer_in(&bytes, codec, Want::Usable, one.text, reading, (&self.noted, since)) {
+                        let (answer, touch) =
+                            call.answer_in(&bytes, codec, Want::Usable, one.text, reading, (&self.noted, since));
+                        touches.extend(touch.map(|keep| (call, one.text, keep)));
+                        match answer {
                             Ok(found) => {
                                 self.function.looks.found();
                                 led.tags = self.found(at, found);
@@ -169,6 +182,23 @@ impl<'a, V: Value> Each<'a, V> {
                     }
                 }
             }
+        }
+        self.touch(backend, &touches).await;
+    }
+
+    /// Touches the values whose idle time is to go on.
+    async fn touch(&mut self, backend: &Guarded, touches: &[(Call<'a, V, V>, &PooledText, Duration)]) {
+        for some in touches.chunks(TOUCHED_AT_ONCE) {
+            if self.budget.is_over() {
+                return;
+            }
+            let mut budgets: Vec<_> = some.iter().map(|_| self.budget.beside()).collect();
+            let touched = some.iter().zip(&mut budgets).map(|((call, text, keep), budget)| {
+                let touched = call.touch(backend, text, *keep, budget);
+                Box::pin(touched)
+            });
+            all(touched.collect()).await;
+            budgets.iter().for_each(|beside| self.budget.and(beside));
         }
     }
 

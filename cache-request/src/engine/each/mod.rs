@@ -13,7 +13,7 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use self::{
@@ -23,7 +23,7 @@ use self::{
 use super::{
     Engine,
     call::{Call, Waited},
-    claiming::PAUSES,
+    claiming::Pauses,
     flight::{Felt, Group, Join, Waiter},
     found::Want,
     function::Function,
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     backend::TimeBudget,
-    base::{context::Change, panic::PanicSafe, random, timer},
+    base::{context::Change, panic::PanicSafe, timer},
     stats::Count,
     store::tags::TagId,
 };
@@ -102,10 +102,11 @@ impl<'a, V: Value> Each<'a, V> {
     ) -> Result<Vec<Option<V>>, T> {
         let group = self.group;
         self.join();
-        let mut pause = PAUSES[0];
+        let first = Pauses::new(self.engine.leases.pauses);
+        let (mut pauses, mut until) = (first, None);
         loop {
             if Felt::new(self.look(), group.pulse()).await {
-                pause = PAUSES[0];
+                (pauses, until) = (first, None);
             }
             let mut leads = self.leads.take(Stage::Makes);
             for led in &mut *leads {
@@ -137,8 +138,11 @@ impl<'a, V: Value> Each<'a, V> {
                 }
                 Felt::new(self.store(leads, took, frame.said()), group.pulse()).await;
             } else if !self.leads.is_empty() {
-                Felt::new(self.pause(pause), group.pulse()).await;
-                pause = (pause * 2).min(PAUSES[1]);
+                let is_told = self.leads.iter().all(|led| led.wait.is_told());
+                let end = *until.get_or_insert_with(|| Instant::now() + pauses.next(is_told));
+                if Felt::new(self.pause(end), group.pulse()).await {
+                    until = None;
+                }
             } else if !self.waiters.is_empty() || !self.waits.is_empty() {
                 poll_fn(|context| self.poll_waits(context)).await;
                 self.renew_budget();
@@ -199,16 +203,35 @@ impl<'a, V: Value> Each<'a, V> {
         }
     }
 
-    /// Waits for other processes, and for other calls meanwhile.
-    async fn pause(&mut self, pause: Duration) {
-        let time = pause.mul_f64(0.5 + random::unit() / 2.0);
-        if self.waiters.is_empty() && self.waits.is_empty() {
-            timer::pause(time).await;
+    /// Waits for other processes, and for other calls meanwhile. Returns whether to look again for all that others make. If not, their backend has
+    /// told of changes, and there is more to look for than these before the pause is over.
+    async fn pause(&mut self, end: Instant) -> bool {
+        let has_waits = !(self.waiters.is_empty() && self.waits.is_empty());
+        let changes = poll_fn(|context| {
+            let mut is_told = false;
+            for led in &mut *self.leads {
+                if led.wait.poll_change(context).is_ready() {
+                    led.stage = Stage::Asks;
+                    is_told = true;
+                }
+            }
+            if has_waits && self.poll_waits(context).is_ready() {
+                return Poll::Ready(false);
+            }
+            if is_told { Poll::Ready(true) } else { Poll::Pending }
+        });
+        let left = end.saturating_duration_since(Instant::now());
+        let is_told = if has_waits {
+            timer::with_limit(left, changes).await
         } else {
-            timer::with_limit(time, poll_fn(|context| self.poll_waits(context))).await;
+            timer::before(timer::pause(left), changes).await
+        };
+        self.renew_budget();
+        if is_told == Some(true) {
+            return false;
         }
         self.leads.iter_mut().for_each(|led| led.stage = Stage::Asks);
-        self.renew_budget();
+        true
     }
 
     /// The backend has answered so far, so what is asked after a wait has all of a call's time.

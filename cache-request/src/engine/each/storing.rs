@@ -16,7 +16,7 @@ use crate::{
         making::Making,
         near_cache::BackendWrite,
         policy::{Codec, Keep},
-        storing::{Kept, Replaced},
+        storing::{Kept, Lasting, Replaced},
         tagging::{
             collected::{Collected, ValueTags},
             noted::Noted,
@@ -35,8 +35,7 @@ struct Sent {
     led: usize,
     text: PooledText,
     bytes: Vec<u8>,
-    /// How long the backend keeps it.
-    kept: Option<Duration>,
+    lasting: Lasting,
     keep: Keep,
     outcome: Outcome,
 }
@@ -98,7 +97,7 @@ impl<'a, V: Value> Each<'a, V> {
             match self.sealed(led, place, backend, codec, of_body, by_time.is_some()) {
                 Ok(Some(value)) => {
                     if let Some(call) = self.calls[led.at] {
-                        call.prolong_tags(&led.tags.stamps, value.kept, &self.noted, &mut self.budget).await;
+                        call.prolong_tags(&led.tags.stamps, value.lasting.longest, &self.noted, &mut self.budget).await;
                     }
                     sent.push(value);
                 }
@@ -190,8 +189,8 @@ impl<'a, V: Value> Each<'a, V> {
         }
         let text = call.text(backend);
         let of_body = (took, &led.tags.stamps);
-        let (bytes, kept) = call.sealed(codec, &text, value, of_body, (keep.timeout, keep.is_err))?;
-        Ok(Some(Sent { led: place, text, bytes, kept, keep, outcome: Outcome::NotSent }))
+        let (bytes, lasting) = call.sealed(codec, &text, value, of_body, (keep.timeout, keep.is_err))?;
+        Ok(Some(Sent { led: place, text, bytes, lasting, keep, outcome: Outcome::NotSent }))
     }
 
     /// Sends the values: one operation for those with a fence, and one for the others.
@@ -219,8 +218,8 @@ impl<'a, V: Value> Each<'a, V> {
             }
         }
         let item = |place: usize| {
-            let Sent { text, bytes, kept, .. } = &sent[place];
-            Item { key: text, value: bytes, timeout: *kept }
+            let Sent { text, bytes, lasting, .. } = &sent[place];
+            Item { key: text, value: bytes, timeout: lasting.unread }
         };
         let near = self.engine.near();
         let begin = |place: usize| BackendWrite::begin(near, &sent[place].text);

@@ -8,6 +8,7 @@ mod errors;
 mod expansions;
 mod foreground;
 mod forms;
+mod idle;
 mod looks;
 mod times;
 

@@ -332,6 +332,7 @@ impl Backend for WrongBackend {
         match self.fault {
             Fault::TouchReadsText => old.value = String::from_utf8_lossy(&old.value).into_owned().into_bytes(),
             Fault::TouchEmptiesTheEmpty if old.value.is_empty() => drop(store.remove(&key)),
+            Fault::TouchEndsClaims => self.forget_claim(&key),
             _ => {}
         }
         Ok(match self.fault {

@@ -77,6 +77,10 @@ impl WrongBackend {
         self.standing(&self.records(), key).is_some_and(|record| record.fence.is_some())
     }
 
+    pub(super) fn forget_claim(&self, key: &Place) {
+        self.records().remove(key);
+    }
+
     pub(super) fn clear_claims(&self) {
         match self.fault {
             Fault::ClearLeavesClaims => {}
