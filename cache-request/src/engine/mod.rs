@@ -34,6 +34,7 @@ pub(crate) mod storing;
 pub(crate) mod tagging;
 pub(crate) mod this_call;
 pub(crate) mod value;
+pub(crate) mod wrong;
 
 use std::{sync::Arc, time::Duration};
 

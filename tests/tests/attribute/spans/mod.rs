@@ -10,5 +10,6 @@ mod foreground;
 mod forms;
 mod looks;
 mod times;
+mod wrong;
 
 use crate::caches::{caches, seconds};
