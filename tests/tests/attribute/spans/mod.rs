@@ -3,6 +3,7 @@
 mod after;
 mod arguments;
 mod background;
+mod bounds;
 mod ends;
 mod errors;
 mod expansions;
