@@ -4,6 +4,7 @@ mod after;
 mod arguments;
 mod background;
 mod bounds;
+mod cancelled;
 mod ends;
 mod errors;
 mod expansions;
