@@ -17,7 +17,7 @@ use std::{error::Error as StdError, fmt};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The configuration has an address, an option or a value that is refused.
+    /// The configuration has an address, an option or a value that is refused. Or an argument of a function's attribute is out of its range.
     Config,
     /// A cache is installed or in use already.
     Installed,

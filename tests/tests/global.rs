@@ -1,17 +1,27 @@
-//! The installed caches. They are the process's own, so each case runs in a process by itself.
+//! The installed caches, and the subscriber of spans. They are the process's own, so each case runs in a process by itself.
 
 use std::{
+    cell::RefCell,
     env,
     process::Command,
-    sync::atomic::{AtomicU32, Ordering::SeqCst},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use cache_request::{
-    Cache, Config, ErrorKind, cache_request, current, install, install_named, installed, named, scoped, scoped_sync,
-    stats,
+    Cache, Clock, Config, ErrorKind, backend::MemoryBackend, cache_request, current, install, install_named, installed,
+    named, scoped, scoped_sync, stats,
 };
 use cache_request_tests::logs;
 use futures_lite::future::block_on;
+use tracing::{
+    Event, Instrument, Metadata, Subscriber, info, info_span,
+    span::{Attributes, Id, Record},
+};
+use tracing_core::span::Current;
 
 const CASE: &str = "CACHE_REQUEST_TESTS_CASE";
 const CACHE_URL: &str = "CACHE_URL";
@@ -286,21 +296,21 @@ fn a_wrong_configuration_installs_nothing() {
 #[test]
 fn an_unusable_address_is_logged_when_the_cache_is_there() {
     struct Asks;
-    impl tracing::Subscriber for Asks {
-        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+    impl Subscriber for Asks {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
             true
         }
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
         }
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-        fn event(&self, _: &tracing::Event<'_>) {
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
             assert_eq!(stats().functions.len(), 0);
             assert_eq!(block_on(later()), 1);
         }
-        fn enter(&self, _: &tracing::span::Id) {}
-        fn exit(&self, _: &tracing::span::Id) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
     }
     alone("an_unusable_address_is_logged_when_the_cache_is_there", Some("bogus://"), || {
         assert_eq!(tracing::subscriber::with_default(Asks, first), 2);
@@ -358,5 +368,109 @@ fn a_default_cache_that_was_not_installed_is_listed_once_it_is_used() {
         first();
         let [(None, cache)] = &installed()[..] else { panic!("not the default cache alone") };
         assert_eq!(cache.stats().misses(), 1);
+    });
+}
+
+/// Notes in which span the events of the bodies are.
+#[derive(Clone, Default)]
+struct Spans {
+    all: Arc<Mutex<Vec<&'static Metadata<'static>>>>,
+    events: Arc<Mutex<Vec<&'static str>>>,
+}
+
+thread_local!(static ENTERED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) });
+
+impl Spans {
+    fn metadata(&self, id: &Id) -> &'static Metadata<'static> {
+        self.all.lock().unwrap()[usize::try_from(id.into_u64()).unwrap() - 1]
+    }
+
+    fn innermost() -> Option<Id> {
+        ENTERED.with_borrow(|entered| entered.last().cloned())
+    }
+}
+
+impl Subscriber for Spans {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("global")
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut all = self.all.lock().unwrap();
+        all.push(attributes.metadata());
+        Id::from_u64(all.len().try_into().unwrap())
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        let span = Self::innermost().map_or("none", |id| self.metadata(&id).name());
+        self.events.lock().unwrap().push(span);
+    }
+
+    fn enter(&self, id: &Id) {
+        ENTERED.with_borrow_mut(|entered| entered.push(id.clone()));
+    }
+
+    fn exit(&self, _: &Id) {
+        ENTERED.with_borrow_mut(|entered| _ = entered.pop());
+    }
+
+    fn current_span(&self) -> Current {
+        Self::innermost().map_or_else(Current::none, |id| {
+            let metadata = self.metadata(&id);
+            Current::new(id, metadata)
+        })
+    }
+}
+
+#[test]
+fn a_body_in_the_background_was_outside_the_span_of_its_caller() {
+    #[cache_request(timeout = 10, stale = 60)]
+    fn plain() -> u32 {
+        info!("the body");
+        run()
+    }
+
+    #[cache_request(timeout = 10, stale = 60)]
+    async fn later() -> u32 {
+        futures_lite::future::yield_now().await;
+        info!("the body");
+        run()
+    }
+
+    #[cache_request(timeout = 10, stale_if_error = "3h", stale_after = "2h")]
+    async fn awaited() -> u32 {
+        futures_lite::future::yield_now().await;
+        info!("the body");
+        run()
+    }
+
+    alone("a_body_in_the_background_was_outside_the_span_of_its_caller", None, || {
+        let spans = Spans::default();
+        tracing::subscriber::set_global_default(spans.clone()).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        for on_tokio in [false, true] {
+            let clock = Clock::mock();
+            let backend = MemoryBackend::builder().clock(&clock).build().unwrap();
+            let in_memory = Cache::builder().clock(&clock).build().unwrap();
+            let in_backend = Cache::builder().clock(&clock).backend(backend).build().unwrap();
+            for (name, cache) in [("memory", in_memory), ("backend", in_backend)] {
+                let call = |span| {
+                    let calls = async { (plain(), later().await, awaited().await) };
+                    let calls = scoped(&cache, calls.instrument(span));
+                    if on_tokio { runtime.block_on(calls) } else { block_on(calls) }
+                };
+                let made = call(info_span!("first"));
+                clock.advance(Duration::from_secs(10));
+                let (plain, later, _) = call(info_span!("second"));
+                assert_eq!((plain, later), (made.0, made.1), "{name}, on tokio: {on_tokio}: the old values");
+                cache.shutdown_sync();
+                let events = std::mem::take(&mut *spans.events.lock().unwrap());
+                assert_eq!(events, ["first", "first", "first", "second", "second", "second"], "{name}, {on_tokio}");
+            }
+        }
     });
 }

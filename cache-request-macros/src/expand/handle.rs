@@ -372,7 +372,10 @@ fn spans(plan: &Plan) -> TokenStream {
     let args = &plan.args;
     let err = args.timeout_err.as_ref().map(|given| {
         let (setter, duration) = (Ident::new("timeout_err", given.name.ident.span()), duration(plan, &given.value));
-        quote!(.#setter(|| #duration))
+        match given.value {
+            Timeout::Expression(_) => quote!(.#setter(|| #duration)),
+            Timeout::Fixed(_) | Timeout::Never => quote!(.#setter(|| ::core::option::Option::Some(#duration))),
+        }
     });
     let times = [
         ("stale", &args.stale),
@@ -393,6 +396,7 @@ fn spans(plan: &Plan) -> TokenStream {
     quote!(#err #(#times)* #(#shares)*)
 }
 
+/// A `Duration`. Of an expression it is an `Option`, without which it is negative.
 fn duration(plan: &Plan, timeout: &Timeout) -> TokenStream {
     match timeout {
         Timeout::Fixed(fixed) => {

@@ -9,14 +9,14 @@ use std::time::Duration;
     note = "write seconds (`300`, `2 * 60`), a text such as `\"5m\"`, a `Duration`, or `never`"
 )]
 pub trait Timeout {
-    /// The timeout. A negative number of seconds is zero, which caches nothing.
-    fn into_duration(self) -> Duration;
+    /// The timeout. `None` is a negative number of seconds.
+    fn into_duration(self) -> Option<Duration>;
 }
 
 impl Timeout for Duration {
     #[inline]
-    fn into_duration(self) -> Duration {
-        self
+    fn into_duration(self) -> Option<Duration> {
+        Some(self)
     }
 }
 
@@ -29,8 +29,9 @@ macro_rules! seconds {
     ($($integer:ty)*) => {$(
         impl Timeout for $integer {
             #[inline]
-            fn into_duration(self) -> Duration {
-                Duration::from_secs(self.max(0).try_into().unwrap_or(u64::MAX))
+            fn into_duration(self) -> Option<Duration> {
+                let seconds = (self.max(0) == self).then(|| self.try_into().unwrap_or(u64::MAX));
+                seconds.map(Duration::from_secs)
             }
         }
     )*};

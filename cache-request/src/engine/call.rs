@@ -312,6 +312,10 @@ impl<'a, R, V: ValueOf<R>> Call<'a, R, V> {
     }
 
     fn pass(&self, leader: &mut Leader<'_>, value: &V, stamps: &Stamps, is_awaited: bool) {
+        // All that decides about the value has run by now.
+        if !self.policy.wrong().is_none() {
+            self.function.has_wrong_arguments(self.policy.wrong());
+        }
         let value = Some(value).filter(|value| self.policy.may_be_shared(value));
         leader.complete(|| {
             let value = PanicSafe::new(self.clone_of(value?)?);

@@ -37,6 +37,7 @@ pub(crate) mod tagging;
 pub(crate) mod this_call;
 pub(crate) mod touches;
 pub(crate) mod value;
+pub(crate) mod wrong;
 
 use std::{sync::Arc, time::Duration};
 

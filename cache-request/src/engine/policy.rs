@@ -7,6 +7,7 @@ use super::{
     tagging::{TagList, rule::TagRule},
     this_call::Said,
     value::{CacheValue, MaybeNone, ResultValue, ShareErr, ValueOf},
+    wrong::{Argument, Wrong},
 };
 use crate::{
     Error,
@@ -36,6 +37,7 @@ pub struct Policy<R, V> {
     /// None if the attribute says nothing of tags.
     tag_rule: Option<Box<TagRule<V>>>,
     err_timeout: Option<ErrTimeout<V>>,
+    wrong: Wrong,
     answer: PhantomData<fn() -> R>,
 }
 
@@ -58,13 +60,14 @@ struct ResponseRule<V> {
 /// `timeout_err`: an `Err` is a value for so long.
 struct ErrTimeout<V> {
     is_err: fn(&V) -> bool,
-    timeout: fn() -> Duration,
+    timeout: fn() -> Option<Duration>,
 }
 
 enum Timeout<V> {
     Default,
     Fixed(Duration),
-    Computed(fn() -> Duration),
+    /// `None` is a negative number of seconds.
+    Computed(fn() -> Option<Duration>),
     OfValue(fn(&V) -> Duration),
 }
 
@@ -123,10 +126,10 @@ impl<R, V> Policy<R, V> {
         let timeout = match (own_timeout, err_timeout, &self.timeout) {
             _ if !wanted => return None,
             (Some(timeout), ..) => timeout,
-            (_, Some(rule), _) => (rule.timeout)(),
+            (_, Some(rule), _) => self.in_range(Argument::TimeoutErr, (rule.timeout)()),
             (.., Timeout::Default) => DEFAULT_TIMEOUT,
             (.., Timeout::Fixed(timeout)) => *timeout,
-            (.., Timeout::Computed(timeout)) => timeout(),
+            (.., Timeout::Computed(timeout)) => self.in_range(Argument::Timeout, timeout()),
             (.., Timeout::OfValue(timeout)) => timeout(value),
         };
         if timeout.is_zero() {
@@ -215,6 +218,20 @@ impl<R, V> Policy<R, V> {
         if is_err { &Spans::NONE } else { self.spans() }
     }
 
+    /// The arguments of the attribute that were out of their range so far.
+    #[inline]
+    pub(crate) fn wrong(&self) -> &Wrong {
+        &self.wrong
+    }
+
+    /// Zero for a negative number of seconds, which is noted.
+    fn in_range(&self, argument: Argument, given: Option<Duration>) -> Duration {
+        given.unwrap_or_else(|| {
+            self.wrong.add(argument);
+            Duration::ZERO
+        })
+    }
+
     /// How an `Err` reaches the callers that wait, if it does.
     pub(crate) fn err_sharing(&self) -> Option<&ErrSharing<R>> {
         self.err_sharing.as_ref()
@@ -256,9 +273,9 @@ impl<R> Policy<R, R> {
 }
 
 impl<R: ResultValue> Policy<R, R> {
-    /// `timeout_err = …`: an `Err` is cached for so long.
+    /// `timeout_err = …`: an `Err` is cached for so long. `None` is a negative number of seconds.
     #[must_use]
-    pub const fn timeout_err(mut self, timeout: fn() -> Duration) -> Self {
+    pub const fn timeout_err(mut self, timeout: fn() -> Option<Duration>) -> Self {
         self.err_timeout = Some(ErrTimeout { is_err: R::is_err, timeout });
         self.has_failed = Some(R::is_err);
         self
@@ -295,6 +312,7 @@ impl<R, V> Policy<R, V> {
             spans: None,
             tag_rule: None,
             err_timeout: None,
+            wrong: Wrong::none(),
             answer: PhantomData,
         }
     }
@@ -360,9 +378,9 @@ impl<R, V> Policy<R, V> {
         self
     }
 
-    /// `timeout = …`, an expression.
+    /// `timeout = …`, an expression. `None` is a negative number of seconds.
     #[must_use]
-    pub const fn timeout_by(mut self, timeout: fn() -> Duration) -> Self {
+    pub const fn timeout_by(mut self, timeout: fn() -> Option<Duration>) -> Self {
         self.timeout = Timeout::Computed(timeout);
         self
     }
@@ -395,23 +413,35 @@ impl<R, V> Policy<R, V> {
         self.spans.get_or_insert_with(|| Box::new(Spans::NONE))
     }
 
+    /// The nearest share between 0 and 1. Another one is noted.
+    fn share(&self, argument: Argument, share: f64, of_nan: f64) -> f64 {
+        if (0.0..=1.0).contains(&share) {
+            return share;
+        }
+        self.wrong.add(argument);
+        if share.is_nan() { of_nan } else { share.clamp(0.0, 1.0) }
+    }
+
     /// `stale = …`: so long after its timeout, a value is returned while a new one is made.
     #[must_use]
-    pub fn stale(mut self, span: Duration) -> Self {
+    pub fn stale(mut self, span: impl Into<Option<Duration>>) -> Self {
+        let span = self.in_range(Argument::Stale, span.into());
         self.spans_mut().stale = span;
         self
     }
 
     /// `stale_if_error = …`: so long after its timeout, a value is returned instead of an error.
     #[must_use]
-    pub fn stale_if_error(mut self, span: Duration) -> Self {
+    pub fn stale_if_error(mut self, span: impl Into<Option<Duration>>) -> Self {
+        let span = self.in_range(Argument::StaleIfError, span.into());
         self.spans_mut().stale_if_error = span;
         self
     }
 
     /// `stale_after = …`: so long a caller waits for a new value before it takes one that may stand in.
     #[must_use]
-    pub fn stale_after(mut self, span: Duration) -> Self {
+    pub fn stale_after(mut self, span: impl Into<Option<Duration>>) -> Self {
+        let span = self.in_range(Argument::StaleAfter, span.into());
         self.spans_mut().stale_after = Some(span);
         self
     }
@@ -419,28 +449,32 @@ impl<R, V> Policy<R, V> {
     /// `early = …`: from this share of its timeout on, a value is replaced.
     #[must_use]
     pub fn early(mut self, share: f64) -> Self {
-        self.spans_mut().early = if share <= 1.0 { share.max(0.0) } else { 1.0 };
+        let share = self.share(Argument::Early, share, 1.0);
+        self.spans_mut().early = share;
         self
     }
 
     /// `jitter = …`: timeouts are shortened by up to this share.
     #[must_use]
     pub fn jitter(mut self, share: f64) -> Self {
-        self.spans_mut().jitter = if share >= 0.0 { share.min(1.0) } else { 0.0 };
+        let share = self.share(Argument::Jitter, share, 0.0);
+        self.spans_mut().jitter = share;
         self
     }
 
     /// `idle = …`: a value is gone once it was not read for so long, in memory to a sixteenth. In a backend, a read prolongs it when half of the
     /// time is over.
     #[must_use]
-    pub fn idle(mut self, span: Duration) -> Self {
+    pub fn idle(mut self, span: impl Into<Option<Duration>>) -> Self {
+        let span = self.in_range(Argument::Idle, span.into());
         self.spans_mut().idle = Some(span);
         self
     }
 
     /// `retry = …`: the shortest time between two attempts to replace one value.
     #[must_use]
-    pub fn retry(mut self, span: Duration) -> Self {
+    pub fn retry(mut self, span: impl Into<Option<Duration>>) -> Self {
+        let span = self.in_range(Argument::Retry, span.into());
         self.spans_mut().retry = span;
         self
     }

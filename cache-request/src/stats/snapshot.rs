@@ -147,7 +147,7 @@ pub struct Faults {
     /// The backend was not asked, because its breaker is open or too many operations are in flight; or one of several
     /// servers is down while the others go on.
     pub unavailable: u64,
-    /// The backend failed: unreachable, full, refused, or its code panicked.
+    /// The backend failed: unreachable, full, refused, or its code panicked. Also what is wrong with a function's attribute.
     pub backend: u64,
     /// A value could not be encoded, or would not have come back as it was.
     pub codec: u64,
@@ -159,13 +159,13 @@ pub struct Faults {
     pub too_large: u64,
     /// User code that the cache runs panicked: a clone, a condition, a serialiser.
     pub panic: u64,
-    /// No key could be made of a call's arguments.
+    /// No key could be made of a call's arguments, or no tags of a value.
     pub key: u64,
 }
 
 impl Faults {
     fn read(counters: &Counters) -> Self {
-        // Calls cannot fail with the latter three, unless a program's own backend returns them.
+        // Of the latter three, calls know what is wrong with an attribute. A program's own backend may return them as well.
         let backend = [ErrorKind::Backend, ErrorKind::Unsupported, ErrorKind::Config, ErrorKind::Installed];
         Self {
             timeout: counters.faults(ErrorKind::Timeout),

@@ -2,6 +2,7 @@
 
 mod fleet;
 mod fork;
+mod freshness;
 mod idle;
 mod isolation;
 mod memcached;

@@ -1,14 +1,28 @@
 //! Tags on real servers: what one process invalidates, another one has no more.
 
-use std::cell::Cell;
-
-use cache_request::{Cache, cache_request, scoped_sync, tag};
-use cache_request_tests::servers::{
-    memcached::Memcached,
-    postgres::Postgres,
-    redis::{Cluster, Redis},
-    wait_until,
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
+
+use cache_request::{
+    Backend, Cache, Error,
+    backend::{Claim, Claimed, Fence, FileBackend, MemcachedBackend, RedisBackend, SqlBackend},
+    cache_request, scoped_sync, tag,
+};
+use cache_request_tests::{
+    delegate,
+    servers::{
+        PATIENCE,
+        memcached::Memcached,
+        postgres::Postgres,
+        redis::{Cluster, Redis},
+        wait_until,
+    },
+};
+use futures_lite::future::block_on;
 
 thread_local! {
     static SOURCE: Cell<u32> = const { Cell::new(0) };
@@ -123,6 +137,105 @@ fn a_tag_in_sqlite_left_values_to_others() {
 fn a_tag_in_files_left_values_to_others() {
     let directory = tempfile::tempdir().unwrap();
     one_process_invalidates_for_all(&format!("file://{}", directory.path().display()), PATIENT);
+}
+
+/// A backend that notes which keys it has stored.
+struct Noting<B> {
+    backend: Arc<B>,
+    keys: Mutex<BTreeSet<String>>,
+}
+
+impl<B: Backend> Noting<B> {
+    fn note(&self, key: &str) {
+        self.keys.lock().unwrap().insert(key.to_owned());
+    }
+}
+
+impl<B: Backend> Backend for Noting<B> {
+    async fn set(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<(), Error> {
+        self.note(key);
+        self.backend.set(key, value, timeout).await
+    }
+
+    async fn add(&self, key: &str, value: &[u8], timeout: Option<Duration>) -> Result<bool, Error> {
+        self.note(key);
+        self.backend.add(key, value, timeout).await
+    }
+
+    async fn claim(&self, key: &str, claim: Claim) -> Result<Claimed, Error> {
+        self.note(key);
+        self.backend.claim(key, claim).await
+    }
+
+    async fn set_fenced(
+        &self,
+        key: &str,
+        value: &[u8],
+        timeout: Option<Duration>,
+        fence: Fence,
+    ) -> Result<bool, Error> {
+        self.note(key);
+        self.backend.set_fenced(key, value, timeout, fence).await
+    }
+
+    delegate!(self => self.backend; get touch delete clear has_fences renew release invalidate);
+}
+
+/// A record has gone, as if the server had evicted it, so it is not known whether its tag was invalidated.
+fn values_do_not_outlive_the_records_of_their_tags(backend: impl Backend) {
+    let backend = Arc::new(backend);
+    let noting = Arc::new(Noting { backend: Arc::clone(&backend), keys: Mutex::default() });
+    let cache = || {
+        let builder = Cache::builder().soft_limit(PATIENCE).lease(PATIENCE);
+        builder.backend(Arc::clone(&noting)).build().unwrap()
+    };
+    let (one, other) = (cache(), cache());
+    assert_eq!((ask(&one, 10), ask(&one, 20), ask(&other, 20)), ((11, 12), (11, 12), (11, 12)));
+    let keys = std::mem::take(&mut *noting.keys.lock().unwrap());
+    let records: Vec<_> = keys.iter().filter(|key| key.contains("~tag.") && !key.ends_with("latest")).collect();
+    assert_eq!(records.len(), 5, "{keys:?}");
+    for record in records {
+        assert!(block_on(backend.delete(record)).unwrap(), "{record}");
+    }
+    assert_eq!(
+        (ask(&other, 20), ask(&one, 30), ask(&other, 40)),
+        ((21, 22), (21, 22), (21, 22)),
+        "doubt is a miss, once"
+    );
+    for cache in [one, other] {
+        assert_eq!(cache.stats().faults(), 0, "{}", cache.stats());
+    }
+}
+
+#[test]
+fn values_outlived_the_record_of_their_tag_in_redis_and_in_a_cluster() {
+    let redis = |url: &str| RedisBackend::builder(url).connect_limit(PATIENCE).build().unwrap();
+    let server = Redis::start(&[]);
+    values_do_not_outlive_the_records_of_their_tags(redis(&server.url()));
+    let cluster = Cluster::new();
+    values_do_not_outlive_the_records_of_their_tags(redis(&cluster.url()));
+}
+
+#[test]
+fn values_outlived_the_record_of_their_tag_in_memcached() {
+    let (_servers, url) = Memcached::fleet(2);
+    let backend = MemcachedBackend::builder(&url).answer_limit(PATIENCE).build().unwrap();
+    values_do_not_outlive_the_records_of_their_tags(backend);
+}
+
+#[test]
+fn values_outlived_the_record_of_their_tag_in_a_table() {
+    let sql = |url: &str| SqlBackend::builder(url).connect_limit(PATIENCE).build().unwrap();
+    let postgres = Postgres::start(&[]);
+    values_do_not_outlive_the_records_of_their_tags(sql(&postgres.url()));
+    let directory = tempfile::tempdir().unwrap();
+    values_do_not_outlive_the_records_of_their_tags(sql(&format!("sqlite://{}/cache.db", directory.path().display())));
+}
+
+#[test]
+fn values_outlived_the_record_of_their_tag_in_files() {
+    let directory = tempfile::tempdir().unwrap();
+    values_do_not_outlive_the_records_of_their_tags(FileBackend::new(directory.path().join("cache")).unwrap());
 }
 
 /// The server has evicted its record, so it is not known whether it was invalidated.

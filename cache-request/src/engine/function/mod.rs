@@ -17,6 +17,7 @@ use super::{
     Engine,
     description::{Description, Instance, Share},
     tagging::id_of_function,
+    wrong::Wrong,
 };
 use crate::{
     Error, ErrorKind,
@@ -56,6 +57,8 @@ pub(crate) struct Function<V> {
     type_info: OnceLock<TypeInfo>,
     /// It was logged that another program has stored values of this function.
     told_of_foreign: AtomicBool,
+    /// The arguments of its attribute that are known to be out of their range.
+    wrong: Wrong,
 }
 
 /// Where a function's values are kept.
@@ -84,6 +87,7 @@ impl<V: Send + Sync + 'static> Function<V> {
             parts: description.parts,
             type_info: OnceLock::new(),
             told_of_foreign: AtomicBool::new(false),
+            wrong: Wrong::none(),
         }
     }
 }
@@ -157,6 +161,14 @@ impl<V> Function<V> {
                  each a `prefix` or a `namespace` of its own; if the function has changed, raise its `version`; if it has moved, pin it \
                  by a `name`"
             );
+        }
+    }
+
+    /// Counts arguments of the attribute that are out of their range. Each is one fault, however many calls there are.
+    #[cold]
+    pub(crate) fn has_wrong_arguments(&self, wrong: &Wrong) {
+        for argument in self.wrong.add_new(wrong) {
+            self.fault("the attribute is wrong", &Error::config(argument.complaint()));
         }
     }
 

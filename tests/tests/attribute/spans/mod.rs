@@ -3,6 +3,8 @@
 mod after;
 mod arguments;
 mod background;
+mod bounds;
+mod cancelled;
 mod ends;
 mod errors;
 mod expansions;
@@ -11,5 +13,6 @@ mod forms;
 mod idle;
 mod looks;
 mod times;
+mod wrong;
 
 use crate::caches::{caches, seconds};

@@ -1,6 +1,6 @@
-//! `jitter` and `idle`.
+//! `jitter`, `idle`, and the moments of `early`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use cache_request::{cache_request, scoped_sync};
 
@@ -56,4 +56,38 @@ fn a_value_that_is_not_read_is_gone_after_its_idle_time() {
         }
         assert_eq!(value(), 3, "not beyond its timeout");
     });
+}
+
+#[test]
+fn values_that_were_stored_together_were_replaced_together() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request(timeout = 1000, early = 0.5, foreground)]
+    fn value(number: u32) -> u32 {
+        let _ = number;
+        BODIES.next()
+    }
+
+    const VALUES: u32 = 64;
+    for (name, cache, clock) in caches() {
+        scoped_sync(&cache, || {
+            let mut kept: Vec<u32> = (0..VALUES).map(value).collect();
+            let mut due_at = BTreeSet::new();
+            clock.advance(seconds(499));
+            // From a half on, spread over an eighth.
+            for second in 499..=625 {
+                for (number, first) in (0..VALUES).zip(&mut kept) {
+                    if *first > 0 && value(number) != *first {
+                        due_at.insert(second);
+                        *first = 0;
+                    }
+                }
+                clock.advance(seconds(1));
+            }
+            assert!(kept.iter().all(|first| *first == 0), "{name}: all are replaced before they expire");
+            assert!(!due_at.contains(&499), "{name}: {due_at:?}");
+            // All in one second: never, as far as chance goes.
+            assert!(due_at.len() > 1, "{name}: {due_at:?}");
+        });
+    }
 }

@@ -1,5 +1,7 @@
 //! Tags that are none.
 
+use std::collections::HashMap;
+
 use cache_request::{ErrorKind, cache_request, scoped_sync, tag};
 
 use super::caches;
@@ -59,8 +61,57 @@ fn too_many_tags_were_kept() {
             assert_eq!(articles(1000), articles(1000), "{name}");
             let first = articles(10_000);
             assert_eq!(articles(10_000), first + 1, "{name}");
+            let stats = cache.stats();
+            let faults = &stats.functions[0].faults;
+            assert_eq!((faults.key, faults.total()), (2, 2), "{name}: {stats}");
             cache.invalidate_tag_sync("article:999").unwrap();
             assert_eq!(articles(1000), first + 2, "{name}");
+        });
+    }
+}
+
+/// The attribute makes them of an argument, or of the value.
+#[test]
+fn a_placeholder_made_a_tag_that_is_none() {
+    static BODIES: Count = Count::new();
+
+    #[cache_request(tags("article:{name}"))]
+    fn of_argument(name: &str) -> (String, u32) {
+        (name.to_owned(), BODIES.next())
+    }
+
+    #[cache_request(tags("article:{value.0}"))]
+    fn of_value(name: &str) -> (String, u32) {
+        (name.to_owned(), BODIES.next())
+    }
+
+    #[cache_request(tags("article:{names}"), each(names))]
+    fn of_elements(names: &[&str]) -> HashMap<String, (String, u32)> {
+        names.iter().map(|name| ((*name).to_owned(), ((*name).to_owned(), BODIES.next()))).collect()
+    }
+
+    let long = "a".repeat(100_000);
+    type Call = fn(&str) -> (String, u32);
+    let calls: [(&str, Call); 3] = [
+        ("of an argument", of_argument),
+        ("of the value", of_value),
+        ("of elements", |name| of_elements(&["right", name]).remove(name).unwrap()),
+    ];
+    for (name, cache, _) in caches() {
+        scoped_sync(&cache, || {
+            for (from, call) in calls {
+                for wrong in ["two words", " ", &*long] {
+                    let faults = || cache.stats().functions.iter().map(|function| function.faults.key).sum::<u64>();
+                    let before = faults();
+                    let (answer, first) = call(wrong);
+                    assert_eq!(answer, wrong, "{name}: {from}");
+                    assert_eq!(faults(), before + 1, "{name}: {from}: {wrong:.20}");
+                    assert!(call(wrong).1 > first, "{name}: {from}: it could not be invalidated");
+                    assert_eq!(faults(), before + 2, "{name}: {from}: {wrong:.20}");
+                    assert_eq!(call("right"), call("right"), "{name}: {from}");
+                }
+            }
+            assert_eq!(cache.stats().faults(), 18, "{name}: {}", cache.stats());
         });
     }
 }

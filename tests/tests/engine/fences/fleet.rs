@@ -169,6 +169,11 @@ impl World {
         scoped(&self.caches[process], f(self))
     }
 
+    /// The same, of a function whose callers run their own bodies.
+    fn call_apart(&self, process: usize) -> impl Future<Output = Result<u32, ()>> + Send + '_ {
+        scoped(&self.caches[process], apart(self))
+    }
+
     fn stats(&self, process: usize) -> FunctionStats {
         let stats = self.caches[process].stats();
         let [function] = &stats.functions[..] else { panic!("not one function: {stats}") };
@@ -222,6 +227,83 @@ fn a_value_from_before_another_process_invalidated_was_kept() {
             assert_eq!(world.stats(0).outdated, 1, "{change}");
             assert_eq!([block_on(world.call(1)), block_on(world.call(0))], [Ok(2), Ok(2)], "{change}");
         }
+    });
+}
+
+/// No caller waits for the body of another one, so each has a claim of its own.
+#[test]
+fn a_value_from_before_another_process_invalidated_was_kept_where_callers_run_their_own_bodies() {
+    type Call = fn(&World, usize) -> Held<'_, Result<u32, ()>>;
+    type Invalidate = fn(&World, usize) -> bool;
+    ends(|| {
+        let coalesced: (Call, Invalidate) = (
+            |world, process| Box::pin(world.call(process)),
+            |world, process| block_on(scoped_sync(&world.caches[process], || f_cache(world)).invalidate()).unwrap(),
+        );
+        let apart: (Call, Invalidate) = (
+            |world, process| Box::pin(world.call_apart(process)),
+            |world, process| block_on(scoped_sync(&world.caches[process], || apart_cache(world)).invalidate()).unwrap(),
+        );
+        let ways = [("without leases", false, coalesced), ("coalesce = false", true, apart), ("both", false, apart)];
+        for (way, leases, (call, invalidate)) in ways {
+            // By the other process, and by its own.
+            for by in [1, 0] {
+                let world = World::with(|builder| builder.leases(leases));
+                let mut early = begin(call(&world, 0));
+                assert!(!invalidate(&world, by), "{way}, by {by}");
+                world.gate.open();
+                assert_eq!(block_on(&mut early), Ok(1), "who called before may have it: {way}, by {by}");
+                assert!(by == 0 || world.stats(0).outdated == 1, "{way}");
+                assert_eq!(block_on(call(&world, 1)), Ok(2), "{way}, by {by}");
+                assert_eq!(block_on(call(&world, 0)), Ok(2), "{way}, by {by}");
+            }
+            // Another one runs beside it, in the same process or in the other one.
+            for process in [0, 1] {
+                let world = World::with(|builder| builder.leases(leases));
+                let mut early = begin(call(&world, 0));
+                world.free.store(3, SeqCst);
+                let mut beside = begin(call(&world, process));
+                if world.began.get() == 1 {
+                    assert_eq!((way, process), ("without leases", 0), "those of one process share a body");
+                    continue;
+                }
+                invalidate(&world, 1 - process);
+                assert_eq!(block_on(call(&world, 1 - process)), Ok(3), "{way}, {process}");
+                world.gate.open();
+                assert_eq!([block_on(&mut early), block_on(&mut beside)], [Ok(1), Ok(2)], "{way}, {process}");
+                for process in [0, 1] {
+                    assert_eq!(block_on(call(&world, process)), Ok(3), "{way}, {process}");
+                }
+            }
+        }
+    });
+}
+
+/// The value could be returned for a minute after its timeout, by both.
+#[test]
+fn a_stale_value_was_returned_after_another_process_had_invalidated_it() {
+    #[cache_request(timeout = 10, stale = 60, skip(world))]
+    async fn in_background(world: &Arc<World>) -> Result<u32, ()> {
+        body(world).await
+    }
+
+    ends(|| {
+        let world = Arc::new(World::new());
+        world.free.store(0, SeqCst);
+        let call = |process: usize| block_on(scoped(&world.caches[process], in_background(&world)));
+        assert_eq!([call(0), call(1)], [Ok(1); 2]);
+        world.clock.advance(Duration::from_secs(11));
+        world.free.store(3, SeqCst);
+        assert_eq!(call(0), Ok(1), "the second body runs in the background");
+        world.began.reaches(2);
+        let handle = scoped_sync(&world.caches[1], || in_background_cache(&world));
+        assert!(block_on(handle.invalidate()).unwrap());
+        assert_eq!([call(1), call(0)], [Ok(3); 2]);
+        world.gate.open();
+        world.caches[0].shutdown_sync();
+        assert_eq!(world.stats(0).outdated, 1, "what was made from before it is not kept");
+        assert_eq!([call(0), call(1)], [Ok(3); 2]);
+        assert_eq!(world.began.get(), 3);
     });
 }
 
