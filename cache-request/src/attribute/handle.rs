@@ -191,7 +191,7 @@ impl<R, V: ValueOf<R>, B: FnOnce() -> R> SyncHandle<R, V, B> {
     }
 
     /// Declares the cached value stale, as if its timeout were over: calls return it while one of them makes a new one, if the function
-    /// has a `stale` time. Otherwise, and in a backend, the value is removed, as by `invalidate`. Returns whether there was a value.
+    /// has a `stale` time. Otherwise, and in a backend without fences, the value is removed, as by `invalidate`. Returns whether there was a value.
     ///
     /// # Errors
     ///
@@ -385,7 +385,7 @@ impl<R, V: ValueOf<R>, B: Future<Output = R>> Handle<R, V, B> {
     }
 
     /// Declares the cached value stale, as if its timeout were over: calls return it while one of them makes a new one, if the function
-    /// has a `stale` time. Otherwise, and in a backend, the value is removed, as by `invalidate`. Returns whether there was a value.
+    /// has a `stale` time. Otherwise, and in a backend without fences, the value is removed, as by `invalidate`. Returns whether there was a value.
     ///
     /// # Errors
     ///
