@@ -317,10 +317,8 @@ fn touches_that_are_refused_kept_reads_away() {
 #[test]
 fn a_look_did_not_prolong_as_a_read_does() {
     let (backend, clock) = backend(Touch::Touches);
-    let looks: [&dyn Fn(); 3] =
-        [&|| _ = value_cache(8).lookup().unwrap(), &|| _ = value_cache(8).peek().unwrap(), &|| {
-            _ = value_cache(8).call()
-        }];
+    let looks: [fn(); 3] =
+        [|| _ = value_cache(8).lookup().unwrap(), || _ = value_cache(8).peek().unwrap(), || _ = value(8)];
     scoped_sync(&process(&backend, &clock), || {
         value(8);
         backend.take();
