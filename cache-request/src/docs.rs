@@ -58,7 +58,7 @@ macro_rules! page {
         /// [pages]: crate::docs::pages
         /// [`pages.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/pages.rs
         /// [`Cache::report`]: crate::Cache::report
-        /// [`Report`]: crate::Report
+        /// [`Report`]: crate::report::Report
         /// [`RedisBackend`]: ../../backend/struct.RedisBackend.html
         /// [report]: crate::docs::report
         /// [rfc]: crate::docs::rfc

@@ -81,7 +81,7 @@ pub mod http;
 mod key;
 mod options;
 #[cfg(feature = "report")]
-mod report;
+pub mod report;
 mod stats;
 mod store;
 
@@ -116,10 +116,5 @@ pub use crate::{
     stats::{BackendStats, BreakerStats, Faults, FunctionStats, Misses, NearCacheStats, Stats},
 };
 
-#[cfg(feature = "report")]
-pub use crate::{
-    report::{FunctionReport, Report, Verdict},
-    stats::measures::Distribution,
-};
 #[cfg(feature = "macros")]
 pub use cache_request_macros::cache_request;

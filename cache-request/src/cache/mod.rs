@@ -15,7 +15,10 @@ use std::{
 use dashmap::{DashMap, Entry};
 
 #[cfg(feature = "report")]
-use crate::report::{FunctionReport, Report};
+use {
+    crate::report::{FunctionReport, Report},
+    std::time::Duration,
+};
 
 pub use self::builder::CacheBuilder;
 use self::shared::{Kind, Shared, SharedName};
@@ -76,7 +79,7 @@ impl Cache {
     #[cfg(feature = "report")]
     #[must_use]
     pub fn report(&self) -> Report {
-        let now = self.0.engine.clock.coarse();
+        let now = self.0.engine.clock.after(Duration::ZERO);
         let listed = unpoisoned(self.0.listed.read());
         Report::new(
             listed.iter().map(|function| FunctionReport::new(function.stats(), function.figures(now))).collect(),

@@ -29,7 +29,7 @@ use crate::{
         timer::with_limit,
     },
     key::{Key, Lookup, PooledText},
-    stats::Count,
+    stats::{Count, HITS_MEASURED},
     store::{AnyTable, Freshness, Seen, tags::Stamps},
 };
 
@@ -73,15 +73,15 @@ pub(crate) fn hit<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key
     }
 }
 
-/// Measures one hit of many, by a second one: a hit that is measured from its beginning would cost all others more.
+/// Measures one hit for many, by a second one, without its key: a hit that is measured from its beginning would cost all others more.
 #[cold]
 #[inline(never)]
 fn measure_hit<V: Value>(engine: &Engine, function: &Function<V>, key: &Key) {
     let Some(measures) = &function.measures else { return };
     let now = || engine.clock.after(Duration::ZERO);
     let began = now();
-    if read_fresh(engine, function, key, |value| drop(PanicSafe::new(value))).is_ok() {
-        measures.hit(Duration::from_nanos(now().saturating_sub(began)));
+    if read(engine, function, key, Want::Usable, |value| drop(PanicSafe::new(value))).is_some() {
+        measures.hit(Duration::from_nanos(now().saturating_sub(began)), HITS_MEASURED);
     }
     let now = engine.clock.coarse();
     let age = |_: &V, _: Freshness<'_>, seen: Seen<'_>| seen.moments.age(now, measures.timeout());
@@ -109,7 +109,9 @@ pub(crate) fn hit_or_replace<R, V: ValueOf<R>>(
 #[inline(never)]
 fn hit_closely<R, V: ValueOf<R>>(engine: &Engine, function: &Function<V>, key: &Key, want: Want) -> Option<Found<R>> {
     let found = read(engine, function, key, want, V::into_answer)?;
-    found.count(function);
+    if found.count(function) && cfg!(feature = "report") {
+        measure_hit(engine, function, key);
+    }
     Some(found)
 }
 

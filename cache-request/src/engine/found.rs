@@ -103,13 +103,13 @@ impl<T> Found<T> {
         Found { value: map(value), source, verdict, stamps }
     }
 
-    /// Counts a hit.
+    /// Counts a hit, and returns whether it is to be measured, if it was found in memory.
     #[inline]
-    pub(super) fn count<V>(&self, function: &Function<V>) {
-        function.counters.increment(Count::Hit);
+    pub(super) fn count<V>(&self, function: &Function<V>) -> bool {
         if self.verdict.is_stale {
             function.counters.increment(Count::Stale);
         }
+        function.counters.hit()
     }
 }
 

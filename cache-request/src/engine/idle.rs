@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{call::Call, value::ValueOf};
+use super::{call::Call, flight::FlightKey, touches::Touches, value::ValueOf};
 use crate::{
     ErrorKind,
     backend::{Guarded, TimeBudget},
@@ -30,8 +30,17 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let idle = self.policy.spans().idle.filter(|_| !self.policy.is_err(value));
         let Some(idle) = idle else { return Idle { touch: None, next: NEVER } };
         let (half, clock) = (nanos(idle) / 2, self.engine.clock.coarse());
+        let left = match facts.end() {
+            FOREVER => idle,
+            end => Duration::from_millis(end.saturating_sub(now)),
+        };
+        // The backend keeps it for the rest of its life as it is, or for most of that. A touch could come after a newer value, and end that early.
+        if nanos(left) < half {
+            return Idle { touch: None, next: NEVER };
+        }
         let age = nanos(Duration::from_millis(now.saturating_sub(facts.stored)));
-        if age < half {
+        // By the clock of its writer, it may be older than that.
+        if age < half && facts.stored <= now {
             return Idle { touch: None, next: clock.saturating_add(half - age) };
         }
         let later = clock.saturating_add(half);
@@ -40,25 +49,40 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
             return Idle { touch: None, next: later };
         }
         match self.engine.touches.take(self.flight_key(), half, clock) {
-            Ok(()) => {
-                let left = match facts.end() {
-                    FOREVER => idle,
-                    end => idle.min(Duration::from_millis(end.saturating_sub(now))),
-                };
-                // A touch for no time would remove it.
-                Idle { touch: Some(left).filter(|left| !left.is_zero()), next: later }
-            }
+            // A touch for no time would remove it.
+            Ok(()) => Idle { touch: Some(idle.min(left)).filter(|left| !left.is_zero()), next: later },
             Err(until) => Idle { touch: None, next: until },
         }
     }
 
     /// Lets the backend keep a value for so long from now on. It ends when it would have, if that fails.
     pub(super) async fn touch(&self, backend: &Guarded, text: &str, keep: Duration, budget: &mut TimeBudget) {
+        let mut sent = Sent { touches: &self.engine.touches, key: self.flight_key(), has_arrived: false };
         match backend.touch(text, Some(keep), budget).await {
-            Ok(_) => {}
+            Ok(_) => sent.has_arrived = true,
             // Its values last for the idle time, however often they are read.
-            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            Err(error) if error.kind() == ErrorKind::Unsupported => sent.has_arrived = true,
             Err(error) => self.function.fault("a value that is read could not be kept for longer", &error),
+        }
+    }
+
+    /// The value is not touched after all.
+    pub(super) fn touches_not(&self) {
+        self.engine.touches.forget(self.flight_key());
+    }
+}
+
+/// A touch on its way. If it does not arrive, the next reader touches the value.
+struct Sent<'a> {
+    touches: &'a Touches,
+    key: FlightKey<'a>,
+    has_arrived: bool,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        if !self.has_arrived {
+            self.touches.forget(self.key);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     Error,
     backend::{ClaimKind, Guarded, TimeBudget},
     base::{
-        clock::{MACHINES_DIFFER, Nanos, Stopwatch, unix_millis},
+        clock::{MACHINES_DIFFER, Nanos, unix_millis},
         panic::PanicSafe,
     },
     codec::{Facts, Opened, Refused},
@@ -103,8 +103,6 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
         let mut kind = (claims && !self.function.looks.mostly_find()).then_some(ClaimKind::Missing);
         let (mut miss, mut unusable, mut is_unreadable) = (Miss::from(Count::NeverSeen), None, false);
         let mut noted = Noted::default();
-        let is_measured = self.function.measures.is_some() && asks.leader().is_some();
-        let began = is_measured.then(|| Stopwatch::precise(&self.engine.clock));
         loop {
             let near = self.engine.near().zip(asks.leader());
             let reading = near.and_then(|(near, leader)| Some((&**near, leader, near.begin(&text)?)));
@@ -138,15 +136,17 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                     let (answer, touch) = self.answer_in(&bytes, codec, want, &text, reading, (&noted, since));
                     // A caller that is cancelled drops it.
                     let answer = answer.map(|found| found.map(PanicSafe::new));
-                    if let Some(keep) = touch {
-                        Box::pin(self.touch(backend, &text, keep, budget)).await;
+                    match (touch, &answer) {
+                        // A value that is replaced now is stored anew.
+                        (Some(keep), Ok(found)) if !found.verdict.is_due => {
+                            Box::pin(self.touch(backend, &text, keep, budget)).await;
+                        }
+                        (Some(_), _) => self.touches_not(),
+                        (None, _) => {}
                     }
                     match answer {
                         Ok(found) => {
                             self.function.looks.found();
-                            if let Some((measures, began)) = self.function.measures.as_ref().zip(began) {
-                                measures.hit(began.elapsed(&self.engine.clock));
-                            }
                             return Ok(found.map(|value| value.take().expect("it is there until it is taken")));
                         }
                         Err(no_answer) => (miss, unusable) = (no_answer, Some(bytes)),

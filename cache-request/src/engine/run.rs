@@ -152,6 +152,15 @@ impl<'a, R, V: ValueOf<R>> Ahead<'a, R, V> {
 async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Join<'a>, here: bool) -> Begun<'a, R, V> {
     let mut budget = call.budget();
     let begun = Instant::now();
+    let watch = call.function.measures.as_ref().map(|_| Stopwatch::precise(&call.engine.clock));
+    let measure = |source: Source| {
+        let Some((measures, watch)) = call.function.measures.as_ref().zip(watch.as_ref()) else { return };
+        let took = watch.elapsed(&call.engine.clock);
+        match source {
+            Source::Coalesced => measures.waited(took),
+            _ => measures.hit(took, 1),
+        }
+    };
     let want = if here { Want::ToReplace } else { call.want_in_background() };
     // It is already being replaced.
     let want_meanwhile = if let Want::ToAwait(_) = want { want } else { Want::Usable };
@@ -162,9 +171,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
                 // A caller whose body runs here waits for that.
                 Waited::Answered(found) if here && found.verdict.is_awaited => call.join(),
                 Waited::Answered(found) => {
-                    if let Some(measures) = &call.function.measures {
-                        measures.waited(begun.elapsed());
-                    }
+                    measure(found.source);
                     return Err(found.into());
                 }
                 Waited::Joins(joined) => joined,
@@ -185,6 +192,7 @@ async fn joined_over<'a, R, V: ValueOf<R>>(call: Call<'a, R, V>, mut joined: Joi
     match call.look_inside(begun, &leader, want, &mut budget).await {
         Ok(found) => {
             call.count_or_announce(&found);
+            measure(found.source);
             leader.scope().around_sync(|| call.complete_with(&mut leader, &found));
             drop(leader);
             replace_or_answer(call, found, here).await

@@ -250,6 +250,9 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
     ) -> Result<StoreOutcome, Error> {
         let weight = keep.weight;
         let fixed_timeout = self.policy.fixed_timeout(value);
+        if let Some(measures) = &self.function.measures {
+            measures.held(self.function.table.bytes(), self.engine.clock.coarse());
+        }
         let value = PanicSafe::new(catching("the value's `Clone`", || value.clone())?);
         let life = self.policy.life(&keep, self.engine.clock.expiry(Duration::ZERO));
         let store = &self.engine.store;
@@ -259,7 +262,6 @@ impl<R, V: ValueOf<R>> Call<'_, R, V> {
                 if let Some(measures) = &self.function.measures {
                     measures.stored(weight);
                     measures.keep_timeout(fixed_timeout);
-                    measures.held(self.function.table.bytes(), self.engine.clock.coarse());
                 }
                 Ok(StoreOutcome::Kept)
             }

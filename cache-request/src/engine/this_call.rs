@@ -246,7 +246,7 @@ impl Frame {
 
     /// The call, which a body asks for.
     fn call(&mut self) -> ThisCall {
-        let said = (self.reason != Reason::NotCalled).then(|| Arc::clone(self.said_or_new()));
+        let said = self.is_in_body().then(|| Arc::clone(self.said_or_new()));
         ThisCall { reason: self.reason, said }
     }
 
@@ -319,7 +319,7 @@ impl<F: Future> Future for Framed<'_, F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        poll_framed(this.frame, this.body, context)
+        this.frame.around(|| poll_once(this.body, context))
     }
 }
 
@@ -327,7 +327,7 @@ pin_project! {
     /// A future that is a part of a body: what [`ThisCall::around`] returns.
     #[must_use = "futures do nothing unless polled"]
     pub struct InCall<F> {
-        frame: Frame,
+        call: ThisCall,
         // `None` once it has returned.
         #[pin]
         future: Option<F>,
@@ -337,8 +337,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                let _in_force = this.frame.enter();
-                this.future.set(None);
+                this.call.around_sync(|| this.future.set(None));
             }
         }
     }
@@ -349,7 +348,7 @@ impl<F: Future> Future for InCall<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        poll_framed(this.frame, this.future, context)
+        this.call.around_sync(|| poll_once(this.future, context))
     }
 }
 
@@ -359,13 +358,8 @@ impl<F> fmt::Debug for InCall<F> {
     }
 }
 
-/// Polls a future with a frame in force, and drops it there once it has returned.
-fn poll_framed<F: Future>(
-    frame: &mut Frame,
-    mut future: Pin<&mut Option<F>>,
-    context: &mut Context<'_>,
-) -> Poll<F::Output> {
-    let _in_force = frame.enter();
+/// Polls a future, and drops it once it has returned.
+fn poll_once<F: Future>(mut future: Pin<&mut Option<F>>, context: &mut Context<'_>) -> Poll<F::Output> {
     let polled = future.as_mut().as_pin_mut().expect("polled after it has returned").poll(context);
     if polled.is_ready() {
         future.set(None);
@@ -486,11 +480,18 @@ impl ThisCall {
 
     /// What can be said to a cache that may keep the answer.
     fn said(&self) -> Option<&Arc<Said>> {
-        self.said.as_ref().filter(|_| self.reason != Reason::Uncached)
+        self.said.as_ref().filter(|_| !matches!(self.reason, Reason::NotCalled | Reason::Uncached))
     }
 
-    /// Makes a task a part of the body, which a runtime polls by itself: it has this call, and the tags of what it uses are those of the body's answer,
-    /// if the body waits for it.
+    /// Gives this call to a task that a runtime polls by itself: `this_call()` is the same there, and the tags of what it uses are those of the
+    /// body's answer, if the body waits for it. In a service that a `CachePage` wraps, they are those of the page. Outside both, it changes nothing.
+    ///
+    /// Nothing else of the body goes with it: neither the [`scoped`](crate::scoped) cache and the [client](crate::client_scope), nor what keeps a
+    /// body from waiting for itself. If the task calls the function of the body with the same key, it waits until the `wait_limit` is over.
+    ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has returned.
     ///
     /// ```
     /// # #[cfg(feature = "detach")] {
@@ -507,16 +508,20 @@ impl ThisCall {
     /// # }
     /// ```
     pub fn around<F: Future>(&self, future: F) -> InCall<F> {
-        InCall { frame: self.frame(), future: Some(future) }
+        InCall { call: self.clone(), future: Some(future) }
     }
 
     /// [`around`](Self::around) for a closure, such as one for a thread.
     pub fn around_sync<T>(&self, function: impl FnOnce() -> T) -> T {
-        self.frame().around(function)
+        let mut frame = self.frame();
+        let _in_force = frame.as_mut().map(Frame::enter);
+        function()
     }
 
-    fn frame(&self) -> Frame {
-        Frame { reason: self.reason, said: self.said.clone() }
+    /// None outside a body, where it would hide the one that is there.
+    fn frame(&self) -> Option<Frame> {
+        let said = Some(Arc::clone(self.said.as_ref()?));
+        Some(Frame { reason: self.reason, said })
     }
 
     /// Gives the answer this timeout in place of the attribute's, before `jitter`. With a timeout of zero, the answer is not kept.

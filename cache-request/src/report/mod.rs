@@ -7,10 +7,8 @@ mod verdict;
 use std::time::Duration;
 
 pub use self::verdict::Verdict;
-use crate::stats::{
-    FunctionStats,
-    measures::{Distribution, Figures},
-};
+pub use crate::stats::measures::Distribution;
+use crate::stats::{FunctionStats, measures::Figures};
 
 /// What the functions of one cache have saved since it was made, and whether each is worth it: what
 /// [`Cache::report`](crate::Cache::report) returns.
@@ -31,21 +29,22 @@ pub struct FunctionReport {
     pub stats: FunctionStats,
     /// For how long it was measured. Zero if it is not.
     pub measured_for: Duration,
-    /// The time that its callers were spared: for each hit, the median time of a body less that of a hit.
+    /// The time that its callers were spared: for each hit, the typical time of a body less that of a hit. Typical is the mean without the
+    /// largest twentieth. Zero if no body or no hit was measured.
     pub saved: Duration,
-    /// The times of bodies. Where they take less than 10 µs, one of 16 is measured.
+    /// The times of bodies, of a body for a list divided by its elements. Where they take less than 10 µs, one of 16 is measured.
     pub body_time: Option<Distribution<Duration>>,
-    /// The times of hits: in memory, of one of 64; in a backend, of all, the way there and back included.
+    /// The times of hits. One in memory of 64 is measured, without its key, and counts for all of these; in a backend all, with the waits for
+    /// other processes.
     pub hit_time: Option<Distribution<Duration>>,
     /// How long callers waited for another caller's body that answered them.
     pub wait_time: Option<Distribution<Duration>>,
-    /// How old the answers of those hits were. In memory, only functions whose values all have the same timeout know it, and those with
+    /// How old values were when they were read: in a backend at each look, in memory at the hits that are measured. There only functions whose values all have the same timeout know it, and those with
     /// `stale`, `early` or another argument of that kind.
     pub age: Option<Distribution<Duration>>,
     /// Bytes of each value that was stored: in memory its weight, without key and overhead; in a backend its encoded form.
     pub value_bytes: Option<Distribution<u64>>,
-    /// Bytes in this process's memory times the seconds that they were held, by looks at each value that was stored and each hit that was
-    /// measured.
+    /// Bytes in this process's memory times the seconds that they were held. It is updated when a value is stored and when a hit is measured.
     pub byte_seconds: f64,
     /// What follows.
     pub verdict: Verdict,
@@ -54,14 +53,10 @@ pub struct FunctionReport {
 impl FunctionReport {
     /// Without figures, the function is not measured.
     pub(crate) fn new(stats: FunctionStats, figures: Option<Figures>) -> Self {
-        let is_measured = figures.is_some();
-        let Figures { measured_for, body_time, hit_time, wait_time, age, value_bytes, byte_seconds } =
-            figures.unwrap_or_default();
-        // Not the mean: a thread that had to wait for its processor once would count for all.
-        let typical = |times: &Option<Distribution<Duration>>| times.map_or(Duration::ZERO, |times| times.median);
-        let saved_by_hit = typical(&body_time).saturating_sub(typical(&hit_time));
-        let saved = Duration::from_secs_f64((saved_by_hit.as_secs_f64() * stats.hits as f64).min(MOST_SECONDS));
-        let verdict = if is_measured { Verdict::of(&stats, saved, measured_for) } else { Verdict::NotMeasured };
+        let verdict = figures.as_ref().map_or(Verdict::NotMeasured, |figures| Verdict::of(&stats, figures));
+        let figures = figures.unwrap_or_default();
+        let saved = saved(&stats, &figures);
+        let Figures { measured_for, body_time, hit_time, wait_time, age, value_bytes, byte_seconds, .. } = figures;
         Self { stats, measured_for, saved, body_time, hit_time, wait_time, age, value_bytes, byte_seconds, verdict }
     }
 
@@ -76,6 +71,12 @@ impl FunctionReport {
 const MOST_SECONDS: f64 = 1e12;
 
 const HOUR: f64 = 3600.0;
+
+/// Zero if no body or no hit was measured.
+fn saved(stats: &FunctionStats, figures: &Figures) -> Duration {
+    let (body, hit) = figures.typical.unwrap_or_default();
+    Duration::from_secs_f64((body.saturating_sub(hit).as_secs_f64() * stats.hits as f64).min(MOST_SECONDS))
+}
 
 fn per_hour(saved: Duration, measured_for: Duration) -> Duration {
     if measured_for.is_zero() {

@@ -2,8 +2,8 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::{FunctionReport, Report, Verdict};
-use crate::stats::{measures::Distribution, serialize::serialize_fields};
+use super::{Distribution, FunctionReport, Report, Verdict};
+use crate::stats::serialize::serialize_fields;
 
 serialize_fields!(Report { functions });
 serialize_fields!(FunctionReport {

@@ -65,8 +65,8 @@ pub(crate) struct Counters {
 #[repr(align(128))]
 struct Stripe([AtomicU64; COUNTS]);
 
-/// One hit of a thread in so many may be measured.
-const HITS_MEASURED: u64 = 64;
+/// One hit of a thread in so many may be measured. It stands for all of them.
+pub(crate) const HITS_MEASURED: u64 = 64;
 
 impl Counters {
     /// Counts a hit, and returns whether it is to be measured, if any is.

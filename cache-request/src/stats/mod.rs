@@ -8,6 +8,6 @@ mod snapshot;
 mod state;
 mod table;
 
-pub(crate) use self::counters::{Count, Counters};
+pub(crate) use self::counters::{Count, Counters, HITS_MEASURED};
 pub use self::snapshot::{BackendStats, BreakerStats, Faults, FunctionStats, Misses, NearCacheStats, Stats};
 pub use self::state::{BreakerState, Tracking};

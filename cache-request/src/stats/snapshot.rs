@@ -96,7 +96,7 @@ pub struct FunctionStats {
     pub unasked: u64,
     /// Bodies that ran to their end.
     pub bodies: u64,
-    /// The total time of all bodies. Where values are in memory only, it is measured by the machine's coarse clock, in ticks of some
+    /// The total time of all bodies. Where values are in memory only, and calls are not measured, it is by the machine's coarse clock, in ticks of some
     /// milliseconds: a shorter body counts as a tick as often as a tick falls into it, and else as nothing. So the total of many bodies is
     /// right, and that of a few short ones is not.
     pub body_time: Duration,

@@ -3,8 +3,11 @@
 use std::{sync::Mutex, time::Duration};
 
 use cache_request::{
-    Backend, Cache, CacheBuilder, Clock, Error, FunctionReport, MockClock, Report, Verdict, backend::MemoryBackend,
-    cache_request, scoped_sync,
+    Backend, Cache, CacheBuilder, Clock, Error, MockClock,
+    backend::MemoryBackend,
+    cache_request,
+    report::{FunctionReport, Report, Verdict},
+    scoped_sync,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,7 +53,7 @@ fn what_hits_have_saved_is_the_time_of_their_bodies() {
     assert_eq!(report.saved(), slow.saved);
     // One hit of 64 on this thread, of which each has a value that is up to two seconds old.
     let ages = slow.age.unwrap();
-    assert_eq!((ages.count, slow.hit_time.unwrap().count), (29, 29));
+    assert_eq!((ages.count, slow.hit_time.unwrap().count), (29, 29 * 64));
     assert!(ages.max <= SECOND * 2, "{ages:?}");
     let bytes = slow.value_bytes.unwrap();
     assert_eq!((bytes.count, bytes.mean), (200, 8), "without the overhead of an entry");
@@ -76,7 +79,7 @@ fn a_body_as_quick_as_the_cache_was_said_to_be_worth_it() {
         for call in 0..2000 {
             quick(call % 10);
             if call == 998 {
-                assert_eq!(only(&cache.report()).verdict, Verdict::TooFewCalls { calls: 999 });
+                assert_eq!(only(&cache.report()).verdict.to_string(), "not enough calls to say (999 of 1000)");
             }
         }
     });
@@ -87,7 +90,7 @@ fn a_body_as_quick_as_the_cache_was_said_to_be_worth_it() {
     let json = serde_json::to_value(&report).unwrap();
     let function = &json["functions"][0];
     assert_eq!((&function["verdict"]["kind"], &function["verdict"]["words"]), (&"not_worth_it".into(), &words.into()));
-    assert_eq!((&function["stats"]["hits"], &function["hit_time"]["count"]), (&1990.into(), &32.into()));
+    assert_eq!((&function["stats"]["hits"], &function["hit_time"]["count"]), (&1990.into(), &(32 * 64).into()));
     assert_eq!(function["wait_time"], serde_json::Value::Null);
 }
 
@@ -164,6 +167,38 @@ fn a_hit_in_a_backend_takes_the_time_of_the_way() {
     assert!((1000..1200).contains(&far.value_bytes.unwrap().mean), "{:?}", far.value_bytes);
 }
 
+/// It has seen no body, and does not know what its hits have saved.
+#[test]
+fn what_a_process_has_only_read_was_not_worth_it() {
+    let (cache, clock) = measured();
+    let memory = std::sync::Arc::new(MemoryBackend::builder().clock(&clock).build().unwrap());
+    let first = cache.backend(std::sync::Arc::clone(&memory)).build().unwrap();
+    let second = Cache::builder().clock(&clock).measure(true).backend(memory).build().unwrap();
+    scoped_sync(&first, || slow(1, &clock));
+    scoped_sync(&second, || (0..1000).for_each(|_| _ = slow(1, &clock)));
+    let report = second.report();
+    assert_eq!((only(&report).verdict, only(&report).stats.hits), (Verdict::Unknown, 1000));
+}
+
+#[test]
+fn hits_that_may_be_stale_were_not_measured() {
+    #[cache_request(timeout = 10, stale = 10)]
+    fn stale() -> u32 {
+        1
+    }
+
+    let (cache, clock) = measured();
+    let cache = cache.build().unwrap();
+    scoped_sync(&cache, || {
+        stale();
+        clock.advance(SECOND * 3);
+        (0..65).for_each(|_| _ = stale());
+    });
+    let report = cache.report();
+    let stale = only(&report);
+    assert_eq!((stale.hit_time.unwrap().count, stale.age.unwrap().count, stale.age.unwrap().max), (128, 2, SECOND * 3));
+}
+
 /// The time of a body for a list counts for each of its elements.
 #[test]
 fn a_body_for_many_keys_is_divided_among_them() {
@@ -179,7 +214,8 @@ fn a_body_for_many_keys_is_divided_among_them() {
     scoped_sync(&cache, || (0..3).for_each(|_| _ = many(&keys, &clock)));
     let report = cache.report();
     let many = only(&report);
-    assert_eq!((many.stats.hits, many.body_time.unwrap().mean, many.saved), (20, MS(100), MS(100) * 20));
+    assert_eq!((many.stats.hits, many.body_time.unwrap().mean), (20, MS(100)));
+    assert_eq!((many.hit_time, many.saved), (None, Duration::ZERO), "hits of lists are not measured");
 }
 
 #[test]

@@ -155,7 +155,11 @@ impl<'a, V: Value> Each<'a, V> {
                         let reading = near.zip(reading).map(|(near, reading)| (&**near, &led.leader, reading));
                         let (answer, touch) =
                             call.answer_in(&bytes, codec, Want::Usable, one.text, reading, (&self.noted, since));
-                        touches.extend(touch.map(|keep| (call, one.text, keep)));
+                        match (touch, &answer) {
+                            (Some(keep), Ok(_)) => touches.push((call, one.text, keep)),
+                            (Some(_), Err(_)) => call.touches_not(),
+                            (None, _) => {}
+                        }
                         match answer {
                             Ok(found) => {
                                 self.function.looks.found();
@@ -190,7 +194,8 @@ impl<'a, V: Value> Each<'a, V> {
     async fn touch(&mut self, backend: &Guarded, touches: &[(Call<'a, V, V>, &PooledText, Duration)]) {
         for some in touches.chunks(TOUCHED_AT_ONCE) {
             if self.budget.is_over() {
-                return;
+                some.iter().for_each(|(call, ..)| call.touches_not());
+                continue;
             }
             let mut budgets: Vec<_> = some.iter().map(|_| self.budget.beside()).collect();
             let touched = some.iter().zip(&mut budgets).map(|((call, text, keep), budget)| {

@@ -227,7 +227,8 @@ impl<'a, V: Value> Each<'a, V> {
             timer::before(timer::pause(left), changes).await
         };
         self.renew_budget();
-        if is_told == Some(true) {
+        // What is told of again and again keeps no other key waiting.
+        if is_told == Some(true) && !left.is_zero() {
             return false;
         }
         self.leads.iter_mut().for_each(|led| led.stage = Stage::Asks);

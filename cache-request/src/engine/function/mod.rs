@@ -80,7 +80,10 @@ impl<V: Send + Sync + 'static> Function<V> {
             name,
             placement,
             counters: Counters::default(),
-            measures: Measures::new(engine.measure, engine.clock.coarse()),
+            measures: Measures::new(
+                engine.measure && placement != Placement::Nowhere,
+                engine.clock.after(Duration::ZERO),
+            ),
             coalesce: description.coalesce,
             looks: Looks::default(),
             names_tags: AtomicBool::new(false),

@@ -46,15 +46,20 @@ const DIGITS: u8 = 1;
 
 impl Samples {
     pub(super) fn add(&mut self, number: u64) {
-        self.count += 1;
-        self.sum += number as f64;
+        self.add_many(number, 1);
+    }
+
+    /// Adds a number so many times.
+    pub(super) fn add_many(&mut self, number: u64, times: u64) {
+        self.count += times;
+        self.sum += number as f64 * times as f64;
         self.max = self.max.max(number);
         if self.histogram.is_none() {
             self.histogram = Histogram::new(DIGITS).ok();
         }
         if let Some(histogram) = &mut self.histogram {
             // It resizes itself, and adds to counts up to their largest.
-            _ = histogram.record(number);
+            _ = histogram.record_n(number, times.try_into().unwrap_or(u32::MAX));
         }
     }
 
@@ -80,6 +85,18 @@ impl Samples {
         })
     }
 
+    /// The mean of all but the largest twentieth: a thread that had to wait for its processor does not count.
+    pub(super) fn typical(&self) -> Option<Duration> {
+        let histogram = self.histogram.as_ref()?;
+        let largest = histogram.value_at_quantile(0.95);
+        let (mut count, mut sum) = (0.0, 0.0);
+        for recorded in histogram.iter_recorded().take_while(|recorded| recorded.value_iterated_to() <= largest) {
+            count += recorded.count_at_value() as f64;
+            sum += recorded.count_at_value() as f64 * recorded.value_iterated_to().min(self.max) as f64;
+        }
+        (count > 0.0).then(|| Duration::from_nanos((sum / count) as u64))
+    }
+
     pub(super) fn times(&self) -> Option<Distribution<Duration>> {
         Some(self.read()?.map(Duration::from_nanos))
     }
@@ -90,6 +107,17 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
+
+    #[test]
+    fn one_thread_that_waited_made_all_bodies_slow() {
+        let mut samples = Samples::default();
+        samples.add_many(100, 60);
+        samples.add_many(10_000, 36);
+        samples.add_many(1_000_000_000, 4);
+        let typical = samples.typical().unwrap().as_nanos();
+        assert!((3500..4200).contains(&typical), "{typical}: neither the median nor the mean");
+        assert_eq!(Samples::default().typical(), None);
+    }
 
     proptest! {
         #[test]

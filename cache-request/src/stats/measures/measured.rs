@@ -11,7 +11,7 @@ use std::{
 
 use super::distribution::{Distribution, Samples};
 use crate::base::{
-    clock::{NEVER, Nanos, nanos},
+    clock::{Nanos, nanos},
     sync::unpoisoned,
 };
 
@@ -24,13 +24,17 @@ const FIRST_BODIES: u64 = 64;
 /// One short body in so many is measured.
 const SHORT_BODIES: u64 = 16;
 
+/// In place of a timeout.
+const NO_VALUE: u64 = u64::MAX;
+const DIFFERENT: u64 = u64::MAX - 1;
+
 /// What the calls of one function take and hold.
 pub(crate) struct Measures {
     since: Nanos,
     figures: Mutex<Recorded>,
     bodies_are_short: AtomicBool,
     bodies: AtomicU64,
-    /// Of all values, if they all have the same, or else [`NEVER`].
+    /// Of all values.
     timeout: AtomicU64,
 }
 
@@ -61,6 +65,8 @@ pub(crate) struct Figures {
     pub(crate) age: Option<Distribution<Duration>>,
     pub(crate) value_bytes: Option<Distribution<u64>>,
     pub(crate) byte_seconds: f64,
+    /// What a body mostly takes, and a hit. None if none was measured.
+    pub(crate) typical: Option<(Duration, Duration)>,
 }
 
 impl Measures {
@@ -73,7 +79,7 @@ impl Measures {
                 figures: Mutex::new(Recorded { held, ..Recorded::default() }),
                 bodies_are_short: AtomicBool::new(false),
                 bodies: AtomicU64::new(0),
-                timeout: AtomicU64::new(NEVER),
+                timeout: AtomicU64::new(NO_VALUE),
             })
         })
     }
@@ -92,9 +98,9 @@ impl Measures {
         });
     }
 
-    /// A hit took so long.
-    pub(crate) fn hit(&self, took: Duration) {
-        self.record(|recorded| recorded.hit.add(nanos(took)));
+    /// A hit took so long, which stands for so many.
+    pub(crate) fn hit(&self, took: Duration, hits: u64) {
+        self.record(|recorded| recorded.hit.add_many(nanos(took), hits));
     }
 
     /// A call waited so long for another caller's body.
@@ -109,12 +115,19 @@ impl Measures {
 
     /// The timeout of all values, if they have the same.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        Some(self.timeout.load(Relaxed)).filter(|timeout| *timeout != NEVER).map(Duration::from_nanos)
+        Some(self.timeout.load(Relaxed))
+            .filter(|timeout| ![NO_VALUE, DIFFERENT].contains(timeout))
+            .map(Duration::from_nanos)
     }
 
-    /// Values that are stored from now on have this timeout, or each has its own.
+    /// A value is stored that has this timeout, or one of its own.
     pub(crate) fn keep_timeout(&self, timeout: Option<Duration>) {
-        self.timeout.store(timeout.map_or(NEVER, nanos), Relaxed);
+        let timeout = timeout.map_or(DIFFERENT, nanos);
+        match self.timeout.load(Relaxed) {
+            NO_VALUE => self.timeout.store(timeout, Relaxed),
+            known if known == timeout => {}
+            _ => self.timeout.store(DIFFERENT, Relaxed),
+        }
     }
 
     /// A value of so many bytes was stored.
@@ -140,6 +153,7 @@ impl Measures {
                 age: age.times(),
                 value_bytes: bytes.read(),
                 byte_seconds: held.byte_seconds,
+                typical: body.typical().zip(hit.typical()),
             }
         })
     }
@@ -179,6 +193,18 @@ mod tests {
         assert_eq!(measures.read(10, 6 * SECOND).byte_seconds, 210.0);
         let figures = measures.read(10, 5 * SECOND);
         assert_eq!((figures.byte_seconds, figures.measured_for), (210.0, Duration::from_secs(4)));
+    }
+
+    #[test]
+    fn the_timeout_of_one_value_was_taken_for_that_of_all() {
+        let measures = Measures::new(true, 0).unwrap();
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(measures.timeout(), None);
+        (0..2).for_each(|_| measures.keep_timeout(minute));
+        assert_eq!(measures.timeout(), minute);
+        measures.keep_timeout(Some(Duration::from_secs(5)));
+        measures.keep_timeout(minute);
+        assert_eq!(measures.timeout(), None);
     }
 
     #[test]

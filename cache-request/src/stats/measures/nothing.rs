@@ -21,7 +21,7 @@ impl Measures {
         match *self {}
     }
 
-    pub(crate) fn hit(&self, _took: Duration) {
+    pub(crate) fn hit(&self, _took: Duration, _hits: u64) {
         match *self {}
     }
 
