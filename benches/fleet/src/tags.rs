@@ -2,6 +2,8 @@
 //!
 //! Every answer has two tags, which its arguments tell: one of its own, and one of its group. A tenth of the answers is in each group.
 
+use std::mem;
+
 use super::{
     Nanos, SECOND,
     model::Fleet,
@@ -82,6 +84,7 @@ pub(crate) struct Tags {
     /// Counts the generations.
     newest: u64,
     claim_of_sequence: Option<u64>,
+    has_sequence: bool,
     invalidations: Vec<Invalidation>,
 }
 
@@ -95,6 +98,7 @@ impl Tags {
             told: Default::default(),
             newest: 0,
             claim_of_sequence: None,
+            has_sequence: false,
             invalidations: Vec::new(),
         }
     }
@@ -252,12 +256,19 @@ impl Fleet<'_> {
                 self.out.second(self.now).attempts += 1.0;
             }
             TagStep::Store if self.tags.claim_of_sequence != Some(token) => {
-                self.tags.invalidations[number].attempts += 1
+                self.tags.invalidations[number].attempts += 1;
             }
-            TagStep::Store | TagStep::RemoveSequence => {
+            TagStep::Store => {
                 self.tags.claim_of_sequence = None;
                 self.tags.invalidations[number].attempts = 0;
+                self.tags.has_sequence = true;
                 self.told(1.0);
+            }
+            TagStep::RemoveSequence => {
+                self.tags.claim_of_sequence = None;
+                if mem::take(&mut self.tags.has_sequence) {
+                    self.told(1.0);
+                }
             }
             TagStep::RemoveRecord => {
                 self.out.second(self.now).invalidated_tags += 1.0;
