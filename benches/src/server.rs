@@ -20,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    signal: Signal,
     _directory: TempDir,
 }
 
@@ -44,12 +45,19 @@ impl Server {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap_or_else(|cause| panic!("{program}: {cause}; `scripts/need {program}` installs it"));
-            let mut server = Self { child, address, _directory: directory };
+            let mut server = Self { child, address, signal: Signal::TERM, _directory: directory };
             if server.accepts() {
                 return server;
             }
         }
         panic!("a server does not start");
+    }
+
+    /// The same, asked to end by another signal than `TERM`.
+    #[must_use]
+    pub fn ended_by(mut self, signal: Signal) -> Self {
+        self.signal = signal;
+        self
     }
 
     /// Where it listens.
@@ -90,7 +98,7 @@ impl Drop for Server {
         let begun = Instant::now();
         while !self.has_ended() && begun.elapsed() < LIMIT {
             // It may have ended by itself.
-            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+            let _ = kill_process(Pid::from_child(&self.child), self.signal);
             thread::sleep(Duration::from_millis(5));
         }
         let _ = self.child.kill();

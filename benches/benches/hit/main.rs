@@ -5,6 +5,7 @@
 mod contender;
 mod number;
 mod report;
+mod tags;
 mod text;
 
 use std::time::Duration;
@@ -61,6 +62,7 @@ fn main() {
             }
         }
     }
+    tags::run(rounds, &mut patience);
     report.summary();
 }
 

@@ -67,6 +67,9 @@ impl Report {
 
     /// Prints what the goals are about, a line a case.
     pub(crate) fn summary(&self) {
+        if self.cases.is_empty() {
+            return;
+        }
         println!("\nBeside the goals (time of a hit, ratios of medians; two threads' rate ÷ one's)\n");
         let mut table = Table::new([
             "",

@@ -96,6 +96,11 @@ impl Contender {
         Self { goal: Some(goal), ..self }
     }
 
+    /// Asks for every value of a size once.
+    pub(crate) fn ask_all(&self, bytes: usize) {
+        (self.run)(Load::all(bytes));
+    }
+
     /// Microseconds from one get's end to the next one's, of any caller; and how many gets had no answer in time, so that a
     /// body ran.
     fn micros(&self, load: Load) -> (f64, usize) {
@@ -132,7 +137,7 @@ pub(crate) fn measure(
     patience: &mut Patience,
 ) -> Vec<Row> {
     for contender in contenders {
-        (contender.run)(Load::all(bytes));
+        contender.ask_all(bytes);
     }
     let cells = callers.iter().map(|callers| {
         let loads: Vec<_> = contenders.iter().map(|contender| load(contender, *callers, bytes)).collect();

@@ -31,17 +31,24 @@ fn install() {
     INSTALLED.get_or_init(|| {
         let cache = Cache::from_url(&address()).expect("its address");
         install_named("local", cache.clone()).expect("it is installed once");
-        let all_in_front = || {
+        bring_to_front(&cache, 2 * KEYS, || {
             RUNTIME.block_on(async {
                 for number in [SMALL, LARGE].into_iter().flat_map(|bytes| Load::all(bytes).keys_of_all()) {
                     ours(number).await;
                 }
             });
-            thread::sleep(Duration::from_millis(50));
-            cache.stats().entries == 2 * KEYS as u64
-        };
-        assert!((0..WARM_UPS).any(|_| all_in_front()), "not all values came in front: {:?}", cache.stats());
+        });
     });
+}
+
+/// Asks for all values until so many are in front.
+pub(crate) fn bring_to_front(cache: &Cache, entries: usize, ask: impl Fn()) {
+    let all_in_front = || {
+        ask();
+        thread::sleep(Duration::from_millis(50));
+        cache.stats().entries == entries as u64
+    };
+    assert!((0..WARM_UPS).any(|_| all_in_front()), "not all values came in front: {:?}", cache.stats());
 }
 
 #[cache_request(timeout = 3600, cache = "local")]

@@ -15,6 +15,7 @@ mod redis;
 mod redis_sync;
 mod report;
 mod server;
+mod tags;
 
 use std::time::Duration;
 
@@ -56,5 +57,6 @@ fn main() {
     }
     each::run(rounds, &mut patience);
     misses::run(rounds, &mut patience);
+    tags::run(rounds, &mut patience);
     report.summary();
 }

@@ -36,6 +36,9 @@ impl Report {
 
     /// Prints what the goals are about, a line a peer.
     pub(crate) fn summary(&self) {
+        if self.cases.is_empty() {
+            return;
+        }
         println!("\nBeside the goals: gets a second, ours ÷ the peer's\n");
         let mut table = Table::new(["", "peer", "goal", "1 caller", "64 callers", "512 callers"]);
         for (title, callers, rows) in &self.cases {

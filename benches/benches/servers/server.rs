@@ -1,8 +1,9 @@
 //! The servers. They end with what [`start`] returns.
 
-use std::{process::Command, sync::OnceLock};
+use std::{fs, os::unix::fs::chown, path::PathBuf, process::Command, sync::OnceLock};
 
 use cache_request_benches::server::Server;
+use rustix::process::Signal;
 
 /// Where the servers listen.
 #[derive(Debug)]
@@ -48,4 +49,28 @@ fn run(program: &str, arguments: &[&str]) -> Server {
         command.args(arguments).arg(port.to_string());
         command
     })
+}
+
+/// Starts PostgreSQL, with a user `cache` whom it trusts.
+pub(crate) fn postgres() -> Server {
+    // Debian keeps those of each version apart, and none in the path.
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions.map(|version| version.path().join("bin/")).max().unwrap_or_else(PathBuf::new);
+    // It does not run as root, which may give its directory away.
+    const OTHER: u32 = 65534;
+    let unprivileged = "setpriv --reuid=65534 --regid=65534 --clear-groups --";
+    let server = Server::start(|port, directory| {
+        let is_given = chown(directory, Some(OTHER), Some(OTHER)).is_ok();
+        let (user, bin) = (if is_given { unprivileged } else { "" }, newest.display());
+        let made = format!("{user} {bin}initdb -D data -U cache -A trust -E UTF8 --no-sync");
+        let settings = format!("-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c port={port} -c fsync=off");
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{made} && exec {user} {bin}postgres -D data {settings}")]);
+        command
+    });
+    server.ended_by(Signal::INT)
+}
+
+pub(crate) fn postgres_url(server: &Server) -> String {
+    format!("postgres://cache@{}/postgres", server.address())
 }

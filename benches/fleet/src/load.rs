@@ -33,6 +33,9 @@ pub(crate) struct Load {
     pub(crate) warm: bool,
     /// When one of the servers is lost, and when its replica takes its place.
     pub(crate) lost: Option<(Nanos, Nanos)>,
+    /// Every answer has two tags: its own one, which is what is invalidated instead of its key, and one of a tenth of the answers, which is
+    /// invalidated at this time.
+    pub(crate) tags: Option<Nanos>,
     /// What happens before is not counted.
     pub(crate) from: Nanos,
     pub(crate) until: Nanos,
@@ -61,6 +64,7 @@ impl Default for Load {
             near: Some(50_000.0),
             warm: false,
             lost: None,
+            tags: None,
             from: 0,
             until: 30 * SECOND,
             seed: 7,

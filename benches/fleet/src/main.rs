@@ -9,6 +9,7 @@ mod random;
 mod real;
 mod scenarios;
 mod state;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod tracking;
@@ -24,9 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => scenarios::all(),
+        ["tags"] => scenarios::tags(),
         ["check"] => real::check(),
         ["tracking"] => tracking::measure(),
         ["child", name, url, seed] => real::process(name, url, seed.parse()?),
-        _ => Err("fleet [check | tracking]".into()),
+        _ => Err("fleet [check | tags | tracking]".into()),
     }
 }

@@ -67,6 +67,13 @@ impl Near {
         }
     }
 
+    /// Removes the entries of these keys.
+    pub(crate) fn remove_all(&mut self, weights: &[f64], which: impl Fn(u32) -> bool) {
+        let mut keys: Vec<u32> = self.entries.keys().copied().filter(|key| which(*key)).collect();
+        keys.sort_unstable();
+        keys.iter().for_each(|key| self.remove(*key, weights));
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::new(self.room);
     }

@@ -15,6 +15,13 @@ pub(crate) struct Second {
     pub(crate) scripts: f64,
     /// `GET`s, also by scripts.
     pub(crate) gets: f64,
+    /// `MGET`s.
+    pub(crate) mgets: f64,
+    /// Of the commands, those for records of tags.
+    pub(crate) of_tags: f64,
+    /// Tags that were invalidated, and the attempts to name them in the sequence.
+    pub(crate) invalidated_tags: f64,
+    pub(crate) attempts: f64,
     /// Changes that each process is told of.
     pub(crate) told: f64,
     /// The same if the servers remembered who has read which key.

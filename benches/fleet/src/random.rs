@@ -36,6 +36,8 @@ pub(crate) struct Keys {
     /// Walker's alias table: the chance to stay, and where to go else.
     table: Vec<(f64, u32)>,
     shares: Vec<f64>,
+    /// The first rank of each.
+    ranks: Vec<usize>,
 }
 
 impl Keys {
@@ -45,18 +47,19 @@ impl Keys {
     /// simulated, and whatever they do counts `weight` times; an entry takes so much room.
     pub(crate) fn sampled(count: usize, hot: f64, most: usize) -> Self {
         let all: f64 = (1..=count).map(|rank| 1.0 / rank as f64).sum();
-        let (mut weights, mut shares, mut from) = (Vec::new(), Vec::new(), 1);
+        let (mut weights, mut shares, mut ranks, mut from) = (Vec::new(), Vec::new(), Vec::new(), 1);
         while from <= count {
             let width = (from / 100).clamp(1, most).min(count + 1 - from);
             // The mean of its stratum.
             let mass: f64 = (from..from + width).map(|rank| 1.0 / rank as f64).sum();
             weights.push(width as f64);
+            ranks.push(from);
             shares.push((1.0 - hot) * mass / width as f64 / all);
             from += width;
         }
         shares[0] += hot;
         let share = shares.iter().sum();
-        Self { weights, share, table: alias(&shares, share), shares }
+        Self { weights, share, table: alias(&shares, share), shares, ranks }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -66,6 +69,11 @@ impl Keys {
     /// The share of all calls that ask for this key.
     pub(crate) fn share_of(&self, key: u32) -> f64 {
         self.shares[key as usize]
+    }
+
+    /// The key that stands for the one of this rank. Ranks begin with one.
+    pub(crate) fn of_rank(&self, rank: usize) -> u32 {
+        self.ranks.partition_point(|first| *first <= rank) as u32 - 1
     }
 
     pub(crate) fn draw(&self, random: &mut Random) -> u32 {

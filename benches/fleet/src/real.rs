@@ -21,6 +21,7 @@ use super::{
     load::{Load, MILLISECOND},
     model,
     random::{Keys, Random},
+    tags,
 };
 
 const PROCESSES: usize = 8;
@@ -34,14 +35,26 @@ fn load(name: &str) -> Load {
     match name {
         // Every process waits for bodies of the others.
         "cold" => Load { keys: 200, writes: 0.0, body: 1000 * MILLISECOND, until: 5 * SECOND, ..load },
+        // Tags of single answers are invalidated, and that of a tenth of them.
+        "tagged" => {
+            let load = Load { keys: 20_000, writes: 0.02, body: 20 * MILLISECOND, until: 20 * SECOND, ..load };
+            Load { tags: Some(10 * SECOND), early: 1.0, ..load }
+        }
         // Values are evicted, expire, are replaced early and are invalidated.
         _ => Load { keys: 20_000, writes: 0.02, body: 20 * MILLISECOND, until: 20 * SECOND, ..load },
     }
 }
 
 /// What was counted.
-const COUNTED: [&str; 6] =
-    ["scripts", "`GET`s, also by scripts", "claims of claimed keys", "bodies", "messages to each process", "near hits"];
+const COUNTED: [&str; 7] = [
+    "scripts",
+    "`GET`s, also by scripts",
+    "`MGET`s",
+    "claims of claimed keys",
+    "bodies",
+    "messages to each process",
+    "near hits",
+];
 
 #[cache_request(name = "fleet.answer", timeout = 6, early = 0.9, skip(bodies, took))]
 async fn answer(key: u32, bodies: &Arc<AtomicU64>, took: Duration) -> u32 {
@@ -50,15 +63,23 @@ async fn answer(key: u32, bodies: &Arc<AtomicU64>, took: Duration) -> u32 {
     key
 }
 
+#[cache_request(name = "fleet.tagged", timeout = 6, tags("answer:{key}", "group:{group}"), skip(bodies, took))]
+async fn tagged(key: u32, group: u32, bodies: &Arc<AtomicU64>, took: Duration) -> u32 {
+    bodies.fetch_add(1, SeqCst);
+    tokio::time::sleep(took).await;
+    key + group
+}
+
 /// Runs both, and prints what they have counted.
 pub(crate) fn check() -> Result<(), Box<dyn Error>> {
     let mut is_near = true;
-    for name in ["mixed", "cold"] {
+    for name in ["mixed", "cold", "tagged"] {
         let (load, real) = (load(name), real(name)?);
         let out = model::run(&load);
         let simulated = [
             out.sum(|second| second.scripts),
             out.sum(|second| second.gets),
+            out.sum(|second| second.mgets),
             out.sum(|second| second.held),
             out.sum(|second| second.bodies),
             out.sum(|second| second.told),
@@ -68,6 +89,9 @@ pub(crate) fn check() -> Result<(), Box<dyn Error>> {
             "\n| {name}, {PROCESSES} processes | real | simulated | simulated / real |\n| --- | ---: | ---: | ---: |"
         );
         for ((what, real), simulated) in COUNTED.iter().zip(real).zip(simulated) {
+            if real + simulated == 0.0 {
+                continue;
+            }
             println!("| {what} | {real:.0} | {simulated:.0} | {:.2} |", simulated / real);
             // Of a few hundred, the milliseconds of a busy machine decide.
             is_near &= real < 1000.0 || (0.8..=1.2).contains(&(simulated / real));
@@ -120,7 +144,7 @@ impl Server {
     }
 }
 
-fn real(name: &str) -> Result<[f64; 6], Box<dyn Error>> {
+fn real(name: &str) -> Result<[f64; 7], Box<dyn Error>> {
     let server = Server::start()?;
     let (socket, mut connection) = (server.socket(), server.connection()?);
     let mut children = (0..PROCESSES).map(|seed| child(&socket, name, seed)).collect::<Result<Vec<_>, _>>()?;
@@ -145,7 +169,7 @@ fn real(name: &str) -> Result<[f64; 6], Box<dyn Error>> {
         count.unwrap_or(0.0)
     };
     // Only such a claim asks how long the other one lasts.
-    Ok([calls("evalsha"), calls("get"), calls("pttl"), bodies, told, hits])
+    Ok([calls("evalsha"), calls("get"), calls("mget"), calls("pttl"), bodies, told, hits])
 }
 
 fn connected(client: &redis::Client) -> Result<redis::Connection, Box<dyn Error>> {
@@ -195,7 +219,7 @@ pub(crate) fn process(name: &str, url: &str, seed: u64) -> Result<(), Box<dyn Er
     io::stdin().read_line(&mut String::new())?;
     let bodies = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(calls(&load(name), Random(seed + 1), &bodies));
+    runtime.block_on(calls(&load(name), &cache, seed, &bodies));
     let stats = cache.stats();
     let told = near().map_or(0, |near| near.changed);
     println!("{} {told} {} {}", bodies.load(SeqCst), NEAR_HITS.load(SeqCst), stats.faults());
@@ -205,9 +229,16 @@ pub(crate) fn process(name: &str, url: &str, seed: u64) -> Result<(), Box<dyn Er
 /// Calls that the near cache has answered.
 static NEAR_HITS: AtomicU64 = AtomicU64::new(0);
 
-async fn calls(load: &Load, mut random: Random, bodies: &Arc<AtomicU64>) {
-    let keys = Keys::sampled(load.keys, load.hot, load.most);
+async fn calls(load: &Load, cache: &Cache, seed: u64, bodies: &Arc<AtomicU64>) {
+    let (keys, mut random) = (Keys::sampled(load.keys, load.hot, load.most), Random(seed + 1));
     let (begun, mut at, mut tasks) = (Instant::now(), 0.0, Vec::new());
+    if let Some(invalidated) = load.tags.filter(|_| seed == 0) {
+        let cache = cache.clone();
+        tasks.push(tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_nanos(invalidated)).await;
+            cache.invalidate_tag(&format!("group:{}", tags::INVALIDATED)).await.expect("the group is invalidated");
+        }));
+    }
     let until = load.until as f64 / SECOND as f64;
     loop {
         at += random.pause(load.rate * (1.0 + load.writes));
@@ -217,15 +248,25 @@ async fn calls(load: &Load, mut random: Random, bodies: &Arc<AtomicU64>) {
         tokio::time::sleep_until((begun + Duration::from_secs_f64(at)).into()).await;
         let bodies = Arc::clone(bodies);
         let took = Duration::from_nanos(load.body).mul_f64(0.5 + random.unit());
+        let (cache, has_tags) = (cache.clone(), load.tags.is_some());
         tasks.push(if random.unit() < load.writes / (1.0 + load.writes) {
             let key = random.below(keys.len()) as u32;
             tokio::spawn(async move {
-                let _counted = answer_cache(key, &bodies, took).invalidate().await;
+                // What fails is counted.
+                let _ = if has_tags {
+                    cache.invalidate_tag(&format!("answer:{key}")).await
+                } else {
+                    answer_cache(key, &bodies, took).invalidate().await.map(drop)
+                };
             })
         } else {
             let key = keys.draw(&mut random);
             tokio::spawn(async move {
-                let (_, source) = answer_cache(key, &bodies, took).call_traced().await;
+                let (_, source) = if has_tags {
+                    tagged_cache(key, tags::group(key), &bodies, took).call_traced().await
+                } else {
+                    answer_cache(key, &bodies, took).call_traced().await
+                };
                 NEAR_HITS.fetch_add(u64::from(source == cache_request::Source::Memory), SeqCst);
             })
         });

@@ -19,7 +19,8 @@ pub(crate) fn all() -> Done {
     waves()?;
     hot_keys();
     polling();
-    lost_servers()
+    lost_servers()?;
+    tags()
 }
 
 fn write(name: &str, chart: &Chart<'_>) -> Done {
@@ -306,4 +307,80 @@ fn lost_servers() -> Done {
             lines,
         },
     )
+}
+
+/// A tag of a tenth of the answers is invalidated.
+pub(crate) fn tags() -> Done {
+    head(
+        "A tag of 100,000 of a million answers is invalidated",
+        &[
+            "processes",
+            "near caches",
+            "",
+            "near hits",
+            "commands/s per server",
+            "for tags",
+            "busiest",
+            "messages/s per process",
+            "bodies/s",
+            "extra",
+            "late",
+        ],
+    );
+    let mut lines = Vec::new();
+    for (processes, has_near) in [1, 10, 100, 1000].into_iter().flat_map(|count| [(count, true), (count, false)]) {
+        // Near caches have to be filled.
+        let from = if has_near { 240 } else { 0 };
+        let load = Load { from: from * SECOND, until: (from + 60) * SECOND, ..steady(processes) };
+        let load = Load { tags: Some((from + 20) * SECOND), ..load };
+        let load = if has_near { load } else { Load { near: None, until: 30 * SECOND, ..load } };
+        let (mut out, from) = (model::run(&load), from as usize);
+        if has_near && processes > 1 {
+            let mut line = of_time(&format!("{} processes", grouped(processes as f64)), &out, |second| second.bodies);
+            line.points = line.points[from..].iter().map(|(second, bodies)| (second - from as f64, *bodies)).collect();
+            lines.push(line);
+        }
+        for (when, from, until) in [("before", from + 10, from + 20), ("the next 10 s", from + 20, from + 30)] {
+            out.count(from, until);
+            let of = |of: fn(&Second) -> f64| out.mean(of);
+            row(&[
+                grouped(processes as f64),
+                has_near.to_string(),
+                when.into(),
+                percent(out.hits()),
+                grouped(out.commands() / load.servers as f64),
+                grouped(of(|second| second.of_tags) / load.servers as f64),
+                grouped(out.busiest()),
+                grouped(of(|second| second.told)),
+                grouped(of(|second| second.bodies)),
+                grouped(of(|second| second.extra)),
+                seconds(out.late),
+            ]);
+        }
+    }
+    sequence();
+    write(
+        "at_scale_tags.svg",
+        &Chart {
+            title: "Bodies while a tag of a tenth of the answers is invalidated",
+            x: "seconds: the tag is invalidated at 20",
+            y: "bodies in a second, of the whole fleet",
+            is_logarithmic: false,
+            lines,
+        },
+    )
+}
+
+/// Many processes invalidate tags, and hardly anything else.
+fn sequence() {
+    head(
+        "100 processes that invalidate tags",
+        &["invalidations/s", "attempts to name one in the sequence", "commands/s of its server"],
+    );
+    for writes in [100.0, 300.0, 500.0, 600.0, 700.0, 800.0, 1000.0] {
+        let load = Load { rate: 1.0, writes: writes / 100.0, near: None, from: 5 * SECOND, ..steady(100) };
+        let out = model::run(&Load { tags: Some(load.until), until: 35 * SECOND, ..load });
+        let attempts = out.sum(|second| second.attempts) / out.sum(|second| second.invalidated_tags);
+        row(&[grouped(writes), format!("{attempts:.2}"), grouped(out.busiest())]);
+    }
 }

@@ -1,12 +1,17 @@
 //! What the servers have, the calls that are under way, and what happens next.
 
-use super::Nanos;
+use super::{
+    Nanos,
+    tags::{Noted, Tag},
+};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Value {
     pub(crate) made: Nanos,
     pub(crate) stored: Nanos,
     pub(crate) fresh_until: Nanos,
+    /// The generations that its tags had before its body.
+    pub(crate) tags: Noted,
 }
 
 /// The right to make a value.
@@ -26,8 +31,11 @@ pub(crate) struct Record {
     pub(crate) version: u64,
     /// Bodies that run for it.
     pub(crate) running: u32,
+    /// When the latest of them began.
+    pub(crate) begun: Nanos,
     /// Changes that the near caches were told of.
     pub(crate) told: u32,
+    /// When the key was invalidated, or its own tag.
     pub(crate) invalidated: Nanos,
     /// The processes that have read it since it changed: whom a server would tell that remembers them.
     pub(crate) readers: Vec<u64>,
@@ -38,6 +46,8 @@ pub(crate) enum Step {
     Get,
     ClaimMissing,
     ClaimAny,
+    /// The record of a tag that has none.
+    Add(Tag),
     Store,
 }
 
@@ -47,6 +57,7 @@ pub(crate) enum Answer {
     Nothing,
     Leased(u64),
     Held(Claim),
+    Added,
     Stored,
     Failed,
 }
@@ -67,6 +78,12 @@ pub(crate) struct Flight {
     pub(crate) body_ends: Nanos,
     /// What was told before it looked: of its key, and of all.
     pub(crate) told: (u32, f64),
+    /// When the value was stored that it has found, and that is no answer.
+    pub(crate) seen: Nanos,
+    /// The records of its tags when they were read.
+    pub(crate) tags: Noted,
+    /// Whether another call of the process waits for it.
+    pub(crate) is_joined: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +99,12 @@ pub(crate) enum Event {
     Invalidated(u32, u32),
     Lost,
     Opens(u32),
+    InvalidatesGroup,
+    /// By the number of the invalidation.
+    TagSends(usize),
+    TagSent(usize),
+    TagHeard(usize),
+    TagTold(Tag),
 }
 
 /// Whether a command is a script.

@@ -33,6 +33,11 @@ pub(crate) fn measure() -> Fallible<()> {
     );
     drop(readers);
 
+    let before = number(&mut control, "used_memory:")?;
+    make_records(&mut control)?;
+    let after = number(&mut control, "used_memory:")?;
+    println!("a tag: {:.0} bytes for its record", (after - before) / KEYS as f64);
+
     let alone = write(&server, &mut control)?;
     let listeners = (0..CLIENTS).map(|_| listen(&server)).collect::<Fallible<Vec<_>>>()?;
     let told = write(&server, &mut control)?;
@@ -66,6 +71,19 @@ fn read(readers: &mut [Connection]) -> Fallible<()> {
             (from..from + 1000).for_each(|number| _ = gets.get(key(number)).ignore());
             gets.exec(reader)?;
         }
+    }
+    Ok(())
+}
+
+/// The records of so many tags, as `engine/tagging/records.rs` in the library has them.
+fn make_records(control: &mut Connection) -> Fallible<()> {
+    for from in (0..KEYS).step_by(1000) {
+        let mut sets = pipe();
+        for number in from..from + 1000 {
+            let key = format!("cache-request:program.~tag.{number:016x}");
+            sets.cmd("SET").arg(key).arg(&[1_u8; 33][..]).arg("PX").arg(86_400_000).ignore();
+        }
+        sets.exec(control)?;
     }
     Ok(())
 }
