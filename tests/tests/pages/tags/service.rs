@@ -1,7 +1,7 @@
 //! The tags that the service names, and those of what it uses.
 
 use bytes::Bytes;
-use cache_request::{Cache, cache_request, client_scope, scoped, tag};
+use cache_request::{Cache, cache_request, client_scope, scoped, tag, this_call};
 use http::Method;
 use http_body::Frame;
 
@@ -53,6 +53,30 @@ async fn a_page_lost_tags_of_values_from_another_cache() {
         invalidate(&bench, "article:1").await;
         for path in ["/1", "/again/1"] {
             assert!(!bench.get(path).await.is_hit(), "{name} {path}");
+        }
+    }
+}
+
+/// By its call around them, and also by one from elsewhere, which is none.
+#[tokio::test]
+async fn a_page_lost_tags_of_tasks_that_the_service_started() {
+    for (name, bench) in benches(layer, || {
+        let elsewhere = this_call();
+        Origin::later(move |_, number| {
+            let elsewhere = elsewhere.clone();
+            async move {
+                tokio::spawn(this_call().around(async { tag("article:1") })).await.unwrap();
+                this_call().around(async { tag("article:2") }).await;
+                elsewhere.around(async { tag("article:3") }).await;
+                Ok(ok(&[FRESH], format!("page {number}")))
+            }
+        })
+    }) {
+        for tag in ["article:1", "article:2", "article:3"] {
+            bench.get("/").await;
+            assert!(bench.get("/").await.is_hit(), "{name} {tag}");
+            invalidate(&bench, tag).await;
+            assert!(!bench.get("/").await.is_hit(), "{name} {tag}");
         }
     }
 }
