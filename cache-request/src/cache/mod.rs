@@ -6,6 +6,8 @@ pub(crate) mod installed;
 pub(crate) mod scoped;
 mod shared;
 
+#[cfg(any(feature = "report", all(test, not(shuttle))))]
+use std::time::Duration;
 use std::{
     any::TypeId,
     fmt,
@@ -15,10 +17,7 @@ use std::{
 use dashmap::{DashMap, Entry};
 
 #[cfg(feature = "report")]
-use {
-    crate::report::{FunctionReport, Report},
-    std::time::Duration,
-};
+use crate::report::{FunctionReport, Report};
 
 pub use self::builder::CacheBuilder;
 use self::shared::{Kind, Shared, SharedName};
@@ -227,7 +226,7 @@ impl Cache {
 
     /// The same with other pauses of callers that wait for other processes.
     #[cfg(all(test, not(shuttle)))]
-    pub(crate) fn with_pauses(mut self, pauses: [std::time::Duration; 2]) -> Self {
+    pub(crate) fn with_pauses(mut self, pauses: [Duration; 2]) -> Self {
         Arc::get_mut(&mut self.0).expect("it is new").engine.leases.pauses = pauses;
         self
     }

@@ -19,7 +19,8 @@ pub enum Verdict {
         /// The calls so far.
         calls: u64,
     },
-    /// There are hits, and no body or no hit was measured: of a page, of a list, or of a process that has only read what others stored.
+    /// There are hits, and no body or no hit was measured: of a page, of a list in a backend, or of a process that has only
+    /// read what others stored.
     Unknown,
     /// A hit takes more than half of the time of a body, or all hits save less than a hundred-thousandth of the time: 36 ms in an hour.
     #[non_exhaustive]

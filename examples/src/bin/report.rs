@@ -15,7 +15,7 @@ fn delays(airport: u32) -> u32 {
     airport
 }
 
-/// Slow as well, but there is room for half of its answers.
+/// Slow as well, but there is room for only half of its answers.
 #[cache_request(timeout = 3600, max_entries = 10)]
 fn flights(airport: u32) -> u32 {
     thread::sleep(Duration::from_millis(1));
@@ -33,6 +33,8 @@ fn main() -> Result<(), Error> {
     for call in 0..2000 {
         delays(call % 100);
         flights(call % 20);
+        // This one is asked for all the time, so it stays.
+        flights(20);
         double(call % 100);
     }
     println!("{}", current().report());

@@ -213,7 +213,7 @@ fn a_touch_prolonged_a_value_beyond_its_end() {
         short().unwrap();
         backend.take();
         // The last touch has kept it to its end.
-        for (read_at, touched) in [(30, &[60][..]), (60, &[40]), (90, NONE)] {
+        for (read_at, touched) in [(30, &[60][..]), (60, &[40]), (90, &NONE)] {
             clock.advance(seconds(30));
             assert_eq!(short(), Ok(1));
             assert_eq!(backend.touched(), touched, "at {read_at}");
