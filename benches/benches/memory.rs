@@ -13,6 +13,9 @@ const ENTRIES: u64 = 1_000_000;
 /// Some more than there are entries, since what is divided into shards is not filled evenly.
 const ROOM: u64 = 1_100_000;
 
+/// The most that this crate is to take for one.
+const GOAL: f64 = 280.0;
+
 /// A number, a `String` and its bytes.
 const PAYLOAD: usize = size_of::<u64>() + size_of::<String>() + values::STRING;
 
@@ -95,14 +98,16 @@ fn main() {
         return child(call);
     }
     println!(
-        "{ENTRIES} entries of {PAYLOAD} bytes (key, `String` and its contents); live bytes as requested (goal ≤ 300)\n"
+        "{ENTRIES} entries of {PAYLOAD} bytes (key, `String` and its contents); live bytes as requested (goal ≤ {GOAL})\n"
     );
     let measured = CONTENDERS.map(|(name, _)| (name, bytes_in_child(name)));
     let ours = measured[0].1;
     let mut table = Table::new(["", "bytes an entry", "beside the payload", "ours ÷ it"]);
     for (name, bytes) in measured {
         let beside = bytes - PAYLOAD as f64;
-        table.row([name.to_owned(), format!("{bytes:.1}"), format!("{beside:.1}"), format!("{:.2}", ours / bytes)]);
+        let missed = if name == CONTENDERS[0].0 && bytes > GOAL { " ✗" } else { "" };
+        let bytes_shown = format!("{bytes:.1}{missed}");
+        table.row([name.to_owned(), bytes_shown, format!("{beside:.1}"), format!("{:.2}", ours / bytes)]);
     }
     print!("{table}");
 }

@@ -33,6 +33,9 @@ const THREADS: [usize; 3] = [1, 2, 4];
 const OPERATIONS: usize = 1 << 17;
 const WARM_UP: usize = 1 << 21;
 
+/// The least share of `quick_cache`'s rate.
+const GOAL: f64 = 0.8;
+
 /// What marks an operation as an insert.
 const INSERT: u32 = 1 << 31;
 
@@ -176,22 +179,32 @@ fn operations(seed: u64, length: usize) -> Vec<u32> {
 
 fn report(contenders: &[Contender]) {
     println!("95 % reads, 5 % inserts, a million keys by zipf(0.99), room for 100,000");
-    println!("goals: hit ratio 0.83, rate no less than quick_cache's");
+    println!("goals: the hit ratio no less than that of the best, the rate at least {GOAL} of quick_cache's");
     let ideal = Draw::Zipf(KEYS).share_of_the(ROOM);
     println!("who always holds the 100,000 most frequent keys hits {ideal:.3} of the reads");
     for (column, threads) in THREADS.into_iter().enumerate() {
         println!("\n{threads} thread{}\n", if threads == 1 { "" } else { "s" });
         let mut table = Table::new(["", "hit ratio", "ns an operation [min–max]", "M/s", "its rate ÷ quick_cache's"]);
         let quick = contenders[1].nanos[column].median();
+        // As they are printed, so that no figure seems to contradict its verdict.
+        let ratio = |contender: &Contender| {
+            let (reads, hits) = contender.counts[column];
+            format!("{:.3}", hits as f64 / reads as f64)
+        };
+        let best = contenders.iter().map(ratio).max().expect("there are contenders");
         for contender in contenders {
             let nanos = &contender.nanos[column];
-            let (reads, hits) = contender.counts[column];
+            let (mut hits, mut rate) = (ratio(contender), format!("{:.2}", quick / nanos.median()));
+            if contender.name == contenders[0].name {
+                hits += if hits < best { " ✗" } else { "" };
+                rate += if rate.parse().is_ok_and(|rate: f64| rate < GOAL) { " ✗" } else { "" };
+            }
             table.row([
                 contender.name.to_owned(),
-                format!("{:.3}", hits as f64 / reads as f64),
+                hits,
                 format!("{nanos:.0}"),
                 format!("{:.2}", 1e3 / nanos.median()),
-                format!("{:.2}", quick / nanos.median()),
+                rate,
             ]);
         }
         print!("{table}");

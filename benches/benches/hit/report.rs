@@ -10,6 +10,23 @@ pub(crate) struct Case {
     pub(crate) cells: Vec<Cell>,
 }
 
+impl Case {
+    /// The median of the contender whose name begins so, on one thread.
+    fn nanos(&self, name: &str) -> f64 {
+        let cell = self.cells.iter().find(|cell| cell.name.starts_with(name));
+        cell.map_or(f64::NAN, |cell| cell.nanos[0].median())
+    }
+
+    /// The most times as long as bare `quick_cache`. A clone of an `Arc` costs so little that all else shows more.
+    fn goal(&self) -> f64 {
+        match (self.draw, self.function) {
+            ("100,000 keys", _) => 1.3,
+            (_, function) if function.ends_with("Arc<String>") => 1.25,
+            _ => 1.1,
+        }
+    }
+}
+
 /// One contender's nanoseconds, from one call's end to the next one's on any thread: on one thread, two and four.
 pub(crate) struct Cell {
     pub(crate) name: &'static str,
@@ -74,40 +91,38 @@ impl Report {
         let mut table = Table::new([
             "",
             "keys",
-            "÷ cached, both (goal ≤ 0.50)",
-            "÷ bare quick_cache (goal ≤ 1.30)",
+            "÷ cached, both",
+            "overhead ÷ cached's (goal ≤ 0.35)",
+            "÷ bare quick_cache",
+            "goal",
             "2 threads ÷ 1 (goal ≥ 1.80)",
             "clone alone, 2 ÷ 1",
         ]);
-        for Case { function, draw, cells } in &self.cases {
-            let ours = &cells[0];
-            let beside = |name: &str| {
-                let cell = cells.iter().find(|cell| cell.name.starts_with(name));
-                cell.map_or(f64::NAN, |cell| ours.nanos[0].median() / cell.nanos[0].median())
-            };
-            let alone = cells.last().map_or(f64::NAN, |clone| clone.speed_up(1));
+        for case in &self.cases {
+            let ours = &case.cells[0];
+            let (cached, quick_cache) = (case.nanos("cached, max_size and ttl"), case.nanos("quick_cache"));
+            let (alone, clone) = (ours.nanos[0].median(), case.nanos("clone alone"));
+            let goal = case.goal();
             table.row([
-                (*function).to_owned(),
-                (*draw).to_owned(),
-                verdict(beside("cached, max_size and ttl"), |ratio| ratio <= 0.5),
-                verdict(beside("quick_cache"), |ratio| ratio <= 1.3),
-                if ours.speed_up(1) < 0.9 * alone {
-                    verdict(ours.speed_up(1), |ratio| ratio >= 1.8)
-                } else {
-                    // No cache can scale better than the clone that it returns.
-                    format!("{:.2}", ours.speed_up(1))
-                },
-                format!("{alone:.2}"),
+                case.function.to_owned(),
+                case.draw.to_owned(),
+                format!("{:.2}", alone / cached),
+                // What is beyond the clone, which every contender makes.
+                verdict((alone - clone) / (cached - clone), |ratio| ratio <= 0.35),
+                verdict(alone / quick_cache, |ratio| ratio <= goal),
+                format!("≤ {goal:.2}"),
+                verdict(ours.speed_up(1), |ratio| ratio >= 1.8),
+                case.cells.last().map_or_else(String::new, |clone| format!("{:.2}", clone.speed_up(1))),
             ]);
         }
         print!("{table}");
     }
 }
 
-/// The figure, and whether it misses its goal.
+/// The figure, with a ✗ if it misses its goal.
 fn verdict(ratio: f64, goal: impl FnOnce(f64) -> bool) -> String {
     // As it is printed, so that no figure seems to contradict its verdict.
     let shown = format!("{ratio:.2}");
     let met = shown.parse().is_ok_and(goal);
-    if met { shown } else { format!("missed: {shown}") }
+    if met { shown } else { format!("{shown} ✗") }
 }

@@ -21,18 +21,21 @@ const CHANCES: usize = 64;
 pub(crate) static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().expect("a runtime"));
 
+/// The least that ours is to do for each get of a contender, in the order of the numbers of callers.
+pub(crate) type Goals = &'static [f64];
+
 /// One way to have a value that a server holds.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    /// The least that ours is to do for each of its gets.
-    pub(crate) goal: Option<f64>,
+    /// By the bytes of a value.
+    goals: fn(usize) -> Goals,
     run: Box<dyn Fn(Load) -> Duration>,
 }
 
 impl Contender {
     /// `run` puts the load on, and says how long that took.
     pub(crate) fn new(name: &'static str, run: impl Fn(Load) -> Duration + 'static) -> Self {
-        Self { name, goal: None, run: Box::new(run) }
+        Self { name, goals: |_| &[], run: Box::new(run) }
     }
 
     /// Each caller is a task of the runtime; `get` learns which caller asks, and for what.
@@ -91,9 +94,9 @@ impl Contender {
         })
     }
 
-    /// With the least that ours is to do for each of its gets.
-    pub(crate) fn goal(self, goal: f64) -> Self {
-        Self { goal: Some(goal), ..self }
+    /// With goals, by the bytes of a value.
+    pub(crate) fn goals(self, goals: fn(usize) -> Goals) -> Self {
+        Self { goals, ..self }
     }
 
     /// Asks for every value of a size once.
@@ -113,7 +116,7 @@ impl Contender {
 /// What one contender did, for each number of callers.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    pub(crate) goal: Option<f64>,
+    pub(crate) goals: Goals,
     pub(crate) cells: Vec<Cell>,
 }
 
@@ -152,8 +155,10 @@ pub(crate) fn measure(
         }
         cells
     });
-    let mut rows: Vec<_> =
-        contenders.iter().map(|Contender { name, goal, .. }| Row { name, goal: *goal, cells: Vec::new() }).collect();
+    let mut rows: Vec<_> = contenders
+        .iter()
+        .map(|Contender { name, goals, .. }| Row { name, goals: goals(bytes), cells: Vec::new() })
+        .collect();
     for column in cells {
         rows.iter_mut().zip(column).for_each(|(row, cell)| row.cells.push(cell));
     }

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     contender::Contender,
-    load::{FIRST_LARGE, TIMEOUT, bytes_of, make},
+    load::{FIRST_LARGE, SMALL, TIMEOUT, bytes_of, make},
     server::redis_url,
 };
 
@@ -111,12 +111,12 @@ pub(crate) fn raw_client() -> Contender {
 pub(crate) fn contenders() -> Vec<Contender> {
     vec![
         cache_request(),
-        raw_client().goal(0.9),
+        raw_client().goals(|bytes| if bytes == SMALL { &[0.95, 0.95, 0.9] } else { &[0.95; 3] }),
         Contender::tasks_with("redis, GET without a time limit", raw_without_limit, get_or_make),
         Contender::tasks("cached, AsyncRedisCache", |_, number| async move {
             in_cached(number).await.unwrap_or_else(|_| make(number))
         })
-        .goal(1.0),
-        Contender::tasks("hitbox-redis", |_, number| in_hitbox(number)).goal(1.0),
+        .goals(|_| &[1.0; 3]),
+        Contender::tasks("hitbox-redis", |_, number| in_hitbox(number)).goals(|_| &[1.0; 3]),
     ]
 }

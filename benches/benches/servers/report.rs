@@ -24,9 +24,9 @@ impl Report {
         let mut table = Table::default();
         table.row([String::new()].into_iter().chain(heads));
         for row in &rows {
-            let cells = row.cells.iter().zip(callers).flat_map(|(cell, callers)| {
+            let cells = row.cells.iter().zip(goals_of(row)).zip(callers).flat_map(|((cell, goal), callers)| {
                 let figure = if *callers == 1 { time(cell) } else { rate(cell) };
-                [figure, verdict(row, cell)]
+                [figure, verdict(cell, goal)]
             });
             table.row([row.name.to_owned()].into_iter().chain(cells));
         }
@@ -43,16 +43,31 @@ impl Report {
         let mut table = Table::new(["", "peer", "goal", "1 caller", "64 callers", "512 callers"]);
         for (title, callers, rows) in &self.cases {
             for row in rows {
-                let Some(goal) = row.goal else { continue };
+                if row.goals.is_empty() {
+                    continue;
+                }
                 let of = |wanted: usize| {
                     let column = callers.iter().position(|callers| *callers == wanted);
-                    column.map_or_else(String::new, |column| verdict(row, &row.cells[column]))
+                    column.map_or_else(String::new, |column| verdict(&row.cells[column], row.goals.get(column)))
                 };
-                table.row([title.clone(), row.name.to_owned(), format!("≥ {goal:.2}"), of(1), of(64), of(512)]);
+                let goals: Vec<_> = row.goals.iter().map(|goal| format!("{goal:.2}")).collect();
+                table.row([
+                    title.clone(),
+                    row.name.to_owned(),
+                    format!("≥ {}", goals.join(", ")),
+                    of(1),
+                    of(64),
+                    of(512),
+                ]);
             }
         }
         print!("{table}");
     }
+}
+
+/// The goal of each number of callers, if it has one.
+fn goals_of(row: &Row) -> impl Iterator<Item = Option<&f64>> {
+    (0..row.cells.len()).map(|column| row.goals.get(column))
 }
 
 /// Microseconds of one get.
@@ -75,12 +90,12 @@ fn failures(cell: &Cell) -> String {
 }
 
 /// The figure, with a ✗ if it misses its goal.
-fn verdict(row: &Row, cell: &Cell) -> String {
+fn verdict(cell: &Cell, goal: Option<&f64>) -> String {
     if cell.ratio.is_empty() {
         return NONE.to_owned();
     }
     // As it is printed, so that no figure seems to contradict its verdict.
     let shown = format!("{:.2}", cell.ratio.median());
-    let missed = row.goal.is_some_and(|goal| shown.parse().is_ok_and(|shown: f64| shown < goal));
+    let missed = goal.is_some_and(|goal| shown.parse().is_ok_and(|shown: f64| shown < *goal));
     if missed { format!("{shown} ✗") } else { shown }
 }

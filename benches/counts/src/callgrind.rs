@@ -1,4 +1,4 @@
-//! Counts of one case under callgrind: instructions, those that lock memory, and calls of the allocator and the clock.
+//! Counts of one case under callgrind: instructions, those that lock memory, calls of the allocator, and reads of clocks.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -6,19 +6,21 @@ use std::{
     process::{Command, Stdio},
 };
 
+use rustix::time::ClockId;
+
 use crate::{
     COLUMNS,
-    cases::{COUNT, Case},
+    cases::{COUNT, Case, MARKING_CLOCK},
     child,
 };
 
 /// What callgrind counted in one call.
-pub(crate) struct Counted([f64; 4]);
+pub(crate) struct Counted([f64; 5]);
 
 impl Counted {
     pub(crate) fn with(self, lines_shared: Option<usize>) -> [Option<f64>; COLUMNS.len()] {
-        let [instructions, allocations, locked, clock_reads] = self.0.map(Some);
-        [instructions, allocations, locked, clock_reads, lines_shared.map(|lines| lines as f64)]
+        let [instructions, allocations, locked, clock_reads, precise_reads] = self.0.map(Some);
+        [instructions, allocations, locked, clock_reads, precise_reads, lines_shared.map(|lines| lines as f64)]
     }
 }
 
@@ -29,12 +31,12 @@ pub(crate) struct Callgrind {
 }
 
 const ALLOCATE: [&str; 5] = ["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"];
-const READ_CLOCK: [&str; 2] = ["clock_gettime", "gettimeofday"];
 
 impl Callgrind {
     pub(crate) fn count(&mut self, case: &Case) -> Counted {
         let valgrind = [
             "--quiet",
+            "--trace-syscalls=yes",
             "--tool=callgrind",
             "--callgrind-out-file=/dev/stdout",
             "--dump-instr=yes",
@@ -42,11 +44,14 @@ impl Callgrind {
             "--compress-pos=no",
             "--toggle-collect=*measured*",
         ];
-        let output = child(&valgrind, COUNT, case).stderr(Stdio::inherit()).output().expect("valgrind can be run");
-        assert!(output.status.success(), "{} fails", case.name);
+        let output = child(&valgrind, COUNT, case).output().expect("valgrind can be run");
+        let traced = String::from_utf8_lossy(&output.stderr);
+        let said = || traced.lines().filter(|line| !line.starts_with("SYSCALL")).collect::<Vec<_>>().join("\n");
+        assert!(output.status.success(), "{} fails: {}", case.name, said());
         let profile = Profile::read(&String::from_utf8_lossy(&output.stdout));
         let locked: u64 = profile.objects.iter().map(|(object, counts)| self.locked(object, counts)).sum();
-        let counts = [profile.instructions(), profile.calls_of(&ALLOCATE), locked, profile.calls_of(&READ_CLOCK)];
+        let [clock_reads, precise_reads] = clock_reads(&traced);
+        let counts = [profile.instructions(), profile.calls_of(&ALLOCATE), locked, clock_reads, precise_reads];
         Counted(counts.map(|count| count as f64 / case.calls as f64))
     }
 
@@ -54,6 +59,19 @@ impl Callgrind {
         let locking = self.locking.entry(object.to_owned()).or_insert_with(|| locking_instructions(object));
         counts.iter().filter(|(address, _)| locking.contains(address)).map(|(_, count)| count).sum()
     }
+}
+
+/// How often the first thread reads a clock between the two reads of [`MARKING_CLOCK`], and how often one that is not coarse. Under
+/// valgrind each read is a system call, which the trace shows with the number of its clock.
+fn clock_reads(traced: &str) -> [u64; 2] {
+    let of_first_thread = traced.lines().filter(|line| line.split(']').next().is_some_and(|ids| ids.ends_with(",1")));
+    let clocks: Vec<u64> = of_first_thread
+        .filter_map(|line| line.split_once("sys_clock_gettime(")?.1.split(',').next()?.trim().parse().ok())
+        .collect();
+    let parts: Vec<&[u64]> = clocks.split(|clock| *clock == MARKING_CLOCK as u64).collect();
+    let [_, measured, _] = parts[..] else { panic!("{} marks in the trace, not two", parts.len() - 1) };
+    let coarse = [ClockId::MonotonicCoarse as u64, ClockId::RealtimeCoarse as u64];
+    [measured.len(), measured.iter().filter(|clock| !coarse.contains(clock)).count()].map(|reads| reads as u64)
 }
 
 /// What callgrind wrote, in the format that its manual describes.

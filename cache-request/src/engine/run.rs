@@ -2,7 +2,8 @@
 //!
 //! It [`begin`]s: it joins the flight. What it then awaits, such as another caller's body or the backend, is [`Ahead`] of its body. If that
 //! gives no answer, the caller takes a [`Run`] through its steps: the body, its value, and storing that for the cache and the flight's
-//! waiters. There is one such path: a plain function drives the future on its own thread. Without a backend it awaits nothing but the body.
+//! waiters. There is one such path: an async function takes these steps in one future, and a plain function one after the other, on its own
+//! thread. Without a backend nothing but bodies is awaited.
 
 #[cfg(all(test, not(shuttle)))]
 mod tests;
