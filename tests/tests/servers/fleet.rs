@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const PROCESSES: usize = 8;
 
 /// So patient that no slow machine makes a call go on without its backend, a lease end, or a leader that is not polled pass its lead on.
-const PATIENT: &str = "soft_limit=1h&wait_limit=2h&lease=1h&poll_limit=1h";
+const PATIENT: &str = "soft_limit=60s&wait_limit=600s&lease=60s&poll_limit=600s";
 
 const CONNECT: &str = "&connect_limit=60s";
 
