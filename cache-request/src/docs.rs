@@ -45,7 +45,7 @@ macro_rules! page {
         /// [`keys::rest`]: crate::keys::rest
         /// [`keys::rpc`]: crate::keys::rpc
         /// [fleet]: https://github.com/cache-request/cache-request/tree/main/benches/fleet
-        /// [`measure`]: crate::CacheBuilder::measure
+        /// [`measure`]: ../../struct.CacheBuilder.html#method.measure
         /// [limits]: crate::docs::limits
         /// [limits of values]: crate::docs::limits#values
         /// [`MemcachedBackend`]: ../../backend/struct.MemcachedBackend.html
@@ -57,8 +57,8 @@ macro_rules! page {
         /// [`own_backend.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/own_backend.rs
         /// [pages]: crate::docs::pages
         /// [`pages.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/pages.rs
-        /// [`Cache::report`]: crate::Cache::report
-        /// [`Report`]: crate::report::Report
+        /// [`Cache::report`]: ../../struct.Cache.html#method.report
+        /// [`Report`]: ../../report/struct.Report.html
         /// [`RedisBackend`]: ../../backend/struct.RedisBackend.html
         /// [report]: crate::docs::report
         /// [rfc]: crate::docs::rfc
