@@ -60,6 +60,7 @@ macro_rules! page {
         /// [`Cache::report`]: ../../struct.Cache.html#method.report
         /// [`Report`]: ../../report/struct.Report.html
         /// [`RedisBackend`]: ../../backend/struct.RedisBackend.html
+        /// [`report.rs`]: https://github.com/cache-request/cache-request/blob/main/examples/src/bin/report.rs
         /// [report]: crate::docs::report
         /// [rfc]: crate::docs::rfc
         /// [`rules/`]: https://github.com/cache-request/cache-request/blob/main/cache-request/src/http/rules/mod.rs
