@@ -59,10 +59,7 @@ fn with_common(choice: Choice, given: &mut Given) -> Result<CacheBuilder, Error>
     let builder = given.set(builder, &table::MAX_REFRESHES, Builder::max_refreshes)?;
     let builder = given.set(builder, &table::POLL_LIMIT, Builder::poll_limit)?;
     let mut builder = given.set(builder, &table::FUNCTION_TAGS, Builder::function_tags)?;
-    #[cfg(feature = "report")]
-    {
-        builder = given.set(builder, &table::MEASURE, Builder::measure)?;
-    }
+    builder = given.set(builder, &table::MEASURE, Builder::measure)?;
     if choice.scheme.has_backend() {
         builder = given.set(builder, &table::LEASES, Builder::leases)?;
         builder = given.set(builder, &table::LEASE, Builder::lease)?;

@@ -1,7 +1,7 @@
 //! What an address may say, whichever features are enabled.
 
 use crate::{
-    Cache, ErrorKind,
+    Cache, Error, ErrorKind,
     options::{
         scheme::{Choice, SCHEMES},
         table,
@@ -145,4 +145,14 @@ fn what_is_refused_is_told_before_what_is_not_compiled_in() {
         let error = told(address).expect(address);
         assert!(error.starts_with(why), "{address}: {error}");
     }
+}
+
+#[test]
+fn measuring_without_reports_was_not_refused() {
+    let error = |built: Result<Cache, Error>| built.err().map(|error| error.to_string());
+    let refused = "option `measure`: `true` is not compiled in: enable the feature `report` of cache-request";
+    let expected = (!cfg!(feature = "report")).then(|| refused.to_owned());
+    assert_eq!(error(Cache::from_url("memory://?measure=true")), expected);
+    assert_eq!(error(Cache::builder().measure(true).build()), expected);
+    assert_eq!(error(Cache::from_url("memory://?measure=false")), None);
 }
